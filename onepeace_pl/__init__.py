@@ -1,0 +1,33 @@
+"""One backbone for pictures, sounds and words, grown modality by modality.
+
+Importing this package costs no torch: the public names are loaded when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onepeace_pl.experiment import Experiment
+    from onepeace_pl.hub import OnePeace
+    from onepeace_pl.modalities import ModalityAdapter
+    from onepeace_pl.task import Task
+
+__version__ = "0.1.0"
+__all__ = ["Experiment", "ModalityAdapter", "OnePeace", "Task", "__version__"]
+
+_HOME = {
+    "OnePeace": "onepeace_pl.hub",
+    "Experiment": "onepeace_pl.experiment",
+    "Task": "onepeace_pl.task",
+    "ModalityAdapter": "onepeace_pl.modalities",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'onepeace_pl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

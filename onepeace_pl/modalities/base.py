@@ -1,0 +1,77 @@
+"""The contract between a modality and the backbone.
+
+Shapes: B batch, L tokens with the summary vector at index 0, D width, H heads, K visible tokens.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass
+class ModalityInput:
+    """One modality's field of a batch: what an adapter receives.
+
+    Attributes:
+        values: (B, ...). Token ids (B, L - 1) with the end token; pixels (B, 3, S, S); waveforms (B, N).
+        padding: (B, L) bool over tokens with the summary at index 0, True where padded. None says that nothing is
+            padded, which the host knows, so no device has to be asked.
+    """
+
+    values: Tensor
+    padding: Tensor | None = None
+
+
+@dataclass
+class Mask:
+    """One modality of a student pass: what is visible and what must be restored. Made on the host, in collate.
+
+    Attributes:
+        keep: (B, K) int64, visible positions in ascending order, 0 (the summary) first; empty slots hold K - 1.
+        keep_padding: (B, K) bool, True in empty slots; None where no slot is empty.
+        hidden: (M,) int64, flat indices ``b * L + position`` of the hidden tokens.
+        keys: (N,) int64, flat indices of all real tokens but the summaries: what a hidden token is told apart from.
+        targets: (M,) int64, for each hidden token its row in ``keys``.
+    """
+
+    keep: Tensor
+    keep_padding: Tensor | None
+    hidden: Tensor
+    keys: Tensor
+    targets: Tensor
+
+
+@dataclass
+class ModalitySample:
+    """One modality of one sample, before collating.
+
+    Attributes:
+        values: Token ids (K,) with the end token, pixels (3, S, S), waveform (N,).
+        length: Number of tokens without the summary.
+        word_starts: (K,) bool, True where a token begins a word; text only.
+    """
+
+    values: Tensor
+    length: int
+    word_starts: Tensor | None = None
+
+
+class Processor(ABC):
+    """Turns the raw thing of one modality into a sample, and samples into a batch field.
+
+    Picklable, saved with the model. Every constructor option is kept as an attribute of the same name.
+    """
+
+    @abstractmethod
+    def __call__(self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None) -> ModalitySample:
+        """Prepare one raw value; ``rng`` feeds whatever is random in training."""
+
+    @abstractmethod
+    def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
+        """Batch samples, padding where lengths differ."""

@@ -1,0 +1,1 @@
+"""Downstream and pretraining tasks, one folder each."""

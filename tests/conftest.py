@@ -1,0 +1,32 @@
+"""Shared fixtures: one thread, and the folder of reference numbers and small real data."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+def shared_folder() -> Path | None:
+    """Return the folder named by ``ONEPEACE_PL_SHARED``, else ``../shared`` beside the checkout, else None."""
+    named = os.environ.get("ONEPEACE_PL_SHARED")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    folder = shared_folder()
+    if folder is None:
+        pytest.skip("needs the reference folder: set ONEPEACE_PL_SHARED or put it at ../shared")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    return shared / "golden"
