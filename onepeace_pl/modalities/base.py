@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -22,10 +22,12 @@ class ModalityInput:
         values: (B, ...). Token ids (B, L - 1) with the end token; pixels (B, 3, S, S); waveforms (B, N).
         padding: (B, L) bool over tokens with the summary at index 0, True where padded. None says that nothing is
             padded, which the host knows, so no device has to be asked.
+        kind: Which type embedding is added where the adapter has them (0: first picture of a pair, 1: second).
     """
 
     values: Tensor
     padding: Tensor | None = None
+    kind: int = 0
 
 
 @dataclass
@@ -60,6 +62,20 @@ class ModalitySample:
     values: Tensor
     length: int
     word_starts: Tensor | None = None
+
+
+class Tokens(NamedTuple):
+    """One modality of one pass, ready for the encoder.
+
+    Attributes:
+        embeddings: (B, L, D), or (B, K, D) of the visible tokens.
+        padding: (B, L) or (B, K) bool, True where padded; None where nothing is.
+        bias: No tensor, one for all layers, or one for each layer: (1, H, L, L), or (B, H, K, K) of visible tokens.
+    """
+
+    embeddings: Tensor
+    padding: Tensor | None
+    bias: list[Tensor]
 
 
 class Processor(ABC):

@@ -1,0 +1,189 @@
+"""The adapter: raw input of one modality -> tokens with positions and attention bias.
+
+A new modality is a subclass that says how raw values become token contents (``stem``). Summary vector, learnt
+positions, relative bias and masking are here already and may be overridden.
+
+Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D width.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from onepeace_pl.modalities.base import Mask, ModalityInput, Tokens
+from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
+from onepeace_pl.nn.init import truncated_normal_
+
+
+class View(NamedTuple):
+    """How one pass sees a modality: all tokens, or those a mask keeps; with gradient or without."""
+
+    mask: Mask | None = None
+    grad: bool = True
+
+
+class ModalityAdapter(nn.Module, ABC):
+    """Base of all adapters.
+
+    The constructor of a subclass takes the transformer's config first and then its own options, each kept as an
+    attribute of the same name, so that an adapter can be described and built again.
+
+    Args:
+        config: Width, heads and switches of the encoder.
+        max_tokens: Longest sequence with the summary; None for a subclass without learnt positions.
+        bias: Relative position bias; None for none.
+        embedding_norm: LayerNorm on the token contents before positions are added.
+        shrink: Share of the gradient that reaches the token contents; 1 for all.
+        types: Number of zero-initialised type embeddings (NLVR2); input of kind k adds the first k + 1.
+    """
+
+    no_weight_decay = frozenset({"summary"})
+    unused: frozenset[str] = frozenset()  # parameters of the original without any effect, kept for its checkpoints
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        max_tokens: int | None = None,
+        bias: RelativeBias | None = None,
+        embedding_norm: bool = False,
+        shrink: float = 1.0,
+        types: int = 0,
+    ) -> None:
+        super().__init__()
+        self.config, self.max_tokens = config, max_tokens
+        self.embedding_norm, self.shrink, self.types = embedding_norm, shrink, types
+        self.summary = nn.Parameter(torch.empty(config.width))
+        self.norm = nn.LayerNorm(config.width) if embedding_norm else nn.Identity()
+        self.dropout = nn.Dropout(config.dropout)
+        self.bias = bias if config.position_bias else None
+        self.type_embeddings = nn.Parameter(torch.empty(types, config.width)) if types else None
+
+    def reset_parameters(self) -> None:
+        """Initialise in place the parameters that are this module's own; submodules have their own."""
+        truncated_normal_(self.summary, self.config.init_std)
+        if self.type_embeddings is not None:
+            nn.init.zeros_(self.type_embeddings)
+
+    @abstractmethod
+    def stem(self, values: Tensor) -> Tensor:
+        """Map raw values (B, ...) to token contents (B, L - 1, D) without summary and positions."""
+
+    @abstractmethod
+    def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
+        """Return positions (1 or B, L or K, D) for ``contents`` (B, L or K, D) with the summary at index 0.
+
+        Args:
+            contents: Token contents, the visible ones where ``keep`` is given.
+            keep: (B, K) original positions of the visible tokens, None for all.
+        """
+
+    @property
+    def decoder_grid(self) -> int | None:
+        """Side of the patch grid, for a modality whose decoder positions are a grid; None for a sequence."""
+        return None
+
+    @property
+    def decoder_positions(self) -> int:
+        """Rows of the decoder's table of learnt positions."""
+        if self.max_tokens is None:
+            raise ValueError(f"{type(self).__name__} says no max_tokens, so a decoder cannot make positions for it")
+        return self.max_tokens
+
+    def forward(self, inputs: ModalityInput, views: Sequence[View]) -> list[Tokens]:
+        """Run the stem once and make the tokens of every view from it."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and any(view.grad for view in views)):
+            contents = self.stem(inputs.values)
+        tokens = []
+        for view in views:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and view.grad):
+                tokens.append(self._view(contents, inputs, view.mask))
+        return tokens
+
+    def _view(self, contents: Tensor, inputs: ModalityInput, mask: Mask | None) -> Tokens:
+        batch, length, width = contents.shape
+        x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
+        padding = inputs.padding
+        keep = None if mask is None else mask.keep
+        if mask is not None:
+            x = x.gather(1, mask.keep[..., None].expand(-1, -1, width))
+            padding = mask.keep_padding
+        positions = self.positions(x, keep)
+        x = self.norm(x)
+        if self.shrink != 1.0:
+            x = x * self.shrink + x.detach() * (1.0 - self.shrink)
+        x = x + positions
+        if self.type_embeddings is not None:
+            x = x + self.type_embeddings[: inputs.kind + 1].sum(0)
+        bias = [] if self.bias is None else self.bias(length + 1, keep)
+        return Tokens(self.dropout(x), padding, bias)
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's options as they were given, for a description of the model."""
+        names = list(inspect.signature(type(self).__init__).parameters)[2:]  # without self and config
+        missing = [name for name in names if not hasattr(self, name)]
+        if missing:
+            raise TypeError(f"{type(self).__name__} does not keep its option {missing[0]!r} as an attribute of that name")
+        return {name: getattr(self, name) for name in names}
+
+
+class SequenceAdapter(ModalityAdapter):
+    """An adapter with learnt absolute positions along a sequence: the base for most new modalities.
+
+    Args:
+        config: Width, heads and switches of the encoder.
+        max_tokens: Longest sequence with the summary.
+        buckets: Relative position buckets in one direction.
+        embedding_norm: See :class:`ModalityAdapter`.
+        shrink: See :class:`ModalityAdapter`.
+        types: See :class:`ModalityAdapter`.
+    """
+
+    no_weight_decay = frozenset({"summary", "position_table"})
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        max_tokens: int,
+        buckets: int,
+        embedding_norm: bool = False,
+        shrink: float = 1.0,
+        types: int = 0,
+    ) -> None:
+        bias = RelativeBias(SequenceBuckets(buckets), config.heads, config.bias_tables)
+        super().__init__(config, max_tokens, bias, embedding_norm, shrink, types)
+        self.buckets = buckets
+        self.position_table = nn.Parameter(torch.empty(max_tokens, config.width))
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        super().reset_parameters()
+        truncated_normal_(self.position_table, self.config.init_std)
+
+    def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
+        """Rows of the table, in order or at the kept places."""
+        if keep is not None:
+            return nn.functional.embedding(keep, self.position_table)
+        if contents.shape[1] > len(self.position_table):
+            raise ValueError(
+                f"{type(self).__name__}: {contents.shape[1]} tokens are more than the {len(self.position_table)} "
+                "positions it has; shorten the input or raise max_tokens"
+            )
+        return self.position_table[: contents.shape[1]][None]
+
+
+class Off(ModalityAdapter):
+    """No adapter: takes out, in a later config, one that an earlier file has brought in."""
+
+    def stem(self, values: Tensor) -> Tensor:
+        """Never called."""
+        raise TypeError("this modality is switched off")
+
+    def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
+        """Never called."""
+        raise TypeError("this modality is switched off")

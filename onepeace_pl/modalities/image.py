@@ -1,0 +1,123 @@
+"""Pictures (spec: model, section 2.2).
+
+Shapes: B batch, S picture side in pixels, P patches, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onepeace_pl.modalities.adapter import ModalityAdapter
+from onepeace_pl.nn import GridBuckets, RelativeBias, TransformerConfig, resize_positions
+from onepeace_pl.nn.init import truncated_normal_
+
+PATCH = 16  # pixels along a side of a patch
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of (B, C, H, W) at each place."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class PatchConv(nn.Conv2d):
+    """A convolution whose windows do not overlap, with the original's zero bias at the start."""
+
+    def __init__(self, channels_in: int, channels_out: int, size: int, bias: bool = True) -> None:
+        super().__init__(channels_in, channels_out, size, size, bias=bias)
+
+    def reset_parameters(self) -> None:
+        """Initialise in place: PyTorch's own weight, zero bias."""
+        super().reset_parameters()
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+def hierarchical_stem(width: int) -> nn.Sequential:
+    """Return the released model's stem: 4, 2 and 2 pixels a step, so patches never interact."""
+    quarter = width // 4
+    return nn.Sequential(
+        PatchConv(3, quarter, 4),
+        ChannelNorm(quarter),
+        nn.GELU(),
+        PatchConv(quarter, quarter, 2),
+        ChannelNorm(quarter),
+        nn.GELU(),
+        PatchConv(quarter, width, 2),
+    )
+
+
+class ImageAdapter(ModalityAdapter):
+    """Patches of 16 pixels with learnt positions on a grid.
+
+    Args:
+        config: Width, heads and switches of the encoder.
+        image_size: Side S of the pictures in pixels, a multiple of 16.
+        position_side: Side of the learnt grid of absolute positions, resized to the picture's at every forward;
+            0 for the picture's own.
+        patch_stem: ``hmlp`` (released) or ``linear``, one bias-free convolution.
+        embedding_norm: LayerNorm on the embeddings before positions are added.
+        shrink: Share of the gradient that reaches the embeddings.
+        types: 2 for the type embeddings of NLVR2.
+    """
+
+    no_weight_decay = frozenset({"summary", "position_table"})
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        image_size: int = 256,
+        position_side: int = 16,
+        patch_stem: Literal["hmlp", "linear"] = "hmlp",
+        embedding_norm: bool = False,
+        shrink: float = 1.0,
+        types: int = 0,
+    ) -> None:
+        if image_size % PATCH or image_size <= 0:
+            raise ValueError(f"image_size {image_size} is not a multiple of {PATCH} pixels")
+        self_side = image_size // PATCH
+        bias = RelativeBias(GridBuckets(self_side), config.heads, config.bias_tables)
+        super().__init__(config, self_side**2 + 1, bias, embedding_norm, shrink, types)
+        self.image_size, self.patch_stem, self.side = image_size, patch_stem, self_side
+        self.position_side = position_side or self_side
+        self.patches: nn.Module = (
+            hierarchical_stem(config.width) if patch_stem == "hmlp" else PatchConv(3, config.width, PATCH, bias=False)
+        )
+        self.position_table = nn.Parameter(torch.empty(self.position_side**2 + 1, config.width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        super().reset_parameters()
+        truncated_normal_(self.position_table, self.config.init_std)
+
+    @property
+    def decoder_grid(self) -> int | None:
+        """Side of the patch grid."""
+        return self.side
+
+    @property
+    def decoder_positions(self) -> int:
+        """Rows of the decoder's grid of positions: as many as the encoder's."""
+        return self.position_side**2 + 1
+
+    def stem(self, values: Tensor) -> Tensor:
+        """Pixels (B, 3, S, S) -> (B, P, D), row by row."""
+        if values.shape[-2:] != (self.image_size, self.image_size):
+            height, width = values.shape[-2:]
+            raise ValueError(
+                f"pictures of {height} x {width} pixels for a model of {self.image_size} x {self.image_size}; "
+                "resize them, or set image_size"
+            )
+        return self.patches(values.to(self.position_table.dtype)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+    def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
+        """Grid positions, resized where the picture's grid is another."""
+        table = resize_positions(self.position_table, self.side)
+        return table[None] if keep is None else F.embedding(keep, table)

@@ -1,0 +1,99 @@
+"""Self-attention over a sequence of segments (spec: model, section 4).
+
+Shapes: B batch, L tokens, D width, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onepeace_pl.nn.config import TransformerConfig
+from onepeace_pl.nn.init import reset_linear_, truncated_normal_
+from onepeace_pl.nn.kernels import attend
+from onepeace_pl.nn.routing import Routed, Segment
+
+
+class FusedProjection(nn.Module):
+    """Queries, keys and values in one product. Keys have no bias."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.std = config.init_std
+        self.weight = nn.Parameter(torch.empty(3 * config.width, config.width))
+        self.query_bias = nn.Parameter(torch.empty(config.width))
+        self.value_bias = nn.Parameter(torch.empty(config.width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        truncated_normal_(self.weight, self.std)
+        nn.init.zeros_(self.query_bias)
+        nn.init.zeros_(self.value_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, D) -> (B, L, 3 D)."""
+        bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
+        return F.linear(x, self.weight, bias)
+
+
+class OutputProjection(nn.Module):
+    """LayerNorm over the joined heads, projection, and an optional LayerNorm after it."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.std = config.init_std
+        self.sub_norm = nn.LayerNorm(config.width) if config.sub_norm else nn.Identity()
+        self.linear = nn.Linear(config.width, config.width)
+        self.out_norm = nn.LayerNorm(config.width) if config.out_norm else nn.Identity()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        reset_linear_(self.linear, self.std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, D) -> (B, L, D)."""
+        return self.out_norm(self.linear(self.sub_norm(x)))  # type: ignore[no-any-return]
+
+
+class SelfAttention(nn.Module):
+    """Joint attention over all segments; projections shared by the modalities or one set for each.
+
+    Args:
+        config: Sizes and switches.
+        modalities: Names of the segments that may come.
+    """
+
+    def __init__(self, config: TransformerConfig, modalities: Sequence[str]) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.attention_dropout
+        self.project_in = Routed(modalities, lambda: FusedProjection(config), config.share_attention)
+        self.project_out = Routed(modalities, lambda: OutputProjection(config), config.share_attention)
+        self.head_scale = nn.Parameter(torch.ones(config.heads)) if config.scale_heads else None
+
+    def reset_parameters(self) -> None:
+        """Initialise in place what is this module's own."""
+        if self.head_scale is not None:
+            nn.init.ones_(self.head_scale)
+
+    def forward(
+        self,
+        x: Tensor,
+        segments: Sequence[Segment],
+        bias: Tensor | None = None,
+        key_padding: Tensor | None = None,
+        kernel: str | None = None,
+    ) -> Tensor:
+        """(B, L, D) -> (B, L, D); see :func:`onepeace_pl.nn.kernels.attend` for bias, padding and kernel."""
+        batch, length, width = x.shape
+        qkv = self.project_in(x, segments).view(batch, length, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        out = attend(q, k, v, bias, key_padding, self.dropout if self.training else 0.0, kernel)
+        if self.head_scale is not None:
+            out = out * self.head_scale[:, None, None]
+        joined = out.transpose(1, 2).reshape(batch, length, width)
+        return self.project_out(joined, segments)  # type: ignore[no-any-return]

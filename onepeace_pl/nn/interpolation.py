@@ -1,0 +1,78 @@
+"""Position tables for another grid (spec: model, section 9; checkpoint, section 5).
+
+Shapes: S grid side, D width, H heads.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize_positions(table: Tensor, side: int) -> Tensor:
+    """Resize learnt positions of a square grid, bicubic without antialiasing, computed in fp32.
+
+    Args:
+        table: (S * S + 1, D), row 0 for the summary, which stays as it is.
+        side: Wanted side.
+
+    Returns:
+        (side * side + 1, D) in the dtype of ``table``.
+    """
+    old = math.isqrt(table.shape[0] - 1)
+    if old == side:
+        return table
+    grid = table[1:].float().reshape(1, old, old, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+    return torch.cat([table[:1], grid.permute(0, 2, 3, 1).reshape(side * side, -1).to(table.dtype)])
+
+
+def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
+    """Enlarge a relative position table to a larger grid by a cubic spline on geometrically spaced offsets.
+
+    Near offsets keep their meaning while far ones are stretched: the known offsets are placed at distances that grow
+    by a factor chosen such that the outermost lands on the new outermost.
+
+    Args:
+        table: ((2 S - 1) ** 2 + 3, H), the last three rows for the summary, which stay as they are.
+        side: Wanted grid side; (2 side - 1) must be at least the table's.
+
+    Returns:
+        ((2 side - 1) ** 2 + 3, H) in the dtype and device of ``table``.
+    """
+    from scipy.interpolate import RectBivariateSpline
+
+    span, target = math.isqrt(table.shape[0] - 3), 2 * side - 1
+    if span == target:
+        return table
+    if target < span:
+        raise ValueError(f"a relative table for {(span + 1) // 2} patches a side cannot shrink to {side}; use a larger size")
+    half = span // 2
+    ratio = _growth(half, target // 2)
+    steps = np.concatenate([[0.0], np.cumsum(ratio ** np.arange(half))])
+    known = np.concatenate([-steps[:0:-1], steps])
+    wanted = np.arange(-(target // 2), target // 2 + 1, dtype=np.float64)
+    grids = table[: span * span].detach().cpu().double().numpy().reshape(span, span, -1)
+    enlarged = np.stack(
+        [RectBivariateSpline(known, known, grids[..., h].T, kx=3, ky=3, s=0)(wanted, wanted).T for h in range(grids.shape[-1])],
+        axis=-1,
+    )
+    rows = torch.from_numpy(enlarged.reshape(target * target, -1)).to(table)
+    return torch.cat([rows, table[span * span :]])
+
+
+def _growth(half: int, reach: int) -> float:
+    """Factor q such that 1 + q + ... + q ** (half - 1) just reaches ``reach``, by bisection to 1e-6."""
+    low, high = 1.01, 1.5
+    q = low
+    while high - low > 1e-6:
+        q = (low + high) / 2
+        if (1 - q**half) / (1 - q) > reach:
+            high = q
+        else:
+            low = q
+    return q

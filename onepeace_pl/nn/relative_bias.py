@@ -1,0 +1,126 @@
+"""Relative position bias: a learnt number for each head and each bucket of (query, key) positions.
+
+Positions are put into buckets once and remembered; a bias is one look-up a forward, shared by the batch
+(spec: model, section 3). Index 0 of every sequence is the summary; its row, column and corner have buckets of their
+own at the end of the table, in that order.
+
+Shapes: B batch, H heads, L tokens, K visible tokens, R rows of a table.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Buckets(Protocol):
+    """Assigns a bucket to each pair of positions of a sequence."""
+
+    @property
+    def rows(self) -> int:
+        """Number of buckets R."""
+
+    def index(self, length: int) -> Tensor:
+        """Return (L, L) int64, query rows and key columns."""
+
+
+class SequenceBuckets:
+    """Signed distance along a sequence: exact up to half the bucket count, logarithmic beyond.
+
+    Any length is served; the farthest distances of the original's 1024 positions share the last bucket.
+
+    Args:
+        buckets: Half the number of distance buckets, 256 for text and 512 for audio in the released model.
+        reach: Distance at which the logarithmic part ends.
+    """
+
+    def __init__(self, buckets: int, reach: int = 1024) -> None:
+        if buckets < 4 or buckets % 2:
+            raise ValueError(f"buckets must be even and at least 4, not {buckets}")
+        self.buckets, self.reach = buckets, reach
+        self.rows = 2 * buckets - 1 + 3
+
+    def index(self, length: int) -> Tensor:
+        """Return (L, L) int64; computed in float32 like the original, on which the last digit depends."""
+        position = torch.arange(length, device="cpu")
+        offset = position[:, None] - position[None, :]
+        middle = self.buckets // 2
+        distance = offset.abs().clamp(max=self.reach - 1)
+        steps = torch.log(distance.clamp(min=1) / middle) / math.log((self.reach - 1) / middle) * (middle - 1)
+        far = torch.ceil(steps).long() + middle
+        index = torch.where(distance <= middle, offset, far * offset.sign()) + self.buckets - 1
+        return _with_summary(index, 2 * self.buckets - 1)
+
+
+class GridBuckets:
+    """Vertical and horizontal offset on a square grid of patches in row-major order behind the summary.
+
+    Args:
+        side: Patches along a side.
+    """
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+        self.rows = (2 * side - 1) ** 2 + 3
+
+    def index(self, length: int) -> Tensor:
+        """Return (L, L) int64 for ``L = side ** 2 + 1``."""
+        side, span = self.side, 2 * self.side - 1
+        if length != side * side + 1:
+            raise ValueError(f"{length - 1} patches do not fill a grid of {side} x {side}; resize the picture")
+        y, x = (a.flatten() for a in torch.meshgrid(*[torch.arange(side, device="cpu")] * 2, indexing="ij"))
+        index = torch.zeros(length, length, dtype=torch.long, device="cpu")
+        index[1:, 1:] = (y[:, None] - y + side - 1) * span + (x[:, None] - x + side - 1)
+        return _with_summary(index, span * span)
+
+
+def _with_summary(index: Tensor, first: int) -> Tensor:
+    index[0, :] = first
+    index[:, 0] = first + 1
+    index[0, 0] = first + 2
+    return index
+
+
+class RelativeBias(nn.Module):
+    """Bias tables over buckets: one for all layers or one for each.
+
+    Args:
+        buckets: How positions are put into buckets.
+        heads: Attention heads H.
+        tables: Number of tables.
+    """
+
+    def __init__(self, buckets: Buckets, heads: int, tables: int) -> None:
+        super().__init__()
+        self.buckets = buckets
+        self.tables = nn.ParameterList(torch.zeros(buckets.rows, heads) for _ in range(tables))
+        self._index: dict[tuple[int, torch.device], Tensor] = {}
+
+    def reset_parameters(self) -> None:
+        """Zero the tables in place."""
+        for table in self.tables:
+            nn.init.zeros_(table)
+
+    def forward(self, length: int, keep: Tensor | None = None) -> list[Tensor]:
+        """Look up the bias of every table.
+
+        Args:
+            length: Number of tokens L with the summary.
+            keep: (B, K) positions of the visible tokens of each sample, or None for all tokens.
+
+        Returns:
+            For each table (1, H, L, L), or (B, H, K, K) for ``keep``.
+        """
+        index = self._buckets(length, self.tables[0].device)
+        if keep is None:
+            return [table.t()[:, index][None] for table in self.tables]
+        visible = index[keep[:, :, None], keep[:, None, :]]
+        return [nn.functional.embedding(visible, table).permute(0, 3, 1, 2) for table in self.tables]
+
+    def _buckets(self, length: int, device: torch.device) -> Tensor:
+        if (length, device) not in self._index:
+            self._index[length, device] = self.buckets.index(length).to(device)
+        return self._index[length, device]

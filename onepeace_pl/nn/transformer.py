@@ -1,0 +1,59 @@
+"""A stack of blocks with a final LayerNorm for each modality; the encoder's and the decoder's.
+
+Shapes: B batch, L tokens, D width, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from onepeace_pl.nn.block import Block, Sequence
+from onepeace_pl.nn.config import TransformerConfig
+from onepeace_pl.nn.routing import Routed, Segment
+
+__all__ = ["Segment", "Sequence", "Transformer"]
+
+
+class Transformer(nn.Module):
+    """Blocks and final norms.
+
+    Args:
+        config: Sizes and switches.
+        modalities: Names of the segments that may come.
+    """
+
+    def __init__(self, config: TransformerConfig, modalities: SequenceOf[str]) -> None:
+        super().__init__()
+        self.config = config
+        rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
+        self.blocks = nn.ModuleList(Block(config, modalities, rate) for rate in rates)
+        self.norms = Routed(modalities, lambda: nn.LayerNorm(config.width))
+
+    def forward(
+        self, tokens: list[Tensor], biases: SequenceOf[SequenceOf[Tensor]], sequences: SequenceOf[Sequence]
+    ) -> list[Tensor]:
+        """Run all sequences through the stack, layer by layer.
+
+        Args:
+            tokens: One (B, L, D) for each sequence, padded rows zeroed.
+            biases: For each sequence none, one shared bias (1 or B, H, L, L), or one for each layer.
+            sequences: What blocks must know of them.
+
+        Returns:
+            One (B, L, D) for each sequence, after the final norms.
+        """
+        for layer, block in enumerate(self.blocks):
+            here = [None if not b else b[layer if len(b) > 1 else 0] for b in biases]
+            if self.config.checkpoint and self.training and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, here, sequences, use_reentrant=False)
+            else:
+                tokens = block(tokens, here, sequences)
+        outputs = []
+        for x, sequence in zip(tokens, sequences, strict=True):
+            with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
+                outputs.append(self.norms(x, sequence.segments))
+        return outputs
