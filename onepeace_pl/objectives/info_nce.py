@@ -1,0 +1,157 @@
+"""InfoNCE in tiles: the one loss under alignment (across modalities) and denoising (within a modality).
+
+Shapes: M queries, N keys, D width.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class InfoNCE(NamedTuple):
+    """What :func:`info_nce` gives.
+
+    Attributes:
+        loss: Scalar, mean over the queries; 0 without queries.
+        accuracy: Scalar without gradient, share of queries whose target scores highest; 0 without queries.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+
+
+class _TiledInfoNCE(torch.autograd.Function):
+    """Makes loss and gradients in one sweep over tiles of queries, so that no logit outlives its tile.
+
+    The loss is a scalar, hence its gradients are known up to one factor as soon as the logits are. Making
+    them in the forward pass saves the second product of queries and keys that a backward pass would need, and
+    leaves neither queries nor keys to be kept.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        queries: Tensor,
+        keys: Tensor,
+        targets: Tensor,
+        scale: Tensor,
+        smoothing: float,
+        tile: int,
+        train: bool,
+    ) -> tuple[Tensor, Tensor]:
+        wants_queries, wants_keys, _, wants_scale = (train and need for need in ctx.needs_input_grad[:4])
+        with torch.autocast(queries.device.type, enabled=False):
+            exact = torch.promote_types(torch.promote_types(queries.dtype, keys.dtype), torch.float32)
+            count, keys_count = queries.shape[0], keys.shape[0]
+            wide_keys, factor = keys.to(exact), scale.to(exact)
+            # With one key there is nothing to be told apart from: the loss is 0, smoothing has nowhere to go.
+            spread = smoothing / (keys_count - 1) if keys_count > 1 else 0.0
+            peak = 1.0 - smoothing - spread if keys_count > 1 else 1.0
+            key_sum = wide_keys.sum(0)
+            loss = queries.new_zeros((), dtype=exact)
+            hits = queries.new_zeros((), dtype=exact)
+            query_grads: list[Tensor] = []
+            key_grad = torch.zeros_like(wide_keys) if wants_keys else None
+            scale_grad = torch.zeros_like(loss)
+            for start in range(0, count, tile):
+                rows = queries[start : start + tile].to(exact)
+                target = targets[start : start + tile, None]
+                logits = (rows @ wide_keys.T).mul_(factor)
+                lse = logits.logsumexp(1)
+                hit = logits.gather(1, target)
+                hits += (logits.argmax(1) == target[:, 0]).sum()
+                # The sum of a row's logits needs no logits: sum_k q.k = q.(sum_k k).
+                loss += (lse - peak * hit[:, 0] - (spread * factor) * (rows @ key_sum)).sum()
+                if not (wants_queries or wants_keys or wants_scale):
+                    continue
+                slope = logits.sub_(lse[:, None]).exp_()
+                slope.scatter_(1, target, slope.gather(1, target) - peak)
+                if spread:
+                    slope.sub_(spread)
+                if wants_queries or wants_scale:
+                    pull = slope @ wide_keys
+                    scale_grad += (pull * rows).sum()
+                    if wants_queries:
+                        query_grads.append(pull.mul_(factor / count))
+                if key_grad is not None:
+                    key_grad.addmm_(slope.T, rows)
+            share = 1.0 / max(count, 1)
+            query_grad = None
+            if wants_queries:
+                query_grad = torch.cat(query_grads) if query_grads else torch.zeros_like(queries, dtype=exact)
+            if key_grad is not None:
+                key_grad.mul_(factor * share)
+            ctx.save_for_backward(query_grad, key_grad, scale_grad * share if wants_scale else None)
+            ctx.dtypes = queries.dtype, keys.dtype, scale.dtype
+        accuracy = hits * share
+        ctx.mark_non_differentiable(accuracy)
+        return loss * share, accuracy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, loss_grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        # Cast last: a loss scaled up against float16's underflow must reach wide gradients.
+        queries, keys, scale = (
+            None if grad is None else (grad * loss_grad).to(dtype)
+            for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        )
+        return queries, keys, None, scale, None, None, None
+
+
+def info_nce(
+    queries: Tensor,
+    keys: Tensor,
+    targets: Tensor,
+    scale: Tensor | float,
+    smoothing: float = 0.0,
+    tile: int = 1024,
+) -> InfoNCE:
+    """Cross-entropy of every query's similarities to all keys, with memory linear in both counts.
+
+    With logits ``z = scale * queries @ keys.T``, ``e' = smoothing / (N - 1)``, the loss of a query is
+    ``lse(z) - (1 - smoothing - e') z[target] - e' sum(z)``: the target has mass ``1 - smoothing`` and every
+    other key ``e'``. Only ``tile`` rows of logits are alive at a time; sums are kept in float32 (float64 for
+    float64) whatever the inputs are, and gradients come back in the inputs' own types. Nothing is asked of
+    the device.
+
+    Args:
+        queries: (M, D), usually unit vectors.
+        keys: (N, D). They receive a gradient if they require one.
+        targets: (M,) int64, the row of ``keys`` that belongs to each query.
+        scale: Inverse temperature; a scalar tensor may receive a gradient.
+        smoothing: Label smoothing in [0, 1).
+        tile: Number of queries whose logits are alive at a time.
+
+    Returns:
+        Mean loss and top-1 accuracy, both float32 (float64) scalars. Without queries both are 0, and the loss
+        still has a graph.
+
+    Raises:
+        ValueError: If shapes do not fit, ``smoothing`` is out of range or ``tile`` is not positive.
+
+    Source: arXiv 2305.11172 section 3.3.
+    """
+    if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:
+        raise ValueError(
+            f"queries and keys must be (M, D) and (N, D), not {tuple(queries.shape)} and {tuple(keys.shape)}"
+        )
+    if targets.shape != queries.shape[:1]:
+        raise ValueError(f"targets must be ({len(queries)},), one per query, not {tuple(targets.shape)}")
+    if queries.shape[0] and not keys.shape[0]:
+        raise ValueError(f"{len(queries)} queries have no key to choose from: keys is {tuple(keys.shape)}")
+    if not 0.0 <= smoothing < 1.0:
+        raise ValueError(f"smoothing must be in [0, 1), not {smoothing}")
+    if tile < 1:
+        raise ValueError(f"tile must be at least 1, not {tile}")
+    if not isinstance(scale, Tensor):
+        # Filled where it is needed: a copy from the host would make the device wait.
+        wide = torch.promote_types(queries.dtype, torch.float32)
+        scale = torch.full((), scale, dtype=wide, device=queries.device)
+    loss, accuracy = _TiledInfoNCE.apply(
+        queries, keys, targets, scale, smoothing, tile, torch.is_grad_enabled()
+    )  # type: ignore[no-untyped-call]
+    return InfoNCE(loss, accuracy)

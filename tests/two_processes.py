@@ -1,0 +1,38 @@
+"""Run a function in two processes that talk over gloo, with a limit on time so that a hang is a failure."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+
+def _enter(
+    rank: int, function: Callable[..., None], ranks: int, meeting: str, arguments: tuple[Any, ...]
+) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks)
+    try:
+        function(*arguments)
+    finally:
+        dist.destroy_process_group()
+
+
+def run_in_processes(
+    function: Callable[..., None], folder: Path, *arguments: Any, ranks: int = 2, seconds: float = 60
+) -> None:
+    """Call ``function(*arguments)`` in every process; ``function`` is a module's, so that it can be pickled.
+
+    An assertion that fails in any process fails here; ``folder`` holds the file through which they meet.
+    """
+    context = torch.multiprocessing.spawn(
+        _enter, (function, ranks, str(folder / "meeting"), arguments), nprocs=ranks, join=False
+    )
+    end = time.monotonic() + seconds
+    while not context.join(timeout=1):
+        if time.monotonic() > end:
+            for process in context.processes:
+                process.kill()
+            raise TimeoutError(f"{ranks} processes did not end within {seconds:.0f} s")

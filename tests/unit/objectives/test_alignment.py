@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from two_processes import run_in_processes
+
+from onepeace_pl.objectives import CrossModalContrast
+
+SIZE = 6
+
+
+class TwoTowers(nn.Module):
+    """Two linear towers and an inverse temperature, the same in every process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.first = nn.Parameter(torch.randn(5, 4, generator=generator, dtype=torch.float64))
+        self.second = nn.Parameter(torch.randn(5, 4, generator=generator, dtype=torch.float64))
+        self.logit_scale = nn.Parameter(torch.tensor(1.3, dtype=torch.float64))
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return F.normalize(a @ self.first, dim=1), F.normalize(b @ self.second, dim=1), self.logit_scale.exp()
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return tuple(torch.randn(SIZE, 5, generator=generator, dtype=torch.float64) for _ in range(2))  # type: ignore[return-value]
+
+
+def whole_batch_gradients(detach_keys: bool) -> tuple[Tensor, list[Tensor]]:
+    """The textbook on one process: cross-entropy of the full matrix in both directions."""
+    model = TwoTowers()
+    first, second, scale = model(*batch())
+    targets = torch.arange(SIZE)
+    first_keys, second_keys = (first.detach(), second.detach()) if detach_keys else (first, second)
+    loss = F.cross_entropy(scale * first @ second_keys.T, targets)
+    loss = (loss + F.cross_entropy(scale * second @ first_keys.T, targets)) / 2
+    return loss.detach(), list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+@pytest.mark.parametrize("gradient", ["local", "exact"])
+def test_one_process_equals_dense(gradient: str) -> None:
+    model = TwoTowers()
+    found = CrossModalContrast(gradient, tile=4)(*model(*batch()))  # type: ignore[arg-type]
+    expected, gradients = whole_batch_gradients(detach_keys=gradient == "local")
+    torch.testing.assert_close(found.loss.detach(), expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.loss, list(model.parameters())), gradients, strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_the_two_rules_differ() -> None:
+    assert not torch.allclose(whole_batch_gradients(True)[1][0], whole_batch_gradients(False)[1][0])
+
+
+def test_losses_and_accuracies_are_by_direction() -> None:
+    first = torch.eye(3)
+    second = F.normalize(torch.tensor([[1.0, 0, 0], [1, 0, 0.5], [0, 0, 1]]), dim=1)
+    found = CrossModalContrast()(first, second, 10.0)
+    assert found.accuracies[0].item() == pytest.approx(
+        2 / 3
+    )  # (0, 1, 0) is as near to all three; the first wins
+    assert found.accuracies[1].item() == pytest.approx(2 / 3)  # the second row leans to the first
+    assert found.loss.item() == pytest.approx(sum(x.item() for x in found.losses) / 2)
+
+
+def test_smoothing_raises_the_loss_of_a_perfect_match() -> None:
+    eye = torch.eye(4)
+    assert (
+        CrossModalContrast(smoothing=0.1)(eye, eye, 20.0).loss > CrossModalContrast()(eye, eye, 20.0).loss + 1
+    )
+
+
+def test_no_gradient_reaches_a_frozen_side() -> None:
+    first = F.normalize(torch.randn(3, 4), dim=1).requires_grad_()
+    second = F.normalize(torch.randn(3, 4), dim=1)
+    CrossModalContrast("exact")(first, second, 2.0).loss.backward()
+    assert first.grad is not None
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match="'global'"):
+        CrossModalContrast("global")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"\(2, 4\)"):
+        CrossModalContrast()(torch.ones(3, 4), torch.ones(2, 4), 1.0)
+
+
+def _average_over_ranks_is_the_whole_batch(gradient: str) -> None:
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    own = slice(rank * SIZE // ranks, (rank + 1) * SIZE // ranks)
+    model = TwoTowers()
+    a, b = batch()
+    found = CrossModalContrast(gradient)(*model(a[own], b[own]))  # type: ignore[arg-type]
+    found.loss.backward()
+    loss, gradients = whole_batch_gradients(detach_keys=gradient == "local")
+    mean = found.loss.detach().clone()
+    dist.all_reduce(mean)
+    torch.testing.assert_close(mean / ranks, loss)
+    for parameter, expected in zip(model.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        dist.all_reduce(parameter.grad)
+        torch.testing.assert_close(parameter.grad / ranks, expected)
+
+
+def _unequal_batches_are_an_error() -> None:
+    rows = torch.ones(2 + dist.get_rank(), 4)
+    with pytest.raises(ValueError, match=r"\[2, 3\]"):
+        CrossModalContrast()(rows, rows, 1.0)
+
+
+def _all() -> None:  # one pair of processes for all: starting them is what takes time
+    _average_over_ranks_is_the_whole_batch("local")
+    _average_over_ranks_is_the_whole_batch("exact")
+    _unequal_batches_are_an_error()
+
+
+@pytest.mark.distributed
+def test_two_processes_average_to_one_and_refuse_unequal_batches(tmp_path: Path) -> None:
+    run_in_processes(_all, tmp_path)
