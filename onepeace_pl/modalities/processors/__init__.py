@@ -1,0 +1,7 @@
+"""From raw text, pictures and sounds to batch fields: one processor a modality."""
+
+from onepeace_pl.modalities.processors.audio import AudioProcessor, count_frames
+from onepeace_pl.modalities.processors.image import ImageProcessor
+from onepeace_pl.modalities.processors.text import TextProcessor
+
+__all__ = ["AudioProcessor", "ImageProcessor", "TextProcessor", "count_frames"]

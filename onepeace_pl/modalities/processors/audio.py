@@ -1,0 +1,168 @@
+"""Sounds: any source to a normalised 16 kHz waveform. Shapes: B batch, N samples, T frames, T + 1 tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.processors.truncation import Truncations
+
+FRONT_END = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
+"""Kernel and stride of the front end's convolutions: a hop of 320 samples, a field of 400."""
+
+
+def count_frames(samples: int, front_end: Sequence[tuple[int, int]] = FRONT_END) -> int:
+    """Return how many frames the front end makes of so many samples (no padding in its convolutions)."""
+    for kernel, stride in front_end:
+        samples = (samples - kernel) // stride + 1
+    return max(samples, 0)
+
+
+class AudioProcessor(Processor):
+    """Turns a sound into a mono waveform (N,), normalised over the whole clip.
+
+    A sound is a path, ``(array, rate in Hz)``, or an array or tensor that already has the rate. Two
+    dimensions are channels and samples, in either order (the shorter one is the channels); channels are
+    averaged.
+
+    Args:
+        max_seconds: Keep the first so many seconds. Cuts are counted and warned about.
+        min_seconds: A shorter clip is repeated and cut to exactly this length.
+        rate: Samples a second, Hz.
+        resample: Convert other rates. Otherwise they are an error, since resampling is never done in silence.
+        front_end: Kernel and stride of each convolution of the adapter's front end; says how many frames a
+            clip gives.
+
+    Attributes:
+        truncations: What was cut in this process.
+    """
+
+    def __init__(
+        self,
+        max_seconds: float = 15.0,
+        min_seconds: float = 1.0,
+        rate: int = 16_000,
+        resample: bool = False,
+        front_end: Sequence[tuple[int, int]] = FRONT_END,
+    ) -> None:
+        if not 0 < min_seconds <= max_seconds:
+            raise ValueError(
+                f"min_seconds={min_seconds} must be above 0 and at most max_seconds={max_seconds}"
+            )
+        self.max_seconds = max_seconds
+        self.min_seconds = min_seconds
+        self.rate = rate
+        self.resample = resample
+        self.front_end = tuple((int(kernel), int(stride)) for kernel, stride in front_end)
+        self.truncations = Truncations()
+        if count_frames(int(min_seconds * rate), self.front_end) < 1:
+            raise ValueError(f"min_seconds={min_seconds} gives not one frame; raise it")
+
+    def __call__(
+        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> ModalitySample:
+        """Prepare one sound: mean of channels, layer norm over the whole clip (eps 1e-5), then cut or repeat.
+
+        Raises:
+            TypeError: If `raw` is no sound.
+            ValueError: If a file is missing or unreadable, the rate differs and `resample` is off, or the
+                sound is empty, silent or not finite.
+        """
+        name, wave, rate = _open_sound(raw, self.rate)
+        _check(name, wave)
+        if rate != self.rate:
+            if not self.resample:
+                raise ValueError(
+                    f"{name}: {rate} Hz instead of {self.rate}; convert it, or set resample: true"
+                )
+            from torchaudio.functional import resample
+
+            wave = resample(wave, rate, self.rate)
+        wave = F.layer_norm(wave, wave.shape)
+        most, least = int(self.max_seconds * self.rate), int(self.min_seconds * self.rate)
+        if len(wave) > most:
+            seconds = len(wave) / self.rate
+            self.truncations.note(
+                f"{name}: {seconds:.2f} s were cut to the first {self.max_seconds:g} s (max_seconds)"
+            )
+            wave = wave[:most].clone()
+        if len(wave) < least:
+            wave = wave.repeat(-(-least // len(wave)))[:least]
+        return ModalitySample(wave, count_frames(len(wave), self.front_end))
+
+    def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
+        """Pad with zeros on the right: (B, N), padding (B, T + 1) with the summary first."""
+        longest = max(len(sample.values) for sample in samples)
+        values = torch.zeros(len(samples), longest)
+        for row, sample in zip(values, samples, strict=True):
+            row[: len(sample.values)] = sample.values
+        lengths = torch.tensor([sample.length for sample in samples])
+        frames = count_frames(longest, self.front_end)
+        if bool((lengths == frames).all()):
+            return ModalityInput(values)
+        return ModalityInput(values, torch.arange(frames + 1) > lengths[:, None])
+
+
+def _open_sound(raw: Any, rate: int) -> tuple[str, Tensor, int]:
+    """Return what to call it, the mono waveform (N,) float32, and its rate."""
+    if isinstance(raw, str | Path):
+        return str(raw), *_read_file(raw)
+    if (
+        isinstance(raw, tuple | list)
+        and len(raw) == 2
+        and isinstance(raw[1], int | float | np.integer | np.floating)
+    ):
+        raw, given = raw
+        if given <= 0 or given != int(given):
+            raise ValueError(f"a sound's rate must be a whole number of Hz above 0, got {given}")
+        rate = int(given)
+    if not isinstance(raw, np.ndarray | Tensor):
+        raise TypeError(f"a sound must be a path, (array, rate), array or tensor, got {type(raw).__name__}")
+    wave = torch.as_tensor(raw).detach().cpu()
+    if not wave.is_floating_point():
+        raise TypeError(
+            f"a sound's samples must be floats in -1..1, got {wave.dtype}; divide integers by their range"
+        )
+    return f"a sound of {list(wave.shape)} samples", _mono(wave.to(torch.float32)), rate
+
+
+def _read_file(path: str | Path) -> tuple[Tensor, int]:
+    import soundfile
+
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such sound; check the path and the data set's root")
+    try:
+        wave, rate = soundfile.read(str(path), dtype="float32")
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: unreadable sound ({reason}); convert it to wav or flac, or leave the row out"
+        ) from error
+    return _mono(torch.from_numpy(wave)), int(rate)
+
+
+def _mono(wave: Tensor) -> Tensor:
+    if wave.dim() == 1:
+        return wave
+    if wave.dim() != 2:
+        raise ValueError(f"a sound must be (samples,) or (channels, samples), got {list(wave.shape)}")
+    return wave.mean(dim=0 if wave.shape[0] <= wave.shape[1] else 1)
+
+
+def _check(name: str, wave: Tensor) -> None:
+    problem = ""
+    if not len(wave):
+        problem = "empty sound"
+    elif not bool(torch.isfinite(wave).all()):
+        problem = "samples that are not finite"
+    elif bool((wave == wave[0]).all()):
+        problem = "silent sound (all samples are equal)"
+    if problem:
+        raise ValueError(f"{name}: {problem}; replace it or leave the row out")
