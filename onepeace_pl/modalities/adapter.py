@@ -44,7 +44,9 @@ class ModalityAdapter(nn.Module, ABC):
     """
 
     no_weight_decay = frozenset({"summary"})
-    unused: frozenset[str] = frozenset()  # parameters of the original without any effect, kept for its checkpoints
+    # parameters of the original without any effect, kept for its checkpoints: here, and in the decoder
+    unused: tuple[str, ...] = ()
+    decoder_unused: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class ModalityAdapter(nn.Module, ABC):
         if self.type_embeddings is not None:
             x = x + self.type_embeddings[: inputs.kind + 1].sum(0)
         bias = [] if self.bias is None else self.bias(length + 1, keep)
-        return Tokens(self.dropout(x), padding, bias)
+        return Tokens(self.dropout(x), padding, bias, length + 1)
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's options as they were given, for a description of the model."""

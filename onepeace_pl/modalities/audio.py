@@ -101,7 +101,8 @@ class AudioAdapter(ModalityAdapter):
     """
 
     no_weight_decay = frozenset({"summary"})
-    unused = frozenset({"mask_embedding"})
+    unused = ("mask_embedding",)
+    decoder_unused = ("summary", "mask_embedding")
 
     def __init__(
         self,

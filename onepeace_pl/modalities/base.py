@@ -71,11 +71,13 @@ class Tokens(NamedTuple):
         embeddings: (B, L, D), or (B, K, D) of the visible tokens.
         padding: (B, L) or (B, K) bool, True where padded; None where nothing is.
         bias: No tensor, one for all layers, or one for each layer: (1, H, L, L), or (B, H, K, K) of visible tokens.
+        length: Number of tokens L with the summary, hidden ones counted.
     """
 
     embeddings: Tensor
     padding: Tensor | None
     bias: list[Tensor]
+    length: int
 
 
 class Processor(ABC):

@@ -68,6 +68,7 @@ class ImageAdapter(ModalityAdapter):
     """
 
     no_weight_decay = frozenset({"summary", "position_table"})
+    decoder_unused = ("summary",)
 
     def __init__(
         self,

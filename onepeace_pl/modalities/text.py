@@ -28,6 +28,8 @@ class TextAdapter(SequenceAdapter):
         types: 1 for the type embedding of NLVR2.
     """
 
+    decoder_unused = ("summary",)
+
     def __init__(
         self,
         config: TransformerConfig,

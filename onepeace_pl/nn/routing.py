@@ -33,11 +33,10 @@ class Routed(nn.ModuleDict):
 
     def __init__(self, names: Iterable[str], make: Callable[[], nn.Module], shared: bool = False) -> None:
         super().__init__({name: make() for name in ([SHARED] if shared else names)})
-        self.shared = shared
 
     def forward(self, x: Tensor, segments: Sequence[Segment]) -> Tensor:
         """Map (B, L, ·) segment by segment; a sequence of one segment is neither cut nor joined."""
-        if self.shared:
+        if SHARED in self:
             return self[SHARED](x)  # type: ignore[no-any-return]
         if len(segments) == 1:
             return self[segments[0].name](x)  # type: ignore[no-any-return]

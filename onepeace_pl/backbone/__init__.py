@@ -1,0 +1,20 @@
+"""The backbone: any subset of modalities through one encoder, and a decoder for the denoising objective."""
+
+from onepeace_pl.backbone.build import build, from_preset
+from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.backbone.presets import PRESETS
+from onepeace_pl.backbone.stages import Extend
+from onepeace_pl.backbone.streams import Features, Stream
+
+__all__ = [
+    "PRESETS",
+    "Backbone",
+    "DecoderOptions",
+    "Extend",
+    "Features",
+    "Stream",
+    "TransformerOptions",
+    "build",
+    "from_preset",
+]

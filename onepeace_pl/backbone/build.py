@@ -1,0 +1,50 @@
+"""Backbones from plain data, and from a preset's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.backbone.presets import adapter_options
+from onepeace_pl.backbone.stages import Extend
+from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, TextAdapter
+
+
+def build(description: Mapping[str, Any]) -> Backbone:
+    """Make the backbone that :meth:`Backbone.describe` described."""
+    adapters = {name: _adapter(name, spec) for name, spec in description["adapters"].items()}
+    stage = description.get("stage", "vision_language")
+    return Backbone(
+        adapters,
+        TransformerOptions(**description["transformer"]),
+        DecoderOptions(**description["decoder"]),
+        Extend(**stage) if isinstance(stage, Mapping) else stage,
+    )
+
+
+def _adapter(name: str, spec: Mapping[str, Any]) -> Any:
+    module, _, attribute = spec["class_path"].rpartition(".")
+    try:
+        part = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"adapter {name!r}: cannot import {spec['class_path']}; is its folder on PYTHONPATH?") from error
+    if not (isinstance(part, type) and issubclass(part, ModalityAdapter)):
+        raise TypeError(f"adapter {name!r}: {spec['class_path']} is no ModalityAdapter")
+    return partial(part, **spec.get("init_args", {}))
+
+
+def from_preset(preset: str, modalities: Iterable[str] = ("text", "image", "audio"), decoder: bool = True) -> Backbone:
+    """Make a backbone of the paper's adapters in their sizes for ``preset``."""
+    classes: dict[str, type[ModalityAdapter]] = {"text": TextAdapter, "image": ImageAdapter, "audio": AudioAdapter}
+    unknown = [name for name in modalities if name not in classes]
+    if unknown:
+        raise ValueError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(classes)}")
+    adapters = {name: partial(classes[name], **adapter_options(preset, name)) for name in modalities}
+    small = DecoderOptions() if decoder else replace(DecoderOptions(), depth=0)
+    return Backbone(adapters, TransformerOptions(preset), small)
+

@@ -1,0 +1,108 @@
+"""The decoder of the denoising objective: restores hidden tokens (spec: model, section 6).
+
+Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D encoder width, E decoder width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from onepeace_pl.backbone.encoder import join
+from onepeace_pl.backbone.streams import Features, Stream
+from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
+from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
+from onepeace_pl.nn.init import reset_linear_, truncated_normal_
+
+
+class DecoderAdapter(nn.Module):
+    """One modality's way into and out of the decoder.
+
+    Args:
+        encoder: The encoder's config.
+        config: The decoder's config.
+        adapter: The modality's adapter; it says how many positions there are and whether they form a grid.
+    """
+
+    no_weight_decay = frozenset({"summary", "position_table"})
+
+    def __init__(self, encoder: TransformerConfig, config: TransformerConfig, adapter: ModalityAdapter) -> None:
+        super().__init__()
+        self.grid, self.std, self.unused = adapter.decoder_grid, config.init_std, adapter.decoder_unused
+        self.embed = nn.Linear(encoder.width, config.width)
+        self.restore = nn.Linear(config.width, encoder.width)
+        self.mask_token = nn.Parameter(torch.empty(config.width))
+        self.position_table = nn.Parameter(torch.empty(adapter.decoder_positions, config.width))
+        for name in self.unused:
+            setattr(self, name, nn.Parameter(torch.empty(config.width)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        for layer in (self.embed, self.restore):
+            reset_linear_(layer, self.std)
+        for name in ("mask_token", "position_table", *self.unused):
+            truncated_normal_(getattr(self, name), self.std)
+
+    def forward(self, visible: Tensor, mask: Mask, padding: Tensor | None, length: int) -> Tokens:
+        """Lay the encoder's visible tokens (B, K, D) at their places among mask tokens -> (B, L, E)."""
+        x = self.embed(visible)
+        batch, _, width = x.shape
+        # empty slots go to one more place behind the end, which is then cut off
+        place = mask.keep if mask.keep_padding is None else mask.keep.masked_fill(mask.keep_padding, length)
+        full = self.mask_token.to(x.dtype).expand(batch, length + 1, width)
+        x = full.scatter(1, place[..., None].expand(-1, -1, width), x)[:, :length]
+        return Tokens(x + self._positions(length), padding, [], length)
+
+    def _positions(self, length: int) -> Tensor:
+        table = self.position_table
+        if self.grid is not None:
+            table = resize_positions(table, self.grid)
+        if length > len(table):
+            raise ValueError(f"{length} tokens are more than the decoder's {len(table)} positions; shorten the input")
+        return table[:length]
+
+
+class Decoder(nn.Module):
+    """Mask tokens among visible ones, a small transformer, and a way back to the encoder's width.
+
+    Args:
+        encoder: The encoder's config.
+        config: The decoder's config.
+        adapters: The encoder's adapters.
+        hide_padding: Keep attention from padded tokens; the original does not.
+    """
+
+    def __init__(
+        self,
+        encoder: TransformerConfig,
+        config: TransformerConfig,
+        adapters: Mapping[str, ModalityAdapter],
+        hide_padding: bool = True,
+    ) -> None:
+        super().__init__()
+        self.hide_padding = hide_padding
+        self.adapters = nn.ModuleDict({n: DecoderAdapter(encoder, config, a) for n, a in adapters.items()})
+        self.transformer = Transformer(config, list(adapters))
+
+    def forward(
+        self, features: SequenceOf[Features], streams: SequenceOf[Stream], inputs: Mapping[str, ModalityInput]
+    ) -> list[dict[str, Tensor]]:
+        """Restore every position of student streams -> for each stream, by modality (B, L, D)."""
+        joined = []
+        for feature, stream in zip(features, streams, strict=True):
+            parts = {}
+            for name, visible in feature.tokens.items():
+                mask, length = (stream.masks or {})[name], feature.lengths[name]
+                parts[name] = self.adapters[name](visible, mask, inputs[name].padding, length)
+            x, biases, sequence = join(parts)
+            joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))
+        outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
+        return [
+            {s.name: self.adapters[s.name].restore(x[:, s.start : s.stop]) for s in sequence.segments}
+            for x, (_, _, sequence) in zip(outputs, joined, strict=True)
+        ]

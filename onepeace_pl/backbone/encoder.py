@@ -1,0 +1,125 @@
+"""The encoder: adapters, one transformer for any subset of modalities, projections (spec: model, sections 4 and 5).
+
+Shapes: B batch, L tokens with the summary at index 0, D width, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onepeace_pl.backbone.streams import Features, Stream
+from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
+from onepeace_pl.nn import Segment, Sequence, Transformer, TransformerConfig
+from onepeace_pl.nn.init import reset_linear_
+
+
+class Projection(nn.Linear):
+    """Summary -> shared space."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        self.std = config.init_std
+        super().__init__(config.width, config.width)
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        reset_linear_(self, self.std)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, L, D) -> (B, D), the summary projected to a unit vector."""
+        return F.normalize(super().forward(input[:, 0]), dim=-1)
+
+
+class Encoder(nn.Module):
+    """Any number of modalities, jointly.
+
+    Args:
+        config: Sizes and switches.
+        adapters: By name; the names are all that the encoder knows of modalities.
+    """
+
+    def __init__(self, config: TransformerConfig, adapters: Mapping[str, ModalityAdapter]) -> None:
+        super().__init__()
+        self.adapters = nn.ModuleDict(adapters)
+        self.transformer = Transformer(config, list(adapters))
+        self.projections = nn.ModuleDict({name: Projection(config) for name in adapters})
+
+    def forward(self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]) -> list[Features]:
+        """Run all streams in one go; each adapter's stem runs once, whatever the number of streams."""
+        tokens = self._tokens(inputs, streams)
+        joined = [join(parts, stream.grad) for parts, stream in zip(tokens, streams, strict=True)]
+        outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
+        features = []
+        for x, (_, _, sequence), parts, stream in zip(outputs, joined, tokens, streams, strict=True):
+            rows = {s.name: x[:, s.start : s.stop] for s in sequence.segments}
+            result = Features(
+                rows, {n: part.padding for n, part in parts.items()}, {n: part.length for n, part in parts.items()}
+            )
+            if stream.masks is None:
+                with torch.set_grad_enabled(stream.grad and torch.is_grad_enabled()):
+                    result.embeddings = {name: self.projections[name](row) for name, row in rows.items()}
+            features.append(result)
+        return features
+
+    def _tokens(self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]) -> list[dict[str, Tokens]]:
+        made: list[dict[str, Tokens]] = [{} for _ in streams]
+        for name in dict.fromkeys(name for stream in streams for name in stream.modalities):
+            if name not in self.adapters:
+                raise ValueError(f"the backbone has no modality {name!r}; it has {', '.join(self.adapters)}")
+            if name not in inputs:
+                raise ValueError(f"the batch has no {name!r}; it has {', '.join(inputs)}")
+            users = [i for i, stream in enumerate(streams) if name in stream.modalities]
+            views = [View((streams[i].masks or {}).get(name), streams[i].grad) for i in users]
+            for i, part in zip(users, self.adapters[name](inputs[name], views), strict=True):
+                made[i][name] = part
+        return [{name: parts[name] for name in stream.modalities} for parts, stream in zip(made, streams, strict=True)]
+
+
+def join(parts: Mapping[str, Tokens], grad: bool = True) -> tuple[Tensor, list[Tensor], Sequence]:
+    """Put the modalities of one stream into one sequence.
+
+    Padded rows are zeroed. The bias is block-diagonal: it says nothing between modalities.
+
+    Returns:
+        Embeddings (B, L, D), the biases (none, one, or one for each layer), and what blocks must know.
+    """
+    with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
+        segments, start = [], 0
+        for name, part in parts.items():
+            segments.append(Segment(name, start, start + part.embeddings.shape[1]))
+            start = segments[-1].stop
+        tokens = list(parts.values())
+        x = tokens[0].embeddings if len(tokens) == 1 else torch.cat([t.embeddings for t in tokens], dim=1)
+        padding = _join_padding(tokens)
+        if padding is not None:
+            x = x.masked_fill(padding[..., None], 0.0)
+        count = max(len(t.bias) for t in tokens)
+        biases = [_block_diagonal([t.bias[i] if t.bias else None for t in tokens], segments) for i in range(count)]
+        return x, biases, Sequence(tuple(segments), padding, grad)
+
+
+def _join_padding(tokens: SequenceOf[Tokens]) -> Tensor | None:
+    if all(t.padding is None for t in tokens):
+        return None
+    return torch.cat(
+        [t.embeddings.new_zeros(t.embeddings.shape[:2], dtype=torch.bool) if t.padding is None else t.padding for t in tokens],
+        dim=1,
+    )
+
+
+def _block_diagonal(biases: SequenceOf[Tensor | None], segments: SequenceOf[Segment]) -> Tensor:
+    if len(segments) == 1 and biases[0] is not None:
+        return biases[0]
+    known = [b for b in biases if b is not None]
+    total, batch = segments[-1].stop, max(b.shape[0] for b in known)
+    rows = []
+    for bias, segment in zip(biases, segments, strict=True):
+        if bias is None:
+            rows.append(known[0].new_zeros(batch, known[0].shape[1], segment.stop - segment.start, total))
+        else:
+            rows.append(F.pad(bias.expand(batch, -1, -1, -1), (segment.start, total - segment.stop)))
+    return torch.cat(rows, dim=2)

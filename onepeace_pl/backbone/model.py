@@ -1,0 +1,142 @@
+"""The backbone: encoder, decoder and the scale of cosine similarities, grown modality by modality.
+
+Shapes: B batch, L tokens with the summary at index 0, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence as SequenceOf
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.decoder import Decoder
+from onepeace_pl.backbone.encoder import Encoder
+from onepeace_pl.backbone.stages import Extend, apply_stage, check_stage
+from onepeace_pl.backbone.streams import Features, Stream
+from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
+from onepeace_pl.nn import TransformerConfig
+
+MAX_LOGIT_SCALE = math.log(100.0)
+START_LOGIT_SCALE = math.log(1 / 0.07)
+
+
+class Backbone(nn.Module):
+    """One model of any number of modalities (paper, section 3; spec: model).
+
+    Args:
+        adapters: By name of the modality; each is called with the encoder's config. An ``Off`` entry is left out.
+        transformer: The encoder's sizes and switches.
+        decoder: The decoder's; only the denoising objective needs one.
+        stage: What trains: ``vision_language`` (everything), ``{extend: NAME}`` or ``frozen``.
+    """
+
+    def __init__(
+        self,
+        adapters: dict[str, Callable[[TransformerConfig], ModalityAdapter]],
+        transformer: TransformerOptions = TransformerOptions(),  # noqa: B008 - frozen
+        decoder: DecoderOptions = DecoderOptions(),  # noqa: B008 - frozen
+        stage: str | Extend = "vision_language",
+    ) -> None:
+        super().__init__()
+        self.transformer_options, self.decoder_options, self.stage = transformer, decoder, stage
+        self.config = transformer.resolve()
+        made = {name: make(self.config) for name, make in adapters.items()}
+        made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
+        check_stage(stage, made)
+        if not made:
+            raise ValueError("a backbone needs at least one adapter")
+        self.encoder = Encoder(self.config, made)
+        small = decoder.resolve(transformer)
+        self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
+        self.logit_scale = nn.Parameter(torch.empty(1))  # one element: sharding knows no scalars
+        self.reset_parameters()
+        self.apply_stage(self.modalities)
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the modalities, in order."""
+        return list(self.encoder.adapters)
+
+    @property
+    def depth(self) -> int:
+        """Number of the encoder's blocks."""
+        return self.config.depth
+
+    def reset_parameters(self) -> None:
+        """Initialise in place what is this module's own."""
+        nn.init.constant_(self.logit_scale, START_LOGIT_SCALE)
+
+    def initialise(self) -> None:
+        """Initialise every parameter in place, for a model that was built on the meta device and then given memory."""
+        for module in self.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+
+    def apply_stage(self, used: Iterable[str]) -> None:
+        """Freeze what does not train in this stage when a task reads the modalities ``used``."""
+        apply_stage(self, self.stage, used, self.modalities)
+
+    def forward(
+        self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]
+    ) -> tuple[list[Features], Tensor]:
+        """Run all passes of a step in one call.
+
+        Args:
+            inputs: The batch's fields by modality.
+            streams: The passes; those with masks also go through the decoder.
+
+        Returns:
+            The features of each stream, and the factor of cosine similarities (1,), exp of the clamped logit scale.
+        """
+        with torch.no_grad():  # clamped in place on each use, so that the gradient still flows at the bounds
+            self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
+        features = self.encoder(inputs, streams)
+        students = [i for i, stream in enumerate(streams) if stream.masks is not None]
+        if students and self.decoder is None:
+            raise ValueError("a masked pass needs a decoder; set decoder.depth to at least 1")
+        if students and self.decoder is not None:
+            restored = self.decoder([features[i] for i in students], [streams[i] for i in students], inputs)
+            for i, result in zip(students, restored, strict=True):
+                features[i].restored = result
+        return features, self.logit_scale.exp()
+
+    def embed(self, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
+        """Return unit vectors (B, D) of each modality by itself."""
+        features, _ = self(inputs, [Stream((name,)) for name in inputs])
+        return {name: feature.embeddings[name] for name, feature in zip(inputs, features, strict=True)}
+
+    def embed_jointly(self, inputs: Mapping[str, ModalityInput]) -> Tensor:
+        """Return one unit vector (B, D) of all modalities read together: the mean of their projected summaries."""
+        features, _ = self(inputs, [Stream(tuple(inputs))])
+        total = torch.stack(list(features[0].embeddings.values())).sum(0)
+        return nn.functional.normalize(total, dim=-1)
+
+    def layer_of(self, name: str) -> int:
+        """Return the layer of a parameter: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""
+        parts = name.split(".")
+        if parts[:2] == ["encoder", "adapters"]:
+            return 0
+        if parts[:3] == ["encoder", "transformer", "blocks"]:
+            return int(parts[3]) + 1
+        return self.depth + 1
+
+    def describe(self) -> dict[str, Any]:
+        """Return class paths and options, plain data from which :func:`build` makes the same model again."""
+        stage = asdict(self.stage) if isinstance(self.stage, Extend) else self.stage
+        adapters = {
+            name: {"class_path": f"{type(a).__module__}.{type(a).__qualname__}", "init_args": a.options()}
+            for name, a in self.encoder.adapters.items()
+        }
+        return {
+            "adapters": adapters,
+            "transformer": asdict(self.transformer_options),
+            "decoder": asdict(self.decoder_options),
+            "stage": stage,
+        }

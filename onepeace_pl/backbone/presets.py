@@ -1,0 +1,60 @@
+"""Sizes of the presets: one table.
+
+``4b`` is the released model (spec: model, section 1). ``tiny`` learns TriWorld in minutes on two CPU cores; its
+linear layers start larger and its layer scale higher than the original's, whose values want long schedules.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """One row."""
+
+    width: int
+    depth: int
+    heads: int
+    feed_forward: int
+    decoder_width: int
+    decoder_depth: int
+    decoder_heads: int
+    decoder_feed_forward: int
+    layer_scale: float = 1e-6
+    init_std: float = 0.02
+
+
+PRESETS: dict[str, Sizes] = {
+    #                width depth heads   ff   | decoder
+    "debug": Sizes(32, 2, 2, 64, 32, 1, 2, 64, layer_scale=1e-2, init_std=0.09),
+    "tiny": Sizes(128, 3, 4, 256, 64, 1, 2, 128, layer_scale=1e-2, init_std=0.09),
+    "small": Sizes(384, 12, 6, 1536, 192, 2, 3, 512, layer_scale=1e-2),
+    "base": Sizes(768, 12, 12, 3072, 384, 2, 6, 1024, layer_scale=1e-2),
+    "large": Sizes(1024, 24, 16, 4096, 512, 2, 8, 1365, layer_scale=1e-4),
+    "4b": Sizes(1536, 40, 24, 6144, 768, 2, 12, 2048),
+}
+
+
+def preset_sizes(name: str) -> Sizes:
+    """Return the row of a preset; an unknown name is an error that tells the nearest."""
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PRESETS)}"
+    raise ValueError(f"no preset {name!r}; {hint}")
+
+
+# options of the paper's adapters that are not their class's defaults (the released model's)
+SMALL_ADAPTERS: dict[str, dict[str, int]] = {
+    "text": {"vocabulary": 512, "buckets": 32, "max_tokens": 74},
+    "image": {"image_size": 64, "position_side": 4},
+    "audio": {"channels": 32, "buckets": 64},
+}
+
+
+def adapter_options(preset: str, modality: str) -> dict[str, int]:
+    """Return the options of one of the paper's adapters in a preset."""
+    preset_sizes(preset)
+    return dict(SMALL_ADAPTERS[modality]) if preset in ("debug", "tiny", "small") else {}

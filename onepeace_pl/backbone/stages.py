@@ -1,0 +1,71 @@
+"""Which parameters train in a stage: data, not code.
+
+``stage: vision_language`` trains everything; ``stage: {extend: audio}`` trains only what belongs to ``audio`` and the
+decoder, so that every embedding of the older modalities stays as it was, to the bit; ``stage: frozen`` trains nothing
+of the backbone.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import nn
+
+STAGES = ("vision_language", "frozen")
+
+
+@dataclass(frozen=True)
+class Extend:
+    """Train only what belongs to one modality.
+
+    Attributes:
+        extend: The modality's name.
+    """
+
+    extend: str
+
+
+Stage = str | Extend
+
+
+def check_stage(stage: Stage, modalities: Iterable[str]) -> None:
+    """Raise ValueError for a stage that does not exist, or that extends by a modality without an adapter."""
+    names = list(modalities)
+    if isinstance(stage, Extend):
+        if stage.extend not in names:
+            raise ValueError(f"stage extends by {stage.extend!r}, but the adapters are {', '.join(names)}; add one")
+    elif stage not in STAGES:
+        near = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(STAGES)} and {{extend: MODALITY}}"
+        raise ValueError(f"no stage {stage!r}; {hint}")
+
+
+def trains(name: str, stage: Stage, used: Iterable[str], modalities: Iterable[str]) -> bool:
+    """Say whether the backbone's parameter ``name`` trains.
+
+    Args:
+        name: Dotted name of the parameter.
+        stage: The stage.
+        used: Modalities that the task reads; what belongs to others would get no gradient.
+        modalities: All modalities of the backbone.
+    """
+    parts = name.split(".")
+    owner = next((part for part in parts if part in modalities), None)
+    if stage == "frozen" or (owner is not None and owner not in used):
+        return False
+    if isinstance(stage, Extend):
+        return owner == stage.extend or parts[0] in ("decoder", "logit_scale")
+    return True
+
+
+def apply_stage(backbone: nn.Module, stage: Stage, used: Iterable[str], modalities: Iterable[str]) -> None:
+    """Set ``requires_grad`` of every parameter; those without any effect never train."""
+    used, modalities = list(used), list(modalities)
+    for prefix, module in backbone.named_modules():
+        unused = getattr(module, "unused", ())
+        for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
+            parameter.requires_grad_(
+                name.rpartition(".")[2] not in unused and trains(name, stage, used, modalities)
+            )

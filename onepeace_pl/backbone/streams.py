@@ -1,0 +1,48 @@
+"""A stream is one pass of the encoder over some modalities; a step is several streams in one forward call.
+
+Shapes: B batch, L tokens with the summary at index 0, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from onepeace_pl.modalities import Mask
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One pass.
+
+    Attributes:
+        modalities: Which modalities are read together, in this order.
+        masks: For a student pass, the mask of each modality: the encoder sees the visible tokens, the decoder
+            restores the rest.
+        grad: Whether the pass is differentiated; a teacher's is not.
+    """
+
+    modalities: tuple[str, ...]
+    masks: Mapping[str, Mask] | None = None
+    grad: bool = True
+
+
+@dataclass
+class Features:
+    """What a stream gives, by modality.
+
+    Attributes:
+        tokens: (B, L, D) after the final norm; of the visible tokens in a student pass.
+        padding: (B, L) bool, True where padded, or None.
+        lengths: Number of tokens L with the summary, hidden ones counted.
+        embeddings: (B, D) unit vectors, the projected summaries; empty in a student pass.
+        restored: (B, L, D), the decoder's answer at every position; student passes only.
+    """
+
+    tokens: dict[str, Tensor]
+    padding: dict[str, Tensor | None]
+    lengths: dict[str, int]
+    embeddings: dict[str, Tensor] = field(default_factory=dict)
+    restored: dict[str, Tensor] = field(default_factory=dict)
