@@ -1,0 +1,14 @@
+"""Optimiser groups and learning-rate schedules."""
+
+from onepeace_pl.optim.groups import BuildOptimizer, Layered, build_optimizer, parameter_groups
+from onepeace_pl.optim.schedule import Schedule, WarmupCosine, WarmupPolynomial
+
+__all__ = [
+    "BuildOptimizer",
+    "Layered",
+    "Schedule",
+    "WarmupCosine",
+    "WarmupPolynomial",
+    "build_optimizer",
+    "parameter_groups",
+]

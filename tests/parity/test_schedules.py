@@ -1,0 +1,46 @@
+"""Learning rates of every update against the original's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from onepeace_pl.optim import Schedule, WarmupCosine, WarmupPolynomial
+
+RELATIVE = 1e-9
+
+
+def ours(config: dict[str, Any], kind: str) -> Schedule:
+    warmup = config.get("warmup_updates", config.get("warmup_ratio"))
+    if kind == "adjust_cosine":
+        return WarmupCosine(warmup, config["min_lr"])
+    return WarmupPolynomial(warmup, config["end_learning_rate"], config["power"])
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_rates(index: int, golden: Path) -> None:
+    run = json.loads((golden / "schedules.json").read_text())[index]
+    config, cosine = run["config"], run["scheduler"] == "adjust_cosine"
+    total = run["reinit_total"] or config.get("max_update") or config["total_num_update"]
+    schedule, peak = ours(config, run["scheduler"]), config["lr"][0]
+    values = {row["num_updates"]: row["lr"] for row in run["values"] if "num_updates" in row}
+    assert len(values) > 10
+    for step, expected in values.items():
+        if cosine and step >= total:  # where the original starts a second period, ours stays
+            assert schedule.lr(step, total, peak) == config["min_lr"]
+        else:
+            assert schedule.lr(step, total, peak) == pytest.approx(expected, rel=RELATIVE, abs=0)
+
+
+def test_a_scaled_group(golden: Path) -> None:
+    run = json.loads((golden / "schedules.json").read_text())[0]
+    expected = next(row for row in run["values"] if row.get("event") == "step_update(0)")
+    parameter = torch.nn.Parameter(torch.ones(1))
+    peak = run["config"]["lr"][0]
+    optimizer = torch.optim.AdamW([{"params": [parameter], "lr": peak / 4, "lr_scale": 0.25}])
+    ours(run["config"], run["scheduler"])(optimizer, run["config"]["max_update"])
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(
+        expected["lr_of_group_with_scale_0.25"], rel=RELATIVE
+    )
