@@ -1,4 +1,4 @@
-"""Pictures: any source to normalised square pixels. Shapes: B batch, S side in pixels, H and W of the source."""
+"""Pictures: any source to normalised square pixels. Shapes: B batch, S side in pixels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ImageProcessor(Processor):
     """Turns a picture into normalised pixels (3, S, S).
 
     A picture is a path, encoded bytes, a PIL image, a uint8 array (H, W, 3) or (H, W), a uint8 tensor (3, H,
-    W) or a float tensor (3, H, W) in 0..1.
+    W) or a float tensor (3, H, W) in 0..1 (which is never blurred).
 
     Args:
         size: Side in pixels, a multiple of `patch`.
@@ -70,13 +70,12 @@ class ImageProcessor(Processor):
                 range.
         """
         length = (self.size // self.patch) ** 2
+        rng = rng if rng is not None else np.random.default_rng()
         if isinstance(raw, Tensor) and raw.is_floating_point():
-            return ModalitySample(_normalise(self._square_tensor(_checked_tensor(raw))), length)
+            crop = self.train_crop if train else None
+            return ModalitySample(_normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
         picture = open_picture(raw)
-        if train and (self.train_crop is not None or self.train_blur):
-            picture = self._augment(picture, rng if rng is not None else np.random.default_rng())
-        else:
-            picture = self._square(picture)
+        picture = self._augment(picture, rng) if train else self._square(picture)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
         return ModalitySample(_normalise(pixels), length)
 
@@ -102,9 +101,14 @@ class ImageProcessor(Processor):
         left, top = _centre(width, self.size), _centre(height, self.size)
         return picture.crop((left, top, left + self.size, top + self.size))
 
-    def _square_tensor(self, pixels: Tensor) -> Tensor:
+    def _square_tensor(
+        self, pixels: Tensor, crop: tuple[float, float] | None, rng: np.random.Generator
+    ) -> Tensor:
         height, width = self.size, self.size
-        if self.fit == "centre_crop":
+        if crop is not None:
+            left, top, right, bottom = random_crop_box(pixels.shape[2], pixels.shape[1], crop, rng)
+            pixels = pixels[:, top:bottom, left:right]
+        elif self.fit == "centre_crop":
             width, height = _shorter_side_to(self.size, pixels.shape[2], pixels.shape[1])
         if pixels.shape[1:] != (height, width):
             resized = F.interpolate(pixels[None], (height, width), mode="bicubic", antialias=True)
