@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
@@ -13,11 +12,12 @@ from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.backbone.stages import Extend
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, TextAdapter
+from onepeace_pl.modalities.description import factory
 
 
 def build(description: Mapping[str, Any]) -> Backbone:
     """Make the backbone that :meth:`Backbone.describe` described."""
-    adapters = {name: _adapter(name, spec) for name, spec in description["adapters"].items()}
+    adapters = {name: factory(spec, ModalityAdapter, f"adapter {name!r}") for name, spec in description["adapters"].items()}
     stage = description.get("stage", "vision_language")
     return Backbone(
         adapters,
@@ -25,17 +25,6 @@ def build(description: Mapping[str, Any]) -> Backbone:
         DecoderOptions(**description["decoder"]),
         Extend(**stage) if isinstance(stage, Mapping) else stage,
     )
-
-
-def _adapter(name: str, spec: Mapping[str, Any]) -> Any:
-    module, _, attribute = spec["class_path"].rpartition(".")
-    try:
-        part = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"adapter {name!r}: cannot import {spec['class_path']}; is its folder on PYTHONPATH?") from error
-    if not (isinstance(part, type) and issubclass(part, ModalityAdapter)):
-        raise TypeError(f"adapter {name!r}: {spec['class_path']} is no ModalityAdapter")
-    return partial(part, **spec.get("init_args", {}))
 
 
 def from_preset(preset: str, modalities: Iterable[str] = ("text", "image", "audio"), decoder: bool = True) -> Backbone:

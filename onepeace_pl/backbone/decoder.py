@@ -28,17 +28,16 @@ class DecoderAdapter(nn.Module):
         adapter: The modality's adapter; it says how many positions there are and whether they form a grid.
     """
 
-    no_weight_decay = frozenset({"summary", "position_table"})
-
     def __init__(self, encoder: TransformerConfig, config: TransformerConfig, adapter: ModalityAdapter) -> None:
         super().__init__()
         self.grid, self.std, self.unused = adapter.decoder_grid, config.init_std, adapter.decoder_unused
         self.embed = nn.Linear(encoder.width, config.width)
         self.restore = nn.Linear(config.width, encoder.width)
-        self.mask_token = nn.Parameter(torch.empty(config.width))
+        self.mask_token = nn.Parameter(torch.empty(1, config.width))
         self.position_table = nn.Parameter(torch.empty(adapter.decoder_positions, config.width))
+        self.no_weight_decay = frozenset({"position_table", *self.unused})
         for name in self.unused:
-            setattr(self, name, nn.Parameter(torch.empty(config.width)))
+            setattr(self, name, nn.Parameter(torch.empty(*((1,) if name != "summary" else ()), config.width)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

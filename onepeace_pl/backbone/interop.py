@@ -72,7 +72,7 @@ def _stack(official: str, ours: str) -> list[Rule]:
         Rule((f"{a}.{{m}}_ffn.3.{{x}}",), f"{b}.feed_forward.{{m}}.contract.{{x}}"),
         Rule((f"{official}.fusion_model.{{m}}_layer_norm.{{x}}",), f"{ours}.transformer.norms.{{m}}.{{x}}"),
         Rule((f"{official}.{{m}}_adapter.cls_embedding",), f"{ours}.adapters.{{m}}.summary", lead=2),
-        Rule((f"{official}.{{m}}_adapter.mask_embedding",), f"{ours}.adapters.{{m}}.mask_embedding", lead=1),
+        Rule((f"{official}.{{m}}_adapter.mask_embedding",), f"{ours}.adapters.{{m}}.mask_embedding"),
         Rule((f"{official}.image_adapter.pos_embed",), f"{ours}.adapters.image.position_table"),
         Rule((f"{official}.{{m}}_adapter.embed_positions.weight",), f"{ours}.adapters.{{m}}.position_table"),
     ]
@@ -92,7 +92,7 @@ def _adapters() -> list[Rule]:
     rules += [Rule((f"{old_image}.embed_images.{n}.{{x}}",), f"{image}.patches.{n}.{{x}}") for n in (0, 3, 6)]
     rules += [Rule((f"{old_image}.embed_images.{n}.layer_norm.{{x}}",), f"{image}.patches.{n}.{{x}}") for n in (1, 4)]
     rules += [
-        Rule((f"{old_audio}.cls_pos_embed",), f"{audio}.summary_position", lead=2),
+        Rule((f"{old_audio}.cls_pos_embed",), f"{audio}.summary_position", lead=1),
         Rule((f"{old_audio}.embed_audios.0.conv_layers.{{c}}.0.weight",), f"{audio}.extractor.{{c}}.0.weight"),
         Rule((f"{old_audio}.embed_audios.0.conv_layers.{{c}}.2.1.{{x}}",), f"{audio}.extractor.{{c}}.1.{{x}}"),
         Rule((f"{old_audio}.embed_audios.2.{{x}}",), f"{audio}.extractor_norm.{{x}}"),
@@ -109,7 +109,7 @@ def _adapters() -> list[Rule]:
 RULES: list[Rule] = [
     Rule(("logit_scale",), "logit_scale", lead=-1),
     Rule(("{m}_proj.{x}",), "encoder.projections.{m}.{x}"),
-    Rule(("{m}_mask_token",), "decoder.adapters.{m}.mask_token", lead=1),
+    Rule(("{m}_mask_token",), "decoder.adapters.{m}.mask_token"),
     Rule(("decoder_{m}_embed.{x}",), "decoder.adapters.{m}.embed.{x}"),
     Rule(("{m}_mask_head.{x}",), "decoder.adapters.{m}.restore.{x}"),
     *_adapters(),

@@ -20,6 +20,7 @@ from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.stages import Extend, apply_stage, check_stage
 from onepeace_pl.backbone.streams import Features, Stream
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
+from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -130,10 +131,7 @@ class Backbone(nn.Module):
     def describe(self) -> dict[str, Any]:
         """Return class paths and options, plain data from which :func:`build` makes the same model again."""
         stage = asdict(self.stage) if isinstance(self.stage, Extend) else self.stage
-        adapters = {
-            name: {"class_path": f"{type(a).__module__}.{type(a).__qualname__}", "init_args": a.options()}
-            for name, a in self.encoder.adapters.items()
-        }
+        adapters = {name: describe(adapter, given=1) for name, adapter in self.encoder.adapters.items()}
         return {
             "adapters": adapters,
             "transformer": asdict(self.transformer_options),

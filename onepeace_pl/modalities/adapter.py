@@ -8,10 +8,9 @@ Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D width
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -125,13 +124,16 @@ class ModalityAdapter(nn.Module, ABC):
         bias = [] if self.bias is None else self.bias(length + 1, keep)
         return Tokens(self.dropout(x), padding, bias, length + 1)
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's options as they were given, for a description of the model."""
-        names = list(inspect.signature(type(self).__init__).parameters)[2:]  # without self and config
-        missing = [name for name in names if not hasattr(self, name)]
-        if missing:
-            raise TypeError(f"{type(self).__name__} does not keep its option {missing[0]!r} as an attribute of that name")
-        return {name: getattr(self, name) for name in names}
+    def adapt(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Fit stored tensors of this adapter to its sizes: here, one bias table becomes one for each layer.
+
+        Args:
+            state: Tensors under this module's own parameter names.
+        """
+        state, prefix = dict(state), "bias.tables."
+        if self.bias is not None and f"{prefix}0" in state and f"{prefix}1" not in state:
+            state |= {f"{prefix}{i}": state[f"{prefix}0"].clone() for i in range(1, len(self.bias.tables))}
+        return state
 
 
 class SequenceAdapter(ModalityAdapter):

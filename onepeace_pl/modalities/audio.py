@@ -10,19 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.modalities.adapter import ModalityAdapter
+from onepeace_pl.modalities.processors.audio import FRONT_END
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-
-SAMPLE_RATE = 16_000  # Hz
-KERNELS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))  # (size, stride) of the extractor's convolutions
-
-
-def frames(samples: int) -> int:
-    """Return the number of frames T that the extractor makes of ``samples``."""
-    for size, stride in KERNELS:
-        samples = (samples - size) // stride + 1
-    return max(samples, 0)
-
 
 class ChannelNorm1d(nn.LayerNorm):
     """LayerNorm over the channels of (B, C, T) at each time."""
@@ -43,7 +33,7 @@ class ExtractorConv(nn.Conv1d):
 def extractor(channels: int) -> nn.Sequential:
     """Waveform (B, 1, N) -> (B, C, T): seven convolutions with LayerNorm and GELU."""
     layers: list[nn.Module] = []
-    for i, (size, stride) in enumerate(KERNELS):
+    for i, (size, stride) in enumerate(FRONT_END):
         convolution = ExtractorConv(1 if i == 0 else channels, channels, size, stride, bias=False)
         layers.append(nn.Sequential(convolution, ChannelNorm1d(channels), nn.GELU()))
     return nn.Sequential(*layers)
@@ -128,8 +118,8 @@ class AudioAdapter(ModalityAdapter):
         self.position_convolutions = ConvPositions(
             config.width, position_depth, position_reach, position_groups, position_pre_norm
         )
-        self.summary_position = nn.Parameter(torch.empty(config.width))
-        self.mask_embedding = nn.Parameter(torch.empty(config.width))
+        self.summary_position = nn.Parameter(torch.empty(1, config.width))
+        self.mask_embedding = nn.Parameter(torch.empty(1, config.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -5,6 +5,7 @@ Shapes: B batch, S picture side in pixels, P patches, D width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.modalities.adapter import ModalityAdapter
-from onepeace_pl.nn import GridBuckets, RelativeBias, TransformerConfig, resize_positions
+from onepeace_pl.nn import GridBuckets, RelativeBias, TransformerConfig, enlarge_relative_table, resize_positions
 from onepeace_pl.nn.init import truncated_normal_
 
 PATCH = 16  # pixels along a side of a patch
@@ -107,6 +108,17 @@ class ImageAdapter(ModalityAdapter):
     def decoder_positions(self) -> int:
         """Rows of the decoder's grid of positions: as many as the encoder's."""
         return self.position_side**2 + 1
+
+    def adapt(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Enlarge every relative table to this grid, and a smaller grid of absolute positions to this one's."""
+        state = super().adapt(state)
+        for name, table in state.items():
+            if name.startswith("bias.tables."):
+                state[name] = enlarge_relative_table(table, self.side)
+        positions = state.get("position_table")
+        if positions is not None and len(positions) < len(self.position_table):
+            state["position_table"] = resize_positions(positions, self.position_side)
+        return state
 
     def stem(self, values: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) -> (B, P, D), row by row."""

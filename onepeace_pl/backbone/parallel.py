@@ -1,0 +1,39 @@
+"""How a backbone is spread over devices: the sharding plan.
+
+One block of a transformer is one unit, and so is each adapter; what remains (norms, projections, the decoder's ways in
+and out) belongs to the root. All passes of a step go through a block in one call, so each unit is gathered once in the
+forward and once in the backward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from onepeace_pl.backbone.model import Backbone
+
+
+def units(backbone: Backbone) -> list[nn.Module]:
+    """Return the modules that are gathered one at a time, innermost first."""
+    found: list[nn.Module] = list(backbone.encoder.adapters.values())
+    found += list(backbone.encoder.transformer.blocks)
+    if backbone.decoder is not None:
+        found += list(backbone.decoder.transformer.blocks)
+    return found
+
+
+def shard(backbone: Backbone, mesh: Any, **options: Any) -> Backbone:
+    """Shard a backbone in place with FSDP2.
+
+    Args:
+        backbone: On a real device; every rank holds the same weights.
+        mesh: One-dimensional device mesh.
+        options: Passed to ``torch.distributed.fsdp.fully_shard``.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    for unit in units(backbone):
+        fully_shard(unit, mesh=mesh, **options)
+    fully_shard(backbone, mesh=mesh, **options)
+    return backbone

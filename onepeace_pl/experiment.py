@@ -1,0 +1,173 @@
+"""The one LightningModule: backbone + task + optimiser. The only place that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.loading import load_weights
+from onepeace_pl.backbone.parallel import is_sharded, shard
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.optim import Schedule, WarmupCosine, build_optimizer
+from onepeace_pl.task import Task
+
+AdamW = partial(torch.optim.AdamW, lr=5e-4, betas=(0.9, 0.98), weight_decay=0.05)  # the paper's
+
+
+class Experiment(L.LightningModule):
+    """Builds backbone and task when the Trainer says so, trains what the stage lets train, measures, and saves.
+
+    Args:
+        backbone: Makes the backbone.
+        task: Makes the task from the backbone and the facts about the data.
+        optimizer: Makes the optimiser from parameter groups.
+        schedule: Curve of the learning rate over the run.
+        layer_decay: Ratio of the learning rates of two neighbouring layers.
+        init_from: A model folder, a checkpoint of ours or an official one, whose weights a fit starts from.
+        reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second stage does.
+        random_weights: Lets ``validate`` and ``test`` measure a model that was never trained.
+        facts: Left empty, asked of the data module; then they travel in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        backbone: Callable[[], Backbone],
+        task: Callable[[Backbone, DataFacts], Task],
+        optimizer: OptimizerCallable = AdamW,
+        schedule: Schedule = WarmupCosine(),  # noqa: B008 - holds options only
+        layer_decay: float = 1.0,
+        init_from: str | None = None,
+        reset_logit_scale: bool = False,
+        random_weights: bool = False,
+        facts: DataFacts | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()  # under the CLI these are class paths and options
+        if callable(self.hparams["backbone"]):  # made by hand: a function does not belong in a checkpoint
+            self.hparams.clear()
+        self.make_backbone, self.make_task, self.make_optimizer = backbone, task, optimizer
+        self.schedule, self.layer_decay = schedule, layer_decay
+        self.init_from, self.reset_logit_scale, self.random_weights = init_from, reset_logit_scale, random_weights
+        self.facts = facts
+        self.backbone: Backbone | None = None
+        self.task: Task | None = None
+
+    def configure_model(self) -> None:
+        """Build backbone and task, load ``init_from``, freeze what does not train, and shard where asked."""
+        if self.backbone is not None:  # Lightning calls this once for every verb
+            return
+        if self.facts is None:
+            self.facts = self.trainer.datamodule.facts
+        if self.hparams:
+            self.hparams["facts"] = asdict(self.facts)
+        backbone = self.make_backbone()
+        task = self.make_task(backbone, self.facts)
+        if self.init_from is not None and not backbone.logit_scale.is_meta:
+            for line in load_weights(backbone, self.init_from).lines():
+                self._tell(line)
+            if self.reset_logit_scale:
+                backbone.reset_parameters()
+        backbone.apply_stage(task.modalities)
+        mesh = getattr(self, "device_mesh", None)
+        if mesh is not None:
+            shard(backbone, mesh["data_parallel"])
+        self.backbone, self.task = backbone, task
+
+    def setup(self, stage: str) -> None:
+        """Refuse to measure weights that nobody trained."""
+        trained = self.trainer.ckpt_path is not None or self.init_from is not None or self.random_weights
+        if stage in ("validate", "test") and self.backbone is None and not trained:
+            raise ValueError(
+                f"{stage} would measure random weights; give --ckpt_path, --model.init_from, "
+                "or --model.random_weights true to do just that"
+            )
+
+    def on_fit_start(self) -> None:
+        """Let the task prepare training batches in the loader's workers."""
+        self._task.start_evaluation([])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other data."""
+        stored = checkpoint.get("hyper_parameters", {}).get("facts")
+        if isinstance(stored, Mapping) and self.facts is not None and dict(stored) != asdict(self.facts):
+            differs = next(k for k, v in asdict(self.facts).items() if stored.get(k) != v)
+            raise ValueError(
+                f"the checkpoint was trained with {differs} = {stored.get(differs)}, the data says "
+                f"{asdict(self.facts)[differs]}; use the data that it was trained on"
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        step = self._task(self.backbone, batch)
+        size = len(batch.ids)
+        self.log("train/loss", step.loss, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": value for name, value in step.logs.items()}, batch_size=size)
+        return step.loss  # type: ignore[no-any-return]
+
+    def on_validation_start(self) -> None:
+        """Begin an evaluation."""
+        self._task.start_evaluation(self._galleries("validation"))
+
+    def on_test_start(self) -> None:
+        """Begin an evaluation."""
+        self._task.start_evaluation(self._galleries("test"))
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Take in one batch."""
+        self._task.evaluate(self.backbone, batch, dataloader_idx)
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what the task measured."""
+        self._log_results("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log what the task measured."""
+        self._log_results("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Embed every modality of a batch: ids, and unit vectors (B, D) by modality."""
+        assert self.backbone is not None
+        return {"ids": batch.ids, "embeddings": self.backbone.embed(batch.inputs)}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Parameter groups, their rates, and the schedule over the whole run."""
+        optimizer = build_optimizer(self, self.make_optimizer, self.layer_decay)
+        total = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.schedule(optimizer, total), "interval": "step"},
+        }
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """Full results of the last evaluation, by gallery."""
+        return {} if self.task is None else self.task.results
+
+    @property
+    def _task(self) -> Task:
+        assert self.task is not None
+        return self.task
+
+    def _galleries(self, split: str) -> Any:
+        return self.trainer.datamodule.galleries(split)
+
+    def _log_results(self, prefix: str) -> None:
+        metrics = {f"{prefix}/{name}": value for name, value in self._task.finish_evaluation().items()}
+        # every rank has gathered everything, so there is nothing to reduce
+        self.log_dict(metrics, prog_bar=False, rank_zero_only=False, sync_dist=False)
+
+    def _tell(self, line: str) -> None:
+        if self._trainer is None or self.trainer.is_global_zero:
+            print(line)

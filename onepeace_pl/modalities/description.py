@@ -1,0 +1,63 @@
+"""Parts as plain data: class path and options, by scikit-learn's convention.
+
+A part keeps every option of its constructor as an attribute of the same name; so it can be described and made again.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def describe(part: object, given: int = 0) -> dict[str, Any]:
+    """Return ``{"class_path": ..., "init_args": {...}}``.
+
+    Args:
+        part: The part.
+        given: Number of leading constructor parameters that code supplies, not the user.
+
+    Raises:
+        TypeError: The part does not keep an option as an attribute.
+    """
+    kind = type(part)
+    names = list(inspect.signature(kind.__init__).parameters)[1 + given :]
+    missing = [name for name in names if not hasattr(part, name)]
+    if missing:
+        raise TypeError(f"{kind.__name__} does not keep its option {missing[0]!r} as an attribute of that name")
+    return {
+        "class_path": f"{kind.__module__}.{kind.__qualname__}",
+        "init_args": {name: _plain(getattr(part, name)) for name in names},
+    }
+
+
+def factory(spec: Mapping[str, Any], base: type[T], owner: str) -> partial[T]:
+    """Return the class of a description with its options bound, waiting for what code supplies.
+
+    Args:
+        spec: A description.
+        base: What the class must derive from.
+        owner: What is being built, for errors.
+
+    Raises:
+        ValueError: The class cannot be imported.
+        TypeError: It is no ``base``.
+    """
+    module, _, attribute = spec["class_path"].rpartition(".")
+    try:
+        part = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{owner}: cannot import {spec['class_path']}; is its folder on PYTHONPATH?") from error
+    if not (isinstance(part, type) and issubclass(part, base)):
+        raise TypeError(f"{owner}: {spec['class_path']} is no {base.__name__}")
+    return partial(part, **spec.get("init_args", {}))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,81 @@
+"""Students: which tokens each hides, and the masks of a batch (spec: pretraining, section 3).
+
+Shapes: B samples, L tokens with the summary at index 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.modalities.masking import MaskRule, build_mask
+
+
+@dataclass
+class Student:
+    """One masked pass.
+
+    Attributes:
+        hide: Which modalities it reads, together, and how tokens of each are chosen to be hidden.
+        weights: Factor of each modality's loss.
+        teacher: What restored tokens are compared with: the tokens of each modality read by itself (``own``), or of
+            both read together (``joint``).
+        apart: Draw hidden tokens such that they complement those of the student that reads the same modality alone.
+    """
+
+    hide: dict[str, MaskRule]
+    weights: dict[str, float] = field(default_factory=dict)
+    teacher: Literal["own", "joint"] = "joint"
+    apart: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.weights.keys() - self.hide.keys())
+        if unknown:
+            raise ValueError(f"a student weighs {unknown[0]!r}, which it does not hide; it hides {', '.join(self.hide)}")
+
+    @property
+    def active(self) -> bool:
+        """Whether any of its losses counts."""
+        return any(self.weights.get(name, 0.0) for name in self.hide)
+
+
+class MaskSampler:
+    """Adds the students' masks to a batch; every mask is a function of (seed, epoch, sample) alone.
+
+    Args:
+        students: By name, in the order in which masks are drawn.
+        seed: The run's seed.
+    """
+
+    def __init__(self, students: Mapping[str, Student], seed: int) -> None:
+        self.students, self.seed = dict(students), seed
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the same batch with ``masks`` filled in."""
+        hidden = {
+            (student, modality): torch.zeros(len(batch.ids), int(batch.lengths[modality].max()) + 1, dtype=torch.bool)
+            for student, spec in self.students.items()
+            for modality in spec.hide
+        }
+        for row, index in enumerate(batch.indices.tolist()):
+            rng = np.random.default_rng([self.seed, batch.epoch, index])
+            alone: dict[str, np.ndarray] = {}
+            for student, spec in self.students.items():
+                for modality, rule in spec.hide.items():
+                    length = int(batch.lengths[modality][row])
+                    starts = batch.word_starts[modality][row] if modality in batch.word_starts else None
+                    other = alone.get(modality) if spec.apart else None
+                    drawn = rule(length, None if starts is None else starts.numpy(), rng, other)
+                    if len(spec.hide) == 1:
+                        alone[modality] = drawn
+                    hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)
+        for student, spec in self.students.items():
+            batch.masks[student] = {
+                modality: build_mask(hidden[student, modality], batch.inputs[modality].padding) for modality in spec.hide
+            }
+        return batch

@@ -1,0 +1,134 @@
+"""The pretraining task (paper, section 3.3; spec: pretraining, sections 4 and 5).
+
+Shapes: B samples, L tokens with the summary at index 0, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, Extend, Features, Stream
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.gallery import Gallery
+from onepeace_pl.metrics.retrieval import RetrievalEvaluation
+from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
+from onepeace_pl.task import BatchTransform, Step, Task
+from tasks.pretraining.students import MaskSampler, Student
+
+
+class Pretraining(Task):
+    """Aligns two modalities, and lets students restore what teachers see.
+
+    In a stage that extends the backbone by one modality, the other one is read without gradient.
+
+    Args:
+        backbone: The backbone.
+        facts: Facts about the data.
+        pair: The two modalities.
+        students: Masked passes by name; none leaves alignment alone.
+        alignment: Weight of the alignment loss.
+        gradient: What reaches the key side of alignment: ``local`` nothing (the original's), ``exact`` everything.
+        denoising: How a restored token is compared with its teacher; ``none`` leaves the students out.
+        denoising_scale: Inverse temperature of the contrastive comparison.
+        denoising_smoothing: Its label smoothing.
+        tile: Rows of logits alive at a time.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        facts: DataFacts,
+        pair: tuple[str, str] = ("text", "image"),
+        students: dict[str, Student] = {},  # noqa: B006 - read only
+        alignment: float = 1.0,
+        gradient: Literal["local", "exact"] = "local",
+        denoising: Literal["none", "contrastive", "smooth_l1", "l2", "cosine"] = "contrastive",
+        denoising_scale: float = 2.5,
+        denoising_smoothing: float = 0.1,
+        tile: int = 1024,
+    ) -> None:
+        super().__init__(backbone, facts)
+        self.pair, self.alignment = tuple(pair), alignment
+        self.students = {n: s for n, s in students.items() if s.active} if denoising != "none" else {}
+        for name, spec in {**{"pair": Student(dict.fromkeys(self.pair))}, **self.students}.items():  # type: ignore[arg-type]
+            for modality in spec.hide:
+                if modality not in backbone.modalities or modality not in self.pair:
+                    where = f"the pair is {', '.join(self.pair)}, the backbone has {', '.join(backbone.modalities)}"
+                    raise ValueError(f"{name}: no modality {modality!r} to train on; {where}")
+        self.contrast = CrossModalContrast(gradient, tile=tile)
+        self.denoise = (
+            None if denoising == "none" else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile)
+        )
+        stage = backbone.stage
+        self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
+        self.retrieval = RetrievalEvaluation()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The pair."""
+        return self.pair
+
+    def batch_transform(self, seed: int) -> BatchTransform | None:
+        """Draw the students' masks."""
+        return MaskSampler(self.students, seed) if self.students else None
+
+    def streams(self, batch: Batch) -> dict[str, Stream]:
+        """Return the passes of a training step by name: each modality alone, both as a teacher, the students."""
+        passes = {name: Stream((name,), grad=self.learns[name]) for name in self.pair}
+        if any(student.teacher == "joint" for student in self.students.values()):
+            passes["teacher"] = Stream(self.pair, grad=False)
+        for name, student in self.students.items():
+            if name not in batch.masks:
+                raise ValueError(f"the batch has no masks for student {name!r}; set the data module's batch_transform")
+            passes[f"student {name}"] = Stream(tuple(student.hide), batch.masks[name])
+        return passes
+
+    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+        """Run all passes in one call and sum the weighted losses."""
+        passes = self.streams(batch)
+        features, scale = backbone(batch.inputs, list(passes.values()))
+        seen: dict[str, Features] = dict(zip(passes, features, strict=True))
+        first, second = self.pair
+        aligned = self.contrast(seen[first].embeddings[first], seen[second].embeddings[second], scale)
+        loss: Tensor = self.alignment * aligned.loss
+        logs = {
+            "align": aligned.loss.detach(),
+            f"accuracy/{first}->{second}": aligned.accuracies[0],
+            f"accuracy/{second}->{first}": aligned.accuracies[1],
+            f"align/{first}->{second}": aligned.losses[0],
+            f"align/{second}->{first}": aligned.losses[1],
+            "scale": scale.detach().squeeze(),
+        }
+        for name, student in self.students.items():
+            for modality, weight in student.weights.items():
+                if not weight or self.denoise is None:
+                    continue
+                teacher = seen["teacher" if student.teacher == "joint" else modality].tokens[modality]
+                restored = seen[f"student {name}"].restored[modality]
+                result = self.denoise(restored, teacher, batch.masks[name][modality])
+                loss = loss + weight * result.loss
+                key = name if name == modality else f"{name}.{modality}"
+                logs[f"denoise/{key}"] = result.loss.detach()
+        return Step(loss, logs)
+
+    def start_evaluation(self, galleries: Sequence[Gallery]) -> None:
+        """Forget earlier results."""
+        self.retrieval.start(galleries)
+
+    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
+        """Embed both sides of a retrieval gallery."""
+        self.retrieval.update(backbone, batch, loader)
+
+    def finish_evaluation(self) -> dict[str, float]:
+        """R@k in every direction."""
+        return self.retrieval.finish()
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """Retrieval results by gallery."""
+        return self.retrieval.results
