@@ -5,9 +5,9 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from two_processes import run_in_processes
 
 from onepeace_pl.objectives import CrossModalContrast
+from tests.two_processes import run_in_processes
 
 SIZE = 6
 

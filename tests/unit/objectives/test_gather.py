@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from two_processes import run_in_processes
 
 from onepeace_pl.objectives.gather import check_equal_rows, gather_rows, world
+from tests.two_processes import run_in_processes
 
 
 def test_alone_it_is_the_rows_themselves() -> None:

@@ -1,0 +1,106 @@
+"""Where the right answer lands among all candidates, without ever holding the whole matrix of scores.
+
+Shapes: Q queries, C candidates, D width, T leading candidates kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Ranking:
+    """Answers to a set of queries.
+
+    Attributes:
+        ranks: (Q,) int64, rank of the best right candidate, counted from 1. Ties are broken against it: a
+            wrong candidate with the same score stands before, so that a collapsed model does not look good.
+        top: (Q, T) int64, the T best candidates, best first.
+        scores: (Q, T) float32, their scores.
+        right: (Q, T) bool, whether they are right.
+        positives: (Q,) int64, number of right candidates of each query.
+    """
+
+    ranks: Tensor
+    top: Tensor
+    scores: Tensor
+    right: Tensor
+    positives: Tensor
+
+
+def rank(
+    queries: Tensor,
+    query_ids: Tensor,
+    candidates: Tensor,
+    candidate_ids: Tensor,
+    keep: int = 10,
+    chunk: int = 1024,
+) -> Ranking:
+    """Rank all candidates for every query by dot product in float32.
+
+    A candidate is right where its id equals the query's; there may be several (five captions of one picture),
+    and the best of them counts. A score that is not a number makes a miss.
+
+    Args:
+        queries: (Q, D).
+        query_ids: (Q,) int64.
+        candidates: (C, D).
+        candidate_ids: (C,) int64.
+        keep: Number T of leading candidates to return, at most C.
+        chunk: Queries whose scores are alive at a time.
+
+    Returns:
+        The ranking, on the device of the inputs.
+
+    Raises:
+        ValueError: If a query has no right candidate.
+    """
+    keep = min(keep, len(candidates))
+    wide = candidates.float()
+    parts: list[tuple[Tensor, ...]] = []
+    for start in range(0, len(queries), chunk):
+        scores = queries[start : start + chunk].float() @ wide.T
+        right = query_ids[start : start + chunk, None] == candidate_ids
+        best = scores.masked_fill(~right, -math.inf).amax(1, keepdim=True)
+        # "Not below" rather than "at least": true for what is not a number.
+        before = (~(scores < best) & ~right).sum(1)
+        top_scores, top = scores.topk(keep, dim=1)
+        parts.append((before + 1, top, top_scores, right.gather(1, top), right.sum(1)))
+    ranks, top, scores, right, positives = (torch.cat(part) for part in zip(*parts, strict=True))
+    lonely = (positives == 0).sum().item()
+    if lonely:
+        raise ValueError(
+            f"{lonely} of {len(queries)} queries have no candidate of their id; give both sides the same ids"
+        )
+    return Ranking(ranks, top, scores, right, positives)
+
+
+def chance_recall(positives: Iterable[int], candidates: int, ks: Iterable[int]) -> dict[int, float]:
+    """Recall of candidates drawn at random.
+
+    Args:
+        positives: For each query, its number of right candidates.
+        candidates: Number of all candidates.
+        ks: Lengths of the list.
+
+    Returns:
+        Length of the list -> share of queries with a right candidate among so many drawn without replacement.
+    """
+    counts: dict[int, int] = {}
+    for n in positives:
+        counts[n] = counts.get(n, 0) + 1
+    queries = sum(counts.values())
+    return {
+        k: sum(many * (1 - _none_right(n, candidates, k)) for n, many in counts.items()) / queries for k in ks
+    }
+
+
+def _none_right(right: int, candidates: int, k: int) -> float:
+    if k > candidates - right:
+        return 0.0
+    return math.comb(candidates - right, k) / math.comb(candidates, k)

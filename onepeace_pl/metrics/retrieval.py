@@ -1,0 +1,227 @@
+"""Retrieval between two sides of a gallery: R@k in both directions, by group and by factor.
+
+Shapes: B rows of a batch, D width, Q queries, C candidates, T leading candidates kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from onepeace_pl.metrics.optimum import check_optimum
+from onepeace_pl.metrics.ranking import chance_recall, rank
+from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult
+
+ByDirection = Mapping[str, Mapping[int, float]]
+
+
+class RetrievalMetric(Metric):
+    """Gathers the embeddings of a gallery over batches and ranks, then retrieves each side with the other.
+
+    Rows that come twice (a sampler that evens out ranks) count once, by their index in the gallery. Rows of
+    equal id belong together: any of them is a right answer. Where they also hold the very same thing (one
+    picture beside each of its five captions), name its modality in ``one_per_id``, and it counts once.
+
+    Args:
+        query: Modalities of the query side; several make one joint query.
+        target: Modalities of the other side.
+        name: Name of the gallery; by default both sides' names joined by an underscore.
+        both_directions: Also retrieve the query side with the target side.
+        ks: Lengths of the list in R@k.
+        one_per_id: Modalities of which rows with equal id hold one and the same thing.
+        rows: Number of rows in the gallery. A run that saw fewer (a sanity check) is marked as partial, and
+            is not compared with the optimum, which is that of the whole.
+        optimum: Direction -> k -> best achievable R@k, directions named as ``image->text``.
+        optimum_variants: Name -> the same, for instance without a factor that one side can't know.
+        groups: For each row of the gallery the group it is reported in, ``seen`` or ``novel``.
+        factors: Factor -> for each row its value (None where it has none). The accuracy of a factor is the
+            share of queries whose first answer has the query's value.
+        keep: Leading candidates kept of each query, for the picture of the gallery.
+        chunk: Queries whose scores are alive at a time.
+    """
+
+    full_state_update = False
+    query_rows: list[Tensor]
+    target_rows: list[Tensor]
+    ids: list[Tensor]
+    indices: list[Tensor]
+
+    def __init__(
+        self,
+        query: Sequence[str],
+        target: Sequence[str],
+        *,
+        name: str | None = None,
+        both_directions: bool = True,
+        ks: Sequence[int] = (1, 5, 10),
+        one_per_id: Collection[str] = (),
+        rows: int | None = None,
+        optimum: ByDirection | None = None,
+        optimum_variants: Mapping[str, ByDirection] | None = None,
+        groups: Sequence[str] | None = None,
+        factors: Mapping[str, Sequence[Hashable]] | None = None,
+        keep: int = 10,
+        chunk: int = 1024,
+    ) -> None:
+        super().__init__()
+        unknown = set(one_per_id) - {*query, *target}
+        if unknown:
+            held = ", ".join((*query, *target))
+            raise ValueError(f"one_per_id names {sorted(unknown)[0]!r}, but the gallery holds {held}")
+        self.query, self.target = tuple(query), tuple(target)
+        self.name = name or f"{'+'.join(query)}_{'+'.join(target)}"
+        self.both_directions = both_directions
+        self.ks = tuple(ks)
+        self.one_per_id = frozenset(one_per_id)
+        self.rows = rows
+        self.optimum = optimum or {}
+        self.optimum_variants = optimum_variants or {}
+        self.groups = groups
+        self.factors = factors or {}
+        self.keep = keep
+        self.chunk = chunk
+        for state in ("query_rows", "target_rows", "ids", "indices"):
+            self.add_state(state, default=[], dist_reduce_fx="cat")
+
+    def update(self, query: Tensor, target: Tensor, ids: Sequence[str], indices: Tensor) -> None:
+        """Take in the embeddings of a batch.
+
+        Args:
+            query: (B, D) unit vectors of the query side.
+            target: (B, D) unit vectors of the target side, row by row.
+            ids: B ids.
+            indices: (B,) int64, row of each in the gallery.
+
+        Raises:
+            ValueError: If the four differ in length.
+        """
+        lengths = {len(query), len(target), len(ids), len(indices)}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"a batch has {len(query)} query and {len(target)} target embeddings, "
+                f"{len(ids)} ids and {len(indices)} indices; all must be as many"
+            )
+        self.query_rows.append(query.detach().float())
+        self.target_rows.append(target.detach().float())
+        self.ids.append(torch.tensor([_number(i) for i in ids], dtype=torch.int64, device=query.device))
+        self.indices.append(indices.to(query.device))
+
+    def compute(self) -> RetrievalResult:
+        """Retrieve, over all ranks.
+
+        Returns:
+            What a report and a picture of the gallery need.
+
+        Raises:
+            ValueError: If no row was seen.
+            AboveOptimumError: If a recall is above its optimum by more than chance allows.
+        """
+        if not len(self.indices):  # a list, or one tensor once ranks have been gathered
+            raise ValueError(f"gallery {self.name!r} is empty: no row was evaluated")
+        indices, first = _first_occurrences(dim_zero_cat(self.indices))
+        ids = dim_zero_cat(self.ids)[first]
+        sides = [
+            (self.query, dim_zero_cat(self.query_rows)[first]),
+            (self.target, dim_zero_cat(self.target_rows)[first]),
+        ]
+        partial = self.rows is not None and len(indices) < self.rows
+        result = RetrievalResult(self.name, {}, partial)
+        pairs = [(0, 1), (1, 0)] if self.both_directions else [(0, 1)]
+        for here, there in pairs:
+            direction = self._retrieve(sides[here], sides[there], ids, indices, partial)
+            result.directions[direction.name] = direction
+        check_optimum(result)
+        return result
+
+    def _retrieve(
+        self,
+        side: tuple[tuple[str, ...], Tensor],
+        other: tuple[tuple[str, ...], Tensor],
+        ids: Tensor,
+        indices: Tensor,
+        partial: bool,
+    ) -> DirectionResult:
+        asked, offered = self._items(side[0], ids), self._items(other[0], ids)
+        found = rank(
+            side[1][asked], ids[asked], other[1][offered], ids[offered], max(self.keep, *self.ks), self.chunk
+        )
+        direction = f"{'+'.join(side[0])}->{'+'.join(other[0])}"
+        queries, candidates = indices[asked].cpu().numpy(), indices[offered].cpu().numpy()
+        ranks, top = found.ranks.cpu().numpy(), candidates[found.top.cpu().numpy()]
+        variants = {
+            name: dict(known[direction])
+            for name, known in self.optimum_variants.items()
+            if direction in known
+        }
+        return DirectionResult(
+            query=side[0],
+            target=other[0],
+            recall=_recall(ranks, self.ks),
+            chance=chance_recall(found.positives.tolist(), len(candidates), self.ks),
+            optimum={} if partial else dict(self.optimum.get(direction, {})),
+            variants={} if partial else variants,
+            queries=queries,
+            candidates=candidates,
+            ranks=ranks,
+            top=top,
+            scores=found.scores.cpu().numpy(),
+            right=found.right.cpu().numpy(),
+            groups=self._by_group(queries, ranks),
+            factors={
+                name: _factor(values, queries, candidates, top) for name, values in self.factors.items()
+            },
+        )
+
+    def _items(self, side: tuple[str, ...], ids: Tensor) -> Tensor:
+        """Rows that stand for one thing each on this side."""
+        if self.one_per_id.issuperset(side):
+            return _first_occurrences(ids)[1].sort().values
+        return torch.arange(len(ids), device=ids.device)
+
+    def _by_group(self, queries: Any, ranks: Any) -> dict[str, GroupRecall]:
+        if self.groups is None:
+            return {}
+        names = np.asarray([self.groups[i] for i in queries])
+        return {
+            str(name): GroupRecall(int((names == name).sum()), _recall(ranks[names == name], self.ks))
+            for name in dict.fromkeys(self.groups)
+            if (names == name).any()
+        }
+
+
+def _number(identity: str) -> int:
+    """A 64-bit number for an id, the same in every process: tensors can be gathered, strings can't."""
+    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def _first_occurrences(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct values in ascending order, and where each comes first."""
+    distinct, inverse = torch.unique(values, return_inverse=True)
+    order = torch.arange(len(values) - 1, -1, -1, device=values.device)
+    first = torch.empty_like(distinct).scatter_reduce_(0, inverse.flip(0), order, "amin", include_self=False)
+    return distinct, first
+
+
+def _recall(ranks: Any, ks: Sequence[int]) -> dict[int, float]:
+    return {k: float((ranks <= k).mean()) for k in ks}
+
+
+def _factor(values: Sequence[Hashable], queries: Any, candidates: Any, top: Any) -> FactorAccuracy:
+    """Share of queries whose first answer has the query's value, and what a random answer would have."""
+    wanted = [values[i] for i in queries]
+    offered: dict[Hashable, int] = {}
+    for i in candidates:
+        offered[values[i]] = offered.get(values[i], 0) + 1
+    asked = [i for i, value in enumerate(wanted) if value is not None]
+    if not asked:
+        return FactorAccuracy(0, float("nan"), float("nan"))
+    hits = sum(wanted[i] == values[top[i, 0]] for i in asked)
+    chance = sum(offered.get(wanted[i], 0) for i in asked) / len(candidates)
+    return FactorAccuracy(len(asked), hits / len(asked), chance / len(asked))
