@@ -1,0 +1,95 @@
+"""The command line: the first word chooses a verb, and nothing heavy is imported before that is known.
+
+``fit``, ``validate``, ``test`` and ``predict`` belong to the Trainer. Every other verb is a file
+``onepeace_pl/commands/<verb>.py`` with ``main(argv) -> exit code``; its docstring's first line is its help.
+
+Exit codes: 0 done, 2 something that the user can put right (one line ``error: ...``), 1 anything else.
+``ONEPEACE_PL_DEBUG=1`` shows the traceback of the former too.
+"""
+
+import ast
+import difflib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import onepeace_pl
+from onepeace_pl.cli.refusal import refusal
+
+__all__ = ["commands", "console", "main"]
+
+TRAINER_VERBS = {
+    "fit": "Train what a config describes.",
+    "validate": "Measure on the validation data.",
+    "test": "Measure on the test data.",
+    "predict": "Write predictions.",
+}
+_COMMANDS = Path(onepeace_pl.__file__).parent / "commands"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        argv: The words after the program's name; None takes those of this process.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    verbs = TRAINER_VERBS | commands()
+    verb = words[0] if words else "--help"
+    if verb in ("-h", "--help"):
+        print(_overview(verbs))
+        return 0
+    if verb in ("-V", "--version"):
+        print(onepeace_pl.__version__)
+        return 0
+    if verb not in verbs:
+        near = difflib.get_close_matches(verb, verbs, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "see --help"
+        print(f"error: no verb '{verb}'; {hint}", file=sys.stderr)
+        return 2
+    try:
+        return _run(verb, words)
+    except SystemExit as stop:  # the parser's own: --help, --print_config, an error
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        line = refusal(error)
+        if line is None or os.environ.get("ONEPEACE_PL_DEBUG") == "1":
+            raise
+        print("error:", line, file=sys.stderr)
+        return 2
+
+
+def console() -> int:
+    """Entry point of the installed script; like ``python -m``, it sees classes in the working directory."""
+    sys.path.insert(0, os.getcwd())
+    return main()
+
+
+def commands() -> dict[str, str]:
+    """Find the verbs beside the Trainer's and their one-line help, without importing them."""
+    found = {}
+    for path in sorted(_COMMANDS.glob("[!_]*.py")):
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        found[path.stem.replace("_", "-")] = doc.partition("\n")[0]
+    return found
+
+
+def _run(verb: str, words: list[str]) -> int:
+    if verb in TRAINER_VERBS:
+        import_module("onepeace_pl.cli.lightning").run(words)
+        return 0
+    code: int = import_module(f"onepeace_pl.commands.{verb.replace('-', '_')}").main(words[1:])
+    return code
+
+
+def _overview(verbs: Mapping[str, str]) -> str:
+    width = max(map(len, verbs)) + 2
+    lines = [f"  {name:{width}}{text}" for name, text in verbs.items()]
+    return "\n".join(["usage: python -m onepeace_pl VERB ...", "", *lines, "", "VERB --help tells more."])

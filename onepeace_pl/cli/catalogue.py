@@ -1,0 +1,47 @@
+"""The configs that ship, and the files that belong to a config. No torch."""
+
+from pathlib import Path
+
+import onepeace_pl
+from onepeace_pl.cli.merge import mentions, parents
+
+
+def shipped() -> Path:
+    """Return the folder of the configs that come with the package.
+
+    Raises:
+        FileNotFoundError: This installation has none.
+    """
+    package = Path(onepeace_pl.__file__).parent
+    for folder in (package / "configs", package.with_name("configs")):  # a wheel's, a checkout's
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError("this installation has no configs; clone the repository for them")
+
+
+def purpose(path: Path) -> str:
+    """Return a config's first line of comment."""
+    with path.open(encoding="utf-8") as lines:
+        first = next(lines, "").strip()
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def describes_run(path: Path) -> bool:
+    """Say whether a shipped config is a whole run (``x.yaml``, ``experiment/x.yaml``), not a part."""
+    return path.parent == shipped() or path.parent.name == "experiment"
+
+
+def family(path: Path) -> list[Path]:
+    """Return a config and every file that it refers to, directly or not."""
+    found: list[Path] = []
+
+    def visit(file: Path) -> None:
+        file = file.resolve()
+        if file in found:
+            return
+        found.append(file)
+        for other in (*parents(file), *(mentioned for _, mentioned in mentions(file))):
+            visit(other)
+
+    visit(path)
+    return found

@@ -1,0 +1,85 @@
+"""Turn a chain of parser errors into one line: file, key, culprit, nearest valid name.
+
+The parser raises one exception for each level of nesting; the last cause is the exact one, the ones before it
+tell the way down. Their texts are read here, so a test keeps every line that a user may see.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from onepeace_pl.cli.origin import file_of
+
+_KEY = re.compile(r'\s*Parser key "([^"]+)"')
+_UNKNOWN = re.compile(r"(?:Group '([^']+)' does not accept o|[Oo])ption '([^']+)'|arguments: --([\w.+-]+)")
+_OWNER = re.compile(r"class_path='([\w.]+)'|given class_path '([\w.]+)'")
+_NO_FILE = re.compile(r"(?:path but|path format:|Got value:) (\S+\.ya?ml)\b")
+_NO_NAME = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+_WRONG_TYPE = re.compile(r"Expected an? <class '(\w+)'>. Got value: (.*)", re.S)
+
+
+def explain(message: str, error: BaseException | None, known: Iterable[str], file: Path | None = None) -> str:
+    """Make the one line.
+
+    Args:
+        message: The parser's own text, used where ``error`` is None.
+        error: What the parser caught.
+        known: All top-level keys, dotted.
+        file: The file being read, None for the command line.
+    """
+    chain = [str(cause) for cause in _causes(error)] or [message]
+    key = ".".join(dict.fromkeys(m[1] for text in chain if (m := _KEY.match(text))))
+    unknown = _UNKNOWN.search(chain[-1])
+    name = ".".join(filter(None, unknown.groups())) if unknown else ""
+    if file:  # the key may stand in a file that this one mentions
+        file = file_of(file, key if key.endswith(name) else f"{key}.{name}".lstrip("."))
+        cwd = Path.cwd()
+        file = file.relative_to(cwd) if file.is_relative_to(cwd) else file
+    return ": ".join(filter(None, (str(file or ""), key, _culprit(chain, name, known))))
+
+
+def _culprit(chain: Sequence[str], unknown: str, known: Iterable[str]) -> str:
+    deepest = chain[-1]
+    # the class being configured
+    owner = next((m[1] or m[2] for text in reversed(chain) if (m := _OWNER.search(text))), None)
+    if m := _NO_FILE.search(" ".join(chain)):
+        return f"'{m[1]}' is no file beside the one that mentions it, or no valid YAML"
+    if unknown:
+        names = _options(owner) if owner else known
+        return f"{owner or 'this command'} has no option '{unknown}'" + _nearest(unknown, names)
+    if m := _NO_NAME.search(deepest):
+        return f"no '{m[2]}' in module {m[1]}" + _nearest(m[2], dir(import_module(m[1])))
+    if m := _NO_MODULE.search(deepest):
+        return f"no module '{m[1]}'; is its folder on PYTHONPATH?"
+    if m := _WRONG_TYPE.search(deepest):
+        return f"expected {m[1]}, got {m[2]!r}"
+    return " ".join(re.sub(r"\. Got value: .*", "", deepest, flags=re.S).split())
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _options(class_path: str) -> Iterable[str]:
+    module, name = class_path.rsplit(".", 1)
+    part, parser = getattr(import_module(module), name), ArgumentParser()
+    add = parser.add_class_arguments if isinstance(part, type) else parser.add_function_arguments
+    add(part, fail_untyped=False)
+    names: Iterable[str] = parser.get_defaults().keys()
+    return names
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """Compare up to the first wrong step: for ``modle.x`` that is ``modle``."""
+    starts = {".".join(parts[: i + 1]) for n in names if (parts := n.split(".")) for i in range(len(parts))}
+    parts = name.split(".")
+    wrong = next((s for i in range(len(parts)) if (s := ".".join(parts[: i + 1])) not in starts), name)
+    match = difflib.get_close_matches(wrong, sorted(starts), n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""

@@ -1,0 +1,85 @@
+"""How config files compose: ``--config`` files merge, and a file may start from others.
+
+Stock jsonargparse merges everything but mappings (a later file replaces the whole of ``adapters``) and knows
+no way to write ``--config`` down inside a file. Both are added here, in an action that otherwise is its own.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+
+PARENTS = "config"  # the key by which a file names those it starts from
+
+
+class MergingConfigFile(ActionConfigFile):
+    """``--config`` whose mappings add up, and whose files may name others to start from.
+
+    The entries of a mapping join those of earlier files; an entry of the same name merges key by key. The
+    files under ``config:`` (a path or a list, found from the folder of the file that names them) are read
+    first, so what stands in the file itself wins.
+    """
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
+        """Read one file into ``cfg``, after those that it starts from."""
+        name = os.path.abspath(values) if os.path.isfile(values) else str(values)
+        if name in parser.reading:
+            parser.error("config files name each other: " + " -> ".join((*parser.reading, name)))
+        parser.reading += (name,)
+        for parent in parents(Path(values)):
+            self(parser, cfg, str(parent))
+        before = cfg.clone()
+        super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+        _keep_entries(before, cfg)
+        parser.validate(cfg, skip_required=True)  # finds unknown keys while it is known which file holds them
+        parser.reading = parser.reading[:-1]
+
+
+def parents(path: Path) -> list[Path]:
+    """Return the files that ``path`` starts from, in the order in which they are read."""
+    content = content_of(path)
+    named = (content.get(PARENTS) or []) if isinstance(content, dict) else []
+    return [path.parent / name for name in ([named] if isinstance(named, str) else named)]
+
+
+def mentions(path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (dotted key, file) for every part of ``path`` that stands in a file of its own; no ``config:``
+    entries.
+    """
+
+    def walk(key: str, value: Any) -> Iterator[tuple[str, Path]]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                if key or name != PARENTS:
+                    yield from walk(f"{key}.{name}" if key else str(name), inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from walk(key, inner)
+        elif isinstance(value, str) and value.endswith((".yaml", ".yml")) and (path.parent / value).is_file():
+            yield key, path.parent / value
+
+    yield from walk("", content_of(path))
+
+
+def content_of(path: Path) -> Any:
+    """Return the parsed YAML of ``path``, None where it cannot be read: the parser proper will complain."""
+    with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return None
+
+
+def _keep_entries(old: Any, new: Any) -> None:
+    """Put back what ``new`` lost of the mappings in ``old``; classes and groups are merged already."""
+    a, b = (vars(x) if isinstance(x, Namespace) else x for x in (old, new))
+    if not (isinstance(a, dict) and isinstance(b, dict)) or a.get("class_path") != b.get("class_path"):
+        return
+    for key in a.keys() & b.keys():
+        _keep_entries(a[key], b[key])
+    if isinstance(old, dict) and isinstance(new, dict):
+        merged = {**old, **new}
+        new.clear()
+        new.update(merged)

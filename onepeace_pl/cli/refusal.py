@@ -1,0 +1,52 @@
+"""Tell a refusal (the user can put it right: one line) from a defect (a traceback).
+
+A refusal is a ``ValueError`` or ``TypeError`` that a ``raise`` statement outside the installed libraries has
+made on purpose, a missing file, or Lightning's complaint about its configuration. The same exceptions out of
+the depths of a library, or out of an expression that went wrong, are defects and keep their traceback.
+"""
+
+import linecache
+import re
+import sysconfig
+import traceback
+from pathlib import Path
+
+import onepeace_pl
+
+_PACKAGE = Path(onepeace_pl.__file__).parent
+_OURS = (_PACKAGE, _PACKAGE.with_name("tasks"))  # wherever installed
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
+_IN_WORKER = re.compile(r"Caught (\w+) in \w+ worker process")
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+
+
+def refusal(error: BaseException) -> str | None:
+    """Return the one line for the user, or None where ``error`` is a defect."""
+    if type(error).__name__ == "MisconfigurationException":
+        return _line(str(error))
+    if not isinstance(error, ValueError | TypeError | FileNotFoundError):
+        return None
+    if _IN_WORKER.match(str(error)):  # a DataLoader sends the worker's traceback as text
+        return _from_worker(type(error), str(error))
+    if isinstance(error, FileNotFoundError):
+        return f"no such file: {error.filename}" if error.filename else _line(str(error))
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return _line(str(error)) if _on_purpose(frame.filename, frame.lineno or 0) else None
+
+
+def _from_worker(kind: type[BaseException], text: str) -> str | None:
+    frames = _FRAME.findall(text)
+    purpose = bool(frames) and _on_purpose(frames[-1][0], int(frames[-1][1]))
+    if not (purpose or issubclass(kind, FileNotFoundError)):
+        return None
+    return _line(text.rpartition(f"{kind.__name__}: ")[2])
+
+
+def _on_purpose(file: str, line: int) -> bool:
+    path = Path(file)
+    ours = any(map(path.is_relative_to, _OURS)) or not any(map(path.is_relative_to, _LIBRARIES))
+    return ours and linecache.getline(file, line).lstrip().startswith("raise ")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

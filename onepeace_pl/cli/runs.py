@@ -1,0 +1,96 @@
+"""Run folders: where ``fit`` writes, what happens to an older run there, where a checkpoint's config is.
+
+``runs/NAME/`` holds ``config.yaml``, ``metrics.csv``, TensorBoard's events, ``checkpoints/`` and whatever
+callbacks add (``model/``, ``report.md``). The path stays the same for every run of that name, so a later
+config can refer to ``runs/quickstart/model``; an older run moves aside to ``runs/NAME.1`` and so on.
+"""
+
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.csv"
+KEYWORDS = ("best", "last", "hpc")  # checkpoints that the Trainer finds by itself
+
+
+def run_folder(run: str) -> Path:
+    """Return the folder of a run given by name (``quickstart`` -> ``runs/quickstart``) or by path."""
+    is_name = os.sep not in run and "/" not in run and run not in (".", "..")
+    return Path("runs", run) if is_name else Path(os.path.normpath(os.path.expanduser(run)))
+
+
+def default_run(words: Sequence[str]) -> str:
+    """Return the run's name where none is given: the stem of the first ``--config`` on the command line."""
+    configs = values_of(words, "-c", "--config")
+    return Path(configs[0]).stem if configs else "unnamed"
+
+
+def values_of(words: Sequence[str], *names: str) -> list[str]:
+    """Return the values that the command line gives to an option: ``--name value`` and ``--name=value``."""
+    found = []
+    for at, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in names and (equals or at + 1 < len(words)):
+            found.append(value if equals else words[at + 1])
+    return found
+
+
+def with_run_of_checkpoint(words: list[str]) -> list[str]:
+    """Add to ``--ckpt_path`` without ``--config`` the checkpoint's run: ``config.yaml`` and folder."""
+    checkpoints = values_of(words, "--ckpt_path")
+    if not checkpoints or values_of(words, "-c", "--config"):
+        return words
+    folder = run_of_checkpoint(checkpoints[-1])
+    if not (folder / CONFIG).is_file():
+        return words
+    return [words[0], "--config", str(folder / CONFIG), "--run", spelled(folder), *words[1:]]
+
+
+def run_of_checkpoint(checkpoint: str) -> Path:
+    """Return the run folder that ``RUN/checkpoints/x.ckpt`` belongs to, seen from the working directory."""
+    return Path(os.path.relpath(Path(os.path.abspath(checkpoint)).parent.parent))
+
+
+def spelled(folder: Path) -> str:
+    """Return ``folder`` as a value of ``--run`` that is not taken for a name."""
+    return str(folder) if os.sep in str(folder) else os.path.join(os.curdir, folder)
+
+
+def continues(folder: Path, checkpoint: str | None) -> bool:
+    """Say whether ``checkpoint`` belongs to the run in ``folder``, so that training goes on there."""
+    if checkpoint is None:
+        return False
+    return checkpoint in KEYWORDS or run_of_checkpoint(checkpoint) == Path(os.path.relpath(folder))
+
+
+def claim(folder: Path, resume: bool) -> str | None:
+    """Make ``folder`` free for a run.
+
+    Args:
+        folder: The run folder.
+        resume: The run in it goes on; then only its ``metrics.csv`` moves aside, since the logger starts a
+            new one.
+
+    Returns:
+        A line for the user where something has moved.
+
+    Raises:
+        ValueError: ``folder`` holds something that is no run.
+    """
+    moved = folder / METRICS if resume else folder
+    if not moved.exists() or (moved.is_dir() and not any(moved.iterdir())):
+        return None
+    if not resume and not (folder / CONFIG).is_file():
+        raise ValueError(f"'{folder}' is not empty and holds no run (no {CONFIG}); choose another --run")
+    older = _first_free(moved)
+    moved.rename(older)
+    return f"{'earlier metrics' if resume else 'older run'} moved to {older}"
+
+
+def _first_free(path: Path) -> Path:
+    stem, suffix = (path.stem, path.suffix) if path.is_file() else (path.name, "")
+    numbers = itertools.count(1)
+    return next(older for n in numbers if not (older := path.with_name(f"{stem}.{n}{suffix}")).exists())

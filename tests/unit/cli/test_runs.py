@@ -1,0 +1,123 @@
+"""Run folders: where a run is, what happens to an older one, how a run goes on."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from onepeace_pl.cli import main
+from onepeace_pl.cli.lightning import run
+from onepeace_pl.cli.runs import claim, run_folder, values_of
+
+RUN = Path("runs/classify")
+LAST = RUN / "checkpoints/last.ckpt"
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_name_or_path():
+    assert run_folder("quickstart") == Path("runs/quickstart")
+    assert run_folder("./here") == Path("here")
+    assert run_folder("/far/away/") == Path("/far/away")
+
+
+def test_values_of_options():
+    assert values_of(["fit", "-c", "a.yaml", "--config=b.yaml", "--run", "x"], "-c", "--config") == [
+        "a.yaml",
+        "b.yaml",
+    ]
+
+
+def test_fit_fills_the_folder_named_after_the_first_config(classify, depth):
+    assert main(["fit", "-c", str(classify), "-c", str(depth)]) == 0
+    names = {path.name for path in RUN.iterdir()}
+    assert {"config.yaml", "metrics.csv", "checkpoints"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert {path.name for path in (RUN / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    with (RUN / "metrics.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file) if row["train/loss"]] == ["0", "1", "2", "3"]
+    config = yaml.safe_load((RUN / "config.yaml").read_text())
+    assert config["run"] == "runs/classify"
+    assert list(config["model"]["backbone"]["init_args"]["adapters"]) == ["image", "text", "depth"]
+
+
+def test_a_run_repeats_from_its_config_and_the_older_one_moves_aside(classify, capsys):
+    assert main(["fit", "-c", str(classify)]) == 0
+    assert main(["fit", "-c", str(RUN / "config.yaml")]) == 0
+    assert "note: older run moved to runs/classify.1" in capsys.readouterr().out
+    older = Path("runs/classify.1")
+    assert (older / "config.yaml").read_text() == (RUN / "config.yaml").read_text()
+    first, second = weights(older / "checkpoints/last.ckpt"), weights(LAST)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert main(["fit", "-c", str(classify)]) == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["classify", "classify.1", "classify.2"]
+
+
+def test_a_mistake_leaves_the_older_run_alone(classify):
+    assert main(["fit", "-c", str(classify)]) == 0
+    assert main(["fit", "-c", str(classify), "--trainer.max_stpes=1"]) == 2
+    assert [path.name for path in Path("runs").iterdir()] == ["classify"]
+
+
+def test_run_option_beats_the_file_name(classify):
+    Path("named.yaml").write_text("run: from_file")
+    assert main(["fit", "-c", str(classify), "-c", "named.yaml"]) == 0
+    assert main(["fit", "-c", str(classify), "-c", "named.yaml", "--run=./elsewhere/x"]) == 0
+    assert Path("runs/from_file/config.yaml").is_file()
+    assert Path("elsewhere/x/config.yaml").is_file()
+
+
+def test_a_folder_that_is_no_run_is_never_moved(tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    assert claim(folder, resume=False) is None
+    (folder / "chapter.txt").write_text("")
+    with pytest.raises(ValueError, match="holds no run"):
+        claim(folder, resume=False)
+
+
+def test_checkpoint_finds_its_config_and_goes_on_in_its_folder(classify, capsys):
+    assert main(["fit", "-c", str(classify)]) == 0
+    assert main(["validate", "--ckpt_path", str(LAST)]) == 0
+    config = (RUN / "config.yaml").read_text()
+    cli = run(["fit", "--ckpt_path", str(LAST), "--trainer.max_steps=6", "--model.task.dropout=0.7"])
+    assert cli.trainer.global_step == 6
+    assert cli.model.task.dropout.p == 0.7  # flags beat what the checkpoint remembers
+    assert [path.name for path in Path("runs").iterdir()] == ["classify"]
+    assert "earlier metrics moved to runs/classify/metrics.1.csv" in capsys.readouterr().out
+    after = yaml.safe_load((RUN / "config.yaml").read_text())
+    assert after["ckpt_path"] is None
+    assert after["trainer"]["max_steps"] == 6
+    assert after["run"] == yaml.safe_load(config)["run"]
+
+
+def test_checkpoint_of_another_run_starts_a_new_one(classify):
+    assert main(["fit", "-c", str(classify)]) == 0
+    words = "--ckpt_path", str(LAST), "--run=second", "--trainer.max_steps=6"
+    assert main(["fit", "-c", str(classify), *words]) == 0
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["classify", "second"]
+
+
+def test_fast_dev_run_leaves_nothing(classify):
+    assert main(["fit", "-c", str(classify), "--trainer.fast_dev_run=true"]) == 0
+    assert not RUN.exists()
+
+
+def test_own_loggers_and_checkpoints_are_kept(classify):
+    Path("mine.yaml").write_text(
+        """
+        trainer:
+          logger: {class_path: lightning.pytorch.loggers.CSVLogger, init_args: {save_dir: logs}}
+          callbacks:
+            - class_path: lightning.pytorch.callbacks.ModelCheckpoint
+              init_args: {dirpath: kept, monitor: val/loss, filename: mine}
+        """
+    )
+    assert main(["fit", "-c", str(classify), "-c", "mine.yaml"]) == 0
+    assert [path.name for path in Path("kept").iterdir()] == ["mine.ckpt"]
+    assert list(Path("logs").rglob("metrics.csv"))
+    assert [path.name for path in RUN.iterdir()] == ["config.yaml"]

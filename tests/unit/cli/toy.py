@@ -1,0 +1,160 @@
+"""A small suite with the shape of the real one: lazy parts, mappings of parts, one LightningModule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+
+@dataclass(frozen=True)
+class Sizes:
+    width: int = 16
+    depth: int = 1
+    heads: int = 2
+
+
+class Adapter(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+
+
+class Off(Adapter):
+    """Takes out an adapter that an earlier file has brought in."""
+
+
+class ImageAdapter(Adapter):
+    def __init__(self, sizes: Sizes, patch: int = 4, channels: int = 3) -> None:
+        super().__init__(sizes)
+        self.project = nn.Conv2d(channels, sizes.width, patch, patch)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.project(image).flatten(2).transpose(1, 2)
+
+
+class TextAdapter(Adapter):
+    def __init__(self, sizes: Sizes, vocabulary: int = 32) -> None:
+        super().__init__(sizes)
+        self.embed = nn.Embedding(vocabulary, sizes.width)
+
+    def forward(self, text: Tensor) -> Tensor:
+        return self.embed(text)
+
+
+class Backbone(nn.Module):
+    def __init__(
+        self,
+        adapters: dict[str, Callable[[Sizes], Adapter]],
+        transformer: Sizes = Sizes(),
+        stage: str = "all",
+    ) -> None:
+        super().__init__()
+        if stage == "none":
+            raise ValueError(f"stage '{stage}' trains nothing; choose 'all'")
+        self.sizes, self.stage = transformer, stage
+        made = {name: make(transformer) for name, make in adapters.items()}
+        self.adapters = nn.ModuleDict({name: a for name, a in made.items() if not isinstance(a, Off)})
+        layer = nn.TransformerEncoderLayer(transformer.width, transformer.heads, 32, 0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, transformer.depth)
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        return self.encoder(torch.cat([self.adapters[name](x) for name, x in inputs.items()], 1)).mean(1)
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    classes: list[str] = field(default_factory=list)
+
+
+class Task(nn.Module):
+    def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
+        super().__init__()
+
+
+class Classification(Task):
+    def __init__(
+        self, backbone: Backbone, facts: DataFacts, modality: str = "image", dropout: float = 0.0
+    ) -> None:
+        super().__init__(backbone, facts)
+        self.modality, self.dropout = modality, nn.Dropout(dropout)
+        self.head = nn.Linear(backbone.sizes.width, len(facts.classes))
+
+    def forward(self, backbone: Backbone, batch: dict[str, Tensor]) -> Tensor:
+        features = backbone(**{self.modality: batch[self.modality]})
+        return nn.functional.cross_entropy(self.head(self.dropout(features)), batch["label"])
+
+
+class MultiTask(Task):
+    def __init__(
+        self, backbone: Backbone, facts: DataFacts, tasks: dict[str, Callable[[Backbone, DataFacts], Task]]
+    ) -> None:
+        super().__init__(backbone, facts)
+        self.tasks = nn.ModuleDict({name: make(backbone, facts) for name, make in tasks.items()})
+
+    def forward(self, backbone: Backbone, batch: dict[str, Tensor]) -> Tensor:
+        return torch.stack([task(backbone, batch) for task in self.tasks.values()]).mean()
+
+
+class ToyExperiment(L.LightningModule):
+    def __init__(
+        self,
+        backbone: Callable[[], Backbone],
+        task: Callable[[Backbone, DataFacts], Task],
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        init_from: str | None = None,
+        random_weights: bool = False,
+        seconds_per_step: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.make_backbone, self.make_task, self.make_optimizer = backbone, task, optimizer
+        self.facts: DataFacts | None = None
+        self.backbone: Backbone | None = None
+        self.seconds_per_step = seconds_per_step
+
+    def configure_model(self) -> None:
+        if self.backbone is None:
+            self.facts = self.facts or self.trainer.datamodule.facts
+            self.hparams["facts"] = asdict(self.facts)
+            self.backbone = self.make_backbone()
+            self.task = self.make_task(self.backbone, self.facts)
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        time.sleep(self.seconds_per_step)
+        loss = self.task(self.backbone, batch)
+        self.log("train/loss", loss)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        time.sleep(self.seconds_per_step)
+        self.log("val/loss", self.task(self.backbone, batch))
+
+    test_step = validation_step
+
+    def configure_optimizers(self) -> Any:
+        return self.make_optimizer(self.parameters())
+
+
+class RandomData(L.LightningDataModule):
+    def __init__(self, classes: list[str], size: int = 8, batch_size: int = 4) -> None:
+        super().__init__()
+        self.facts, self.size, self.batch_size = DataFacts(classes), size, batch_size
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        g, s = torch.Generator().manual_seed(0), self.size
+        image, depth = torch.randn(16, 3, s, s, generator=g), torch.randn(16, 1, s, s, generator=g)
+        text = torch.randint(32, (16, 5), generator=g)
+        label = torch.randint(len(self.facts.classes), (16,), generator=g)
+        columns = {"image": image, "depth": depth, "text": text, "label": label}
+        rows = [{name: column[i] for name, column in columns.items()} for i in range(16)]
+        return DataLoader(rows, self.batch_size)
+
+    val_dataloader = train_dataloader
+    test_dataloader = train_dataloader
