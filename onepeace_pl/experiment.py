@@ -57,7 +57,11 @@ class Experiment(L.LightningModule):
             self.hparams.clear()
         self.make_backbone, self.make_task, self.make_optimizer = backbone, task, optimizer
         self.schedule, self.layer_decay = schedule, layer_decay
-        self.init_from, self.reset_logit_scale, self.random_weights = init_from, reset_logit_scale, random_weights
+        self.init_from, self.reset_logit_scale, self.random_weights = (
+            init_from,
+            reset_logit_scale,
+            random_weights,
+        )
         self.facts = facts
         self.backbone: Backbone | None = None
         self.task: Task | None = None

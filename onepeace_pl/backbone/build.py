@@ -17,7 +17,10 @@ from onepeace_pl.modalities.description import factory
 
 def build(description: Mapping[str, Any]) -> Backbone:
     """Make the backbone that :meth:`Backbone.describe` described."""
-    adapters = {name: factory(spec, ModalityAdapter, f"adapter {name!r}") for name, spec in description["adapters"].items()}
+    adapters = {
+        name: factory(spec, ModalityAdapter, f"adapter {name!r}")
+        for name, spec in description["adapters"].items()
+    }
     stage = description.get("stage", "vision_language")
     return Backbone(
         adapters,
@@ -27,13 +30,18 @@ def build(description: Mapping[str, Any]) -> Backbone:
     )
 
 
-def from_preset(preset: str, modalities: Iterable[str] = ("text", "image", "audio"), decoder: bool = True) -> Backbone:
+def from_preset(
+    preset: str, modalities: Iterable[str] = ("text", "image", "audio"), decoder: bool = True
+) -> Backbone:
     """Make a backbone of the paper's adapters in their sizes for ``preset``."""
-    classes: dict[str, type[ModalityAdapter]] = {"text": TextAdapter, "image": ImageAdapter, "audio": AudioAdapter}
+    classes: dict[str, type[ModalityAdapter]] = {
+        "text": TextAdapter,
+        "image": ImageAdapter,
+        "audio": AudioAdapter,
+    }
     unknown = [name for name in modalities if name not in classes]
     if unknown:
         raise ValueError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(classes)}")
     adapters = {name: partial(classes[name], **adapter_options(preset, name)) for name in modalities}
     small = DecoderOptions() if decoder else replace(DecoderOptions(), depth=0)
     return Backbone(adapters, TransformerOptions(preset), small)
-

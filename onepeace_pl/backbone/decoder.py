@@ -28,7 +28,9 @@ class DecoderAdapter(nn.Module):
         adapter: The modality's adapter; it says how many positions there are and whether they form a grid.
     """
 
-    def __init__(self, encoder: TransformerConfig, config: TransformerConfig, adapter: ModalityAdapter) -> None:
+    def __init__(
+        self, encoder: TransformerConfig, config: TransformerConfig, adapter: ModalityAdapter
+    ) -> None:
         super().__init__()
         self.grid, self.std, self.unused = adapter.decoder_grid, config.init_std, adapter.decoder_unused
         self.embed = nn.Linear(encoder.width, config.width)
@@ -62,7 +64,9 @@ class DecoderAdapter(nn.Module):
         if self.grid is not None:
             table = resize_positions(table, self.grid)
         if length > len(table):
-            raise ValueError(f"{length} tokens are more than the decoder's {len(table)} positions; shorten the input")
+            raise ValueError(
+                f"{length} tokens are more than the decoder's {len(table)} positions; shorten the input"
+            )
         return table[:length]
 
 

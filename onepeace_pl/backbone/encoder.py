@@ -57,7 +57,9 @@ class Encoder(nn.Module):
         for x, (_, _, sequence), parts, stream in zip(outputs, joined, tokens, streams, strict=True):
             rows = {s.name: x[:, s.start : s.stop] for s in sequence.segments}
             result = Features(
-                rows, {n: part.padding for n, part in parts.items()}, {n: part.length for n, part in parts.items()}
+                rows,
+                {n: part.padding for n, part in parts.items()},
+                {n: part.length for n, part in parts.items()},
             )
             if stream.masks is None:
                 with torch.set_grad_enabled(stream.grad and torch.is_grad_enabled()):
@@ -65,7 +67,9 @@ class Encoder(nn.Module):
             features.append(result)
         return features
 
-    def _tokens(self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]) -> list[dict[str, Tokens]]:
+    def _tokens(
+        self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]
+    ) -> list[dict[str, Tokens]]:
         made: list[dict[str, Tokens]] = [{} for _ in streams]
         for name in dict.fromkeys(name for stream in streams for name in stream.modalities):
             if name not in self.adapters:
@@ -76,7 +80,10 @@ class Encoder(nn.Module):
             views = [View((streams[i].masks or {}).get(name), streams[i].grad) for i in users]
             for i, part in zip(users, self.adapters[name](inputs[name], views), strict=True):
                 made[i][name] = part
-        return [{name: parts[name] for name in stream.modalities} for parts, stream in zip(made, streams, strict=True)]
+        return [
+            {name: parts[name] for name in stream.modalities}
+            for parts, stream in zip(made, streams, strict=True)
+        ]
 
 
 def join(parts: Mapping[str, Tokens], grad: bool = True) -> tuple[Tensor, list[Tensor], Sequence]:
@@ -98,7 +105,9 @@ def join(parts: Mapping[str, Tokens], grad: bool = True) -> tuple[Tensor, list[T
         if padding is not None:
             x = x.masked_fill(padding[..., None], 0.0)
         count = max(len(t.bias) for t in tokens)
-        biases = [_block_diagonal([t.bias[i] if t.bias else None for t in tokens], segments) for i in range(count)]
+        biases = [
+            _block_diagonal([t.bias[i] if t.bias else None for t in tokens], segments) for i in range(count)
+        ]
         return x, biases, Sequence(tuple(segments), padding, grad)
 
 
@@ -106,7 +115,12 @@ def _join_padding(tokens: SequenceOf[Tokens]) -> Tensor | None:
     if all(t.padding is None for t in tokens):
         return None
     return torch.cat(
-        [t.embeddings.new_zeros(t.embeddings.shape[:2], dtype=torch.bool) if t.padding is None else t.padding for t in tokens],
+        [
+            t.embeddings.new_zeros(t.embeddings.shape[:2], dtype=torch.bool)
+            if t.padding is None
+            else t.padding
+            for t in tokens
+        ],
         dim=1,
     )
 

@@ -90,17 +90,27 @@ def _adapters() -> list[Rule]:
     rules.append(Rule((f"{old_text}.embed_tokens.weight",), f"{text}.token_table"))
     rules.append(Rule((f"{old_image}.embed_images.weight",), f"{image}.patches.weight"))
     rules += [Rule((f"{old_image}.embed_images.{n}.{{x}}",), f"{image}.patches.{n}.{{x}}") for n in (0, 3, 6)]
-    rules += [Rule((f"{old_image}.embed_images.{n}.layer_norm.{{x}}",), f"{image}.patches.{n}.{{x}}") for n in (1, 4)]
+    rules += [
+        Rule((f"{old_image}.embed_images.{n}.layer_norm.{{x}}",), f"{image}.patches.{n}.{{x}}")
+        for n in (1, 4)
+    ]
     rules += [
         Rule((f"{old_audio}.cls_pos_embed",), f"{audio}.summary_position", lead=1),
-        Rule((f"{old_audio}.embed_audios.0.conv_layers.{{c}}.0.weight",), f"{audio}.extractor.{{c}}.0.weight"),
-        Rule((f"{old_audio}.embed_audios.0.conv_layers.{{c}}.2.1.{{x}}",), f"{audio}.extractor.{{c}}.1.{{x}}"),
+        Rule(
+            (f"{old_audio}.embed_audios.0.conv_layers.{{c}}.0.weight",), f"{audio}.extractor.{{c}}.0.weight"
+        ),
+        Rule(
+            (f"{old_audio}.embed_audios.0.conv_layers.{{c}}.2.1.{{x}}",), f"{audio}.extractor.{{c}}.1.{{x}}"
+        ),
         Rule((f"{old_audio}.embed_audios.2.{{x}}",), f"{audio}.extractor_norm.{{x}}"),
         Rule((f"{old_audio}.embed_audios.3.{{x}}",), f"{audio}.project.{{x}}"),
     ]
     # the original counts a transposition as the first layer
     rules += [
-        Rule((f"{old_audio}.embed_positions.{n + 1}.0.{{x}}",), f"{audio}.position_convolutions.convolutions.{n}.{{x}}")
+        Rule(
+            (f"{old_audio}.embed_positions.{n + 1}.0.{{x}}",),
+            f"{audio}.position_convolutions.convolutions.{n}.{{x}}",
+        )
         for n in range(16)
     ]
     return rules
@@ -139,7 +149,9 @@ def from_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[
         names = [template.format(**match.groupdict()) for template in rule.official]
         if rule.lead != 1 or len(names) == 1:  # of the type embeddings one may stand alone
             for missing in (n for n in names if n not in left):
-                raise ValueError(f"the checkpoint has {name!r} but not {missing!r}; it is damaged or of another model")
+                raise ValueError(
+                    f"the checkpoint has {name!r} but not {missing!r}; it is damaged or of another model"
+                )
         ours[rule.ours.format(**match.groupdict())] = rule.to_ours([left.pop(n) for n in names if n in left])
     return ours, left
 
@@ -150,7 +162,9 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         found = next(((rule, match) for rule in RULES if (match := rule.patterns[1].match(name))), None)
         if found is None:
-            raise ValueError(f"{name!r} has no official name: only text, image and audio adapters of the paper have")
+            raise ValueError(
+                f"{name!r} has no official name: only text, image and audio adapters of the paper have"
+            )
         rule, match = found
         names = [template.format(**match.groupdict()) for template in rule.official]
         if rule.ours.endswith("type_embeddings"):
@@ -167,13 +181,17 @@ def canonical_name(name: str) -> str:
         name = f"encoder_wrapper.{name}"
     elif name.startswith("encoder.layers."):
         name = name.replace("encoder.layers.", "encoder_wrapper.fusion_model.layers.", 1)
-    name = name.replace(".layer_norms.0.", ".self_attn_layer_norm.").replace(".layer_norms.1.", ".final_layer_norm.")
+    name = name.replace(".layer_norms.0.", ".self_attn_layer_norm.").replace(
+        ".layer_norms.1.", ".final_layer_norm."
+    )
     return name.replace(".rel_pos_table.weight", ".rel_pos_table_list.0.weight")
 
 
 def vision_only(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Take the vision branch out of an official state, under the vision-only file's names (spec: checkpoint, section 4)."""
-    dropped = re.compile(r"text|audio|decoder|mask|logit_scale|version|^image_proj\.|fusion_model\.image_layer_norm\.")
+    dropped = re.compile(
+        r"text|audio|decoder|mask|logit_scale|version|^image_proj\.|fusion_model\.image_layer_norm\."
+    )
     kept = {name: tensor for name, tensor in official.items() if not dropped.search(name)}
     return {
         name.replace("encoder_wrapper.fusion_model.", "encoder.").removeprefix("encoder_wrapper."): tensor
@@ -196,6 +214,8 @@ def official_buffers(backbone: Backbone) -> dict[str, Tensor]:
     if backbone.decoder is not None:
         for name, adapter in backbone.decoder.adapters.items():
             if adapter.grid is not None:
-                buffers[f"decoder_wrapper.{name}_adapter.position_idx"] = torch.arange(len(adapter.position_table))
+                buffers[f"decoder_wrapper.{name}_adapter.position_idx"] = torch.arange(
+                    len(adapter.position_table)
+                )
         buffers["decoder_wrapper.fusion_model.version"] = torch.tensor([3.0])
     return buffers

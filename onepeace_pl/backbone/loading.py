@@ -41,7 +41,9 @@ class LoadReport:
 
     def lines(self, most: int = 8) -> list[str]:
         """Say it in a few lines; at most ``most`` names a kind."""
-        text = [f"weights from {self.source}: {len(self.used)} used, {len(self.new)} new, {len(self.left_over)} left over"]
+        text = [
+            f"weights from {self.source}: {len(self.used)} used, {len(self.new)} new, {len(self.left_over)} left over"
+        ]
         for title, names in (("resized", self.resized), ("new", self.new), ("left over", self.left_over)):
             if names:
                 more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -66,9 +68,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.is_dir() and (path / WEIGHTS).is_file():
         path = path / WEIGHTS
     if not path.exists():
-        raise FileNotFoundError(f"no weights at {path}: give a model folder, a checkpoint or an official file")
+        raise FileNotFoundError(
+            f"no weights at {path}: give a model folder, a checkpoint or an official file"
+        )
     if path.is_dir():
-        raise ValueError(f"{path} is a folder without {WEIGHTS}; give a model folder (a sharded checkpoint: consolidate it)")
+        raise ValueError(
+            f"{path} is a folder without {WEIGHTS}; give a model folder (a sharded checkpoint: consolidate it)"
+        )
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -86,26 +92,35 @@ def read_pickle(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except pickle.UnpicklingError as error:
-        culprit = str(error).split("GLOBAL ")[-1].split(" ")[0] if "GLOBAL " in str(error) else "something else"
+        culprit = (
+            str(error).split("GLOBAL ")[-1].split(" ")[0] if "GLOBAL " in str(error) else "something else"
+        )
         raise ValueError(
             f"{path} holds more than tensors and plain data ({culprit}) and is not read, since a pickle can run code; "
             "save its 'model' entry alone with torch.save"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is no checkpoint that torch can read: {str(error).splitlines()[0]}") from None
+        raise ValueError(
+            f"{path} is no checkpoint that torch can read: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
     """Find the tensors in a checkpoint: under ``model``, ``state_dict``, ``module``, or at the top; floats as fp32."""
     while isinstance(content, Mapping):
-        inner = next((content[k] for k in ("model", "state_dict", "module") if isinstance(content.get(k), Mapping)), None)
+        inner = next(
+            (content[k] for k in ("model", "state_dict", "module") if isinstance(content.get(k), Mapping)),
+            None,
+        )
         if inner is None:
             break
         content = inner
     if not isinstance(content, Mapping) or not any(isinstance(t, Tensor) for t in content.values()):
         raise ValueError(f"{path} holds no tensors under 'model' or 'state_dict'; is it a checkpoint?")
     return {
-        canonical_name(name) if not name.startswith("backbone.") else name: t.float() if t.is_floating_point() else t
+        canonical_name(name) if not name.startswith("backbone.") else name: t.float()
+        if t.is_floating_point()
+        else t
         for name, t in content.items()
         if isinstance(t, Tensor)
     }

@@ -94,7 +94,7 @@ class Backbone(nn.Module):
             streams: The passes; those with masks also go through the decoder.
 
         Returns:
-            The features of each stream, and the factor of cosine similarities (1,), exp of the clamped logit scale.
+            The features of each stream, and the factor of cosine similarities (scalar), exp of the clamped logit scale.
         """
         with torch.no_grad():  # clamped in place on each use, so that the gradient still flows at the bounds
             self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
@@ -106,7 +106,7 @@ class Backbone(nn.Module):
             restored = self.decoder([features[i] for i in students], [streams[i] for i in students], inputs)
             for i, result in zip(students, restored, strict=True):
                 features[i].restored = result
-        return features, self.logit_scale.exp()
+        return features, self.logit_scale.exp().squeeze(0)
 
     def embed(self, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
         """Return unit vectors (B, D) of each modality by itself."""

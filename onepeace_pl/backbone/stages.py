@@ -35,10 +35,16 @@ def check_stage(stage: Stage, modalities: Iterable[str]) -> None:
     names = list(modalities)
     if isinstance(stage, Extend):
         if stage.extend not in names:
-            raise ValueError(f"stage extends by {stage.extend!r}, but the adapters are {', '.join(names)}; add one")
+            raise ValueError(
+                f"stage extends by {stage.extend!r}, but the adapters are {', '.join(names)}; add one"
+            )
     elif stage not in STAGES:
         near = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(STAGES)} and {{extend: MODALITY}}"
+        hint = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"there are {', '.join(STAGES)} and {{extend: MODALITY}}"
+        )
         raise ValueError(f"no stage {stage!r}; {hint}")
 
 

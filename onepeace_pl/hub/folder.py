@@ -58,9 +58,13 @@ def save_folder(
         "processors": described,
     }
     weights = backbone.state_dict() if state is None else state
-    save_file({k: t.detach().cpu().contiguous() for k, t in weights.items()}, folder / WEIGHTS, {"format": "pt"})
+    save_file(
+        {k: t.detach().cpu().contiguous() for k, t in weights.items()}, folder / WEIGHTS, {"format": "pt"}
+    )
     if extra:
-        save_file({k: t.detach().cpu().contiguous() for k, t in extra.items()}, folder / EXTRA, {"format": "pt"})
+        save_file(
+            {k: t.detach().cpu().contiguous() for k, t in extra.items()}, folder / EXTRA, {"format": "pt"}
+        )
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     return folder
 
@@ -93,22 +97,30 @@ def load_folder(
     report = load_state(backbone, load_file(folder / WEIGHTS, device=str(device)), str(folder))
     wrong = report.new or report.left_over
     if wrong:
-        raise ValueError(f"{folder}: weights and config do not belong together ({wrong[0]}, {len(wrong)} in all)")
+        raise ValueError(
+            f"{folder}: weights and config do not belong together ({wrong[0]}, {len(wrong)} in all)"
+        )
     backbone.apply_stage(backbone.modalities)
-    return backbone.eval(), {name: _processor(folder, name, spec) for name, spec in config["processors"].items()}
+    return backbone.eval(), {
+        name: _processor(folder, name, spec) for name, spec in config["processors"].items()
+    }
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Read and check ``config.json``."""
     path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(f"no {CONFIG} in {folder}: a model folder is what a run leaves as RUN/model, or what convert writes")
+        raise FileNotFoundError(
+            f"no {CONFIG} in {folder}: a model folder is what a run leaves as RUN/model, or what convert writes"
+        )
     try:
         config: dict[str, Any] = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is no valid JSON: {error}") from None
     if config.get("format") != FORMAT or "backbone" not in config:
-        raise ValueError(f"{path} is no config of this package's format {FORMAT}; it says {config.get('format')!r}")
+        raise ValueError(
+            f"{path} is no config of this package's format {FORMAT}; it says {config.get('format')!r}"
+        )
     return config
 
 

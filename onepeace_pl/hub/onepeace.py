@@ -73,15 +73,21 @@ class OnePeace:
             ValueError: An unknown modality, lists of different length, or an item that cannot be used.
         """
         if not inputs:
-            raise ValueError(f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}")
+            raise ValueError(
+                f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}"
+            )
         for name, items in inputs.items():
             if name not in self.processors:
                 raise ValueError(f"no modality {name!r}; the model has {', '.join(self.processors)}")
             if isinstance(items, str | bytes) or not isinstance(items, Sequence | Tensor):
-                raise TypeError(f"{name} must be a list of items, not one {type(items).__name__}; write {name}=[...]")
+                raise TypeError(
+                    f"{name} must be a list of items, not one {type(items).__name__}; write {name}=[...]"
+                )
         lengths = {name: len(items) for name, items in inputs.items()}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"items read together must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}")
+            raise ValueError(
+                f"items read together must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
+            )
         count = next(iter(lengths.values()))
         if count == 0:
             return torch.empty(0, self.backbone.config.width)

@@ -57,7 +57,9 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.heads <= 0 or self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}; choose sizes that divide")
+            raise ValueError(
+                f"width {self.width} is not a multiple of heads {self.heads}; choose sizes that divide"
+            )
         if not 0 <= self.drop_path < 1:
             raise ValueError(f"drop_path {self.drop_path} is not in [0, 1)")
 

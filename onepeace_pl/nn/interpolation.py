@@ -50,7 +50,9 @@ def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
     if span == target:
         return table
     if target < span:
-        raise ValueError(f"a relative table for {(span + 1) // 2} patches a side cannot shrink to {side}; use a larger size")
+        raise ValueError(
+            f"a relative table for {(span + 1) // 2} patches a side cannot shrink to {side}; use a larger size"
+        )
     half = span // 2
     ratio = _growth(half, target // 2)
     steps = np.concatenate([[0.0], np.cumsum(ratio ** np.arange(half))])
@@ -58,7 +60,10 @@ def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
     wanted = np.arange(-(target // 2), target // 2 + 1, dtype=np.float64)
     grids = table[: span * span].detach().cpu().double().numpy().reshape(span, span, -1)
     enlarged = np.stack(
-        [RectBivariateSpline(known, known, grids[..., h].T, kx=3, ky=3, s=0)(wanted, wanted).T for h in range(grids.shape[-1])],
+        [
+            RectBivariateSpline(known, known, grids[..., h].T, kx=3, ky=3, s=0)(wanted, wanted).T
+            for h in range(grids.shape[-1])
+        ],
         axis=-1,
     )
     rows = torch.from_numpy(enlarged.reshape(target * target, -1)).to(table)

@@ -35,7 +35,13 @@ class Rule:
 
 RULES = (
     Rule("cpu", torch.float32, False, "fused", "1.5 times faster than plain products at 257 tokens"),
-    Rule("cpu", None, None, "shared_bias", "fused attention has no bias gradient on CPU and is slow in bfloat16"),
+    Rule(
+        "cpu",
+        None,
+        None,
+        "shared_bias",
+        "fused attention has no bias gradient on CPU and is slow in bfloat16",
+    ),
     Rule("cuda", None, None, "fused", "cuDNN or memory-efficient; the latter has the bias gradient"),
     Rule(None, None, None, "fused", "the device's own choice"),
 )
@@ -47,7 +53,14 @@ def choose(device: str, dtype: torch.dtype, bias_grad: bool) -> str:
     for rule in RULES:
         wanted = (rule.device, rule.dtype, rule.bias_grad)
         if all(w is None or w == have for w, have in zip(wanted, (device, dtype, bias_grad), strict=True)):
-            log.debug("attention on %s, %s, bias gradient %s: %s (%s)", device, dtype, bias_grad, rule.kernel, rule.why)
+            log.debug(
+                "attention on %s, %s, bias gradient %s: %s (%s)",
+                device,
+                dtype,
+                bias_grad,
+                rule.kernel,
+                rule.why,
+            )
             return rule.kernel
     raise AssertionError("the last rule matches everything")
 

@@ -70,7 +70,9 @@ class GridBuckets:
         """Return (L, L) int64 for ``L = side ** 2 + 1``."""
         side, span = self.side, 2 * self.side - 1
         if length != side * side + 1:
-            raise ValueError(f"{length - 1} patches do not fill a grid of {side} x {side}; resize the picture")
+            raise ValueError(
+                f"{length - 1} patches do not fill a grid of {side} x {side}; resize the picture"
+            )
         y, x = (a.flatten() for a in torch.meshgrid(*[torch.arange(side, device="cpu")] * 2, indexing="ij"))
         index = torch.zeros(length, length, dtype=torch.long, device="cpu")
         index[1:, 1:] = (y[:, None] - y + side - 1) * span + (x[:, None] - x + side - 1)

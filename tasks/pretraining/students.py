@@ -36,7 +36,9 @@ class Student:
     def __post_init__(self) -> None:
         unknown = sorted(self.weights.keys() - self.hide.keys())
         if unknown:
-            raise ValueError(f"a student weighs {unknown[0]!r}, which it does not hide; it hides {', '.join(self.hide)}")
+            raise ValueError(
+                f"a student weighs {unknown[0]!r}, which it does not hide; it hides {', '.join(self.hide)}"
+            )
 
     @property
     def active(self) -> bool:
@@ -58,7 +60,9 @@ class MaskSampler:
     def __call__(self, batch: Batch) -> Batch:
         """Return the same batch with ``masks`` filled in."""
         hidden = {
-            (student, modality): torch.zeros(len(batch.ids), int(batch.lengths[modality].max()) + 1, dtype=torch.bool)
+            (student, modality): torch.zeros(
+                len(batch.ids), int(batch.lengths[modality].max()) + 1, dtype=torch.bool
+            )
             for student, spec in self.students.items()
             for modality in spec.hide
         }
@@ -76,6 +80,7 @@ class MaskSampler:
                     hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)
         for student, spec in self.students.items():
             batch.masks[student] = {
-                modality: build_mask(hidden[student, modality], batch.inputs[modality].padding) for modality in spec.hide
+                modality: build_mask(hidden[student, modality], batch.inputs[modality].padding)
+                for modality in spec.hide
             }
         return batch

@@ -15,7 +15,7 @@ from onepeace_pl.backbone import Backbone, Extend, Features, Stream
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
-from onepeace_pl.metrics.retrieval import RetrievalEvaluation
+from onepeace_pl.evaluation import RetrievalEvaluation
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 from onepeace_pl.task import BatchTransform, Step, Task
 from tasks.pretraining.students import MaskSampler, Student
@@ -62,7 +62,9 @@ class Pretraining(Task):
                     raise ValueError(f"{name}: no modality {modality!r} to train on; {where}")
         self.contrast = CrossModalContrast(gradient, tile=tile)
         self.denoise = (
-            None if denoising == "none" else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile)
+            None
+            if denoising == "none"
+            else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile)
         )
         stage = backbone.stage
         self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
@@ -84,7 +86,9 @@ class Pretraining(Task):
             passes["teacher"] = Stream(self.pair, grad=False)
         for name, student in self.students.items():
             if name not in batch.masks:
-                raise ValueError(f"the batch has no masks for student {name!r}; set the data module's batch_transform")
+                raise ValueError(
+                    f"the batch has no masks for student {name!r}; set the data module's batch_transform"
+                )
             passes[f"student {name}"] = Stream(tuple(student.hide), batch.masks[name])
         return passes
 
@@ -102,7 +106,7 @@ class Pretraining(Task):
             f"accuracy/{second}->{first}": aligned.accuracies[1],
             f"align/{first}->{second}": aligned.losses[0],
             f"align/{second}->{first}": aligned.losses[1],
-            "scale": scale.detach().squeeze(),
+            "scale": scale.detach(),
         }
         for name, student in self.students.items():
             for modality, weight in student.weights.items():
