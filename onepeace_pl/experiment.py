@@ -15,7 +15,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.loading import load_weights
-from onepeace_pl.backbone.parallel import is_sharded, shard
+from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.optim import Schedule, WarmupCosine, build_optimizer
@@ -71,10 +71,11 @@ class Experiment(L.LightningModule):
         if self.backbone is not None:  # Lightning calls this once for every verb
             return
         if self.facts is None:
-            self.facts = self.trainer.datamodule.facts
+            self.facts = self._data.facts
         if self.hparams:
             self.hparams["facts"] = asdict(self.facts)
         backbone = self.make_backbone()
+        _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
         if self.init_from is not None and not backbone.logit_scale.is_meta:
             for line in load_weights(backbone, self.init_from).lines():
@@ -82,23 +83,12 @@ class Experiment(L.LightningModule):
             if self.reset_logit_scale:
                 backbone.reset_parameters()
         backbone.apply_stage(task.modalities)
+        if self._trainer is not None and self._data is not None:
+            self._data.batch_transform = task.batch_transform(self._data.seed)
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
             shard(backbone, mesh["data_parallel"])
         self.backbone, self.task = backbone, task
-
-    def setup(self, stage: str) -> None:
-        """Refuse to measure weights that nobody trained."""
-        trained = self.trainer.ckpt_path is not None or self.init_from is not None or self.random_weights
-        if stage in ("validate", "test") and self.backbone is None and not trained:
-            raise ValueError(
-                f"{stage} would measure random weights; give --ckpt_path, --model.init_from, "
-                "or --model.random_weights true to do just that"
-            )
-
-    def on_fit_start(self) -> None:
-        """Let the task prepare training batches in the loader's workers."""
-        self._task.start_evaluation([])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other data."""
@@ -112,7 +102,7 @@ class Experiment(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        step = self._task(self.backbone, batch)
+        step = self._task(self._backbone, batch)
         size = len(batch.ids)
         self.log("train/loss", step.loss, prog_bar=True, batch_size=size)
         self.log_dict({f"train/{name}": value for name, value in step.logs.items()}, batch_size=size)
@@ -120,15 +110,15 @@ class Experiment(L.LightningModule):
 
     def on_validation_start(self) -> None:
         """Begin an evaluation."""
-        self._task.start_evaluation(self._galleries("validation"))
+        self._task.start_evaluation(self._data.galleries("validation"))
 
     def on_test_start(self) -> None:
         """Begin an evaluation."""
-        self._task.start_evaluation(self._galleries("test"))
+        self._task.start_evaluation(self._data.galleries("test"))
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Take in one batch."""
-        self._task.evaluate(self.backbone, batch, dataloader_idx)
+        self._task.evaluate(self._backbone, batch, dataloader_idx)
 
     test_step = validation_step
 
@@ -142,8 +132,7 @@ class Experiment(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Embed every modality of a batch: ids, and unit vectors (B, D) by modality."""
-        assert self.backbone is not None
-        return {"ids": batch.ids, "embeddings": self.backbone.embed(batch.inputs)}
+        return {"ids": batch.ids, "embeddings": self._backbone.embed(batch.inputs)}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Parameter groups, their rates, and the schedule over the whole run."""
@@ -164,8 +153,14 @@ class Experiment(L.LightningModule):
         assert self.task is not None
         return self.task
 
-    def _galleries(self, split: str) -> Any:
-        return self.trainer.datamodule.galleries(split)
+    @property
+    def _backbone(self) -> Backbone:
+        assert self.backbone is not None
+        return self.backbone
+
+    @property
+    def _data(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
 
     def _log_results(self, prefix: str) -> None:
         metrics = {f"{prefix}/{name}": value for name, value in self._task.finish_evaluation().items()}
@@ -175,3 +170,14 @@ class Experiment(L.LightningModule):
     def _tell(self, line: str) -> None:
         if self._trainer is None or self.trainer.is_global_zero:
             print(line)
+
+
+def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:
+    """Refuse data with more token ids than an adapter embeds."""
+    for name, adapter in backbone.encoder.adapters.items():
+        rows = getattr(adapter, "vocabulary", None)
+        if rows is not None and facts.vocabulary_size is not None and facts.vocabulary_size > rows:
+            raise ValueError(
+                f"the data's tokenizer has {facts.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
+                f"set the adapter's vocabulary to at least {facts.vocabulary_size}"
+            )

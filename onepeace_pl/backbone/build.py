@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,12 +13,15 @@ from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.backbone.stages import Extend
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, TextAdapter
 from onepeace_pl.modalities.description import factory
+from onepeace_pl.nn import TransformerConfig
+
+Adapting = Callable[[TransformerConfig], ModalityAdapter]
 
 
 def build(description: Mapping[str, Any]) -> Backbone:
     """Make the backbone that :meth:`Backbone.describe` described."""
-    adapters = {
-        name: factory(spec, ModalityAdapter, f"adapter {name!r}")
+    adapters: dict[str, Adapting] = {
+        name: factory(spec, ModalityAdapter, f"adapter {name!r}")  # type: ignore[type-abstract]
         for name, spec in description["adapters"].items()
     }
     stage = description.get("stage", "vision_language")
@@ -34,7 +37,7 @@ def from_preset(
     preset: str, modalities: Iterable[str] = ("text", "image", "audio"), decoder: bool = True
 ) -> Backbone:
     """Make a backbone of the paper's adapters in their sizes for ``preset``."""
-    classes: dict[str, type[ModalityAdapter]] = {
+    classes: dict[str, Callable[..., ModalityAdapter]] = {
         "text": TextAdapter,
         "image": ImageAdapter,
         "audio": AudioAdapter,
@@ -42,6 +45,8 @@ def from_preset(
     unknown = [name for name in modalities if name not in classes]
     if unknown:
         raise ValueError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(classes)}")
-    adapters = {name: partial(classes[name], **adapter_options(preset, name)) for name in modalities}
+    adapters: dict[str, Adapting] = {
+        name: partial(classes[name], **adapter_options(preset, name)) for name in modalities
+    }
     small = DecoderOptions() if decoder else replace(DecoderOptions(), depth=0)
     return Backbone(adapters, TransformerOptions(preset), small)

@@ -39,7 +39,8 @@ class DecoderAdapter(nn.Module):
         self.position_table = nn.Parameter(torch.empty(adapter.decoder_positions, config.width))
         self.no_weight_decay = frozenset({"position_table", *self.unused})
         for name in self.unused:
-            setattr(self, name, nn.Parameter(torch.empty(*((1,) if name != "summary" else ()), config.width)))
+            shape = (config.width,) if name == "summary" else (1, config.width)
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -60,7 +61,7 @@ class DecoderAdapter(nn.Module):
         return Tokens(x + self._positions(length), padding, [], length)
 
     def _positions(self, length: int) -> Tensor:
-        table = self.position_table
+        table: Tensor = self.position_table
         if self.grid is not None:
             table = resize_positions(table, self.grid)
         if length > len(table):
@@ -92,6 +93,12 @@ class Decoder(nn.Module):
         self.adapters = nn.ModuleDict({n: DecoderAdapter(encoder, config, a) for n, a in adapters.items()})
         self.transformer = Transformer(config, list(adapters))
 
+    def adapter(self, name: str) -> DecoderAdapter:
+        """Return a modality's way in and out."""
+        adapter = self.adapters[name]
+        assert isinstance(adapter, DecoderAdapter)
+        return adapter
+
     def forward(
         self, features: SequenceOf[Features], streams: SequenceOf[Stream], inputs: Mapping[str, ModalityInput]
     ) -> list[dict[str, Tensor]]:
@@ -106,6 +113,6 @@ class Decoder(nn.Module):
             joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
         return [
-            {s.name: self.adapters[s.name].restore(x[:, s.start : s.stop]) for s in sequence.segments}
+            {s.name: self.adapter(s.name).restore(x[:, s.start : s.stop]) for s in sequence.segments}
             for x, (_, _, sequence) in zip(outputs, joined, strict=True)
         ]

@@ -48,6 +48,12 @@ class Encoder(nn.Module):
         self.transformer = Transformer(config, list(adapters))
         self.projections = nn.ModuleDict({name: Projection(config) for name in adapters})
 
+    def adapter(self, name: str) -> ModalityAdapter:
+        """Return a modality's adapter."""
+        adapter = self.adapters[name]
+        assert isinstance(adapter, ModalityAdapter)
+        return adapter
+
     def forward(self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]) -> list[Features]:
         """Run all streams in one go; each adapter's stem runs once, whatever the number of streams."""
         tokens = self._tokens(inputs, streams)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.nn import SequenceBuckets
+from onepeace_pl.modalities import ImageAdapter
 
 WRAPPERS = ("module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
 BUFFERS = re.compile(r"\.(rp_bucket|position_idx)$|^[a-z_]*\.fusion_model\.version$")
@@ -202,20 +202,21 @@ def vision_only(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def official_buffers(backbone: Backbone) -> dict[str, Tensor]:
     """Compute the position buffers that an official checkpoint of this backbone holds."""
     buffers: dict[str, Tensor] = {}
-    for name, adapter in backbone.encoder.adapters.items():
+    for name in backbone.modalities:
+        adapter = backbone.encoder.adapter(name)
         prefix = f"encoder_wrapper.{name}_adapter"
         if adapter.bias is not None:
             buckets = adapter.bias.buckets
-            length = buckets.reach if isinstance(buckets, SequenceBuckets) else buckets.side**2 + 1
-            buffers[f"{prefix}.rp_bucket"] = buckets.index(length)
-        if adapter.decoder_grid is not None:
+            buffers[f"{prefix}.rp_bucket"] = buckets.index(buckets.original_length)
+        if isinstance(adapter, ImageAdapter):
             buffers[f"{prefix}.position_idx"] = torch.arange(len(adapter.position_table))
     buffers["encoder_wrapper.fusion_model.version"] = torch.tensor([3.0])
     if backbone.decoder is not None:
-        for name, adapter in backbone.decoder.adapters.items():
-            if adapter.grid is not None:
+        for name in backbone.modalities:
+            adapted = backbone.decoder.adapter(name)
+            if adapted.grid is not None:
                 buffers[f"decoder_wrapper.{name}_adapter.position_idx"] = torch.arange(
-                    len(adapter.position_table)
+                    len(adapted.position_table)
                 )
         buffers["decoder_wrapper.fusion_model.version"] = torch.tensor([3.0])
     return buffers

@@ -129,10 +129,10 @@ def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
 def load_state(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> LoadReport:
     """Load tensors under our names, each adapter first adapting its own to its sizes."""
     report, state = LoadReport(source), dict(state)
-    for name, adapter in backbone.encoder.adapters.items():
+    for name in backbone.modalities:
         prefix = f"encoder.adapters.{name}."
         mine = {k.removeprefix(prefix): state.pop(k) for k in list(state) if k.startswith(prefix)}
-        adapted = adapter.adapt(mine)
+        adapted = backbone.encoder.adapter(name).adapt(mine)
         report.resized += [
             prefix + k for k, t in adapted.items() if k not in mine or mine[k].shape != t.shape
         ]

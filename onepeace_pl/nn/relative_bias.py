@@ -23,6 +23,10 @@ class Buckets(Protocol):
     def rows(self) -> int:
         """Number of buckets R."""
 
+    @property
+    def original_length(self) -> int:
+        """Length for which the original keeps a table of buckets in its checkpoints."""
+
     def index(self, length: int) -> Tensor:
         """Return (L, L) int64, query rows and key columns."""
 
@@ -42,6 +46,7 @@ class SequenceBuckets:
             raise ValueError(f"buckets must be even and at least 4, not {buckets}")
         self.buckets, self.reach = buckets, reach
         self.rows = 2 * buckets - 1 + 3
+        self.original_length = reach
 
     def index(self, length: int) -> Tensor:
         """Return (L, L) int64; computed in float32 like the original, on which the last digit depends."""
@@ -65,6 +70,7 @@ class GridBuckets:
     def __init__(self, side: int) -> None:
         self.side = side
         self.rows = (2 * side - 1) ** 2 + 3
+        self.original_length = side * side + 1
 
     def index(self, length: int) -> Tensor:
         """Return (L, L) int64 for ``L = side ** 2 + 1``."""
