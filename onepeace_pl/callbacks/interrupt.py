@@ -42,6 +42,8 @@ class StopOnSignal(Checkpoint):
         if not isinstance(exception, SIGTERMException) or trainer.sanity_checking or not trainer.global_step:
             return
         path = last_checkpoint(trainer)
+        if isinstance(trainer.checkpoint_callback, ModelCheckpoint):
+            trainer.checkpoint_callback.last_model_path = str(path)  # so that it goes on with this file
         if path.is_symlink() and trainer.is_global_zero:
             path.unlink()  # or the best checkpoint, to which it may point, would be written over
         trainer.save_checkpoint(path)

@@ -126,7 +126,8 @@ class ExperimentCLI(LightningCLI):
         own = any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
         saves = fit and given.enable_checkpointing is not False and not given.fast_dev_run
         if saves and not own:
-            callbacks.append(ModelCheckpoint(self.folder / runs.CHECKPOINTS, "best", save_last=True))
+            folder = self.folder / runs.CHECKPOINTS
+            callbacks.append(ModelCheckpoint(folder, "best", save_last=True, enable_version_counter=False))
         if saves:
             callbacks.append(StopOnSignal())
         defaults: dict[str, Any] = {"default_root_dir": given.default_root_dir or str(self.folder)}
@@ -177,7 +178,10 @@ def _no_advertisement(record: logging.LogRecord) -> bool:
 
 def _loggers(folder: Path) -> list[L.pytorch.loggers.Logger]:
     # name and version would make folders of their own
-    return [CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="", version="")]
+    return [
+        CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1),
+        TensorBoardLogger(folder, name="", version=""),
+    ]
 
 
 @rank_zero_only

@@ -43,7 +43,8 @@ def parents(path: Path) -> list[Path]:
     """Return the files that ``path`` starts from, in the order in which they are read."""
     content = content_of(path)
     named = (content.get(PARENTS) or []) if isinstance(content, dict) else []
-    return [path.parent / name for name in ([named] if isinstance(named, str) else named)]
+    names = [named] if isinstance(named, str) else named
+    return [Path(os.path.normpath(path.parent / name)) for name in names]
 
 
 def mentions(path: Path) -> Iterator[tuple[str, Path]]:
@@ -60,7 +61,7 @@ def mentions(path: Path) -> Iterator[tuple[str, Path]]:
             for inner in value:
                 yield from walk(key, inner)
         elif isinstance(value, str) and value.endswith((".yaml", ".yml")) and (path.parent / value).is_file():
-            yield key, path.parent / value
+            yield key, Path(os.path.normpath(path.parent / value))
 
     yield from walk("", content_of(path))
 

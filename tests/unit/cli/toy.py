@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -158,3 +159,21 @@ class RandomData(L.LightningDataModule):
 
     val_dataloader = train_dataloader
     test_dataloader = train_dataloader
+
+
+class Strike(L.Callback):
+    """Sends a signal to this process at the start of a step, or in the middle of a validation."""
+
+    def __init__(self, number: int, step: int, twice: bool = False, validating: bool = False) -> None:
+        self.number, self.step, self.twice, self.validating = number, step, twice, validating
+
+    def strike(self, trainer: L.Trainer, validating: bool) -> None:
+        if trainer.global_step == self.step and validating == self.validating:
+            for _ in range(1 + self.twice):
+                os.kill(os.getpid(), self.number)
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self.strike(trainer, False)
+
+    def on_validation_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self.strike(trainer, True)
