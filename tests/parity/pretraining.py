@@ -12,7 +12,7 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.masking import RandomTokens, Spans, WholeWords
 from tasks.pretraining import Pretraining, Student
 
-from .reference import audio_language, vision_language
+from .reference import ALL, Rows, audio_language, vision_language
 
 VISION_STUDENTS = {
     "text": Student({"text": WholeWords(0.15)}, {"text": 0.5}, "own"),
@@ -52,7 +52,7 @@ def task(backbone: Backbone, stage: int, **options) -> Pretraining:
     return Pretraining(backbone, DataFacts(), pair, students, **options)
 
 
-def batch(golden: Path, stage: int) -> Batch:
-    inputs, masks = vision_language(golden) if stage == 1 else audio_language(golden)
+def batch(golden: Path, stage: int, rows: Rows = ALL) -> Batch:
+    inputs, masks = vision_language(golden, rows) if stage == 1 else audio_language(golden, rows)
     count = len(inputs["text"].values)
     return Batch([str(i) for i in range(count)], torch.arange(count), 0, inputs, {}, masks=masks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from onepeace_pl.backbone.interop import from_official
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, Mask, ModalityInput, TextAdapter
 from onepeace_pl.modalities.masking import build_mask
 
+Rows = list[int] | slice
+ALL = slice(None)
 TRANSFORMER = TransformerOptions(
     "debug", width=64, depth=3, heads=4, feed_forward=128, layer_scale=1e-6, init_std=0.02
 )
@@ -42,30 +45,43 @@ def text_input(tokens: Tensor) -> ModalityInput:
     return ModalityInput(tokens, padding if padding.any() else None)
 
 
-def vision_language(golden: Path) -> tuple[dict[str, ModalityInput], dict[str, dict[str, Mask]]]:
-    x = load_file(golden / "inputs_vl.safetensors")
+def mask(x: dict[str, Tensor], name: str, padding: Tensor | None) -> Mask:
+    """The mask of a student, as wide as the original made it: its empty slots are seen by audio's convolutions."""
+    made, keep = build_mask(x[f"{name}_mask_indices"], padding), x[f"{name}_preserve_ids"]
+    empty = keep == -1
+    return replace(
+        made, keep=keep.masked_fill(empty, keep.shape[1] - 1), keep_padding=empty if empty.any() else None
+    )
+
+
+def vision_language(
+    golden: Path, rows: Rows = ALL
+) -> tuple[dict[str, ModalityInput], dict[str, dict[str, Mask]]]:
+    x = {k: t[rows] for k, t in load_file(golden / "inputs_vl.safetensors").items()}
     inputs = {"text": text_input(x["src_tokens"]), "image": ModalityInput(x["src_images"])}
     padding = inputs["text"].padding
     masks = {
-        "text": {"text": build_mask(x["text_mask_indices"], padding)},
-        "image": {"image": build_mask(x["image_mask_indices"], None)},
+        "text": {"text": mask(x, "text", padding)},
+        "image": {"image": mask(x, "image", None)},
         "text+image": {
-            "text": build_mask(x["vl_text_mask_indices"], padding),
-            "image": build_mask(x["vl_image_mask_indices"], None),
+            "text": mask(x, "vl_text", padding),
+            "image": mask(x, "vl_image", None),
         },
     }
     return inputs, masks
 
 
-def audio_language(golden: Path) -> tuple[dict[str, ModalityInput], dict[str, dict[str, Mask]]]:
-    x = load_file(golden / "inputs_al.safetensors")
+def audio_language(
+    golden: Path, rows: Rows = ALL
+) -> tuple[dict[str, ModalityInput], dict[str, dict[str, Mask]]]:
+    x = {k: t[rows] for k, t in load_file(golden / "inputs_al.safetensors").items()}
     padding = x["audio_padding_masks"]
     inputs = {"text": text_input(x["src_tokens"]), "audio": ModalityInput(x["src_audios"], padding)}
     masks = {
-        "audio": {"audio": build_mask(x["audio_mask_indices"], padding)},
+        "audio": {"audio": mask(x, "audio", padding)},
         "text+audio": {
-            "text": build_mask(x["al_text_mask_indices"], inputs["text"].padding),
-            "audio": build_mask(x["al_audio_mask_indices"], padding),
+            "text": mask(x, "al_text", inputs["text"].padding),
+            "audio": mask(x, "al_audio", padding),
         },
     }
     return inputs, masks
