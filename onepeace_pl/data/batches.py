@@ -1,0 +1,113 @@
+"""What flows from data to model: rows of a source, and typed batches. Shapes: B samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from onepeace_pl.modalities.base import Mask, ModalityInput
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a source: raw, nothing decoded.
+
+    Attributes:
+        id: Rows with equal id belong together (five captions of one picture).
+        fields: Modality to raw value: text str; image path, encoded bytes, PIL image or uint8 array (H, W,
+            3); audio path or (float32 array, rate in Hz).
+        labels: Whatever a task needs besides.
+    """
+
+    id: str
+    fields: dict[str, Any]
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Rows by number. Picklable; the same number gives the same row."""
+
+    modalities: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Row: ...
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A row that was left out because it could not be prepared."""
+
+    index: int
+    id: str
+    reason: str
+
+
+@dataclass
+class Batch:
+    """Samples of equal importance, padded and stacked.
+
+    `to` moves what the model computes with (inputs and masks); all else stays on the host.
+
+    Attributes:
+        ids: Ids of the rows, B of them.
+        indices: (B,) int64, numbers of the rows in their source.
+        epoch: Epoch in which the batch was drawn; 0 outside training.
+        inputs: Modality to its field.
+        lengths: Modality to (B,) int64, tokens without the summary; on the host.
+        word_starts: Modality to one (K,) bool a sample, None where it is not text; on the host.
+        masks: Stream to modality to mask; filled by a task's batch transform.
+        labels: One mapping a sample, as the source gave it.
+        skipped: Rows that were left out of this batch.
+    """
+
+    ids: list[str]
+    indices: Tensor
+    epoch: int
+    inputs: dict[str, ModalityInput]
+    lengths: dict[str, Tensor]
+    word_starts: dict[str, list[Tensor | None]] = field(default_factory=dict)
+    masks: dict[str, dict[str, Mask]] = field(default_factory=dict)
+    labels: list[Mapping[str, Any]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the batch with inputs and masks on a device."""
+        # Only towards an accelerator is an unfinished copy safe to hand out.
+        wait = torch.device(device).type == "cpu"
+        return self._map(lambda tensor: tensor.to(device, non_blocking=not wait))
+
+    def pin_memory(self) -> Self:
+        """Return the batch with inputs and masks in page-locked memory."""
+        return self._map(torch.Tensor.pin_memory)
+
+    def _map(self, change: Any) -> Self:
+        def field_of(value: ModalityInput) -> ModalityInput:
+            padding = None if value.padding is None else change(value.padding)
+            return replace(value, values=change(value.values), padding=padding)
+
+        def mask_of(mask: Mask) -> Mask:
+            return Mask(
+                keep=change(mask.keep),
+                keep_padding=None if mask.keep_padding is None else change(mask.keep_padding),
+                hidden=change(mask.hidden),
+                keys=change(mask.keys),
+                targets=change(mask.targets),
+            )
+
+        return replace(
+            self,
+            inputs={name: field_of(value) for name, value in self.inputs.items()},
+            masks={
+                stream: {name: mask_of(mask) for name, mask in masks.items()}
+                for stream, masks in self.masks.items()
+            },
+        )

@@ -1,0 +1,51 @@
+"""Samples to a batch: in a loader's worker, the task's transform (masks) included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.dataset import Sample
+from onepeace_pl.modalities.base import Processor
+
+BatchTransform = Callable[[Batch], Batch]
+
+
+class Collator:
+    """Makes a batch of samples: each modality's processor pads and stacks its own.
+
+    Args:
+        processors: Modality to processor.
+        transform: Run on every batch; picklable. None leaves batches as they are.
+    """
+
+    def __init__(self, processors: Mapping[str, Processor], transform: BatchTransform | None = None) -> None:
+        self.processors = dict(processors)
+        self.transform = transform
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """Collate samples of one epoch.
+
+        Raises:
+            ValueError: If every row was left out.
+        """
+        skipped = [record for sample in samples for record in sample.skipped]
+        kept = [sample for sample in samples if sample.fields]
+        if not kept:
+            raise ValueError(
+                f"not one of {len(samples)} rows can be prepared; the first: {skipped[0].reason}"
+            )
+        fields = {name: [sample.fields[name] for sample in kept] for name in self.processors}
+        batch = Batch(
+            ids=[sample.id for sample in kept],
+            indices=torch.tensor([sample.index for sample in kept]),
+            epoch=kept[0].epoch,
+            inputs={name: self.processors[name].collate(parts) for name, parts in fields.items()},
+            lengths={name: torch.tensor([part.length for part in parts]) for name, parts in fields.items()},
+            word_starts={name: [part.word_starts for part in parts] for name, parts in fields.items()},
+            labels=[sample.labels for sample in kept],
+            skipped=skipped,
+        )
+        return batch if self.transform is None else self.transform(batch)

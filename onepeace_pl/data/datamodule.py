@@ -1,0 +1,261 @@
+"""Pairs of modalities for training, galleries for evaluation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+
+from onepeace_pl.data.batches import Batch, Source
+from onepeace_pl.data.collate import BatchTransform, Collator
+from onepeace_pl.data.dataset import OnError, PreparedRows
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.gallery import Gallery
+from onepeace_pl.data.loader import ResumableLoader
+from onepeace_pl.data.samplers import EpochBatchSampler
+from onepeace_pl.data.skips import SkipLog
+from onepeace_pl.modalities.base import Processor
+from onepeace_pl.modalities.processors import TextProcessor
+from onepeace_pl.modalities.tokenizer import Tokenizer
+
+Split = Literal["validation", "test"]
+
+
+class PairsDataModule(L.LightningDataModule):
+    """Loads pairs (or triples, or single modalities) from sources.
+
+    Batches are a function of the options alone: not of the number of workers, nor of where a run was resumed.
+    The Trainer must not put a sampler of its own in place (``use_distributed_sampler: false``).
+
+    Args:
+        processors: Modality to processor. Text processors without a tokenizer get one that is trained on the
+            texts of `train`.
+        train: Rows for training.
+        validation: Name to rows; each is a retrieval gallery between the modalities of its source.
+        test: The same for testing.
+        batch_size: Training rows a step and process.
+        eval_batch_size: Rows of a gallery at a time; None takes `batch_size`.
+        num_workers: Processes that prepare rows, for each loader.
+        seed: Seed of the order and of everything random in preparing.
+        on_error: What to do with a row that cannot be prepared: "raise", or "skip" it: counted, listed in
+            ``skipped.tsv`` of the run, in training replaced by another row.
+        pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
+        vocabulary_size: Greatest size of a trained vocabulary.
+        bucket_by_length: Put training rows of similar length into one batch; the source must know `lengths`.
+        classes: Names of the classes of the data, in the order of their numbers.
+
+    Attributes:
+        batch_transform: Run on each training batch in the worker; set before loaders are made.
+    """
+
+    def __init__(
+        self,
+        processors: dict[str, Processor],
+        train: Source | None = None,
+        validation: dict[str, Source] | None = None,
+        test: dict[str, Source] | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 3407,
+        on_error: OnError = "raise",
+        pin_memory: bool | None = None,
+        vocabulary_size: int = 512,
+        bucket_by_length: bool = False,
+        classes: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.processors = dict(processors)
+        self.train = train
+        self.sources: dict[Split, dict[str, Source]] = {"validation": validation or {}, "test": test or {}}
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.on_error = on_error
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.vocabulary_size = vocabulary_size
+        self.bucket_by_length = bucket_by_length
+        self.classes = tuple(classes or ())
+        self.batch_transform: BatchTransform | None = None
+        self.skips = SkipLog()
+        self._trained: set[str] = set()
+        self._check_processors(self.sources.values())
+
+    @property
+    def facts(self) -> DataFacts:
+        """What only the data knows; trains the tokenizer where that has not happened."""
+        self.prepare_tokenizers()
+        tokenizers = [
+            p.tokenizer for p in self.processors.values() if isinstance(p, TextProcessor) and p.tokenizer
+        ]
+        size = tokenizers[0].vocabulary_size if tokenizers else None
+        return DataFacts(tuple(self.processors), size, self.classes)
+
+    def galleries(self, split: Split) -> list[Gallery]:
+        """Return the galleries of "validation" or "test", one a loader, in the loaders' order."""
+        return [
+            gallery
+            for name, source in self.sources[split].items()
+            for gallery in pair_galleries(name, source)
+        ]
+
+    def prepare_tokenizers(self) -> None:
+        """Train a tokenizer for each text processor that has none; the same texts give the same tokenizer.
+
+        Raises:
+            ValueError: If there is no training source to take texts from.
+        """
+        for name, processor in self.processors.items():
+            if not isinstance(processor, TextProcessor) or processor.tokenizer is not None:
+                continue
+            if self.train is None:
+                raise ValueError(
+                    f"processors.{name} has no tokenizer and there is no training source; give it one"
+                )
+            texts = (processor.clean(text) for text in _texts(self.train, name))
+            processor.tokenizer = Tokenizer.train(texts, self.vocabulary_size)
+            self._trained.add(name)
+
+    def setup(self, stage: str) -> None:
+        """Train tokenizers, and find the run's folder for the list of skipped rows."""
+        self.prepare_tokenizers()
+        if self.on_error == "skip" and self.trainer is not None:
+            # On every rank: the logger's folder is agreed upon between processes.
+            folder = self.trainer.log_dir or self.trainer.default_root_dir
+            self.skips.path = Path(folder) / "skipped.tsv"
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Return the loader of training batches.
+
+        Raises:
+            ValueError: If there is no training source, or a modality of it has no processor.
+        """
+        if self.train is None:
+            raise ValueError("no training source; set data.init_args.train")
+        rank, world_size = self._ranks()
+        sampler = EpochBatchSampler(
+            len(self.train),
+            self.batch_size,
+            self.seed,
+            rank=rank,
+            world_size=world_size,
+            lengths=_lengths(self.train) if self.bucket_by_length else None,
+        )
+        return self._loader(self.train, self.train.modalities, sampler, self.batch_transform)
+
+    def val_dataloader(self) -> list[ResumableLoader]:
+        """Return one loader a validation gallery."""
+        return self._eval_loaders("validation")
+
+    def test_dataloader(self) -> list[ResumableLoader]:
+        """Return one loader a test gallery."""
+        return self._eval_loaders("test")
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Write down the rows that were left out of a batch."""
+        if batch.skipped:
+            self.skips.add(batch.skipped)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the tokenizers that were trained here: a model is worthless without its own."""
+        trained = {name: self.processors[name].tokenizer.to_json() for name in sorted(self._trained)}  # type: ignore[attr-defined]
+        return {"tokenizers": trained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the tokenizers of a checkpoint, with a warning where the texts at hand give others."""
+        for name, text in state_dict.get("tokenizers", {}).items():
+            processor = self.processors.get(name)
+            if not isinstance(processor, TextProcessor):
+                continue
+            tokenizer = Tokenizer.from_json(text)
+            if processor.tokenizer != tokenizer:
+                warnings.warn(
+                    f"processors.{name} takes the checkpoint's tokenizer; these texts give another",
+                    stacklevel=2,
+                )
+                processor.tokenizer = tokenizer
+
+    def _eval_loaders(self, split: Split) -> list[ResumableLoader]:
+        loaders = []
+        rank, world_size = self._ranks()
+        for gallery in self.galleries(split):
+            sampler = EpochBatchSampler(
+                len(gallery.rows), self.eval_batch_size, self.seed, False, rank, world_size
+            )
+            loaders.append(self._loader(gallery.rows, (*gallery.query, *gallery.target), sampler, None))
+        return loaders
+
+    def _loader(
+        self,
+        source: Source,
+        modalities: tuple[str, ...],
+        sampler: EpochBatchSampler,
+        transform: BatchTransform | None,
+    ) -> ResumableLoader:
+        processors = {name: self.processors[name] for name in modalities}
+        rows = PreparedRows(source, processors, self.seed, sampler.train, self.on_error)
+        return ResumableLoader(
+            rows, sampler, Collator(processors, transform), self.num_workers, self.pin_memory
+        )
+
+    def _ranks(self) -> tuple[int, int]:
+        """Return the number of this process and of all, as the strategy says (data-parallel ones only)."""
+        ranks = self.trainer.distributed_sampler_kwargs if self.trainer is not None else None
+        return (ranks["rank"], ranks["num_replicas"]) if ranks else (0, 1)
+
+    def _check_processors(self, splits: Iterable[Mapping[str, Source]]) -> None:
+        named = [("train", self.train)] if self.train is not None else []
+        named += [(name, source) for sources in splits for name, source in sources.items()]
+        for name, source in named:
+            missing = [modality for modality in source.modalities if modality not in self.processors]
+            if missing:
+                raise ValueError(
+                    f"{name} has {missing[0]}, but there is no processor for it; "
+                    f"add processors.{missing[0]} beside {', '.join(self.processors) or 'nothing'}"
+                )
+
+
+def pair_galleries(name: str, source: Source) -> list[Gallery]:
+    """Return a gallery for each pair of a source's modalities; text is a target."""
+    names = sorted(source.modalities, key=lambda modality: modality == "text")
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    if not pairs:
+        raise ValueError(
+            f"{name}: a gallery needs two modalities, its source has {', '.join(names) or 'none'}"
+        )
+    shared = getattr(source, "one_per_id", None)
+    one_per_id = shared() if callable(shared) else ()
+    return [
+        Gallery(
+            name if len(pairs) == 1 else f"{name}/{a}_{b}",
+            query=(a,),
+            target=(b,),
+            rows=source,
+            one_per_id=tuple(modality for modality in one_per_id if modality in (a, b)),
+        )
+        for a, b in pairs
+    ]
+
+
+def _texts(source: Source, modality: str) -> Iterable[str]:
+    """Yield the training texts; a source that knows them by themselves need not make its rows."""
+    texts = getattr(source, "texts", None)
+    if callable(texts):
+        return texts()  # type: ignore[no-any-return]
+    return (source[i].fields[modality] for i in range(len(source)))
+
+
+def _lengths(source: Source) -> list[float]:
+    lengths = getattr(source, "lengths", None)
+    if not callable(lengths):
+        raise ValueError(
+            f"bucket_by_length: {type(source).__name__} does not know the lengths of its rows; "
+            "set it to false, or give the source a method `lengths`"
+        )
+    return lengths()  # type: ignore[no-any-return]

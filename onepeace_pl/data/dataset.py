@@ -1,0 +1,114 @@
+"""Rows of a source, prepared one by one: what happens in a loader's worker before collating."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from onepeace_pl.data.batches import Row, Skipped, Source
+from onepeace_pl.modalities.base import ModalitySample, Processor
+
+OnError = Literal["raise", "skip"]
+_MOST_REPLACEMENTS = 100
+
+
+@dataclass
+class Sample:
+    """One prepared row.
+
+    Attributes:
+        epoch: Epoch it was prepared for.
+        index: Number of the row in its source.
+        id: Id of the row.
+        fields: Modality to sample; empty where an evaluation row was left out.
+        labels: As the source gave them.
+        skipped: Rows that were left out before this one was found.
+    """
+
+    epoch: int
+    index: int
+    id: str
+    fields: dict[str, ModalitySample]
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+class PreparedRows(Dataset[Sample]):
+    """Prepares rows; the key is (epoch, index), so that every draw is a function of (seed, epoch, index)
+    alone.
+
+    Args:
+        source: Where rows come from.
+        processors: Modality to processor; these modalities are prepared.
+        seed: Seed of everything random in preparing.
+        train: Prepare as in training.
+        on_error: "raise" stops at a row that cannot be prepared. "skip" leaves it out: in training another
+            row, drawn from (seed, epoch, index), takes its place, so that batches stay equal; outside
+            training nothing does.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        processors: Mapping[str, Processor],
+        seed: int = 0,
+        train: bool = False,
+        on_error: OnError = "raise",
+    ) -> None:
+        self.source = source
+        self.processors = dict(processors)
+        self.seed = seed
+        self.train = train
+        self.on_error = on_error
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Prepare the row of (epoch, index).
+
+        Raises:
+            ValueError: If it cannot be prepared and `on_error` is "raise", or nothing to replace it is found.
+        """
+        epoch, index = key
+        skipped: list[Skipped] = []
+        for candidate in self._candidates(epoch, index):
+            outcome = self._prepare(epoch, candidate)
+            if isinstance(outcome, Sample):
+                outcome.skipped = skipped
+                return outcome
+            if self.on_error == "raise":
+                raise ValueError(f"{outcome.reason} (on_error: skip leaves such rows out)")
+            skipped.append(outcome)
+        if not self.train:
+            return Sample(epoch, index, skipped[0].id, {}, skipped=skipped)
+        raise ValueError(f"{len(skipped)} rows in a row cannot be prepared; the first: {skipped[0].reason}")
+
+    def _candidates(self, epoch: int, index: int) -> Sequence[int]:
+        if not self.train or self.on_error == "raise":
+            return [index]
+        rng = np.random.default_rng([self.seed, epoch, index])
+        return [index, *rng.integers(len(self.source), size=_MOST_REPLACEMENTS).tolist()]
+
+    def _prepare(self, epoch: int, index: int) -> Sample | Skipped:
+        row: Row | None = None
+        place = f"row {index}"
+        try:
+            row = self.source[index]
+            place = f"row {index} (id {row.id})"
+            fields = {}
+            for name, processor in self.processors.items():
+                if row.fields.get(name) is None:
+                    raise ValueError(f"no {name}; the row has {', '.join(row.fields) or 'nothing'}")
+                # A generator for each modality: one more modality does not change what the others draw.
+                rng = np.random.default_rng([self.seed, epoch, index, zlib.crc32(name.encode())])
+                fields[name] = processor(row.fields[name], train=self.train, rng=rng)
+        except (ValueError, TypeError, OSError) as error:
+            reason = f"{place}: {' '.join(str(error).split())}"
+            return Skipped(index, row.id if row is not None else "", reason)
+        return Sample(epoch, index, row.id, fields, row.labels)

@@ -1,0 +1,79 @@
+"""A loader that a run can resume in the middle of an epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.collate import Collator
+from onepeace_pl.data.dataset import PreparedRows
+from onepeace_pl.data.samplers import EpochBatchSampler
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Loads batches and keeps count of them; Lightning saves and restores the count with the run.
+
+    Args:
+        rows: What prepares rows.
+        batches: Which rows make which batch.
+        collate: Makes batches of samples.
+        num_workers: Processes that prepare batches; 0 prepares them in the main process. Batches are the
+            same.
+        pin_memory: Copy batches into page-locked memory.
+    """
+
+    def __init__(
+        self,
+        rows: PreparedRows,
+        batches: EpochBatchSampler,
+        collate: Collator,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__(
+            rows,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            # Its own generator: the loader's draw for its workers must not move the global one.
+            generator=torch.Generator().manual_seed(batches.seed),
+        )
+        self.batches = batches
+        self._done = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self._done = self.batches.start()
+        return self._counted(super().__iter__())
+
+    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where in which epoch the run is."""
+        return {**self._layout(), "epoch": self.batches.epoch, "batches": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state_dict` was taken; another layout starts the epoch anew, with a warning."""
+        now = self._layout()
+        then = {name: state.get(name) for name in now}
+        if then != now:
+            warnings.warn(
+                f"the run was saved with {then} and goes on with {now}: its epoch is drawn anew, "
+                "so some rows come twice and some not at all in it",
+                stacklevel=2,
+            )
+            return
+        self.batches.resume(state["epoch"], state["batches"])
+
+    def _layout(self) -> dict[str, int]:
+        batches = self.batches
+        return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}

@@ -1,0 +1,214 @@
+"""The official tables: tab-separated, a header, UTF-8, no quoting.
+
+Source: spec of tasks, section 1. Rows are read when asked for, so a table may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.sources.columns import check_unique, column_number, media, read_text, shared_by_id
+
+
+class TsvSource:
+    """Rows of one table.
+
+    Each line is split at most (columns - 1) times, so the last column may hold tabs. Columns are found by
+    name; those that serve no modality become labels.
+
+    Args:
+        path: The table.
+        columns: Modality to column.
+        id_column: Column of ids; None gives each row its number.
+        root: Folder that media paths start from; None takes the table's own.
+        text: Modalities whose values are text; all others are paths, or pictures in base64.
+        captions: JSON ``{id: [caption, ...]}``: each row then becomes as many rows as its id has captions
+            (evaluation files with one row a picture).
+        unique_ids: Refuse an id that occurs twice.
+
+    Raises:
+        ValueError: If a file is missing, a column is not there, a row is ragged or an id occurs twice.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        columns: dict[str, str],
+        id_column: str | None = None,
+        root: str | None = None,
+        text: Sequence[str] = ("text",),
+        captions: str | None = None,
+        unique_ids: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.root = Path(root) if root is not None else self.path.parent
+        self.text = tuple(text)
+        self.header, self._starts = _index(self.path)
+        self._numbers = {
+            name: column_number(self.path, self.header, column) for name, column in columns.items()
+        }
+        self._id = None if id_column is None else column_number(self.path, self.header, id_column)
+        self.modalities = tuple(columns)
+        self._descriptor: tuple[int, int] | None = None
+        if unique_ids:
+            check_unique(self.path, (self.id(line) for line in range(len(self._starts) - 1)))
+        self._captions = None if captions is None else self._read_captions(Path(captions))
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1 if self._captions is None else len(self._captions)
+
+    def __getitem__(self, index: int) -> Row:
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        caption = None
+        if self._captions is not None:
+            index, caption = self._captions[index]
+        values = self.values(index)
+        fields: dict[str, Any] = {}
+        for name, number in self._numbers.items():
+            fields[name] = values[number] if name in self.text else media(values[number], self.root)
+        if caption is not None:
+            fields[self.text[0]] = caption
+        used = {self._id, *self._numbers.values()}
+        labels = {name: values[i] for i, name in enumerate(self.header) if i not in used}
+        return Row(self._id_of(values, index), fields, labels)
+
+    def values(self, line: int) -> list[str]:
+        """Return the values of a line; the first after the header is 0."""
+        start, stop = int(self._starts[line]), int(self._starts[line + 1])
+        try:
+            text = os.pread(self._open(), stop - start, start).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{self.path}:{line + 2}: not UTF-8; convert the file") from error
+        return text.rstrip("\r\n").split("\t", len(self.header) - 1)
+
+    def id(self, line: int) -> str:
+        """Return the id of a line."""
+        return self._id_of(self.values(line), line)
+
+    def column(self, name: str) -> Iterator[str]:
+        """Yield the values of a column, line by line."""
+        number = column_number(self.path, self.header, name)
+        for line in range(len(self._starts) - 1):
+            yield self.values(line)[number]
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text, for training a tokenizer; no media file is touched."""
+        names = [name for name in self.modalities if name in self.text]
+        if self._captions is not None:
+            yield from (caption for _, caption in self._captions)
+            return
+        for line in range(len(self._starts) - 1):
+            values = self.values(line)
+            yield from (values[self._numbers[name]] for name in names)
+
+    def one_per_id(self) -> tuple[str, ...]:
+        """Return the modalities of which rows with equal id hold one and the same thing."""
+        return shared_by_id(self)
+
+    def _id_of(self, values: list[str], line: int) -> str:
+        return str(line) if self._id is None else values[self._id]
+
+    def _read_captions(self, path: Path) -> list[tuple[int, str]]:
+        try:
+            captions = json.loads(read_text(path))
+            captions = {str(identity): list(texts) for identity, texts in captions.items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ValueError(f"{path}: expected JSON {{id: [caption, ...]}} ({error})") from error
+        pairs: list[tuple[int, str]] = []
+        ids = [self.id(line) for line in range(len(self._starts) - 1)]
+        for line, identity in enumerate(ids):
+            if not captions.get(identity):
+                raise ValueError(f"{path}: no caption for id {identity!r} of {self.path}:{line + 2}; add it")
+            pairs.extend((line, text) for text in captions[identity])
+        if unused := set(captions) - set(ids):
+            warnings.warn(
+                f"{path}: {len(unused)} ids have no row in {self.path} (first: {min(unused)!r}), not used",
+                stacklevel=3,
+            )
+        return pairs
+
+    def _open(self) -> int:
+        # One descriptor a process, read by position: a forked worker shares no cursor with its parent.
+        if self._descriptor is None or self._descriptor[0] != os.getpid():
+            self._descriptor = (os.getpid(), os.open(self.path, os.O_RDONLY))
+        return self._descriptor[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_descriptor": None}
+
+
+class ImageTextTsv(TsvSource):
+    """Picture-caption pairs: columns ``image_id``, ``image``, ``caption``. Options as in `TsvSource`."""
+
+    def __init__(
+        self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
+    ) -> None:
+        columns = {"image": "image", "text": "caption"}
+        super().__init__(path, columns, "image_id", root, captions=captions, unique_ids=unique_ids)
+
+
+class AudioTextTsv(TsvSource):
+    """Sound-caption pairs: ``uniq_id``, ``audio``, ``text``, ``duration``. Options as in `TsvSource`."""
+
+    def __init__(
+        self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
+    ) -> None:
+        super().__init__(
+            path,
+            {"audio": "audio", "text": "text"},
+            "uniq_id",
+            root,
+            captions=captions,
+            unique_ids=unique_ids,
+        )
+
+    def lengths(self) -> list[float]:
+        """Return the duration of every row in seconds, for batches of similar length.
+
+        Raises:
+            ValueError: If a duration is no number.
+        """
+        seconds: list[float] = []
+        for line, value in enumerate(self.column("duration")):
+            try:
+                seconds.append(float(value))
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.path}:{line + 2}: duration {value!r} is no number of seconds"
+                ) from error
+        return seconds if self._captions is None else [seconds[line] for line, _ in self._captions]
+
+
+def _index(path: Path) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Return the header, and where each line after it begins, the end of the file included."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}; check the path of the table") from error
+    with file:
+        first = file.readline()
+        try:
+            header = first.decode("utf-8-sig").rstrip("\r\n").split("\t")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}:1: not UTF-8; convert the file") from error
+        starts = [position := len(first)]
+        tabs = len(header) - 1
+        for number, line in enumerate(file, start=2):
+            if (found := line.count(b"\t")) < tabs:
+                raise ValueError(
+                    f"{path}:{number}: {found + 1} columns instead of {len(header)}; "
+                    "separate columns with tabs, or delete the line"
+                )
+            starts.append(position := position + len(line))
+    if len(starts) == 1:
+        raise ValueError(f"{path}: a header and no rows; check that the file was written whole")
+    return header, np.asarray(starts, dtype=np.int64)
