@@ -1,0 +1,84 @@
+"""The words and tables of a run's report, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from onepeace_pl.callbacks.history import History
+from onepeace_pl.metrics import DirectionResult, RetrievalResult
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table: first column to the left, numbers to the right."""
+    marks = ["---", *["---:"] * (len(head) - 1)]
+    lines = [head, marks, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def facts_table(facts: Mapping[str, str]) -> str:
+    """Return what was run, as a table of two columns."""
+    rows = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in facts.items()]
+    return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
+
+
+def training_table(history: History) -> str:
+    """Return everything that the training logged, at the start and at the end of the run."""
+    rows = []
+    for name, curve in sorted(history.losses.items(), key=lambda item: (item[0] != "loss", item[0])):
+        first, last = history.ends(curve)
+        rows.append([name, f"{first:.3f}", f"{last:.3f}", f"{last - first:+.3f}"])
+    return table(["", "start", "end", "change"], rows)
+
+
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """Return metrics by name."""
+    return table(["metric", "value"], [[name, f"{value:.4f}"] for name, value in sorted(metrics.items())])
+
+
+def retrieval_section(result: RetrievalResult) -> str:
+    """Return the tables of one gallery: recalls beside chance and optimum, groups apart, then factors."""
+    parts = [f"### {result.gallery}\n"]
+    if result.partial:
+        parts.append("Only a part of this gallery was evaluated: compare these numbers with nothing.\n")
+    for direction in result.directions.values():
+        ks = sorted(direction.recall)
+        counts = f"{len(direction.queries)} queries, {len(direction.candidates)} candidates"
+        head = [f"{direction.name.replace('->', ' → ')}: {counts}", *(f"R@{k}" for k in ks)]
+        parts.append(table(head, _recall_rows(direction, ks)))
+    factors = _factor_table(list(result.directions.values()))
+    if factors:
+        parts.append("Share of first answers that agree with the query in one factor (by chance):\n")
+        parts.append(factors)
+    return "\n".join(parts)
+
+
+def _recall_rows(direction: DirectionResult, ks: Sequence[int]) -> list[list[str]]:
+    rows = [
+        ["**result**", *(f"**{direction.recall[k]:.3f}**" for k in ks)],
+        ["chance", *(f"{direction.chance[k]:.3f}" for k in ks)],
+    ]
+    optima = {"optimum": direction.optimum}
+    optima |= {f"optimum {name}": values for name, values in direction.variants.items()}
+    for name, values in optima.items():
+        if values:
+            rows.append([name, *(f"{values[k]:.3f}" if k in values else "" for k in ks)])
+            rows.append([f"% of {name}", *(_percent(direction.recall[k], values.get(k)) for k in ks)])
+    if len(direction.groups) > 1:
+        for name, group in direction.groups.items():
+            rows.append([f"{name} only ({group.count})", *(f"{group.recall[k]:.3f}" for k in ks)])
+    return rows
+
+
+def _percent(value: float, whole: float | None) -> str:
+    return f"{100 * value / whole:.0f} %" if whole else ""
+
+
+def _factor_table(directions: Sequence[DirectionResult]) -> str:
+    names = list(dict.fromkeys(name for d in directions for name, f in d.factors.items() if f.count))
+    rows = [[name, *(_factor(d, name) for d in directions)] for name in names]
+    return table(["factor", *(d.name.replace("->", " → ") for d in directions)], rows) if rows else ""
+
+
+def _factor(direction: DirectionResult, name: str) -> str:
+    factor = direction.factors.get(name)
+    return f"{factor.accuracy:.3f} ({factor.chance:.3f})" if factor and factor.count else ""

@@ -1,0 +1,178 @@
+"""A page about a run, written into its folder when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+
+from onepeace_pl.callbacks.curves import draw_curves
+from onepeace_pl.callbacks.facts import run_facts
+from onepeace_pl.callbacks.gallery import draw_gallery
+from onepeace_pl.callbacks.history import History
+from onepeace_pl.callbacks.page import facts_table, metrics_table, retrieval_section, training_table
+from onepeace_pl.callbacks.throughput import TrainClock, batch_size
+from onepeace_pl.metrics import RetrievalResult
+
+if TYPE_CHECKING:
+    from onepeace_pl.data.batches import Source
+
+
+LOGGED = "train/"
+"""Prefix of the names under which a training logs."""
+
+
+class Report(L.Callback):
+    """Writes ``report.md``, ``curves.png`` and ``gallery.png`` into the run's folder when ``fit`` ends.
+
+    ``validate`` and ``test`` write ``report-validate.md`` and so on, so that the report of the training
+    stays. The page says what was run (command, versions, seed, data, parameters, time, samples a second), how
+    the losses went, and what retrieval reached in every direction, beside chance and the best achievable,
+    novel combinations apart, factor by factor. A run that is stopped early is reported too.
+
+    The galleries' raw rows come from the datamodule's ``galleries(split)``; without them there is no
+    ``gallery.png``. Without matplotlib there are no pictures, and the page says so.
+
+    Args:
+        queries: Queries shown of each direction in the picture.
+        answers: Answers shown of each query.
+        points: Roughly how many points a curve may have.
+    """
+
+    def __init__(self, queries: int = 4, answers: int = 5, points: int = 400) -> None:
+        super().__init__()
+        self.queries = queries
+        self.answers = answers
+        self.history = History(points)
+        self.clock = TrainClock()
+        self._started = time.monotonic()
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Start counting time."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of training."""
+        self.clock.start()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take in the loss of the step; now and then, what the training logs besides."""
+        self.clock.lap(batch_size(batch) * trainer.world_size)
+        loss = outputs if isinstance(outputs, Tensor) else (outputs or {}).get("loss")
+        if loss is not None:
+            # Lightning hands it out divided, for the sum over accumulated batches.
+            self.history.add_losses({"loss": loss * trainer.accumulate_grad_batches})
+        if self.history.due(trainer.global_step, trainer.estimated_stepping_batches):
+            # Only now: asking Lightning for what was logged makes the host wait for the device.
+            logged = {
+                name.removeprefix(LOGGED): value
+                for name, value in trainer.callback_metrics.items()
+                if name.startswith(LOGGED)
+            }
+            self.history.add_losses({name: value for name, value in logged.items() if name != "loss"})
+            self.history.point(trainer.global_step)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the clock of training."""
+        self.clock.pause()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take in what was retrieved; at the end of ``validate``, write."""
+        self.clock.start()
+        if not trainer.sanity_checking:
+            self.history.add_results(trainer.global_step, _results(pl_module))
+        if trainer.state.fn == "validate":
+            self._write(trainer, pl_module, "validate")
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write."""
+        self._write(trainer, pl_module, "test")
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write."""
+        self._write(trainer, pl_module, "fit")
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Write what there is of a training that stops early."""
+        if trainer.state.fn == "fit" and trainer.global_step:
+            try:
+                self._write(
+                    trainer, pl_module, "fit", f"stopped early by {type(exception).__name__}: {exception}"
+                )
+            except Exception as error:  # must not hide the exception that stopped the run
+                rank_zero_warn(f"no report was written: {type(error).__name__}: {error}")
+
+    def _write(self, trainer: L.Trainer, module: L.LightningModule, verb: str, remark: str = "") -> None:
+        if not trainer.is_global_zero:
+            return
+        self.history.point(trainer.global_step)
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        suffix = "" if verb == "fit" else f"-{verb}"
+        results = _results(module)
+        seconds = time.monotonic() - self._started
+        parts = [f"# {folder.resolve().name}: {verb}\n"]
+        if remark:
+            parts.append(f"**{remark}**\n")
+        parts.append(facts_table(run_facts(trainer, module, self.clock, seconds)))
+        if self.history.losses:
+            parts += ["## Training\n", training_table(self.history)]
+            curves = folder / f"curves{suffix}.png"
+            parts.append(_picture(curves, "losses by step", lambda: draw_curves(self.history, curves)))
+        metrics = _evaluation_metrics(trainer, results)
+        if metrics:
+            parts += ["## Evaluation\n", metrics_table(metrics)]
+        if results:
+            parts.append("## Retrieval\n")
+            parts += [retrieval_section(result) for result in results.values()]
+            gallery, rows = folder / f"gallery{suffix}.png", _rows(trainer, verb)
+            if rows.keys() & results.keys():
+                parts.append(
+                    "Queries at even distances, five best answers each, the right one framed in green:\n"
+                )
+                draw = lambda: draw_gallery(results, rows, gallery, self.queries, self.answers)  # noqa: E731
+                parts.append(_picture(gallery, "queries and answers", draw))
+        page = folder / f"report{suffix}.md"
+        page.write_text("\n".join(parts), encoding="utf-8")
+        rank_zero_info(f"report: {page}")
+
+
+def _results(module: L.LightningModule) -> dict[str, RetrievalResult]:
+    results = getattr(module, "results", {})
+    return {name: result for name, result in results.items() if isinstance(result, RetrievalResult)}
+
+
+def _evaluation_metrics(trainer: L.Trainer, results: Mapping[str, RetrievalResult]) -> dict[str, float]:
+    """What the last evaluation logged and no table of retrieval shows."""
+    logged = {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith(("val", "test"))
+    }
+    shown = {f"/{result.gallery}/{name}" for result in results.values() for name in result.scalars()}
+    return {name: value for name, value in logged.items() if name[name.find("/") :] not in shown}
+
+
+def _rows(trainer: L.Trainer, verb: str) -> dict[str, Source]:
+    """Raw rows of every gallery, by its name."""
+    galleries = getattr(trainer.datamodule, "galleries", None)  # type: ignore[attr-defined]
+    if not callable(galleries):
+        return {}
+    return {gallery.name: gallery.rows for gallery in galleries("test" if verb == "test" else "validation")}
+
+
+def _picture(path: Path, title: str, draw: Callable[[], None]) -> str:
+    try:
+        draw()
+    except ImportError:
+        return f"(no picture of {title}: matplotlib is not installed)\n"
+    return f"![{title}]({path.name})\n"

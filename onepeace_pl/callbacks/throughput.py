@@ -1,0 +1,101 @@
+"""Training speed in samples a second, validation left out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+
+class TrainClock:
+    """Counts samples and seconds of training; stands still while it is paused.
+
+    Args:
+        window: Batches over which the current rate is taken.
+    """
+
+    def __init__(self, window: int = 50) -> None:
+        self.samples = 0
+        self.seconds = 0.0
+        self._laps: deque[tuple[int, float]] = deque(maxlen=window)
+        self._mark: float | None = None
+
+    def start(self) -> None:
+        """Run from now on."""
+        self._mark = time.perf_counter()
+
+    def pause(self) -> None:
+        """Stand still; what ran since the last batch is not counted."""
+        self._mark = None
+
+    def lap(self, samples: int) -> None:
+        """Count a batch that has just ended, waiting for its data included."""
+        now = time.perf_counter()
+        self.samples += samples
+        if self._mark is not None:
+            self.seconds += now - self._mark
+            self._laps.append((samples, now - self._mark))
+        self._mark = now
+
+    @property
+    def rate(self) -> float:
+        """Samples a second over the last batches; 0 before the first."""
+        seconds = sum(second for _, second in self._laps)
+        return sum(n for n, _ in self._laps) / seconds if seconds else 0.0
+
+    @property
+    def mean_rate(self) -> float:
+        """Samples a second over the whole run; 0 before the first batch."""
+        return self.samples / self.seconds if self.seconds else 0.0
+
+
+class Throughput(L.Callback):
+    """Logs ``samples_per_second`` over all ranks, in the progress bar too.
+
+    The clock is the host's and asks nothing of the device; over a window of batches that comes to the same.
+
+    Args:
+        window: Batches over which the rate is taken.
+        every: Batches between two log entries.
+    """
+
+    def __init__(self, window: int = 50, every: int = 10) -> None:
+        super().__init__()
+        if window < 1 or every < 1:
+            raise ValueError(f"window and every must be at least 1, not {window} and {every}")
+        self.every = every
+        self.clock = TrainClock(window)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self.clock.start()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the clock."""
+        self.clock.pause()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock again."""
+        self.clock.start()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count a batch."""
+        self.clock.lap(batch_size(batch) * trainer.world_size)
+        if (batch_idx + 1) % self.every == 0:
+            pl_module.log("samples_per_second", self.clock.rate, prog_bar=True, rank_zero_only=True)
+
+
+def batch_size(batch: Any) -> int:
+    """Number of samples: the length of a batch, or of the first entry of a bare tuple, list or dict."""
+    while isinstance(batch, (Mapping, list, tuple)) and len(batch):
+        first = next(iter(batch.values())) if isinstance(batch, Mapping) else batch[0]
+        if isinstance(first, (str, bytes)) or not isinstance(first, (Tensor, Mapping, Sequence)):
+            break
+        batch = first
+    return len(batch)
