@@ -145,6 +145,7 @@ class PairsDataModule(L.LightningDataModule):
             rank=rank,
             world_size=world_size,
             lengths=_lengths(self.train) if self.bucket_by_length else None,
+            fixed=self.trainer is not None and bool(getattr(self.trainer, "overfit_batches", 0)),
         )
         return self._loader(self.train, self.train.modalities, sampler, self.batch_transform)
 

@@ -32,6 +32,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         world_size: Number of processes.
         lengths: Length of each row in any unit. Batches then hold rows of similar length; which rows an epoch
             has stays the same, and ranks get similar lengths at the same step.
+        fixed: Draw the first epoch again and again (to overfit a few batches on purpose).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         rank: int = 0,
         world_size: int = 1,
         lengths: Sequence[float] | None = None,
+        fixed: bool = False,
     ) -> None:
         if size < 1:
             raise ValueError("the source has no rows, so there are no batches; check its path and split")
@@ -57,6 +59,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         self.rank = rank
         self.world_size = world_size
         self.lengths = None if lengths is None else np.asarray(lengths, dtype=np.float64)
+        self.fixed = fixed
         self.epoch = 0
         self._resume: tuple[int, int] | None = None
 
@@ -67,7 +70,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next iteration."""
-        self.epoch = epoch
+        self.epoch = 0 if self.fixed else epoch
 
     def resume(self, epoch: int, batches: int) -> None:
         """Leave out so many batches when that epoch is iterated next."""

@@ -63,7 +63,7 @@ def media(value: str, root: Path) -> str | bytes:
 
 
 def shared_by_id(source: Source) -> tuple[str, ...]:
-    """Return the modalities of which rows with equal id hold the same value; none where every id is its own."""
+    """Return the modalities of which rows with equal id hold one value; none where no id occurs twice."""
     first: dict[str, dict[str, Any]] = {}
     differ: set[str] = set()
     for index in range(len(source)):

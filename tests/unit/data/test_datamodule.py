@@ -1,6 +1,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -88,6 +89,28 @@ def test_epochs_are_shuffled_and_augmented_anew(tmp_path: Path) -> None:
     assert model.seen[0][1] != model.seen[6][1]
     assert sorted({i for _, batch, _ in model.seen[:6] for i in batch}) == list(range(ROWS))
     assert model.validated == [(0, [0, 1, 2, 3]), (0, [4])] * 2
+
+
+def test_overfitting_sees_the_same_batches_again(tmp_path: Path) -> None:
+    model = fit(tmp_path, module(), max_epochs=3, overfit_batches=2)
+    assert model.seen[:2] == model.seen[2:4] == model.seen[4:]
+
+
+def test_ranks_share_an_epoch() -> None:
+    rows, evaluated = [], []
+    for rank in range(2):
+        data = module()
+        data.setup("fit")
+        ranks = {"rank": rank, "num_replicas": 2}
+        data.trainer = SimpleNamespace(distributed_sampler_kwargs=ranks, overfit_batches=0)  # type: ignore[assignment]
+        batches = [batch.indices.tolist() for batch in data.train_dataloader()]
+        assert [len(batch) for batch in batches] == [4] * 3
+        rows += [index for batch in batches for index in batch]
+        evaluated += [
+            i for loader in data.val_dataloader() for batch in loader for i in batch.indices.tolist()
+        ]
+    assert set(rows) == set(range(ROWS))
+    assert evaluated == [0, 1, 2, 3, 4, 0]
 
 
 @pytest.mark.parametrize("bucket", [False, True])
