@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,26 +29,28 @@ class Curve:
 
     def numbers(self) -> list[float]:
         """Return the values on the host."""
-        return torch.stack([v.float() for v in self.values]).tolist() if self.values else []
+        return torch.stack([v.float().cpu() for v in self.values]).tolist() if self.values else []
 
 
 class History:
     """Collects curves; a long run is thinned to some hundred points by averaging.
 
     Args:
-        points: Roughly how many points a curve may have.
+        points: Roughly how many points a curve has.
     """
 
-    def __init__(self, points: int = 400) -> None:
+    def __init__(self, points: int = 100) -> None:
         self.losses: dict[str, Curve] = {}
         self.recalls: dict[str, tuple[list[int], list[float]]] = {}
         self._points = points
         self._sums: dict[str, tuple[Tensor, int]] = {}
 
     def due(self, step: int, total_steps: float) -> bool:
-        """Whether a run of so many steps (infinity where nobody knows) gets a point at this step."""
-        every = int(total_steps) // self._points if total_steps < float("inf") else 1
-        return step % max(1, every) == 0 or step >= total_steps
+        """Whether a run of so many steps gets a point at this step; infinity where nobody knows how many."""
+        if total_steps < float("inf"):
+            return step % max(1, int(total_steps) // self._points) == 0 or step >= total_steps
+        # Without an end, points move apart by powers of two as the run goes on.
+        return step % (1 << max(0, (step // self._points).bit_length() - 1)) == 0
 
     def add_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Take in values of a step; a point of the curve is the mean of all since the last point."""
@@ -71,6 +74,22 @@ class History:
                     steps, values = self.recalls.setdefault(f"{result.gallery}: {name}", ([], []))
                     steps.append(step)
                     values.append(direction.recall[min(direction.recall)])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, so that a run that goes on later has one report."""
+        losses = {name: (list(curve.steps), curve.numbers()) for name, curve in self.losses.items()}
+        return {
+            "losses": losses,
+            "recalls": {name: (list(s), list(v)) for name, (s, v) in self.recalls.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        for name, (steps, values) in state["losses"].items():
+            self.losses[name] = Curve(list(steps), list(torch.tensor(values)))
+        self.recalls = {
+            name: (list(steps), list(values)) for name, (steps, values) in state["recalls"].items()
+        }
 
     @staticmethod
     def ends(curve: Curve) -> tuple[float, float]:

@@ -35,6 +35,24 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
     return table(["metric", "value"], [[name, f"{value:.4f}"] for name, value in sorted(metrics.items())])
 
 
+def overview(results: Iterable[RetrievalResult]) -> str:
+    """Return one line for each direction of each gallery: the shortest list beside chance and optimum."""
+    directions = [
+        (result.gallery, direction) for result in results for direction in result.directions.values()
+    ]
+    k = min(directions[0][1].recall)
+    groups = list(dict.fromkeys(name for _, d in directions if len(d.groups) > 1 for name in d.groups))
+    rows = []
+    for gallery, d in directions:
+        row = [f"{gallery}: {d.name.replace('->', ' → ')}", f"**{d.recall[k]:.3f}**", f"{d.chance[k]:.3f}"]
+        row += [f"{d.optimum[k]:.3f}" if k in d.optimum else "", _percent(d.recall[k], d.optimum.get(k))]
+        row += [f"{d.groups[name].recall[k]:.3f}" if name in d.groups else "" for name in groups]
+        rows.append(row)
+    return table(
+        ["", f"R@{k}", "chance", "optimum", "% of optimum", *(f"{name} only" for name in groups)], rows
+    )
+
+
 def retrieval_section(result: RetrievalResult) -> str:
     """Return the tables of one gallery: recalls beside chance and optimum, groups apart, then factors."""
     parts = [f"### {result.gallery}\n"]

@@ -15,7 +15,7 @@ from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.facts import run_facts
 from onepeace_pl.callbacks.gallery import draw_gallery
 from onepeace_pl.callbacks.history import History
-from onepeace_pl.callbacks.page import facts_table, metrics_table, retrieval_section, training_table
+from onepeace_pl.callbacks.page import facts_table, metrics_table, overview, retrieval_section, training_table
 from onepeace_pl.callbacks.throughput import TrainClock, batch_size
 from onepeace_pl.metrics import RetrievalResult
 
@@ -41,16 +41,29 @@ class Report(L.Callback):
     Args:
         queries: Queries shown of each direction in the picture.
         answers: Answers shown of each query.
-        points: Roughly how many points a curve may have.
+        points: Roughly how many points a curve has.
     """
 
-    def __init__(self, queries: int = 4, answers: int = 5, points: int = 400) -> None:
+    def __init__(self, queries: int = 4, answers: int = 5, points: int = 100) -> None:
         super().__init__()
         self.queries = queries
         self.answers = answers
         self.history = History(points)
         self.clock = TrainClock()
         self._started = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run that goes on later needs for its report."""
+        return {
+            "history": self.history.state_dict(),
+            "samples": self.clock.samples,
+            "seconds": self.clock.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        self.history.load_state_dict(state_dict["history"])
+        self.clock.samples, self.clock.seconds = state_dict["samples"], state_dict["seconds"]
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Start counting time."""
@@ -132,7 +145,7 @@ class Report(L.Callback):
         if metrics:
             parts += ["## Evaluation\n", metrics_table(metrics)]
         if results:
-            parts.append("## Retrieval\n")
+            parts += ["## Retrieval\n", overview(results.values())]
             parts += [retrieval_section(result) for result in results.values()]
             gallery, rows = folder / f"gallery{suffix}.png", _rows(trainer, verb)
             if rows.keys() & results.keys():

@@ -54,7 +54,7 @@ class TrainClock:
 
 
 class Throughput(L.Callback):
-    """Logs ``samples_per_second`` over all ranks, in the progress bar too.
+    """Logs ``samples/s`` over all ranks, in the progress bar too.
 
     The clock is the host's and asks nothing of the device; over a window of batches that comes to the same.
 
@@ -88,7 +88,7 @@ class Throughput(L.Callback):
         """Count a batch."""
         self.clock.lap(batch_size(batch) * trainer.world_size)
         if (batch_idx + 1) % self.every == 0:
-            pl_module.log("samples_per_second", self.clock.rate, prog_bar=True, rank_zero_only=True)
+            pl_module.log("samples/s", self.clock.rate, prog_bar=True, rank_zero_only=True)
 
 
 def batch_size(batch: Any) -> int:

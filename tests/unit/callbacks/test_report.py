@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,6 +151,9 @@ def test_recalls_stand_beside_chance_and_optimum(fitted: tuple[Path, Toy, L.Trai
     assert page["optimum"] == ["0.900", "1.000", "1.000"]
     assert page["% of optimum"][0] == f"{100 * direction.recall[1] / 0.9:.0f} %"
     assert page["optimum without rhythm"] == ["0.800", "", ""]
+    short = page["toy: audio → image"]
+    assert short[:3] == [f"**{direction.recall[1]:.3f}**", "0.062", "0.900"]
+    assert page["toy: image → audio"][2:4] == ["", ""]
     assert page["novel only (4)"][0] == f"{direction.groups['novel'].recall[1]:.3f}"
     assert page["kind"][0].startswith(f"{direction.factors['kind'].accuracy:.3f} (")
 
@@ -167,7 +171,7 @@ def test_pictures_are_drawn_and_linked(fitted: tuple[Path, Toy, L.Trainer]) -> N
 
 def test_speed_is_logged(fitted: tuple[Path, Toy, L.Trainer]) -> None:
     _, _, fitting = fitted
-    assert fitting.callback_metrics["samples_per_second"] > 0
+    assert fitting.callback_metrics["samples/s"] > 0
 
 
 def test_validate_and_test_leave_the_report_of_the_training(tmp_path: Path) -> None:
@@ -187,6 +191,17 @@ def test_a_run_that_breaks_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         trainer(tmp_path).fit(Toy(stop_at=6), Data())
     assert "**stopped early by RuntimeError: out of memory**" in (tmp_path / "report.md").read_text()
+
+
+def test_a_run_that_goes_on_has_one_report(fitted: tuple[Path, Toy, L.Trainer], tmp_path: Path) -> None:
+    _, _, first = fitted
+    state = first.callbacks[0].state_dict()
+    going_on = trainer(tmp_path)
+    going_on.callbacks[0].load_state_dict(pickle.loads(pickle.dumps(state)))
+    going_on.fit(Toy(), Data())
+    assert lines(tmp_path / "report.md")["training"][0].startswith("12 updates, 96 samples")
+    steps = going_on.callbacks[0].history.losses["loss"].steps
+    assert len(steps) == 24
 
 
 def test_a_module_without_retrieval_has_a_page_too(tmp_path: Path) -> None:
