@@ -121,6 +121,22 @@ class PairsDataModule(L.LightningDataModule):
             processor.tokenizer = Tokenizer.train(texts, self.vocabulary_size)
             self._trained.add(name)
 
+    def texts(self, modality: str) -> Iterable[str]:
+        """Return the texts that a tokenizer is trained on.
+
+        Raises:
+            ValueError: If there is no training source to take them from.
+        """
+        source = self.train
+        if source is None:
+            raise ValueError(
+                f"processors.{modality} has no tokenizer and there is no training source; give it `tokenizer`"
+            )
+        known = getattr(source, "texts", None)
+        if callable(known):  # a source that knows its texts by themselves need not make its rows
+            return known()  # type: ignore[no-any-return]
+        return (source[index].fields[modality] for index in range(len(source)))
+
     def setup(self, stage: str) -> None:
         """Train tokenizers, and find the run's folder for the list of skipped rows."""
         self.prepare_tokenizers()
@@ -242,14 +258,6 @@ def pair_galleries(name: str, source: Source) -> list[Gallery]:
         )
         for a, b in pairs
     ]
-
-
-def _texts(source: Source, modality: str) -> Iterable[str]:
-    """Yield the training texts; a source that knows them by themselves need not make its rows."""
-    texts = getattr(source, "texts", None)
-    if callable(texts):
-        return texts()  # type: ignore[no-any-return]
-    return (source[i].fields[modality] for i in range(len(source)))
 
 
 def _lengths(source: Source) -> list[float]:
