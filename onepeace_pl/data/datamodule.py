@@ -113,11 +113,7 @@ class PairsDataModule(L.LightningDataModule):
         for name, processor in self.processors.items():
             if not isinstance(processor, TextProcessor) or processor.tokenizer is not None:
                 continue
-            if self.train is None:
-                raise ValueError(
-                    f"processors.{name} has no tokenizer and there is no training source; give it one"
-                )
-            texts = (processor.clean(text) for text in _texts(self.train, name))
+            texts = (processor.clean(text) for text in self.texts(name))
             processor.tokenizer = Tokenizer.train(texts, self.vocabulary_size)
             self._trained.add(name)
 
