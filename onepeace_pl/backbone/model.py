@@ -123,7 +123,7 @@ class Backbone(nn.Module):
         """Return the layer of a parameter: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""
         parts = name.split(".")
         if parts[:2] == ["encoder", "adapters"]:
-            return 0
+            return int(parts[5]) + 1 if parts[3:5] == ["bias", "tables"] else 0  # a table serves its own layer
         if parts[:3] == ["encoder", "transformer", "blocks"]:
             return int(parts[3]) + 1
         return self.depth + 1

@@ -28,14 +28,7 @@ def fine_tuned(names: tuple[str, ...]) -> Backbone:
     return Backbone(adapters(names), replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
 
 
-TABLES = pytest.mark.xfail(
-    strict=True, reason="Backbone.layer_of puts the bias table of layer k into layer 0"
-)
-
-
-@pytest.mark.parametrize(
-    "model", [name if name == "pretrain_3modal" else pytest.param(name, marks=TABLES) for name in MODELS]
-)
+@pytest.mark.parametrize("model", MODELS)
 def test_groups(model: str, golden: Path) -> None:
     reference = json.loads((golden / "parameter_groups.json").read_text())[model]
     backbone = MODELS[model]()
