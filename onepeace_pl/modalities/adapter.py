@@ -93,7 +93,9 @@ class ModalityAdapter(nn.Module, ABC):
     def decoder_positions(self) -> int:
         """Rows of the decoder's table of learnt positions."""
         if self.max_tokens is None:
-            raise ValueError(f"{type(self).__name__} says no max_tokens, so a decoder cannot make positions for it")
+            raise ValueError(
+                f"{type(self).__name__} says no max_tokens, so a decoder cannot make positions for it"
+            )
         return self.max_tokens
 
     def forward(self, inputs: ModalityInput, views: Sequence[View]) -> list[Tokens]:

@@ -14,6 +14,7 @@ from onepeace_pl.modalities.processors.audio import FRONT_END
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 
+
 class ChannelNorm1d(nn.LayerNorm):
     """LayerNorm over the channels of (B, C, T) at each time."""
 
@@ -53,7 +54,9 @@ class ConvPositions(nn.Module):
     def __init__(self, width: int, depth: int, reach: int, groups: int, pre_norm: bool) -> None:
         super().__init__()
         if width % groups:
-            raise ValueError(f"width {width} is not a multiple of the {groups} groups of the positional convolutions")
+            raise ValueError(
+                f"width {width} is not a multiple of the {groups} groups of the positional convolutions"
+            )
         size = max(3, reach // depth)
         self.pre_norm = nn.LayerNorm(width) if pre_norm else nn.Identity()
         self.convolutions = nn.ModuleList(
@@ -147,5 +150,6 @@ class AudioAdapter(ModalityAdapter):
         """Convolve the frames that are given as if they were neighbours, visible ones included."""
         batch, _, width = contents.shape
         return torch.cat(
-            [self.summary_position.expand(batch, 1, width), self.position_convolutions(contents[:, 1:])], dim=1
+            [self.summary_position.expand(batch, 1, width), self.position_convolutions(contents[:, 1:])],
+            dim=1,
         )

@@ -87,7 +87,9 @@ class Processor(ABC):
     """
 
     @abstractmethod
-    def __call__(self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None) -> ModalitySample:
+    def __call__(
+        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> ModalitySample:
         """Prepare one raw value; ``rng`` feeds whatever is random in training."""
 
     @abstractmethod

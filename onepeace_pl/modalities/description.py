@@ -28,7 +28,9 @@ def describe(part: object, given: int = 0) -> dict[str, Any]:
     names = list(inspect.signature(kind.__init__).parameters)[1 + given :]
     missing = [name for name in names if not hasattr(part, name)]
     if missing:
-        raise TypeError(f"{kind.__name__} does not keep its option {missing[0]!r} as an attribute of that name")
+        raise TypeError(
+            f"{kind.__name__} does not keep its option {missing[0]!r} as an attribute of that name"
+        )
     return {
         "class_path": f"{kind.__module__}.{kind.__qualname__}",
         "init_args": {name: _plain(getattr(part, name)) for name in names},
@@ -51,7 +53,9 @@ def factory(spec: Mapping[str, Any], base: type[T], owner: str) -> partial[T]:
     try:
         part = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{owner}: cannot import {spec['class_path']}; is its folder on PYTHONPATH?") from error
+        raise ValueError(
+            f"{owner}: cannot import {spec['class_path']}; is its folder on PYTHONPATH?"
+        ) from error
     if not (isinstance(part, type) and issubclass(part, base)):
         raise TypeError(f"{owner}: {spec['class_path']} is no {base.__name__}")
     return partial(part, **spec.get("init_args", {}))

@@ -13,7 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.modalities.adapter import ModalityAdapter
-from onepeace_pl.nn import GridBuckets, RelativeBias, TransformerConfig, enlarge_relative_table, resize_positions
+from onepeace_pl.nn import (
+    GridBuckets,
+    RelativeBias,
+    TransformerConfig,
+    enlarge_relative_table,
+    resize_positions,
+)
 from onepeace_pl.nn.init import truncated_normal_
 
 PATCH = 16  # pixels along a side of a patch
@@ -89,7 +95,9 @@ class ImageAdapter(ModalityAdapter):
         self.image_size, self.patch_stem, self.side = image_size, patch_stem, self_side
         self.position_side = position_side or self_side
         self.patches: nn.Module = (
-            hierarchical_stem(config.width) if patch_stem == "hmlp" else PatchConv(3, config.width, PATCH, bias=False)
+            hierarchical_stem(config.width)
+            if patch_stem == "hmlp"
+            else PatchConv(3, config.width, PATCH, bias=False)
         )
         self.position_table = nn.Parameter(torch.empty(self.position_side**2 + 1, config.width))
         self.reset_parameters()
