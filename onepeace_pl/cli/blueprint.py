@@ -1,6 +1,9 @@
 """What a config means, without running it: resolved as ``fit`` would, and built without memory."""
 
+import logging
+import warnings
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -11,39 +14,39 @@ from onepeace_pl.cli.lightning import ExperimentCLI
 
 
 class Blueprint(ExperimentCLI):
-    """A ``fit`` that stops before the run folder is touched.
+    """A ``fit`` that stops before the run folder is touched, and before a trainer is made.
 
-    The trainer is a plain one, so that a config for eight GPUs can be looked at on a laptop.
+    So a config for eight GPUs can be looked at on a laptop.
 
     Args:
         experiment: The LightningModule to configure.
         words: A command line of ``fit`` without the verb.
         build: Make model and data module; else only the text is resolved.
-
-    Attributes:
-        resolved: The whole config, nested mappings.
     """
-
-    resolved: dict[str, Any]
 
     def __init__(self, experiment: type[L.LightningModule], words: Sequence[str], build: bool) -> None:
         self._build = build
-        super().__init__(experiment, ["fit", *words])
+        verbs.announce_plugins()
+        disabled = logging.root.manager.disable
+        logging.disable(logging.INFO)  # seeds and devices are beside the point
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                super().__init__(experiment, ["fit", *words])
+        finally:
+            logging.disable(disabled)
 
     def instantiate_classes(self) -> None:
         """Make what was asked for."""
-        self.resolved = self._resolved()
         if self._build:
             super().instantiate_classes()
         else:
             self.config_init, self.model, self.datamodule = self.config, None, None
             self.trainer = self.instantiate_trainer()
 
-    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """Return a trainer that any machine can make."""
-        return L.Trainer(
-            accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
-        )
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """Make none: what this machine lacks is no matter."""
+        return SimpleNamespace(fit=None)
 
     def before_fit(self) -> None:
         """Leave the run folder alone."""
@@ -54,7 +57,7 @@ class Blueprint(ExperimentCLI):
 
 def resolve(words: Sequence[str]) -> dict[str, Any]:
     """Return the config that ``fit`` with these words would run."""
-    return Blueprint(verbs.default_experiment(), words, build=False).resolved
+    return Blueprint(verbs.default_experiment(), words, build=False).resolved()
 
 
 def build(words: Sequence[str]) -> L.LightningModule:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from onepeace_pl.cli.origin import file_of
+from onepeace_pl.cli.origin import file_of, shown
+from onepeace_pl.cli.union import narrow
 
 _KEY = re.compile(r'\s*Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:Group '([^']+)' does not accept o|[Oo])ption '([^']+)'|arguments: --([\w.+-]+)")
@@ -32,15 +33,24 @@ def explain(message: str, error: BaseException | None, known: Iterable[str], fil
         known: All top-level keys, dotted.
         file: The file being read, None for the command line.
     """
-    chain = [str(cause) for cause in _causes(error)] or [message]
-    key = ".".join(dict.fromkeys(m[1] for text in chain if (m := _KEY.match(text))))
+    chain = narrow([str(cause) for cause in _causes(error)] or [message])
+    key = _key(chain)
     unknown = _UNKNOWN.search(chain[-1])
     name = ".".join(filter(None, unknown.groups())) if unknown else ""
     if file:  # the key may stand in a file that this one mentions
         file = file_of(file, key if key.endswith(name) else f"{key}.{name}".lstrip("."))
-        cwd = Path.cwd()
-        file = file.relative_to(cwd) if file.is_relative_to(cwd) else file
-    return ": ".join(filter(None, (str(file or ""), key, _culprit(chain, name, known))))
+    return ": ".join(filter(None, (shown(file) if file else "", key, _culprit(chain, name, known))))
+
+
+def _key(chain: Sequence[str]) -> str:
+    """Join the keys on the way down; a mentioned file's errors name the whole way again."""
+    key = ""
+    for step in (m[1] for text in chain if (m := _KEY.match(text))):
+        if not key or f"{step}.".startswith(f"{key}."):
+            key = step
+        elif not f".{key}".endswith(f".{step}"):
+            key = f"{key}.{step}"
+    return key
 
 
 def _culprit(chain: Sequence[str], unknown: str, known: Iterable[str]) -> str:

@@ -16,6 +16,12 @@ COMMAND_LINE = "command line"
 _NOT_CONFIG = {"-c", "--config", "--print_config"}
 
 
+def shown(path: Path | str) -> str:
+    """Return a path as one would type it: seen from the working directory where it lies below."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def plain(key: str) -> str:
     """Return a dotted key without ``init_args`` steps and without the ``+`` of an extended list."""
     return ".".join(step.removesuffix("+") for step in key.split(".") if step != "init_args")
@@ -92,7 +98,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _of_flag(key: str, value: str) -> dict[str, str]:
     if value.endswith((".yaml", ".yml")) and Path(value).is_file():
-        return {plain(leaf): str(file) for leaf, file in _leaves(Path(value), key).items()}
+        return {plain(leaf): shown(file) for leaf, file in _leaves(Path(value), key).items()}
     with suppress(yaml.YAMLError):
         content = yaml.safe_load(value)
         return dict.fromkeys(flat(content if isinstance(content, Mapping) else None, key), COMMAND_LINE)
@@ -104,7 +110,7 @@ def _of_file(path: Path) -> dict[str, str]:
     for parent in parents(path):
         found |= _of_file(parent)
     return found | {
-        plain(key): str(file) for key, file in _leaves(path).items() if key.partition(".")[0] != PARENTS
+        plain(key): shown(file) for key, file in _leaves(path).items() if key.partition(".")[0] != PARENTS
     }
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+RUNS = Path("runs")
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.csv"
@@ -19,7 +20,7 @@ KEYWORDS = ("best", "last", "hpc")  # checkpoints that the Trainer finds by itse
 def run_folder(run: str) -> Path:
     """Return the folder of a run given by name (``quickstart`` -> ``runs/quickstart``) or by path."""
     is_name = os.sep not in run and "/" not in run and run not in (".", "..")
-    return Path("runs", run) if is_name else Path(os.path.normpath(os.path.expanduser(run)))
+    return RUNS / run if is_name else Path(os.path.normpath(os.path.expanduser(run)))
 
 
 def default_run(words: Sequence[str]) -> str:
@@ -83,7 +84,8 @@ def claim(folder: Path, resume: bool) -> str | None:
     moved = folder / METRICS if resume else folder
     if not moved.exists() or (moved.is_dir() and not any(moved.iterdir())):
         return None
-    if not resume and not (folder / CONFIG).is_file():
+    is_run = folder.parent == RUNS or (folder / CONFIG).is_file() or any(folder.glob("report*.md"))
+    if not resume and not is_run:
         raise ValueError(f"'{folder}' is not empty and holds no run (no {CONFIG}); choose another --run")
     older = _first_free(moved)
     moved.rename(older)

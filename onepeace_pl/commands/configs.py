@@ -117,7 +117,7 @@ def _lines(
     from onepeace_pl.cli.origin import plain
 
     lines = []
-    for name, value in config.items():
+    for name, value in sorted(config.items(), key=lambda item: item[0] != "class_path"):
         full = f"{key}.{name}" if key else name
         if isinstance(value, Mapping) and value:
             inner = _lines(value, origin, everything, full, indent + "  ")

@@ -38,6 +38,18 @@ LATER = [
     ("model: {optimizer: {lr: fast}}", "later.yaml: model.optimizer"),
     ("data: {clases: [a]}", "later.yaml: data"),
     ("a: [", "later.yaml"),
+    (
+        "trainer: {strategy: {class_path: lightning.pytorch.strategies.DDPStrategy, init_args: {tmeout: 3}}}",
+        "lightning.pytorch.strategies.DDPStrategy has no option 'tmeout'; did you mean 'timeout'?",
+    ),
+    (
+        "trainer: {strategy: {class_path: lightning.pytorch.strategies.FSDPStrategy, "
+        "init_args: {auto_wrap_policy: [toy.Blok]}}}",
+        "later.yaml: trainer.strategy.auto_wrap_policy: no 'Blok' in module toy",
+    ),
+    ("trainer: {max_epochs: many}", "later.yaml: trainer.max_epochs: expected int or null, got many"),
+    ("trainer: {callbacks: [{class_path: lightning.pytorch.callbacks.Tmer}]}", "did you mean 'Timer'?"),
+    ("trainer: {callbacks: [{class_path: toy.Strike, init_args: {number: 3}}]}", "required: step"),
 ]
 
 

@@ -38,6 +38,7 @@ def test_fit_fills_the_folder_named_after_the_first_config(classify, depth):
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert {path.name for path in (RUN / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert "# classify: fit" in (RUN / "report.md").read_text()
     with (RUN / "metrics.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file) if row["train/loss"]] == ["0", "1", "2", "3"]
     config = yaml.safe_load((RUN / "config.yaml").read_text())
@@ -120,4 +121,25 @@ def test_own_loggers_and_checkpoints_are_kept(classify):
     assert main(["fit", "-c", str(classify), "-c", "mine.yaml"]) == 0
     assert [path.name for path in Path("kept").iterdir()] == ["mine.ckpt"]
     assert list(Path("logs").rglob("metrics.csv"))
-    assert [path.name for path in RUN.iterdir()] == ["config.yaml"]
+    assert {path.name for path in RUN.iterdir()} <= {"config.yaml", "report.md", "curves.png", "checkpoints"}
+    assert [path.name for path in LAST.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_best_is_the_best_and_last_the_newest(classify, monkeypatch):
+    monkeypatch.setattr("toy.Task.monitor", ("loss", "max"))  # which the training makes smaller
+    assert main(["fit", "-c", str(classify), "--trainer.max_steps=10"]) == 0
+    assert torch.load(RUN / "checkpoints/best.ckpt", weights_only=True)["global_step"] == 4
+    assert torch.load(LAST, weights_only=True)["global_step"] == 10
+
+
+def test_a_task_without_a_measure_keeps_the_newest(classify, monkeypatch):
+    monkeypatch.setattr("toy.Task.monitor", None)
+    assert main(["fit", "-c", str(classify), "--trainer.max_steps=8"]) == 0
+    assert [path.name for path in (RUN / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert torch.load(LAST, weights_only=True)["global_step"] == 8
+
+
+def test_a_report_of_an_evaluation_is_no_obstacle(classify):
+    assert main(["validate", "-c", str(classify), "--model.random_weights=true"]) == 0
+    assert (RUN / "report-validate.md").is_file()
+    assert main(["fit", "-c", str(classify)]) == 0

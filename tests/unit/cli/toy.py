@@ -75,6 +75,8 @@ class DataFacts:
 
 
 class Task(nn.Module):
+    monitor = ("loss", "min")
+
     def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
         super().__init__()
 

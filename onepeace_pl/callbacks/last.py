@@ -1,0 +1,78 @@
+"""``last.ckpt``: always the newest state of a run, never half written."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
+
+LAST = "last.ckpt"
+
+
+def last_checkpoint(trainer: L.Trainer) -> Path:
+    """Return where the run's ``last.ckpt`` is, or would be."""
+    return Path(trainer.default_root_dir, "checkpoints", LAST)
+
+
+def save_last(trainer: L.Trainer) -> Path:
+    """Write ``last.ckpt`` beside the older one, then put it in its place. All processes must call this."""
+    path = last_checkpoint(trainer)
+    fresh = path.with_name(f"new-{LAST}")
+    trainer.save_checkpoint(fresh)
+    if trainer.is_global_zero:
+        if path.is_dir():  # sharded: a folder cannot be replaced in one step
+            shutil.rmtree(path)
+        os.replace(fresh, path)
+    trainer.strategy.barrier("last.ckpt")
+    return path
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes ``RUN/checkpoints/last.ckpt`` after every epoch and validation, and at the end of training.
+
+    Lightning's own ``save_last`` is as old as the best checkpoint: it is written only when that is.
+
+    Args:
+        every_n_steps: Write after every so many updates too.
+    """
+
+    def __init__(self, every_n_steps: int | None = None) -> None:
+        super().__init__()
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(f"every_n_steps {every_n_steps} must be at least 1, or null")
+        self.every_n_steps = every_n_steps
+        self._saved = 0
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Tensor | Mapping[str, Any] | None,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save where it is time."""
+        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save after a validation in the middle of an epoch."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save after an epoch."""
+        self._save(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save what has not been saved yet."""
+        self._save(trainer)
+
+    def _save(self, trainer: L.Trainer) -> None:
+        if not trainer.fast_dev_run and self._saved != trainer.global_step:  # type: ignore[attr-defined]
+            self._saved = trainer.global_step
+            save_last(trainer)

@@ -1,0 +1,59 @@
+"""What a run has without being told: loggers, checkpoints, a report."""
+
+import logging
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from onepeace_pl.callbacks.interrupt import StopOnSignal
+from onepeace_pl.callbacks.last import LastCheckpoint
+from onepeace_pl.callbacks.report import Report
+
+Monitor = tuple[str, Literal["min", "max"]]
+
+
+def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback]:
+    """Make what writes ``best.ckpt`` and ``last.ckpt``, the latter also when a signal stops the run.
+
+    Args:
+        folder: Where ``best.ckpt`` goes.
+        monitor: Which validation metric is best when smallest or greatest; None goes without ``best.ckpt``.
+    """
+    callbacks: list[Callback] = [LastCheckpoint(), StopOnSignal()]
+    if monitor is not None:
+        name, mode = monitor
+        best = ModelCheckpoint(folder, "best", monitor=name, mode=mode, enable_version_counter=False)
+        callbacks.insert(0, best)
+    return callbacks
+
+
+def report_callbacks() -> list[Callback]:
+    """Make what writes ``report.md``."""
+    return [Report()]
+
+
+def loggers(folder: Path) -> list[Logger]:
+    """Make the loggers of a run folder: ``metrics.csv``, written line by line, and TensorBoard's events."""
+    # a name or a version would make a folder of its own
+    csv = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1)
+    return [csv, TensorBoardLogger(folder, name="", version="")]
+
+
+def monitor_of(model: Mapping[str, Any]) -> Monitor | None:
+    """Return what the configured task is judged by: its class's ``monitor``, (name, mode)."""
+    module, _, name = str(model["task"]["class_path"]).rpartition(".")
+    monitor = getattr(getattr(import_module(module), name), "monitor", None)
+    return None if monitor is None else (f"val/{monitor[0]}", monitor[1])
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return "Tip: For seamless cloud" not in text and "`weights_only` was not set" not in text
+
+
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_matters)

@@ -1,0 +1,37 @@
+"""What the parser says of a value that fits none of several types: a paragraph for each, and one matters."""
+
+import re
+
+_NONE_FITS = "Does not validate against any of the Union subtypes"
+_TELLING = re.compile(r"Problem with given class_path|ption '|has no attribute|No module named|required")
+_KIND = re.compile(r"(?:Expected an? <class '|Not a valid subclass of )(\w+)")
+_GIVEN = re.compile(r"Given value: (.*)", re.S)
+
+
+def narrow(chain: list[str]) -> list[str]:
+    """Replace, in a chain of messages, what is said of a union by the message that tells what is wrong.
+
+    Args:
+        chain: Messages from the outermost to the innermost.
+    """
+    at = max((i for i, text in enumerate(chain) if _NONE_FITS in text), default=None)
+    return chain if at is None else [*chain[:at], *_open(chain[at])]
+
+
+def _open(text: str) -> list[str]:
+    errors, _, given = text.partition("Errors:\n")[2].rpartition("Given value type:")
+    indent = re.match(" *", errors)
+    bullets = re.split(rf"^{indent[0] if indent else ''}- ", errors, flags=re.M)[1:]
+    told = next((bullet for bullet in bullets if _TELLING.search(bullet)), None)
+    if told is None:
+        kinds = [("null" if m[1] == "NoneType" else m[1]) for bullet in bullets if (m := _KIND.match(bullet))]
+        value = _GIVEN.search(given)
+        line = f"expected {' or '.join(kinds)}, got {value[1].strip() if value else 'something else'}"
+        return [*_lines(text.partition(_NONE_FITS)[0]), line]
+    above, _, inside = told.partition(_NONE_FITS)
+    deeper = _open(told) if inside else []
+    return [*_lines(text.partition(_NONE_FITS)[0]), *_lines(above), *deeper]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
