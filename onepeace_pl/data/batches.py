@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -30,13 +30,28 @@ class Row:
 
 @runtime_checkable
 class Source(Protocol):
-    """Rows by number. Picklable; the same number gives the same row."""
+    """Rows by number. Picklable; the same number gives the same row.
+
+    May have besides: ``texts()``, all texts without making rows; ``lengths()``, the length of each row in any
+    unit; ``one_per_id()``, the modalities of which rows with equal id hold the same; ``takes_epoch = True``,
+    to be asked for (epoch, number) in training.
+    """
 
     modalities: tuple[str, ...]
 
-    def __len__(self) -> int: ...
+    if TYPE_CHECKING:
 
-    def __getitem__(self, index: int) -> Row: ...
+        def __len__(self) -> int: ...
+
+        def __getitem__(self, index: int, /) -> Row: ...
+
+    else:
+        # The config parser compares annotations literally: with some here, it would refuse a class that has
+        # none.
+
+        def __len__(self): ...
+
+        def __getitem__(self, index, /): ...
 
 
 @dataclass(frozen=True)

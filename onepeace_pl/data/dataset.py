@@ -95,11 +95,14 @@ class PreparedRows(Dataset[Sample]):
         rng = np.random.default_rng([self.seed, epoch, index])
         return [index, *rng.integers(len(self.source), size=_MOST_REPLACEMENTS).tolist()]
 
+    def _key(self, epoch: int, index: int) -> Any:
+        return (epoch, index) if self.train and getattr(self.source, "takes_epoch", False) else index
+
     def _prepare(self, epoch: int, index: int) -> Sample | Skipped:
         row: Row | None = None
         place = f"row {index}"
         try:
-            row = self.source[index]
+            row = self.source[self._key(epoch, index)]
             place = f"row {index} (id {row.id})"
             fields = {}
             for name, processor in self.processors.items():

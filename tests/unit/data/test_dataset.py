@@ -43,6 +43,19 @@ def test_preparing_is_a_function_of_seed_epoch_and_row(processors: dict) -> None
     assert torch.equal(pixels(1, 2, 3), pixels(1, 2, 3, {"image": processors["image"]}))
 
 
+def test_a_source_may_change_with_the_epoch(processors: dict) -> None:
+    class Changing(Pictures):
+        takes_epoch = True
+
+        def __getitem__(self, key: int | tuple[int, int]) -> Row:  # type: ignore[override]
+            epoch, index = key if isinstance(key, tuple) else (0, key)
+            return super().__getitem__((epoch + index) % 8)
+
+    rows = PreparedRows(Changing(), processors, train=True)
+    assert (rows[2, 3].id, rows[3, 3].id) == ("id5", "id6")
+    assert PreparedRows(Changing(), processors)[3, 3].id == "id3"
+
+
 def test_a_broken_row_is_named(processors: dict) -> None:
     rows = PreparedRows(Pictures(broken=(3,)), processors)
     with pytest.raises(
@@ -100,20 +113,3 @@ def test_a_batch(processors: dict) -> None:
     starts = batch.word_starts["text"][2]
     assert starts is not None
     assert len(starts) == batch.lengths["text"][2]
-
-
-def test_moving_a_batch_moves_what_the_model_computes_with(processors: dict) -> None:
-    from onepeace_pl.modalities.masking import build_mask
-
-    rows = PreparedRows(Pictures(), processors)
-    batch = Collator(processors)([rows[0, i] for i in (0, 1)])
-    hidden = torch.zeros(2, 5, dtype=torch.bool)
-    hidden[:, 1] = True
-    batch.masks["picture"] = {"image": build_mask(hidden)}
-    moved = batch.to("meta")
-    assert moved.inputs["image"].values.is_meta
-    assert moved.inputs["text"].padding is None or moved.inputs["text"].padding.is_meta
-    assert moved.masks["picture"]["image"].keep.is_meta
-    assert not moved.lengths["text"].is_meta
-    assert not moved.indices.is_meta
-    assert not batch.inputs["image"].values.is_meta
