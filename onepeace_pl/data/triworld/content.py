@@ -1,8 +1,8 @@
 """What a sentence says of a scene, before it is put into words.
 
-A speaker leaves factors out at random. Which are said is all that a sentence tells of its scene: the words are
-then chosen by the content alone, so they cancel out of every comparison of scenes, and the probability of a
-sentence given a scene can be computed (``likelihood``).
+A speaker leaves factors out at random. Which are said is all that a sentence tells of its scene: the words
+are then chosen by the content alone, so they cancel out of every comparison of scenes, and the probability
+of a sentence given a scene can be computed (``likelihood``).
 """
 
 from collections.abc import Callable

@@ -64,4 +64,5 @@ def hidden_values(law: Law, factor: str) -> Floats:
         )
     allowed = LEARNT if law.novelty == "exclude" else ANYTHING
     table = {"colour": allowed.colours, "background": allowed.backgrounds, "rhythm": allowed.rhythms}[factor]
-    return table / table.sum(axis=1, keepdims=True)
+    result: Floats = table / table.sum(axis=1, keepdims=True)
+    return result

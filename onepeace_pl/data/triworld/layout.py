@@ -21,7 +21,7 @@ def _apart(first: int, second: int, count: int) -> bool:
 def layouts(count: int) -> tuple[tuple[int, ...], ...]:
     """Return every ordered choice of ``count`` places (indices into PLACES) with little overlap.
 
-    Up to two objects stand a whole cell apart; three or four are drawn smaller and may stand corner to corner.
+    Up to two objects stand a whole cell apart; three or four are drawn smaller and may touch at corners.
     """
     sets = (
         places

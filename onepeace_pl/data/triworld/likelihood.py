@@ -73,17 +73,20 @@ def _is(factors: Factors, name: str, value: str) -> Floats:
     position = VALUES[name].index(value)
     if name in factors.hidden:
         return hidden_values(factors.law, name)[:, position][factors.values["kind"]]
-    return (factors.values[name] == position).astype(np.float64)
+    result: Floats = (factors.values[name] == position).astype(np.float64)
+    return result
 
 
 def _ground(factors: Factors, background: str) -> Floats:
     """Return (N,): is this the background; where hidden, how likely it is behind objects of these kinds."""
     position = BACKGROUNDS.index(background)
     if "background" in factors.hidden:
-        weights = hidden_values(factors.law, "background")[factors.values["kind"]] > 0
-        possible = weights.all(axis=1)
-        return possible[:, position] / possible.sum(axis=1)
-    return (factors.background == position).astype(np.float64)
+        weights = hidden_values(factors.law, "background")[factors.values["kind"]]  # (N, O, backgrounds)
+        possible: npt.NDArray[np.bool_] = np.all(weights > 0, axis=1)
+        likely: Floats = possible[:, position] / possible.sum(axis=1)
+        return likely
+    result: Floats = (factors.background == position).astype(np.float64)
+    return result
 
 
 def _named_alone(factors: Factors, mention: Mention, habits: Habits, position: int, related: bool) -> Floats:
@@ -177,7 +180,8 @@ def given_scene(content: Content, factors: Factors, habits: Habits) -> Floats:
     kinds = factors.values["kind"]
     alike = (kinds == kinds[:, :1]).all(axis=1) & (number > 1)
     if content.mentions[0].number > 1:
-        return before * alike * _named_together(factors, content.mentions[0], habits)
+        together: Floats = before * alike * _named_together(factors, content.mentions[0], habits)
+        return together
 
     whole = choice_of_objects(content, habits, number) * choice_of_relation(content, habits)
     if not whole:
@@ -208,4 +212,5 @@ def given_scene(content: Content, factors: Factors, habits: Habits) -> Floats:
         order = habits.order / (1 if order_shown else math.factorial(named))
     else:
         order = (1.0 - habits.order) / math.factorial(named)
-    return before * (1.0 - habits.merge * alike) * whole * order * total
+    result: Floats = before * (1.0 - habits.merge * alike) * whole * order * total
+    return result

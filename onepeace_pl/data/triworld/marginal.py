@@ -25,12 +25,13 @@ from onepeace_pl.data.triworld.world import Law
 def _share(allowed: Floats, said: str | None, values: Sequence[str], probability: float) -> Floats:
     """Return (K,) probability that a value is allowed and is said (left out) as it was."""
     if said is None:
-        return allowed.mean(axis=1) * (1.0 - probability)
+        result: Floats = allowed.mean(axis=1) * (1.0 - probability)
+        return result
     return allowed[:, values.index(said)] * (probability / len(values))
 
 
 def _named_alone(mention: Mention, habits: Habits, allowed: Allowed, position: int) -> Floats:
-    """Return (K,) probability that one object is of a kind, is allowed, and is named just so (places apart)."""
+    """Return (K,) probability that one object is of a kind, is allowed and is named so (places apart)."""
     if mention.kind is None:
         kind = np.full(len(KINDS), (1.0 - habits.kind) / len(KINDS))
     else:
@@ -48,23 +49,26 @@ def _all_alike(
     each = (allowed / len(values)) ** number
     if said is not None:
         return probability * each[:, values.index(said)]
-    return allowed.mean(axis=1) ** number - probability * each.sum(axis=1)
+    result: Floats = allowed.mean(axis=1) ** number - probability * each.sum(axis=1)
+    return result
 
 
 def _named_together(mention: Mention, habits: Habits, allowed: Allowed, number: int) -> Floats:
-    """Return (K,) probability that ``number`` objects are of one kind, are allowed, and are named together."""
+    """Return (K,) probability that ``number`` objects are of one kind, allowed, and named together."""
     if mention.number != number or mention.kind is None or mention.place is not None:
         return np.zeros(len(KINDS))
     sizes = np.ones((len(KINDS), len(SIZES)))
     total = habits.merge * (np.arange(len(KINDS)) == KINDS.index(mention.kind)) / len(KINDS) ** number
     total = total * _all_alike(sizes, mention.size, SIZES, habits.size, number)
     total = total * _all_alike(allowed.colours, mention.colour, COLOURS, habits.colour, number)
-    return total * _all_alike(allowed.rhythms, mention.rhythm, RHYTHMS, habits.rhythm, number)
+    result: Floats = total * _all_alike(allowed.rhythms, mention.rhythm, RHYTHMS, habits.rhythm, number)
+    return result
 
 
 def _free(allowed: Allowed) -> Floats:
     """Return (K,) probability that an object is of a kind and is allowed."""
-    return allowed.colours.mean(axis=1) * allowed.rhythms.mean(axis=1) / len(KINDS)
+    result: Floats = allowed.colours.mean(axis=1) * allowed.rhythms.mean(axis=1) / len(KINDS)
+    return result
 
 
 def _possible(number: int, allowed: Allowed) -> float:

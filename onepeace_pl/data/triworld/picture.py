@@ -102,7 +102,8 @@ def paint(scene: Scene, size: int, stamps: Sequence[Stamp]) -> npt.NDArray[np.ui
     ):
         _cast_shadow(pixels, window, size, light, thing.radius * size)
         _paint(pixels, thing, window, scene, light)
-    return np.minimum(pixels + np.float32(0.5), np.float32(255)).astype(np.uint8)
+    result: npt.NDArray[np.uint8] = np.minimum(pixels + np.float32(0.5), np.float32(255)).astype(np.uint8)
+    return result
 
 
 def check_size(size: int) -> None:

@@ -134,18 +134,18 @@ class Scene:
         return self.novel_visible or self.novel_audible
 
     def factors(self) -> dict[str, str]:
-        """Return every factor as text; several objects are joined so that equal text means equal factors."""
-        by_name = sorted(self.objects, key=lambda thing: (thing.kind, thing.size, thing.colour, thing.place))
-        return {
-            "kind": "+".join(thing.kind for thing in by_name),
-            "size": "+".join(sorted(f"{thing.kind}:{thing.size}" for thing in by_name)),
-            "count": str(len(by_name)),
-            "colour": "+".join(sorted(f"{thing.kind}:{thing.colour}" for thing in by_name)),
-            "place": "+".join(sorted(f"{thing.kind}:{thing.place}" for thing in by_name)),
-            "background": self.background,
-            "rhythm": "+".join(sorted(f"{thing.kind}:{thing.rhythm}" for thing in by_name)),
-            "order": ">".join(thing.kind for thing in self.objects),
+        """Return factor -> value as text. Several objects' values are sorted and joined, factor by factor.
+
+        ``order`` is there only where several kinds follow one another.
+        """
+        joined = {
+            name: "+".join(sorted(getattr(thing, name) for thing in self.objects))
+            for name in ("kind", "size", "colour", "place", "rhythm")
         }
+        factors = {**joined, "count": str(len(self.objects)), "background": self.background}
+        if len(self.kinds) > 1:
+            factors["order"] = ">".join(thing.kind for thing in self.objects)
+        return factors
 
     def picture(self, size: int = 64) -> npt.NDArray[np.uint8]:
         """Return the picture, (size, size, 3). See :func:`picture.render`."""

@@ -44,7 +44,8 @@ def box(u: Floats, v: Floats, centre: Point, half: Point, corner: float = 0.0) -
     x = np.abs(u - centre[0]) - (half[0] - corner)
     y = np.abs(v - centre[1]) - (half[1] - corner)
     right, below = np.maximum(x, 0.0), np.maximum(y, 0.0)
-    return np.sqrt(right * right + below * below) + np.minimum(np.maximum(x, y), 0.0) - corner
+    result: Floats = np.sqrt(right * right + below * below) + np.minimum(np.maximum(x, y), 0.0) - corner
+    return result
 
 
 def polygon(u: Floats, v: Floats, points: Sequence[Point]) -> Floats:

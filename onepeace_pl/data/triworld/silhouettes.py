@@ -1,7 +1,7 @@
 """The drawn parts of every kind of object, on coordinates where the object fills the unit circle.
 
-A part is a signed distance and a tone: 0 keeps the object's colour, towards -1 it darkens, towards +1 it turns
-ivory. Parts are listed back to front.
+A part is a signed distance and a tone: 0 keeps the object's colour, towards -1 it darkens, towards +1 it
+turns ivory. Parts are listed back to front.
 """
 
 from collections.abc import Callable

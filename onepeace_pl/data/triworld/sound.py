@@ -31,8 +31,8 @@ def synthesise(scene: Scene, seconds: float = 1.0) -> npt.NDArray[np.float32]:
         seconds: Length of the clip, 1 to 10.
 
     Returns:
-        Mono at 16 kHz in [-1, 1], (seconds * 16000,). Every value is a whole number of 1/32768, so that a 16-bit
-        file holds exactly these numbers.
+        Mono at 16 kHz in [-1, 1], (seconds * 16000,). Every value is a whole number of 1/32768, so that a
+        16-bit file holds exactly these numbers.
 
     Raises:
         ValueError: ``seconds`` is outside of 1..10.
@@ -62,4 +62,7 @@ def synthesise(scene: Scene, seconds: float = 1.0) -> npt.NDArray[np.float32]:
             else:
                 wave[first : first + voice.size] += voice
     whole = np.floor(wave * np.float32(32768) + np.float32(0.5))
-    return np.minimum(np.maximum(whole, np.float32(-32768)), np.float32(32767)) * np.float32(1 / 32768)
+    result: npt.NDArray[np.float32] = np.minimum(
+        np.maximum(whole, np.float32(-32768)), np.float32(32767)
+    ) * np.float32(1 / 32768)
+    return result

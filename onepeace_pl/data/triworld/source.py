@@ -42,8 +42,8 @@ class SceneRows:
     Args:
         scenes: The scenes; drawn when asked for if they are a :class:`World`.
         fields: Modalities of each row: any of image, audio, text, depth, motion.
-        caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"`` says
-            kind, size and count alone, ``"background"`` nothing but the background.
+        caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"``
+            says kind, size and count alone, ``"background"`` nothing but the background.
         picture_size: Side of pictures in pixels, 48 or more.
         seconds: Length of sounds, 1 to 10.
         vague: Share of sentences that are vague instead.
@@ -94,7 +94,7 @@ class SceneRows:
         return len(self.scenes)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Row:
-        """Return a row by number, or by (epoch, number): every epoch has other sentences for the same scenes."""
+        """Return a row by number, or by (epoch, number): every epoch has other sentences for its scenes."""
         epoch, index = (0, key) if isinstance(key, int | np.integer) else key
         scene = self.scenes[index]
         fields = {name: self._field(name, scene, epoch, index) for name in self.modalities}
@@ -157,16 +157,16 @@ class TriWorldSource(SceneRows):
         split: ``"train"``, ``"val"`` or ``"test"``. No picture of one split has its double in another.
         size: Number of scenes.
         fields: Modalities of each row: any of image, audio, text, depth, motion.
-        caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"`` says
-            kind, size and count alone, ``"background"`` nothing but the background.
+        caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"``
+            says kind, size and count alone, ``"background"`` nothing but the background.
         picture_size: Side of pictures in pixels, 48 or more.
         seconds: Length of sounds, 1 to 10.
         objects: Fewest and most objects of a scene, up to four.
         seed: Of the world, and of the choice of sentences.
-        vague: Share of sentences that are vague, in the words and frames of those about sounds; None takes one in
-            two for training sentences about what is seen, and none elsewhere.
-        novelty: Combinations that training never has: ``"exclude"``, ``"include"``, or scenes with some that are
-            ``"visible"`` or ``"audible"``; None excludes them in training and includes them elsewhere.
+        vague: Share of sentences that are vague, in the words and frames of those about sounds; None takes
+            one in two for training sentences about what is seen, and none elsewhere.
+        novelty: Combinations that training never has: ``"exclude"``, ``"include"``, or scenes with some that
+            are ``"visible"`` or ``"audible"``; None excludes them in training and includes them elsewhere.
         phrasing: ``"known"`` for the frames of sentences that training uses, ``"new"`` for those kept back.
         labels: Names of what else a task needs, see ``LABELS``.
         cache: Keep pictures and sounds in memory.

@@ -111,7 +111,7 @@ def stamp(thing: SceneObject, size: int, shift: tuple[float, float] = (0.0, 0.0)
 
 
 def on_picture(window: Stamp, size: int) -> tuple[slice, slice, slice, slice] | None:
-    """Return (picture rows, picture columns, window rows, window columns) of the overlap, None if there is none."""
+    """Return rows and columns of the picture, then of the window, where both overlap; None if nowhere."""
     height, width = window.distance.shape
     top, left = max(window.top, 0), max(window.left, 0)
     bottom, right = min(window.top + height, size), min(window.left + width, size)

@@ -5,6 +5,7 @@ A canvas covers ``EXTENT`` pictures across and down, so that one costly drawing 
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ EXTENT: Final = 2
 def _blend(stops: list[tuple[float, tuple[int, int, int]]], value: Floats) -> Floats:
     """Return (..., 3) colours found by piecewise linear interpolation of ``value`` between the stops."""
     colour = np.broadcast_to(np.array(stops[0][1], dtype=np.float64), (*value.shape, 3))
-    for (low, _), (high, upper) in zip(stops, stops[1:], strict=False):
+    for (low, _), (high, upper) in pairwise(stops):
         share = np.clip((value - low) * (1.0 / (high - low)), 0.0, 1.0)[..., None]
         colour = colour * (1.0 - share) + np.array(upper, dtype=np.float64) * share
     return colour
@@ -28,7 +29,7 @@ def _blend(stops: list[tuple[float, tuple[int, int, int]]], value: Floats) -> Fl
 
 def _grid(n: int) -> tuple[Floats, Floats]:
     """Return the (n, 1) rows and (1, n) columns of a canvas, in pictures."""
-    axis = (np.arange(n) + 0.5) * (EXTENT / n)
+    axis = (np.arange(n, dtype=np.float64) + 0.5) * (EXTENT / n)
     return axis[:, None], axis[None, :]
 
 
@@ -68,7 +69,8 @@ def _night(n: int, draws: Draws) -> Floats:
         size = draws.uniform(0.004, 0.013)
         reach = np.sqrt((rows - y) * (rows - y) + (columns - x) * (columns - x))
         stars = np.maximum(stars, 1.0 - ramp(reach, size * 0.4, size + 1.2 * EXTENT / n))
-    return sky + stars[..., None] * np.array([210.0, 205.0, 170.0])
+    result: Floats = sky + stars[..., None] * np.array([210.0, 205.0, 170.0])
+    return result
 
 
 def _water(n: int, draws: Draws) -> Floats:
@@ -108,7 +110,8 @@ def _bricks(n: int, draws: Draws) -> Floats:
     joint = np.maximum(
         ramp(np.abs(rows * 8.0 - course - 0.5), 0.38, 0.46), ramp(np.abs(shifted - brick - 0.5), 0.43, 0.47)
     )[..., None]
-    return colour * (1.0 - joint) + np.array([186.0, 178.0, 166.0]) * joint
+    result: Floats = colour * (1.0 - joint) + np.array([186.0, 178.0, 166.0]) * joint
+    return result
 
 
 def _clouds(n: int, draws: Draws) -> Floats:
@@ -130,7 +133,7 @@ _PAINTERS: Final[dict[str, Callable[[int, Draws], Floats]]] = {
 
 @cache
 def canvas(background: str, size: int) -> npt.NDArray[np.uint8]:
-    """Return the canvas of a background for pictures of ``size`` pixels, (EXTENT * size, EXTENT * size, 3)."""
+    """Return the canvas of a background for pictures of ``size`` pixels: EXTENT times that a side, RGB."""
     n = EXTENT * size
     colours = _PAINTERS[background](n, Draws(BACKGROUNDS.index(background), Stream.TABLE))
     return np.floor(np.clip(colours, 0.0, 255.0) + 0.5).astype(np.uint8)

@@ -161,7 +161,7 @@ _VOICES: Final[dict[str, Callable[[Floats, float, Draws], Floats]]] = {
 @cache
 def note(kind: str, size: str, variant: int) -> npt.NDArray[np.float32]:
     """Return one note of at most ``LONGEST`` seconds at 16 kHz; all kinds are about equally loud."""
-    t = np.arange(int(LONGEST * RATE)) * (1.0 / RATE)
+    t = np.arange(int(LONGEST * RATE), dtype=np.float64) * (1.0 / RATE)
     pitch = _REGISTER[size] * (0.94 + 0.12 * variant / (VARIANTS - 1))
     draws = Draws(KINDS.index(kind), SIZES.index(size), variant, Stream.TABLE)
     wave = _VOICES[kind](t, pitch, draws) * (1.0 - ramp(t, LONGEST - 0.04, LONGEST))

@@ -59,14 +59,14 @@ def scramble(value: int) -> int:
 
 
 # A drawn object before its accidents: indices of kind, size, colour, place, rhythm.
-_Draft = tuple[int, int, int, int, int]
+Draft = tuple[int, int, int, int, int]
 
 _NO_COLOUR: Final = frozenset((KINDS.index(k), COLOURS.index(c)) for k, c in HELD_OUT_COLOURS)
 _NO_BACKGROUND: Final = frozenset((KINDS.index(k), BACKGROUNDS.index(b)) for k, b in HELD_OUT_BACKGROUNDS)
 _NO_RHYTHM: Final = frozenset((KINDS.index(k), RHYTHMS.index(r)) for k, r in HELD_OUT_RHYTHMS)
 
 
-def split_of(background: int, objects: Sequence[_Draft]) -> str:
+def split_of(background: int, objects: Sequence[Draft]) -> str:
     """Return the split that owns all scenes with these visible factors: six of eight go to training.
 
     The choice depends on what is seen alone, so no picture of one split has its double in another.
@@ -77,7 +77,8 @@ def split_of(background: int, objects: Sequence[_Draft]) -> str:
     return ("train", "train", "train", "train", "train", "train", "val", "test")[key >> 61]
 
 
-def _allowed(background: int, objects: Sequence[_Draft], novelty: Novelty) -> bool:
+def allowed(background: int, objects: Sequence[Draft], novelty: Novelty) -> bool:
+    """Return whether a law with this novelty may draw these factors."""
     if novelty == "include":
         return True
     heard = any((draft[0], draft[4]) in _NO_RHYTHM for draft in objects)
@@ -89,7 +90,7 @@ def _allowed(background: int, objects: Sequence[_Draft], novelty: Novelty) -> bo
     return seen if novelty == "visible" else not (seen or heard)
 
 
-def _furnish(draft: _Draft, count: int, draws: Draws) -> SceneObject:
+def _furnish(draft: Draft, count: int, draws: Draws) -> SceneObject:
     kind, size, colour, place, rhythm = draft
     low, high = _RADIUS[SIZES[size]]
     radius = draws.uniform(low, high) * SHRINK[count]
@@ -144,13 +145,13 @@ def draw_scene(seed: int, split: str, index: int, law: Law) -> Scene:
             )
             for place in places
         ]
-        if _allowed(background, drafts, law.novelty) and split_of(background, drafts) == split:
+        if allowed(background, drafts, law.novelty) and split_of(background, drafts) == split:
             break
     return compose(seed, split, index, background, drafts, draws)
 
 
 def compose(
-    seed: int, split: str, index: int, background: int, drafts: Sequence[_Draft], draws: Draws
+    seed: int, split: str, index: int, background: int, drafts: Sequence[Draft], draws: Draws
 ) -> Scene:
     """Return a scene with given factors (indices into the tables) and drawn accidents."""
     return Scene(
@@ -162,7 +163,7 @@ def compose(
         light=draws.uniform(),
         brightness=draws.uniform(0.85, 1.1),
         texture=(draws.uniform(), draws.uniform()),
-        hiss=0.002 + 0.05 * draws.uniform() ** 2,
+        hiss=0.002 + 0.05 * draws.uniform() * draws.uniform(),
         hiss_start=draws.uniform(),
         direction=draws.choice(DIRECTIONS),
         speed=draws.choice(SPEEDS),

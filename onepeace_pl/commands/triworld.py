@@ -1,0 +1,116 @@
+"""Look at the generated world, or write it to disk in the official layouts.
+
+triworld sheet --out FILE.png         one page of scenes with sentences, boxes, masks and spectrograms
+triworld write --out FOLDER [flags]   pictures, sounds, tables, COCO JSON and masks
+triworld optimum [flags]              best achievable recall of the standard galleries
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one of the three and return the exit code."""
+    actions: dict[str, Callable[[list[str]], int]] = {"sheet": _sheet, "write": _write, "optimum": _optimum}
+    action, *words = argv or ["--help"]
+    if action in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    if action not in actions:
+        raise ValueError(f"triworld has no '{action}'; choose {', '.join(actions)}")
+    return actions[action](words)
+
+
+def _parser(action: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        f"triworld {action}", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the world")
+    parser.add_argument(
+        "--objects", type=int, nargs=2, default=(1, 2), metavar=("FEWEST", "MOST"), help="objects of a scene"
+    )
+    return parser
+
+
+def _sheet(words: list[str]) -> int:
+    parser = _parser("sheet", "Draw one page of scenes.")
+    parser.add_argument("--out", type=Path, default=Path("triworld.png"), help="file to write")
+    parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="whose scenes")
+    parser.add_argument("--scenes", type=int, default=64, help="how many")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of sounds")
+    options = parser.parse_args(words)
+    from onepeace_pl.data.triworld.sheet import draw_sheet
+
+    objects = (options.objects[0], options.objects[1])
+    print(draw_sheet(options.out, options.split, options.scenes, objects, options.seconds, options.seed))
+    return 0
+
+
+def _write(words: list[str]) -> int:
+    parser = _parser("write", "Write scenes in the official layouts.")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--scenes", type=int, default=1000, help="scenes for training")
+    parser.add_argument("--eval-scenes", type=int, default=200, help="scenes each of val and test")
+    parser.add_argument("--picture-size", type=int, default=224, help="side of pictures in pixels")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of sounds")
+    parser.add_argument("--captions", type=int, default=2, help="sentences a scene and sense")
+    parser.add_argument("--questions", type=int, default=3, help="questions a scene and sense")
+    parser.add_argument("--clip-frames", type=int, default=0, help="frames of each clip; 0 writes none")
+    parser.add_argument(
+        "--novelty",
+        default="exclude",
+        choices=("exclude", "include", "visible", "audible"),
+        help="combinations in val and test that training never has",
+    )
+    options = parser.parse_args(words)
+    from onepeace_pl.data.triworld.files import WriteOptions, write_world
+
+    counts = {"train": options.scenes, "val": options.eval_scenes, "test": options.eval_scenes}
+    written = WriteOptions(
+        scenes={split: count for split, count in counts.items() if count},
+        picture_size=options.picture_size,
+        seconds=options.seconds,
+        objects=(options.objects[0], options.objects[1]),
+        captions=options.captions,
+        questions=options.questions,
+        clip_frames=options.clip_frames,
+        novelty=options.novelty,
+        seed=options.seed,
+    )
+    print(write_world(options.out, written))
+    return 0
+
+
+def _optimum(words: list[str]) -> int:
+    parser = _parser("optimum", "Print the best achievable recall of the standard galleries.")
+    parser.add_argument("--size", type=int, default=256, help="scenes in each gallery")
+    parser.add_argument("--split", default="val", choices=("val", "test"), help="whose scenes")
+    options = parser.parse_args(words)
+    from onepeace_pl.data.triworld.galleries import STAGES, galleries
+    from onepeace_pl.data.triworld.optimum import KS, chance
+
+    objects = (options.objects[0], options.objects[1])
+    print(f"{'':44}" + "".join(f"{f'R@{k}':>8}" for k in KS))
+    print(f"{f'chance ({options.size} scenes)':44}" + _numbers(chance(options.size)))
+    for stage in STAGES:
+        made = galleries(
+            stage=stage,
+            split=options.split,
+            size=options.size,
+            novel_size=options.size,
+            objects=objects,
+            seed=options.seed,
+        )
+        for gallery in made:
+            for name, optima in {"": gallery.optimum, **gallery.optimum_variants}.items():
+                for direction, recall in optima.items():
+                    suffix = " ".join(
+                        part for part in (gallery.name.rpartition("_novel")[1][1:], name) if part
+                    )
+                    print(f"{direction + (f' ({suffix})' if suffix else ''):44}" + _numbers(recall))
+    return 0
+
+
+def _numbers(recall: Mapping[int, float]) -> str:
+    return "".join(f"{value:8.3f}" for value in recall.values())
