@@ -112,7 +112,8 @@ def join(parts: Mapping[str, Tokens], grad: bool = True) -> tuple[Tensor, list[T
             x = x.masked_fill(padding[..., None], 0.0)
         count = max(len(t.bias) for t in tokens)
         biases = [
-            _block_diagonal([t.bias[i] if t.bias else None for t in tokens], segments) for i in range(count)
+            _block_diagonal([t.bias[i % len(t.bias)] if t.bias else None for t in tokens], segments)
+            for i in range(count)  # beside one bias for each layer, a single one serves them all
         ]
         return x, biases, Sequence(tuple(segments), padding, grad)
 
