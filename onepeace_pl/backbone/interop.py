@@ -1,7 +1,7 @@
 """Official parameter names <-> ours, both ways (spec: checkpoint, sections 2 to 4).
 
-One table of rules; a rule maps one or several official tensors (stacked along the first axis) to one of ours. Fields
-in braces stand for one part of a dotted name.
+One table of rules; a rule maps one or several official tensors (stacked along the first axis) to one of ours.
+Fields in braces stand for one part of a dotted name.
 
 Shapes: D encoder width, E decoder width.
 """
@@ -20,12 +20,17 @@ from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.modalities import ImageAdapter
 
 WRAPPERS = ("module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
+VISION_BACKBONE = re.compile(r"^backbone\.(?=image_adapter\.|encoder\.layers\.)")
+LAYER_TABLE = re.compile(r"^encoder\.layers\.(\d+)\.rel_pos_table\.weight$")
 BUFFERS = re.compile(r"\.(rp_bucket|position_idx)$|^[a-z_]*\.fusion_model\.version$")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Official names (stacked along axis 0) <-> one of our names; ``lead`` unit axes come first in the official shape."""
+    """Official names (stacked along axis 0) <-> one of our names.
+
+    ``lead`` unit axes come first in the official shape; -1 stands for an official scalar.
+    """
 
     official: tuple[str, ...]
     ours: str
@@ -113,6 +118,17 @@ def _adapters() -> list[Rule]:
         )
         for n in range(16)
     ]
+    # behind a LayerNorm (``conv_pos_pre_ln``) the original nests that sequence once more
+    rules.append(
+        Rule((f"{old_audio}.embed_positions.0.{{x}}",), f"{audio}.position_convolutions.pre_norm.{{x}}")
+    )
+    rules += [
+        Rule(
+            (f"{old_audio}.embed_positions.1.{n + 1}.0.{{x}}",),
+            f"{audio}.position_convolutions.convolutions.{n}.{{x}}",
+        )
+        for n in range(16)
+    ]
     return rules
 
 
@@ -135,10 +151,10 @@ def from_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[
         state: Official names, of a fairseq model or of the vision-only file.
 
     Returns:
-        Our tensors, and what no rule knows (task heads), under its official name. Position buffers, which can be
-        computed, are in neither.
+        Our tensors, and what no rule knows (task heads), under its official name. Position buffers, which
+        can be computed, are in neither.
     """
-    state = {canonical_name(name): tensor for name, tensor in state.items()}
+    state = canonical(state)
     ours: dict[str, Tensor] = {}
     left = {name: tensor for name, tensor in state.items() if not BUFFERS.search(name)}
     for name in list(left):
@@ -157,7 +173,11 @@ def from_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[
 
 
 def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename our tensors; the inverse of :func:`from_official`. A name without an official one is an error."""
+    """Rename our tensors; the inverse of :func:`from_official`.
+
+    Raises:
+        ValueError: A name has no official one.
+    """
     official: dict[str, Tensor] = {}
     for name, tensor in state.items():
         found = next(((rule, match) for rule in RULES if (match := rule.patterns[1].match(name))), None)
@@ -167,16 +187,35 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             )
         rule, match = found
         names = [template.format(**match.groupdict()) for template in rule.official]
+        if (
+            ".position_convolutions.convolutions." in name
+            and f"{name.split('.convolutions.')[0]}.pre_norm.weight" in state
+        ):
+            names = [n.replace(".embed_positions.", ".embed_positions.1.") for n in names]
         if rule.ours.endswith("type_embeddings"):
             names = names[: len(tensor)]
         official.update(zip(names, rule.to_official(tensor, len(names)), strict=True))
     return official
 
 
+def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give every tensor the usual form of its name; two different tensors of one name are an error."""
+    usual: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        short = canonical_name(name)
+        if short in usual and not torch.equal(usual[short], tensor):
+            raise ValueError(f"the checkpoint has two different tensors for {short!r}; leave one out")
+        usual[short] = tensor
+    return usual
+
+
 def canonical_name(name: str) -> str:
     """Strip wrappers' prefixes and give names of the vision-only file and of older files their usual form."""
     for wrapper in WRAPPERS:
         name = name.replace(wrapper, "")
+    name = VISION_BACKBONE.sub("", name)
+    if table := LAYER_TABLE.match(name):  # of the segmentation model, where each layer keeps its own
+        return f"encoder_wrapper.image_adapter.rel_pos_table_list.{table[1]}.weight"
     if name.startswith("image_adapter."):
         name = f"encoder_wrapper.{name}"
     elif name.startswith("encoder.layers."):
@@ -188,14 +227,21 @@ def canonical_name(name: str) -> str:
 
 
 def vision_only(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the vision branch out of an official state, under the vision-only file's names (spec: checkpoint, section 4)."""
+    """Take the vision branch out of an official state, under the vision-only file's names.
+
+    Source: spec, checkpoint, section 4.
+    """
     dropped = re.compile(
         r"text|audio|decoder|mask|logit_scale|version|^image_proj\.|fusion_model\.image_layer_norm\."
     )
-    kept = {name: tensor for name, tensor in official.items() if not dropped.search(name)}
+    return vision_names({name: tensor for name, tensor in official.items() if not dropped.search(name)})
+
+
+def vision_names(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the encoder's tensors the vision-only file's names."""
     return {
         name.replace("encoder_wrapper.fusion_model.", "encoder.").removeprefix("encoder_wrapper."): tensor
-        for name, tensor in kept.items()
+        for name, tensor in official.items()
     }
 
 

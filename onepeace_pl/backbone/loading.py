@@ -6,7 +6,6 @@ Sources: a model folder of ours, a Lightning checkpoint of ours, an official fil
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone.interop import BUFFERS, canonical_name, from_official
+from onepeace_pl.backbone.interop import BUFFERS, from_official
 from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.backbone.pickles import read_pickle
 
 WEIGHTS = "model.safetensors"
 
@@ -42,7 +42,8 @@ class LoadReport:
     def lines(self, most: int = 8) -> list[str]:
         """Say it in a few lines; at most ``most`` names a kind."""
         text = [
-            f"weights from {self.source}: {len(self.used)} used, {len(self.new)} new, {len(self.left_over)} left over"
+            f"weights from {self.source}: {len(self.used)} used, {len(self.new)} new, "
+            f"{len(self.left_over)} left over"
         ]
         for title, names in (("resized", self.resized), ("new", self.new), ("left over", self.left_over)):
             if names:
@@ -64,7 +65,10 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read our tensors from a model folder, a Lightning checkpoint or an official file; unknown keys keep their name."""
+    """Read our tensors from a model folder, a Lightning checkpoint or an official file.
+
+    Unknown keys keep their name.
+    """
     if path.is_dir() and (path / WEIGHTS).is_file():
         path = path / WEIGHTS
     if not path.exists():
@@ -73,40 +77,40 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         )
     if path.is_dir():
         raise ValueError(
-            f"{path} is a folder without {WEIGHTS}; give a model folder (a sharded checkpoint: consolidate it)"
+            f"{path} is a folder without {WEIGHTS}; give a model folder (a sharded checkpoint: see consolidate)"
         )
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    content = read_pickle(path)
-    state = state_dict_of(content, path)
-    if any(name.startswith("backbone.") for name in state):  # an Experiment's
+        return read_safetensors(path)
+    state = state_dict_of(read_pickle(path), path)
+    if is_experiment(state):
         return {name.removeprefix("backbone."): t for name, t in state.items()}
     ours, left = from_official(state)
     return ours | left
 
 
-def read_pickle(path: Path) -> Any:
-    """Read a ``torch.save`` or pickle file without letting it run code."""
+def read_safetensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    """Read a safetensors file; a damaged one is a ValueError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
-    except pickle.UnpicklingError as error:
-        culprit = (
-            str(error).split("GLOBAL ")[-1].split(" ")[0] if "GLOBAL " in str(error) else "something else"
-        )
-        raise ValueError(
-            f"{path} holds more than tensors and plain data ({culprit}) and is not read, since a pickle can run code; "
-            "save its 'model' entry alone with torch.save"
-        ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{path} is no checkpoint that torch can read: {str(error).splitlines()[0]}"
-        ) from None
+        return load_file(path, device=device)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from None
+
+
+def is_experiment(state: Mapping[str, Tensor]) -> bool:
+    """Say whether tensors are those of a Lightning checkpoint of ours."""
+    return any(
+        name.startswith(("backbone.encoder.adapters.", "backbone.encoder.transformer.")) for name in state
+    )
 
 
 def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
-    """Find the tensors in a checkpoint: under ``model``, ``state_dict``, ``module``, or at the top; floats as fp32."""
+    """Find the tensors in a checkpoint; floats come as fp32.
+
+    They stand under ``model``, ``state_dict`` or ``module``, or at the top.
+    """
     while isinstance(content, Mapping):
         inner = next(
             (content[k] for k in ("model", "state_dict", "module") if isinstance(content.get(k), Mapping)),
@@ -118,9 +122,7 @@ def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not any(isinstance(t, Tensor) for t in content.values()):
         raise ValueError(f"{path} holds no tensors under 'model' or 'state_dict'; is it a checkpoint?")
     return {
-        canonical_name(name) if not name.startswith("backbone.") else name: t.float()
-        if t.is_floating_point()
-        else t
+        str(name): t.float() if t.is_floating_point() else t
         for name, t in content.items()
         if isinstance(t, Tensor)
     }
@@ -128,6 +130,25 @@ def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
 
 def load_state(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> LoadReport:
     """Load tensors under our names, each adapter first adapting its own to its sizes."""
+    fitted, report = fit_state(backbone, state, source)
+    with torch.no_grad():
+        for name, parameter in backbone.named_parameters():
+            if name in fitted:
+                parameter.copy_(fitted[name])
+    return report
+
+
+def fit_state(
+    backbone: Backbone, state: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """Choose and adapt the tensors that ``backbone``, which may be on the meta device, has a place for.
+
+    Returns:
+        Tensors by the backbone's names, and what became of every key.
+
+    Raises:
+        ValueError: A tensor has another size, or none fits.
+    """
     report, state = LoadReport(source), dict(state)
     for name in backbone.modalities:
         prefix = f"encoder.adapters.{name}."
@@ -137,21 +158,19 @@ def load_state(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> 
             prefix + k for k, t in adapted.items() if k not in mine or mine[k].shape != t.shape
         ]
         state.update({prefix + k: t for k, t in adapted.items()})
-    targets = dict(backbone.named_parameters())
-    with torch.no_grad():
-        for name, parameter in targets.items():
-            if name not in state:
-                report.new.append(name)
-                continue
-            tensor = state.pop(name)
-            if tensor.shape != parameter.shape:
-                raise ValueError(
-                    f"{source}: {name} has shape {tuple(tensor.shape)}, the model wants {tuple(parameter.shape)}; "
-                    "use the preset and adapter options that the weights were made with"
-                )
-            parameter.copy_(tensor)
-            report.used.append(name)
+    fitted: dict[str, Tensor] = {}
+    for name, parameter in backbone.named_parameters():
+        if name not in state:
+            report.new.append(name)
+            continue
+        fitted[name] = state.pop(name)
+        if fitted[name].shape != parameter.shape:
+            raise ValueError(
+                f"{source}: {name} has shape {tuple(fitted[name].shape)}, the model wants "
+                f"{tuple(parameter.shape)}; use the preset and adapter options that the weights were made with"
+            )
+        report.used.append(name)
     report.left_over = sorted(name for name in state if not BUFFERS.search(name))
-    if not report.used:
+    if not fitted:
         raise ValueError(f"{source}: none of its {len(report.left_over)} tensors fits this backbone")
-    return report
+    return fitted, report
