@@ -75,7 +75,7 @@ class Backbone(nn.Module):
 
     def initialise(self) -> None:
         """Initialise every parameter in place, for a model that was built on the meta device and then given memory."""
-        for module in self.modules():
+        for module in reversed(list(self.modules())):  # a module has the last word on its submodules
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
@@ -123,7 +123,9 @@ class Backbone(nn.Module):
         """Return the layer of a parameter: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""
         parts = name.split(".")
         if parts[:2] == ["encoder", "adapters"]:
-            return int(parts[5]) + 1 if parts[3:5] == ["bias", "tables"] else 0  # a table serves its own layer
+            return (
+                int(parts[5]) + 1 if parts[3:5] == ["bias", "tables"] else 0
+            )  # a table serves its own layer
         if parts[:3] == ["encoder", "transformer", "blocks"]:
             return int(parts[3]) + 1
         return self.depth + 1

@@ -50,7 +50,7 @@ ADAPTERS = {
 def make(
     modalities: Sequence[str] = ALL, decoder: bool = True, noise: float = 0.1, **options: Any
 ) -> Backbone:
-    """A debug backbone of which every parameter matters; ``options`` are the encoder's, the decoder's, the stage."""
+    """A debug backbone of which every parameter matters; ``options`` are the encoder's and the stage."""
     torch.manual_seed(0)
     stage = options.pop("stage", "vision_language")
     hide_padding = options.pop("hide_padding", True)
@@ -72,7 +72,7 @@ def padding_of(lengths: Sequence[int]) -> Tensor | None:
 
 
 def field(name: str, rows: Sequence[int] = (0, 1, 2), lengths: Sequence[int] | None = None) -> ModalityInput:
-    """Rows of one modality, padded to the longest of them; each row is the same in whatever batch it comes."""
+    """Rows of one modality, padded to the longest; each row is the same in whatever batch it comes."""
     counts = lengths or [LENGTHS[name][row] for row in rows]
     longest, values = max(counts), []
     for row, count in zip(rows, counts, strict=True):
@@ -104,7 +104,7 @@ def fields(names: Sequence[str] = ALL, rows: Sequence[int] = (0, 1, 2)) -> dict[
 
 
 def hide(name: str, rows: Sequence[int] = (0, 1, 2), share: float = 0.4) -> Mask:
-    """A mask of which every row is the same in whatever batch it comes; rows keep different numbers of tokens."""
+    """A mask of which each row is the same in whatever batch it comes; rows keep different numbers."""
     counts = [LENGTHS[name][row] for row in rows]
     hidden = torch.zeros(len(rows), max(counts) + 1, dtype=torch.bool)
     for at, (row, count) in enumerate(zip(rows, counts, strict=True)):

@@ -1,4 +1,4 @@
-"""Any subset of modalities in one pass: order, padding, bias between modalities, several passes in one call."""
+"""Any subset of modalities in one pass: order, padding, bias between modalities, passes in one call."""
 
 from itertools import combinations
 
