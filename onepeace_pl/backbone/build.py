@@ -42,6 +42,7 @@ def from_preset(
         "image": ImageAdapter,
         "audio": AudioAdapter,
     }
+    modalities = list(modalities)
     unknown = [name for name in modalities if name not in classes]
     if unknown:
         raise ValueError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(classes)}")
