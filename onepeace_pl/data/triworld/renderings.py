@@ -11,6 +11,7 @@ from onepeace_pl.data.triworld.picture import check_size
 from onepeace_pl.data.triworld.pinned import halving, ramp, sine
 from onepeace_pl.data.triworld.rhythm import onsets, starts
 from onepeace_pl.data.triworld.scene import Scene
+from onepeace_pl.data.triworld.sound import check_seconds
 from onepeace_pl.data.triworld.sprites import on_picture, stamp
 from onepeace_pl.data.triworld.world import SPLITS
 
@@ -50,8 +51,7 @@ def motion(scene: Scene, seconds: float) -> npt.NDArray[np.float32]:
     object is a shake whose axis and frequency tell its kind and size; the scene's motion is one push along x
     or y.
     """
-    if seconds <= 0:
-        raise ValueError(f"seconds={seconds}: give a positive length")
+    check_seconds(seconds)
     length = round(seconds * MOTION_RATE)
     t = np.arange(length) / MOTION_RATE
     draws = Draws(scene.seed, SPLITS.index(scene.split), scene.index, Stream.LABEL, 1000)

@@ -32,19 +32,21 @@ def onsets(thing: SceneObject, seconds: float) -> list[float]:
 def starts(scene: Scene, seconds: float) -> list[float]:
     """Return the time at which every object begins, in seconds: strictly in the scene's order.
 
-    Each begins at least ``HEAD_START`` (less where four objects share one second) after the one before.
+    Each begins at least ``HEAD_START`` after the one before (less where many objects share a short clip), and
+    early enough for all of its notes to be heard.
     """
-    head_start = (
-        HEAD_START * min(1.0, seconds * 2.0 / (len(scene.objects) + 1)) * math.sqrt(min(seconds, 4.0))
+    slower = math.sqrt(min(seconds, 4.0))
+    latest = [seconds - _LAST_NOTE * slower - onsets(thing, seconds)[-1] for thing in scene.objects]
+    head_start = min(
+        [HEAD_START * slower, *(limit / number for number, limit in enumerate(latest) if number > 0)]
     )
+    for position in range(len(latest) - 2, -1, -1):
+        latest[position] = min(latest[position], latest[position + 1] - head_start)
     found: list[float] = []
     earliest = 0.0
-    for position, thing in enumerate(scene.objects):
-        later = (len(scene.objects) - 1 - position) * head_start
-        room = seconds - _LAST_NOTE - onsets(thing, seconds)[-1] - earliest
-        free = max(min(room, seconds * 0.86 - earliest - later), 0.0)
-        # In short clips the free time is shared, so that those who follow have some left.
-        begin = earliest + thing.lead * free / (len(scene.objects) - position)
+    for position, (thing, limit) in enumerate(zip(scene.objects, latest, strict=True)):
+        # The free time is shared with those who follow.
+        begin = earliest + thing.lead * max(limit - earliest, 0.0) / (len(latest) - position)
         found.append(begin)
         earliest = begin + head_start
     return found

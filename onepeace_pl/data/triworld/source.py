@@ -54,6 +54,8 @@ class SceneRows:
         cache_megabytes: Where to stop keeping them (in each loader's worker).
     """
 
+    takes_epoch = True  # every epoch tells a scene in other words
+
     def __init__(
         self,
         scenes: Sequence[Scene],
