@@ -6,12 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+import lightning as L
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
+from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.report import Report
 
 Monitor = tuple[str, Literal["min", "max"]]
@@ -32,9 +34,11 @@ def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback
     return callbacks
 
 
-def report_callbacks() -> list[Callback]:
-    """Make what writes ``report.md``."""
-    return [Report()]
+def result_callbacks(model: L.LightningModule, fit: bool) -> list[Callback]:
+    """Make what writes ``report.md`` and, after a fit, the folder ``model/``."""
+    from onepeace_pl.experiment import Experiment
+
+    return [ModelFolder(), Report()] if fit and isinstance(model, Experiment) else [Report()]
 
 
 def loggers(folder: Path) -> list[Logger]:
@@ -56,4 +60,6 @@ def _matters(record: logging.LogRecord) -> bool:
     return "Tip: For seamless cloud" not in text and "`weights_only` was not set" not in text
 
 
-logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_matters)
+_TALKERS = ("utilities.rank_zero", "trainer.connectors.checkpoint_connector")
+for _talker in _TALKERS:
+    logging.getLogger(f"lightning.pytorch.{_talker}").addFilter(_matters)

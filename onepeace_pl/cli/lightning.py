@@ -120,7 +120,7 @@ class ExperimentCLI(LightningCLI):
     def _left_open(self) -> dict[str, Any]:
         given = self.config_init[self.subcommand].trainer
         fit, trial = self.subcommand == "fit", bool(given.fast_dev_run)
-        offered = [] if trial else defaults.report_callbacks()
+        offered = [] if trial else defaults.result_callbacks(self.model, fit)
         if fit and not trial and given.enable_checkpointing is not False:
             monitor = defaults.monitor_of(self._settings.model)
             offered += defaults.checkpoint_callbacks(self.folder / runs.CHECKPOINTS, monitor)

@@ -1,0 +1,106 @@
+"""Every shipped config: a purpose in its first line, resolved by the real parser, built without memory."""
+
+import pytest
+import yaml
+
+from onepeace_pl.cli import main
+from onepeace_pl.cli.blueprint import build, resolve
+from onepeace_pl.cli.catalogue import describes_run, family, purpose, shipped
+
+ROOT = shipped()
+FILES = sorted(ROOT.rglob("*.yaml"))
+RUNS = [path for path in FILES if describes_run(path)]
+TRAINERS = sorted((ROOT / "trainer").glob("*.yaml"))
+BACKBONES = sorted((ROOT / "backbone").glob("*.yaml"))
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Paths in a config are seen from its own folder, so the working directory must not matter."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_first_line_tells_the_purpose(path):
+    assert purpose(path)
+
+
+@pytest.mark.parametrize("path", RUNS, ids=name)
+def test_run_is_built(path):
+    model = build(["-c", str(path)])
+    assert all(parameter.is_meta for parameter in model.parameters())
+    assert any(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("path", RUNS, ids=name)
+def test_run_reads_back_what_it_prints(path, tmp_path):
+    first = resolve(["-c", str(path), "--run=same"])
+    (tmp_path / "printed.yaml").write_text(yaml.safe_dump(first))
+    assert resolve(["-c", "printed.yaml"]) == first
+
+
+@pytest.mark.parametrize("path", RUNS, ids=name)
+def test_run_never_lets_lightning_choose_the_sampler(path):
+    assert resolve(["-c", str(path)])["trainer"]["use_distributed_sampler"] is False
+
+
+RUN = ["-c", str(ROOT / "quickstart.yaml")]
+
+
+@pytest.mark.parametrize("path", TRAINERS, ids=name)
+def test_trainer_fits_a_run(path):
+    trainer = resolve([*RUN, "--trainer", str(path)])["trainer"]
+    assert trainer["use_distributed_sampler"] is False
+
+
+@pytest.mark.parametrize("path", TRAINERS, ids=name)
+def test_strategy_is_made(path):
+    from lightning.pytorch.strategies import Strategy
+
+    from onepeace_pl.cli import lightning as verbs
+    from onepeace_pl.cli.blueprint import Blueprint
+
+    cli = Blueprint(verbs.default_experiment(), [*RUN, "--trainer", str(path)], build=True)
+    strategy = cli.config_init.fit.trainer.strategy
+    assert strategy == "auto" or isinstance(strategy, Strategy)
+
+
+@pytest.mark.parametrize("path", BACKBONES, ids=name)
+def test_backbone_is_its_preset(path):
+    import torch
+
+    from onepeace_pl.backbone import from_preset
+
+    model = build([*RUN, "--model.backbone", str(path), "--model.task.denoising=none"])
+    with torch.device("meta"):
+        expected = from_preset(path.stem, ("text", "image"))
+    assert shapes(model.backbone) == shapes(expected)
+
+
+def test_released_size(tmp_path):
+    (tmp_path / "released.yaml").write_text(
+        f"config: [{ROOT}/quickstart.yaml, {ROOT}/modality/audio.yaml]\n"
+        f"model: {{backbone: {ROOT}/backbone/4b.yaml, task: {{denoising: none}}}}\n"
+    )
+    model = build(["-c", "released.yaml", "--model.backbone.decoder.depth=0"])
+    assert sum(parameter.numel() for parameter in model.backbone.parameters()) == 3_884_740_545
+
+
+def test_check_agrees(capsys):
+    assert main(["configs", "check"]) == 0
+    assert f"{len(RUNS)} of {len(RUNS)}" in capsys.readouterr().out
+
+
+def test_every_part_is_used_or_a_choice():
+    """A file that no run mentions is one of those that a user chooses from."""
+    used = {file for run in RUNS for file in family(run)}
+    choices = ("trainer", "backbone", "modality", "task", "data", "sweep", "override")
+    assert not [name(f) for f in FILES if f.resolve() not in used and f.parent.name not in choices]
+
+
+def shapes(module):
+    return {name: tuple(parameter.shape) for name, parameter in module.named_parameters()}

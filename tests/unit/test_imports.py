@@ -1,0 +1,77 @@
+"""Who may import whom, read from the sources; and what an import costs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# each may import those before it and those beside it; the dispatcher finds commands by their files' names
+LAYERS = (
+    {"nn"},
+    {"modalities"},
+    {"backbone"},
+    {"objectives", "metrics", "optim", "data", "hub"},
+    {"task", "evaluation", "experiment", "strategies", "callbacks"},
+    {"integrations", "benchmarks"},
+    {"cli"},
+    {"commands"},
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+NO_LIGHTNING = {"nn", "modalities", "objectives", "backbone"}
+FILES = sorted((ROOT / "onepeace_pl").rglob("*.py")) + sorted((ROOT / "tasks").rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part(dotted: str) -> str | None:
+    """Return which part of the package a dotted name belongs to."""
+    steps = dotted.split(".")
+    return steps[1] if steps[0] == "onepeace_pl" and len(steps) > 1 else None
+
+
+def of(path: Path) -> str | None:
+    return part(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_direction(path):
+    names, mine = set(imports(path)), of(path)
+    in_tasks = path.is_relative_to(ROOT / "tasks")
+    if not in_tasks:
+        assert not [name for name in names if name.split(".")[0] == "tasks"], "the package knows no task"
+    if in_tasks:
+        task = path.relative_to(ROOT / "tasks").parts[0]
+        others = [n for n in names if n.startswith("tasks.") and n.split(".")[1] != task]
+        assert not others, "tasks do not import each other"
+    elif mine not in (None, "__init__", "__main__"):
+        assert mine in LEVEL, f"give '{mine}' a place in LAYERS"
+        above = [n for n in names if LEVEL.get(part(n) or "", 0) > LEVEL[mine]]
+        assert not above, f"'{mine}' stands below what it imports"
+    if mine in NO_LIGHTNING:
+        assert not [name for name in names if name.split(".")[0] == "lightning"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import onepeace_pl; dir(onepeace_pl)",
+        "from onepeace_pl.cli import main; main(['--help'])",
+        "from onepeace_pl.cli import main; main(['configs', 'ls'])",
+    ],
+)
+def test_costs_no_torch(code):
+    check = f"{code}\nimport sys\nassert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
