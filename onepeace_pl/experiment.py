@@ -25,7 +25,7 @@ AdamW = partial(torch.optim.AdamW, lr=5e-4, betas=(0.9, 0.98), weight_decay=0.05
 
 
 class Experiment(L.LightningModule):
-    """Builds backbone and task when the Trainer says so, trains what the stage lets train, measures, and saves.
+    """Builds backbone and task when the Trainer says so, trains what the stage lets train, measures, saves.
 
     Args:
         backbone: Makes the backbone.
@@ -34,7 +34,8 @@ class Experiment(L.LightningModule):
         schedule: Curve of the learning rate over the run.
         layer_decay: Ratio of the learning rates of two neighbouring layers.
         init_from: A model folder, a checkpoint of ours or an official one, whose weights a fit starts from.
-        reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second stage does.
+        reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second
+            stage does.
         random_weights: Lets ``validate`` and ``test`` measure a model that was never trained.
         facts: Left empty, asked of the data module; then they travel in the checkpoint.
     """
@@ -82,7 +83,7 @@ class Experiment(L.LightningModule):
                 self._tell(line)
             if self.reset_logit_scale:
                 backbone.reset_parameters()
-        backbone.apply_stage(task.modalities)
+        backbone.apply_stage(task.modalities, task.restores)
         if self._trainer is not None and self._data is not None:
             self._data.batch_transform = task.batch_transform(self._data.seed)
         mesh = getattr(self, "device_mesh", None)

@@ -33,7 +33,7 @@ class Step:
 class Task(nn.Module, ABC):
     """Base of all tasks.
 
-    The constructor of a subclass takes the backbone and the facts about the data first and then its own options.
+    The constructor of a subclass takes the backbone and the facts about the data first, then its own options.
 
     Args:
         backbone: Shared; a task keeps no reference to it.
@@ -47,6 +47,11 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def modalities(self) -> tuple[str, ...]:
         """Modalities that training reads; what belongs to others does not train."""
+
+    @property
+    def restores(self) -> tuple[str, ...]:
+        """Modalities of which training restores hidden tokens; the decoder's parts of others do not train."""
+        return ()
 
     def batch_transform(self, seed: int) -> BatchTransform | None:
         """Return what each collated training batch must still go through, in the loader's workers; or None.

@@ -22,6 +22,7 @@ from onepeace_pl.backbone.streams import Features, Stream
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.nn.routing import SHARED
 
 MAX_LOGIT_SCALE = math.log(100.0)
 START_LOGIT_SCALE = math.log(1 / 0.07)
@@ -31,7 +32,7 @@ class Backbone(nn.Module):
     """One model of any number of modalities (paper, section 3; spec: model).
 
     Args:
-        adapters: By name of the modality; each is called with the encoder's config. An ``Off`` entry is left out.
+        adapters: By name of the modality; each is called with the encoder's config. ``Off`` is left out.
         transformer: The encoder's sizes and switches.
         decoder: The decoder's; only the denoising objective needs one.
         stage: What trains: ``vision_language`` (everything), ``{extend: NAME}`` or ``frozen``.
@@ -45,13 +46,14 @@ class Backbone(nn.Module):
         stage: str | Extend = "vision_language",
     ) -> None:
         super().__init__()
+        _check_names(adapters)
         self.transformer_options, self.decoder_options, self.stage = transformer, decoder, stage
         self.config = transformer.resolve()
         made = {name: make(self.config) for name, make in adapters.items()}
         made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
-        check_stage(stage, made)
         if not made:
             raise ValueError("a backbone needs at least one adapter")
+        check_stage(stage, made)
         self.encoder = Encoder(self.config, made)
         small = decoder.resolve(transformer)
         self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
@@ -74,15 +76,20 @@ class Backbone(nn.Module):
         nn.init.constant_(self.logit_scale, START_LOGIT_SCALE)
 
     def initialise(self) -> None:
-        """Initialise every parameter in place, for a model that was built on the meta device and then given memory."""
+        """Initialise every parameter in place: a model built on the meta device and then given memory."""
         for module in reversed(list(self.modules())):  # a module has the last word on its submodules
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
 
-    def apply_stage(self, used: Iterable[str]) -> None:
-        """Freeze what does not train in this stage when a task reads the modalities ``used``."""
-        apply_stage(self, self.stage, used, self.modalities)
+    def apply_stage(self, used: Iterable[str], restored: Iterable[str] | None = None) -> None:
+        """Freeze what does not train in this stage.
+
+        Args:
+            used: Modalities that the task reads.
+            restored: Modalities that its students restore; None for all that are used.
+        """
+        apply_stage(self, self.stage, used, self.modalities, restored)
 
     def forward(
         self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]
@@ -94,7 +101,8 @@ class Backbone(nn.Module):
             streams: The passes; those with masks also go through the decoder.
 
         Returns:
-            The features of each stream, and the factor of cosine similarities (scalar), exp of the clamped logit scale.
+            The features of each stream, and the factor of cosine similarities (scalar): exp of the clamped
+            logit scale.
         """
         with torch.no_grad():  # clamped in place on each use, so that the gradient still flows at the bounds
             self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
@@ -114,13 +122,13 @@ class Backbone(nn.Module):
         return {name: feature.embeddings[name] for name, feature in zip(inputs, features, strict=True)}
 
     def embed_jointly(self, inputs: Mapping[str, ModalityInput]) -> Tensor:
-        """Return one unit vector (B, D) of all modalities read together: the mean of their projected summaries."""
+        """Return one unit vector (B, D) of modalities read together: the mean of projected summaries."""
         features, _ = self(inputs, [Stream(tuple(inputs))])
         total = torch.stack(list(features[0].embeddings.values())).sum(0)
         return nn.functional.normalize(total, dim=-1)
 
     def layer_of(self, name: str) -> int:
-        """Return the layer of a parameter: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""
+        """Return a parameter's layer: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""
         parts = name.split(".")
         if parts[:2] == ["encoder", "adapters"]:
             return (
@@ -140,3 +148,10 @@ class Backbone(nn.Module):
             "decoder": asdict(self.decoder_options),
             "stage": stage,
         }
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse names of modalities that cannot be names of submodules."""
+    for name in names:
+        if not name.isidentifier() or name == SHARED or hasattr(nn.ModuleDict, name):
+            raise ValueError(f"a modality cannot be called {name!r}; choose a word such as 'motion'")

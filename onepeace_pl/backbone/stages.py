@@ -1,19 +1,25 @@
 """Which parameters train in a stage: data, not code.
 
-``stage: vision_language`` trains everything; ``stage: {extend: audio}`` trains only what belongs to ``audio`` and the
-decoder, so that every embedding of the older modalities stays as it was, to the bit; ``stage: frozen`` trains nothing
-of the backbone.
+``stage: vision_language`` trains everything; ``stage: {extend: audio}`` trains only what belongs to ``audio``
+and the decoder, so that every embedding of the older modalities stays as it was, to the bit; ``stage: frozen``
+trains nothing of the backbone.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
 STAGES = ("vision_language", "frozen")
+
+# modules that hold one part for each modality, under its name
+KEYED = frozenset(
+    ("adapters", "attention_norm", "feed_forward", "norms", "project_in", "project_out", "projections")
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,13 @@ def check_stage(stage: Stage, modalities: Iterable[str]) -> None:
         raise ValueError(f"no stage {stage!r}; {hint}")
 
 
-def trains(name: str, stage: Stage, used: Iterable[str], modalities: Iterable[str]) -> bool:
+def trains(
+    name: str,
+    stage: Stage,
+    used: Collection[str],
+    modalities: Collection[str],
+    restored: Collection[str] | None = None,
+) -> bool:
     """Say whether the backbone's parameter ``name`` trains.
 
     Args:
@@ -56,22 +68,32 @@ def trains(name: str, stage: Stage, used: Iterable[str], modalities: Iterable[st
         stage: The stage.
         used: Modalities that the task reads; what belongs to others would get no gradient.
         modalities: All modalities of the backbone.
+        restored: Modalities that the decoder restores; None for all that are used.
     """
     parts = name.split(".")
-    owner = next((part for part in parts if part in modalities), None)
-    if stage == "frozen" or (owner is not None and owner not in used):
+    in_decoder = parts[0] == "decoder"
+    read = restored if in_decoder and restored is not None else used
+    owner = next((part for holder, part in pairwise(parts) if holder in KEYED and part in modalities), None)
+    if stage == "frozen" or (in_decoder and not read) or (owner is not None and owner not in read):
         return False
     if isinstance(stage, Extend):
-        return owner == stage.extend or parts[0] in ("decoder", "logit_scale")
+        return owner == stage.extend or in_decoder or name == "logit_scale"
     return True
 
 
-def apply_stage(backbone: nn.Module, stage: Stage, used: Iterable[str], modalities: Iterable[str]) -> None:
+def apply_stage(
+    backbone: nn.Module,
+    stage: Stage,
+    used: Iterable[str],
+    modalities: Iterable[str],
+    restored: Iterable[str] | None = None,
+) -> None:
     """Set ``requires_grad`` of every parameter; those without any effect never train."""
     used, modalities = list(used), list(modalities)
+    restored = used if restored is None else list(restored)
     for prefix, module in backbone.named_modules():
         unused = getattr(module, "unused", ())
         for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
             parameter.requires_grad_(
-                name.rpartition(".")[2] not in unused and trains(name, stage, used, modalities)
+                name.rpartition(".")[2] not in unused and trains(name, stage, used, modalities, restored)
             )

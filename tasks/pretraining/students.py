@@ -23,9 +23,10 @@ class Student:
     Attributes:
         hide: Which modalities it reads, together, and how tokens of each are chosen to be hidden.
         weights: Factor of each modality's loss.
-        teacher: What restored tokens are compared with: the tokens of each modality read by itself (``own``), or of
-            both read together (``joint``).
-        apart: Draw hidden tokens such that they complement those of the student that reads the same modality alone.
+        teacher: What restored tokens are compared with: the tokens of each modality read by itself (``own``),
+            or of both read together (``joint``).
+        apart: Draw hidden tokens such that they complement those of the student that reads the same modality
+            alone.
     """
 
     hide: dict[str, MaskRule]
@@ -50,12 +51,13 @@ class MaskSampler:
     """Adds the students' masks to a batch; every mask is a function of (seed, epoch, sample) alone.
 
     Args:
-        students: By name, in the order in which masks are drawn.
+        students: By name; those of a single modality are drawn first, since others may keep apart from them.
         seed: The run's seed.
     """
 
     def __init__(self, students: Mapping[str, Student], seed: int) -> None:
-        self.students, self.seed = dict(students), seed
+        self.students = dict(sorted(students.items(), key=lambda item: len(item[1].hide) > 1))
+        self.seed = seed
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the same batch with ``masks`` filled in."""

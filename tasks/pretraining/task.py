@@ -6,7 +6,6 @@ Shapes: B samples, L tokens with the summary at index 0, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import Tensor
@@ -32,7 +31,8 @@ class Pretraining(Task):
         pair: The two modalities.
         students: Masked passes by name; none leaves alignment alone.
         alignment: Weight of the alignment loss.
-        gradient: What reaches the key side of alignment: ``local`` nothing (the original's), ``exact`` everything.
+        gradient: What reaches the key side of alignment: ``local`` nothing (the original's), ``exact``
+            everything.
         denoising: How a restored token is compared with its teacher; ``none`` leaves the students out.
         denoising_scale: Inverse temperature of the contrastive comparison.
         denoising_smoothing: Its label smoothing.
@@ -54,19 +54,27 @@ class Pretraining(Task):
     ) -> None:
         super().__init__(backbone, facts)
         self.pair, self.alignment = tuple(pair), alignment
+        if len(set(self.pair)) != 2:
+            raise ValueError(f"pair: {', '.join(self.pair)} are not two modalities; name two different ones")
         self.students = {n: s for n, s in students.items() if s.active} if denoising != "none" else {}
-        for name, spec in {**{"pair": Student(dict.fromkeys(self.pair))}, **self.students}.items():  # type: ignore[arg-type]
+        for name, spec in {"pair": Student(dict.fromkeys(self.pair)), **self.students}.items():  # type: ignore[arg-type]
             for modality in spec.hide:
                 if modality not in backbone.modalities or modality not in self.pair:
-                    where = f"the pair is {', '.join(self.pair)}, the backbone has {', '.join(backbone.modalities)}"
-                    raise ValueError(f"{name}: no modality {modality!r} to train on; {where}")
+                    there = f"the pair is {', '.join(self.pair)}, the backbone has "
+                    there += ", ".join(backbone.modalities)
+                    raise ValueError(f"{name}: no modality {modality!r} to train on; {there}")
+        stage = backbone.stage
+        if isinstance(stage, Extend) and stage.extend not in self.pair:
+            raise ValueError(
+                f"stage extends by {stage.extend!r}, which the pair {', '.join(self.pair)} leaves untrained; "
+                "put it into the pair"
+            )
         self.contrast = CrossModalContrast(gradient, tile=tile)
         self.denoise = (
             None
             if denoising == "none"
             else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile)
         )
-        stage = backbone.stage
         self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
         self.retrieval = RetrievalEvaluation()
 
@@ -75,12 +83,17 @@ class Pretraining(Task):
         """The pair."""
         return self.pair
 
+    @property
+    def restores(self) -> tuple[str, ...]:
+        """What students hide."""
+        return tuple(dict.fromkeys(name for student in self.students.values() for name in student.hide))
+
     def batch_transform(self, seed: int) -> BatchTransform | None:
         """Draw the students' masks."""
         return MaskSampler(self.students, seed) if self.students else None
 
     def streams(self, batch: Batch) -> dict[str, Stream]:
-        """Return the passes of a training step by name: each modality alone, both as a teacher, the students."""
+        """Return a training step's passes by name: each modality alone, both as a teacher, the students."""
         passes = {name: Stream((name,), grad=self.learns[name]) for name in self.pair}
         if any(student.teacher == "joint" for student in self.students.values()):
             passes["teacher"] = Stream(self.pair, grad=False)
@@ -109,9 +122,10 @@ class Pretraining(Task):
             "scale": scale.detach(),
         }
         for name, student in self.students.items():
-            for modality, weight in student.weights.items():
-                if not weight or self.denoise is None:
-                    continue
+            assert self.denoise is not None
+            for modality in student.hide:
+                # without weight it is measured all the same, so that every part of the decoder has a gradient
+                weight = student.weights.get(modality, 0.0)
                 teacher = seen["teacher" if student.teacher == "joint" else modality].tokens[modality]
                 restored = seen[f"student {name}"].restored[modality]
                 result = self.denoise(restored, teacher, batch.masks[name][modality])

@@ -139,7 +139,7 @@ def test_a_masked_pass_trains_the_way_in_and_out() -> None:
 
 
 def test_without_decoder_a_masked_pass_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs a decoder; set decoder.depth to at least 1"):
+    with pytest.raises(ValueError, match=r"needs a decoder; set decoder\.depth to at least 1"):
         student(make(decoder=False), ("text",), fields(("text",)), masks_of(("text",)))
 
 

@@ -1,6 +1,5 @@
 """Parameter counts, models without memory, and that the config files make the very models of the presets."""
 
-from functools import partial
 from pathlib import Path
 
 import pytest
