@@ -1,7 +1,7 @@
 """Which parameters train in a stage: data, not code.
 
 ``stage: vision_language`` trains everything; ``stage: {extend: audio}`` trains only what belongs to ``audio``
-and the decoder, so that every embedding of the older modalities stays as it was, to the bit; ``stage: frozen``
+and the decoder, so that all embeddings of older modalities stay as they were, to the bit; ``stage: frozen``
 trains nothing of the backbone.
 """
 
