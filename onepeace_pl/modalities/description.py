@@ -1,6 +1,7 @@
 """Parts as plain data: class path and options, by scikit-learn's convention.
 
-A part keeps every option of its constructor as an attribute of the same name; so it can be described and made again.
+A part keeps every option of its constructor as an attribute of the same name; so it can be described and made
+again.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ def describe(part: object, given: int = 0) -> dict[str, Any]:
         given: Number of leading constructor parameters that code supplies, not the user.
 
     Raises:
-        TypeError: The part does not keep an option as an attribute.
+        TypeError: The part does not keep an option as an attribute, or its class could not be imported again.
     """
     kind = type(part)
+    if "<locals>" in kind.__qualname__:
+        raise TypeError(f"{kind.__name__} is defined inside a function; move it to the top of a module")
     names = list(inspect.signature(kind.__init__).parameters)[1 + given :]
     missing = [name for name in names if not hasattr(part, name)]
     if missing:

@@ -1,0 +1,117 @@
+"""A backbone says how it was made, and is made again from that: adapters of third parties included."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, DecoderOptions, Extend, TransformerOptions, build
+from onepeace_pl.modalities import ImageAdapter, ModalityAdapter, Off, TextAdapter
+from onepeace_pl.modalities.description import describe
+from onepeace_pl.nn import TransformerConfig
+
+from ..samples import ADAPTERS, ALL, Touch, fields, make
+
+
+class Forgetful(Touch):
+    def __init__(self, config: TransformerConfig, rate: int = 3) -> None:
+        super().__init__(config)
+
+
+def again(backbone: Backbone) -> Backbone:
+    return build(json.loads(json.dumps(backbone.describe())))
+
+
+@torch.no_grad()
+def test_a_description_is_plain_data_and_makes_the_same_model() -> None:
+    backbone = make(stage=Extend("touch"), drop_path=0.1, bias_per_layer=True).eval()
+    second = again(backbone).eval()
+    assert second.describe() == backbone.describe()
+    assert second.modalities == list(ALL)
+    second.load_state_dict(backbone.state_dict())
+    inputs = fields()
+    assert torch.equal(backbone.embed_jointly(inputs), second.embed_jointly(inputs))
+    mine, theirs = dict(backbone.named_parameters()), dict(second.named_parameters())
+    assert [n for n in mine if mine[n].requires_grad != theirs[n].requires_grad] == []
+
+
+def test_every_option_survives() -> None:
+    adapters = {
+        "text": partial(
+            TextAdapter, vocabulary=300, buckets=8, max_tokens=20, embedding_norm=True, shrink=0.5
+        ),
+        "image": partial(ImageAdapter, image_size=32, position_side=3, patch_stem="linear", types=2),
+        "touch": partial(Touch, max_tokens=11, buckets=6),
+    }
+    transformer = TransformerOptions("debug", width=48, heads=3, dropout=0.1, scale_heads=True, out_norm=True)
+    decoder = DecoderOptions(depth=2, width=16, heads=1, hide_padding=False)
+    backbone = Backbone(adapters, transformer, decoder, "frozen")
+    described = backbone.describe()
+    for name, made in adapters.items():
+        assert made.keywords.items() <= described["adapters"][name]["init_args"].items()
+    second = again(backbone)
+    assert (second.transformer_options, second.decoder_options) == (transformer, decoder)
+    assert second.stage == "frozen"
+    shapes = {n: t.shape for n, t in backbone.state_dict().items()}
+    assert {n: t.shape for n, t in second.state_dict().items()} == shapes
+
+
+def test_an_adapter_that_does_not_keep_its_options() -> None:
+    backbone = make(adapters={"touch": Forgetful})
+    with pytest.raises(TypeError, match="Forgetful does not keep its option 'rate' as an attribute"):
+        backbone.describe()
+
+
+def test_a_class_that_nobody_could_find_again() -> None:
+    class Hidden(Touch):
+        pass
+
+    with pytest.raises(
+        TypeError, match="Hidden is defined inside a function; move it to the top of a module"
+    ):
+        make(adapters={"touch": Hidden}).describe()
+
+
+@pytest.mark.parametrize("path", ["my_sensor.MotionAdapter", "onepeace_pl.modalities.TouchAdapter", "Touch"])
+def test_a_class_that_cannot_be_imported(path: str) -> None:
+    described = make(("text",)).describe()
+    described["adapters"]["motion"] = {"class_path": path}
+    with pytest.raises(
+        ValueError, match=f"adapter 'motion': cannot import {path}; is its folder on PYTHONPATH"
+    ):
+        build(described)
+
+
+def test_a_class_that_is_no_adapter() -> None:
+    described = make(("text",)).describe()
+    described["adapters"]["text"]["class_path"] = "onepeace_pl.modalities.masking.WholeWords"
+    with pytest.raises(TypeError, match=r"adapter 'text': .*WholeWords is no ModalityAdapter"):
+        build(described)
+
+
+def test_off_takes_an_adapter_out() -> None:
+    backbone = make(adapters={"text": ADAPTERS["text"], "image": Off})
+    assert backbone.modalities == ["text"]
+    assert list(backbone.describe()["adapters"]) == ["text"]
+    with pytest.raises(TypeError, match="switched off"):
+        Off(backbone.config).stem(torch.zeros(1))
+
+
+def test_parts_other_than_adapters_are_described_too() -> None:
+    class Plain:
+        def __init__(self, sizes: tuple[int, int] = (1, 2)) -> None:
+            self.sizes = sizes
+
+    Plain.__qualname__ = "Plain"
+    assert describe(Plain((3, 4)))["init_args"] == {"sizes": [3, 4]}
+
+
+def test_an_adapter_must_say_how_values_become_tokens() -> None:
+    class Empty(ModalityAdapter):
+        def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
+            return contents
+
+    with pytest.raises(TypeError, match="stem"):
+        make(adapters={"empty": Empty})
