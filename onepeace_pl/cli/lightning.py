@@ -25,6 +25,7 @@ _BESIDE_THE_POINT = (  # Lightning's warnings about what a run folder makes sure
     "Experiment logs directory .* exists and is not empty",
     "Checkpoint directory .* exists and is not empty",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r"It is recommended to use `self.log\('val/",  # every rank has gathered everything
     r"\s*" + _NO_TEXT,
 )
 _ONLY_FOR_FIT = ("Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",)
@@ -103,10 +104,16 @@ class ExperimentCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Make the run folder free and write ``config.yaml`` into it."""
+        init_from, resume = (
+            self._settings.model.get("init_from"),
+            runs.continues(self.folder, self._checkpoint),
+        )
+        if init_from and not resume and Path(init_from).resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"model.init_from lies in the run folder '{self.folder}'; choose another --run")
         if not self._settings.trainer.fast_dev_run:
             # without ckpt_path: the file describes the whole run, not the rest of it
             text = yaml.safe_dump(self.resolved() | {"ckpt_path": None}, sort_keys=False)
-            _open_run(self.folder, runs.continues(self.folder, self._checkpoint), text)
+            _open_run(self.folder, resume, text)
 
     def resolved(self) -> dict[str, Any]:
         """Return the verb's whole config as plain values."""

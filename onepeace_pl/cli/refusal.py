@@ -1,8 +1,8 @@
 """Tell a refusal (the user can put it right: one line) from a defect (a traceback).
 
-A refusal is a ``ValueError`` or ``TypeError`` that a ``raise`` statement outside the installed libraries has
-made on purpose, a missing file, or Lightning's complaint about its configuration. The same exceptions out of
-the depths of a library, or out of an expression that went wrong, are defects and keep their traceback.
+A refusal is a ``ValueError`` or ``TypeError`` that a ``raise`` statement of ours, of the user's or of Lightning
+has made on purpose, a missing file, or Lightning's ``MisconfigurationException``. The same exceptions out of the
+depths of another library, or out of an expression that went wrong, are defects and keep their traceback.
 """
 
 import linecache
@@ -14,7 +14,11 @@ from pathlib import Path
 import onepeace_pl
 
 _PACKAGE = Path(onepeace_pl.__file__).parent
-_OURS = (_PACKAGE, _PACKAGE.with_name("tasks"))  # wherever installed
+_SPEAKS_TO_USERS = (  # wherever installed
+    _PACKAGE,
+    _PACKAGE.with_name("tasks"),
+    Path(sysconfig.get_path("purelib"), "lightning"),
+)
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _IN_WORKER = re.compile(r"Caught (\w+) in \w+ worker process")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
@@ -44,7 +48,7 @@ def _from_worker(kind: type[BaseException], text: str) -> str | None:
 
 def _on_purpose(file: str, line: int) -> bool:
     path = Path(file)
-    ours = any(map(path.is_relative_to, _OURS)) or not any(map(path.is_relative_to, _LIBRARIES))
+    ours = any(map(path.is_relative_to, _SPEAKS_TO_USERS)) or not any(map(path.is_relative_to, _LIBRARIES))
     return ours and linecache.getline(file, line).lstrip().startswith("raise ")
 
 

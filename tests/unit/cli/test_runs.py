@@ -103,6 +103,13 @@ def test_checkpoint_of_another_run_starts_a_new_one(classify):
     assert sorted(path.name for path in Path("runs").iterdir()) == ["classify", "second"]
 
 
+def test_a_run_does_not_move_what_it_starts_from(classify, capsys):
+    (RUN / "model").mkdir(parents=True)
+    assert main(["fit", "-c", str(classify), "--model.init_from=runs/classify/model"]) == 2
+    assert "lies in the run folder 'runs/classify'; choose another --run" in capsys.readouterr().err
+    assert (RUN / "model").is_dir()
+
+
 def test_fast_dev_run_leaves_nothing(classify):
     assert main(["fit", "-c", str(classify), "--trainer.fast_dev_run=true"]) == 0
     assert not RUN.exists()

@@ -1,0 +1,67 @@
+"""What is put down to the user, and what keeps its traceback."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from onepeace_pl.cli.refusal import refusal
+
+
+def caught(call):
+    with pytest.raises(Exception) as information:
+        call()
+    return refusal(information.value)
+
+
+def refuse():
+    raise ValueError(
+        "row 3 has no picture;\n"
+        "  add one"
+    )  # fmt: skip
+
+
+def test_refused_on_purpose():
+    assert caught(refuse) == "row 3 has no picture; add one"
+
+
+def test_defects():
+    assert caught(lambda: int("x")) is None
+    assert caught(lambda: None + 1) is None
+    assert caught(lambda: {}["x"]) is None
+    assert caught(lambda: textwrap.indent(3, "")) is None
+
+
+def test_missing_file():
+    assert caught(lambda: Path("gone/a.tsv").read_text()) == "no such file: gone/a.tsv"
+
+
+class Rows(Dataset):
+    def __init__(self, fail):
+        self.fail = fail
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        self.fail()
+        return index
+
+
+@pytest.mark.parametrize(
+    ("fail", "line"),
+    [
+        (refuse, "row 3 has no picture; add one"),
+        (lambda: int("x"), None),
+        (lambda: open("gone.png"), "[Errno 2] No such file or directory: 'gone.png'"),  # noqa: SIM115
+    ],
+)
+def test_in_a_worker_of_the_loader(fail, line):
+    assert caught(lambda: list(DataLoader(Rows(fail), num_workers=1))) == line
+
+
+def test_lightnings_own_complaints():
+    from lightning.pytorch import Trainer
+
+    assert "odd" in caught(lambda: Trainer(accelerator="odd"))
