@@ -209,11 +209,16 @@ def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return usual
 
 
-def canonical_name(name: str) -> str:
-    """Strip wrappers' prefixes and give names of the vision-only file and of older files their usual form."""
+def unwrapped(name: str) -> str:
+    """Strip wrappers' prefixes."""
     for wrapper in WRAPPERS:
         name = name.replace(wrapper, "")
-    name = VISION_BACKBONE.sub("", name)
+    return name
+
+
+def canonical_name(name: str) -> str:
+    """Strip wrappers' prefixes and give names of the vision-only file and of older files their usual form."""
+    name = VISION_BACKBONE.sub("", unwrapped(name))
     if table := LAYER_TABLE.match(name):  # of the segmentation model, where each layer keeps its own
         return f"encoder_wrapper.image_adapter.rel_pos_table_list.{table[1]}.weight"
     if name.startswith("image_adapter."):

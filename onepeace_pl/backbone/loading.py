@@ -77,11 +77,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         )
     if path.is_dir():
         raise ValueError(
-            f"{path} is a folder without {WEIGHTS}; give a model folder (a sharded checkpoint: see consolidate)"
+            f"{path} is a folder without {WEIGHTS}; give a model folder (or consolidate it, if sharded)"
         )
     if path.suffix == ".safetensors":
-        return read_safetensors(path)
-    state = state_dict_of(read_pickle(path), path)
+        state = read_safetensors(path)
+        if any(name.startswith("encoder.adapters.") for name in state):
+            return state
+    else:
+        state = state_dict_of(read_pickle(path), path)
     if is_experiment(state):
         return {name.removeprefix("backbone."): t for name, t in state.items()}
     ours, left = from_official(state)
@@ -167,7 +170,7 @@ def fit_state(
         if fitted[name].shape != parameter.shape:
             raise ValueError(
                 f"{source}: {name} has shape {tuple(fitted[name].shape)}, the model wants "
-                f"{tuple(parameter.shape)}; use the preset and adapter options that the weights were made with"
+                f"{tuple(parameter.shape)}; use the options that the weights were made with"
             )
         report.used.append(name)
     report.left_over = sorted(name for name in state if not BUFFERS.search(name))

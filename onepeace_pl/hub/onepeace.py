@@ -5,16 +5,22 @@ Shapes: N items, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.hub.folder import load_folder, save_folder
-from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor
+from onepeace_pl.hub.folder import Origin, load_folder, read_config, read_extra, read_origin, save_folder
+from onepeace_pl.modalities import ModalitySample, Processor
+from onepeace_pl.modalities.tokenizer import Tokenizer
+
+WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
 
 
 class OnePeace:
@@ -23,14 +29,27 @@ class OnePeace:
     Args:
         backbone: The backbone.
         processors: By modality; what they were in training.
+        extra: Tensors that travel along without belonging to the backbone.
+        origin: Of converted weights.
     """
 
-    def __init__(self, backbone: Backbone, processors: Mapping[str, Processor]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        processors: Mapping[str, Processor],
+        extra: Mapping[str, Tensor] | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         self.backbone, self.processors = backbone.eval(), dict(processors)
+        self._extra, self._origin = dict(extra or {}), origin
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+        cls,
+        folder: str | Path,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        tokenizer: str | Path | Tokenizer | None = None,
     ) -> Self:
         """Load a local model folder; nothing is downloaded.
 
@@ -38,13 +57,42 @@ class OnePeace:
             folder: Left by a run (``runs/NAME/model``) or written by ``convert``.
             device: Default is a GPU where there is one, else the CPU.
             dtype: Of the weights; None leaves them as they are.
+            tokenizer: For a folder without one: a saved tokenizer, or a folder with the released dict.txt,
+                encoder.json and vocab.bpe.
+
+        Raises:
+            FileNotFoundError: The folder or one of its files is missing.
+            ValueError: The folder is of another kind, or damaged.
         """
+        folder = Path(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(*load_folder(folder, device, dtype))
+        origin = read_origin(read_config(folder))
+        backbone, processors = load_folder(folder, device, dtype)
+        model = cls(backbone, processors, read_extra(folder), origin)
+        if tokenizer is not None:
+            given = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.load(tokenizer)
+            for processor in model.processors.values():
+                if hasattr(processor, "tokenizer"):
+                    processor.tokenizer = given
+        random = [
+            n for n in model.modalities if origin and f"encoder.projections.{n}.weight" in origin.made_new
+        ]
+        if random:
+            warnings.warn(
+                f"{folder}: the projection of {', '.join(random)} is random: the converted checkpoint had "
+                "none; vectors can be compared within a modality only, until it is trained",
+                stacklevel=2,
+            )
+        return model
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a model folder."""
-        return save_folder(folder, self.backbone, self.processors)
+        return save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
+        """Move the weights, or change their type, in place."""
+        self.backbone.to(device=device, dtype=dtype)
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -52,67 +100,166 @@ class OnePeace:
         return self.backbone.logit_scale.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return self.backbone.logit_scale.dtype
+
+    @property
     def modalities(self) -> list[str]:
         """What can be embedded."""
         return self.backbone.modalities
 
+    @property
+    def dim(self) -> int:
+        """Length D of a vector."""
+        return self.backbone.config.width
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """How many items of each modality were cut so far (texts and sounds that are too long)."""
+        counts = {name: getattr(p, "truncations", None) for name, p in self.processors.items()}
+        return {name: cut.count for name, cut in counts.items() if cut is not None}
+
     @torch.no_grad()
-    def encode(self, *, batch_size: int = 32, **inputs: Sequence[Any]) -> Tensor:
+    def encode(self, *, batch_size: int = 32, **inputs: Any) -> Tensor:
         """Embed items of one modality, or items of several modalities jointly.
 
+        But for rounding, an item's vector depends neither on the other items nor on ``batch_size``.
+
         Args:
-            batch_size: Items a pass.
-            inputs: By name of the modality, a list of items: text as strings; pictures as paths, PIL images, arrays
-                or tensors; sounds as paths, (array, rate in Hz) or arrays at 16 kHz. Several names: item i of each
-                is read together and gives one vector.
+            batch_size: Items a pass, at most.
+            inputs: By name of the modality, a list of items: text as strings; pictures as paths, PIL images,
+                arrays or tensors; sounds as paths, (array, rate in Hz) or arrays at 16 kHz. Several names:
+                item i of each is read together and gives one vector. One string, path, picture or
+                (array, rate) may stand without a list.
 
         Returns:
-            (N, D) float32 unit vectors on the CPU. What had to be cut is warned about.
+            (N, D) float32 unit vectors on the CPU in the order of the items, (D,) for one item without a
+            list. What had to be cut is warned about.
 
         Raises:
+            TypeError: An item is of no kind that the modality knows.
             ValueError: An unknown modality, lists of different length, or an item that cannot be used.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
         if not inputs:
             raise ValueError(
                 f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}"
             )
-        for name, items in inputs.items():
-            if name not in self.processors:
-                raise ValueError(f"no modality {name!r}; the model has {', '.join(self.processors)}")
-            if isinstance(items, str | bytes) or not isinstance(items, Sequence | Tensor):
-                raise TypeError(
-                    f"{name} must be a list of items, not one {type(items).__name__}; write {name}=[...]"
-                )
-        lengths = {name: len(items) for name, items in inputs.items()}
+        for name in inputs:
+            if name not in self.processors or name not in self.modalities:
+                raise ValueError(f"no modality {name!r}; the model has {', '.join(self.modalities)}")
+        single = {name for name, items in inputs.items() if _is_item(items)}
+        if single and len(single) < len(inputs):
+            raise ValueError(
+                f"{sorted(single)[0]} is one item and {next(n for n in inputs if n not in single)} a list; "
+                "items read together must be as many"
+            )
+        lists = {name: [items] if single else _as_list(name, items) for name, items in inputs.items()}
+        lengths = {name: len(items) for name, items in lists.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(
                 f"items read together must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
             )
-        count = next(iter(lengths.values()))
-        if count == 0:
-            return torch.empty(0, self.backbone.config.width)
-        samples = {name: [self.processors[name](item) for item in items] for name, items in inputs.items()}
-        # items of equal length share a batch, so that little is padded and a sound does not feel its neighbours
-        order = sorted(range(count), key=lambda i: [rows[i].length for rows in samples.values()])
-        result = torch.empty(count, self.backbone.config.width)
-        for start in range(0, count, batch_size):
-            index = order[start : start + batch_size]
-            result[index] = self._embed({name: [rows[i] for i in index] for name, rows in samples.items()})
+        before, training = self.cut, self.backbone.training
+        self.backbone.eval()
+        try:
+            result = self._encode(lists, next(iter(lengths.values())), batch_size)
+        finally:
+            self.backbone.train(training)
+        self._tell_cuts(before, lengths)
+        return result[0] if single else result
+
+    @staticmethod
+    def similarity(a: Tensor, b: Tensor) -> Tensor:
+        """Return cosine similarities (N, M) of vectors (N, D) and (M, D); one vector (D,) counts as N = 1."""
+        a, b = (_rows(x) for x in (a, b))
+        if a.shape[-1] != b.shape[-1]:
+            raise ValueError(
+                f"vectors of {a.shape[-1]} and {b.shape[-1]} dimensions; they are of different models"
+            )
+        normalize = torch.nn.functional.normalize
+        return normalize(a, dim=-1) @ normalize(b, dim=-1).T
+
+    def _encode(self, lists: Mapping[str, Sequence[Any]], count: int, batch_size: int) -> Tensor:
+        result = torch.empty(count, self.dim)
+        for first in range(0, count, batch_size * WINDOW):
+            window = range(first, min(first + batch_size * WINDOW, count))
+            samples = {
+                name: {i: self._sample(name, items[i]) for i in window} for name, items in lists.items()
+            }
+            lengths = {i: tuple(rows[i].length for rows in samples.values()) for i in window}
+            for index in _batches(lengths, batch_size):
+                result[index] = self._embed(
+                    {name: [rows[i] for i in index] for name, rows in samples.items()}
+                )
         return result
+
+    def _sample(self, name: str, item: Any) -> ModalitySample:
+        sample = self.processors[name](item)
+        rows = getattr(self.backbone.encoder.adapter(name), "vocabulary", None)
+        if rows is not None and int(sample.values.max()) >= rows:
+            raise ValueError(
+                f"{name} {str(item)[:40]!r} has the token {int(sample.values.max())}, the model knows {rows};"
+                " the tokenizer is of another model"
+            )
+        return sample
 
     def _embed(self, samples: Mapping[str, Sequence[ModalitySample]]) -> Tensor:
         inputs = {}
         for name, rows in samples.items():
             field = self.processors[name].collate(rows)
             padding = None if field.padding is None else field.padding.to(self.device)
-            inputs[name] = ModalityInput(field.values.to(self.device), padding)
+            inputs[name] = replace(field, values=field.values.to(self.device), padding=padding)
         if len(inputs) == 1:
             vectors = next(iter(self.backbone.embed(inputs).values()))
         else:
             vectors = self.backbone.embed_jointly(inputs)
         return vectors.float().cpu()
 
-    @staticmethod
-    def similarity(a: Tensor, b: Tensor) -> Tensor:
-        """Return cosine similarities (N, M) of unit vectors (N, D) and (M, D)."""
-        return a @ b.T
+    def _tell_cuts(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
+        """Say how many were cut; the processors themselves tell of the first one only."""
+        for name, count in self.cut.items():
+            new = count - before[name]
+            if new and count > 1:
+                warnings.warn(f"{new} of {lengths[name]} {name} items were cut", stacklevel=3)
+
+
+def _is_item(value: Any) -> bool:
+    """Say whether a value is one item: a string, a path, bytes, a picture, or a sound with its rate."""
+    if isinstance(value, str | bytes | Path):
+        return True
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], np.ndarray | Tensor):
+        return isinstance(value[1], int | float | np.integer | np.floating)
+    return type(value).__module__.startswith("PIL.")
+
+
+def _as_list(name: str, items: Any) -> Sequence[Any]:
+    if isinstance(items, np.ndarray | Tensor) and items.ndim == 4:
+        return list(items)
+    if isinstance(items, np.ndarray) and items.dtype.kind in "US":
+        return [str(item) for item in items]
+    if isinstance(items, np.ndarray | Tensor):
+        raise TypeError(
+            f"{name} is an array of {items.ndim} dimensions, one item or several? "
+            f"write {name}=[array] for one, {name}=list(array) for several"
+        )
+    if not isinstance(items, Sequence | Iterator):
+        raise TypeError(f"{name} must be a list of items, not one {type(items).__name__}; write {name}=[...]")
+    return list(items)
+
+
+def _rows(vectors: Any) -> Tensor:
+    rows = torch.as_tensor(vectors).float()
+    return rows[None] if rows.ndim == 1 else rows
+
+
+def _batches(lengths: Mapping[int, tuple[int, ...]], size: int) -> Iterator[list[int]]:
+    """Yield batches of items of equal length: nothing is padded, so that no item feels its neighbours."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, length in lengths.items():
+        groups.setdefault(length, []).append(index)
+    for group in groups.values():
+        for first in range(0, len(group), size):
+            yield group[first : first + size]

@@ -1,0 +1,78 @@
+"""Make one file of a sharded checkpoint folder, which a single process can resume from or convert.
+
+The folder is read by torch, which unpickles parts of it: only for checkpoints of your own.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+META = "meta.pt"  # what Lightning keeps beside the shards
+
+
+def main(argv: Sequence[str]) -> int:
+    """Gather the shards, write the file, and return the exit code."""
+    parser = argparse.ArgumentParser("consolidate", description=__doc__)
+    parser.add_argument("folder", type=Path, help="RUN/checkpoints/NAME.ckpt, a folder with .metadata in it")
+    parser.add_argument(
+        "--to", type=Path, metavar="FILE", help="default: FOLDER with .whole before its ending"
+    )
+    options = parser.parse_args(argv)
+    folder: Path = options.folder
+    target: Path = options.to or folder.with_name(f"{folder.stem}.whole{folder.suffix or '.ckpt'}")
+    if not folder.exists():
+        raise FileNotFoundError(f"no folder {folder}; check the path")
+    if not (folder / ".metadata").is_file():
+        raise ValueError(f"{folder} is no sharded checkpoint: a folder with .metadata and shards is wanted")
+    if target.exists():
+        raise ValueError(f"{target} exists already; give another --to")
+    import torch
+
+    checkpoint = _gather(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint, target)
+    count = sum(t.numel() for t in checkpoint.get("state_dict", {}).values() if hasattr(t, "numel"))
+    print(f"wrote {target}: {count:,} numbers")
+    return 0
+
+
+def _gather(folder: Path) -> dict[str, Any]:
+    """Read all shards into what an unsharded run would have saved."""
+    from tempfile import TemporaryDirectory
+
+    import torch
+    from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+
+    with TemporaryDirectory(dir=folder.parent) as place:  # torch's public way leads over a file
+        whole = Path(place) / "whole.pt"
+        try:
+            dcp_to_torch_save(folder, whole)
+        except Exception as error:  # torch wraps whatever a damaged shard causes
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise ValueError(f"{folder}: a shard is missing or damaged ({reason})") from None
+        checkpoint: dict[str, Any] = torch.load(whole, map_location="cpu", weights_only=False)
+    if (folder / META).is_file():
+        checkpoint |= torch.load(folder / META, map_location="cpu", weights_only=False)
+    states = sorted((name for name in checkpoint if name.startswith("optimizer_")), key=_number)
+    if states:
+        checkpoint["optimizer_states"] = [_by_number(checkpoint.pop(name)) for name in states]
+    return checkpoint
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("optimizer_"))
+
+
+def _by_number(state: dict[str, Any]) -> dict[str, Any]:
+    """Turn an optimiser's state by parameter names into the usual one by numbers."""
+    numbers: dict[str, int] = {}
+    groups = []
+    for group in state["param_groups"]:
+        groups.append(
+            group | {"params": [numbers.setdefault(name, len(numbers)) for name in group["params"]]}
+        )
+    return {
+        "state": {numbers[name]: value for name, value in state.get("state", {}).items()},
+        "param_groups": groups,
+    }

@@ -1,0 +1,197 @@
+"""Turn official checkpoints, and checkpoints of runs, into model folders, and back.
+
+convert one-peace.pt --to FOLDER --bpe BPE      an official file, sizes found in its tensors
+convert one-peace-vision.pkl --to FOLDER        the vision-only file
+convert RUN/checkpoints/last.ckpt --to FOLDER   a checkpoint of a run of ours
+convert FOLDER --to FOLDER --image-size 384     enlarge all image tables
+convert FOLDER --to official.pt                 the official layout (.pkl: vision-only)
+
+Every file is read without running code in it, and every key is accounted for.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onepeace_pl.modalities import Processor
+    from onepeace_pl.modalities.tokenizer import Tokenizer
+
+DTYPES = ("float32", "bfloat16", "float16")
+KINDS = ("pretrain", "retrieval", "classify", "vision-only")
+FILES = (".pt", ".pth", ".bin", ".pkl")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Convert and print what became of every key; return the exit code."""
+    options = _parser().parse_args(argv)
+    source, target = Path(options.source), Path(options.to)
+    if not source.exists():
+        raise FileNotFoundError(f"no file or folder {source}; check the path")
+    taken = target if target.suffix in FILES else target / "config.json"
+    if taken.exists() and not options.overwrite:
+        raise ValueError(f"{taken} exists already; say --overwrite to replace it, or give another --to")
+    if taken.exists() and target.resolve() == source.resolve():
+        raise ValueError(f"{source} is source and target; give another --to")
+    if target.suffix in FILES:
+        _write_official(source, target, options)
+    elif source.is_dir():
+        _resize_folder(source, target, options)
+    else:
+        _read_checkpoint(source, target, options)
+    print(f"wrote {target}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", help="an official file, a Lightning checkpoint of ours, or a model folder")
+    parser.add_argument("--to", required=True, metavar="PATH", help="a folder, or a .pt, .pth or .pkl file")
+    parser.add_argument("--kind", choices=KINDS, help="take no more than such a file holds; default: all")
+    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="enlarge every image table")
+    parser.add_argument("--preset", help="refuse a checkpoint of other sizes than this preset's")
+    parser.add_argument("--bpe", metavar="DIR", help="folder with dict.txt, encoder.json, vocab.bpe")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the floats written")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is at --to")
+    parser.add_argument("--verbose", action="store_true", help="list every key")
+    return parser
+
+
+def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) -> None:
+    from onepeace_pl.hub.folder import save_folder
+    from onepeace_pl.hub.official import read_official
+    from onepeace_pl.hub.preprocessing import released_processors
+    from onepeace_pl.hub.training import is_training_checkpoint, read_training_checkpoint
+
+    tokenizer = _tokenizer(options.bpe)
+    if is_training_checkpoint(source):
+        _not_for(options, "a checkpoint of a run", "kind", "image_size", "preset")
+        conversion, processors = read_training_checkpoint(source)
+        _set_tokenizer(processors, tokenizer)
+    else:
+        conversion = read_official(source, options.kind, options.image_size, options.preset)
+        processors = released_processors(conversion.backbone, tokenizer)
+    print("\n".join(conversion.account.lines(None if options.verbose else 6)))
+    _tell_tokenizer(conversion.backbone, processors)
+    save_folder(
+        target,
+        conversion.backbone,
+        processors,
+        _cast(conversion.state, options.dtype),
+        _cast(conversion.extra, options.dtype),
+        conversion.origin,
+        conversion.options,
+    )
+
+
+def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> None:
+    import torch
+
+    from onepeace_pl.backbone import build
+    from onepeace_pl.backbone.loading import fit_state
+    from onepeace_pl.hub.folder import (
+        load_processors,
+        read_config,
+        read_extra,
+        read_official,
+        read_origin,
+        read_state,
+        save_folder,
+    )
+    from onepeace_pl.hub.official import enlarged
+
+    _not_for(options, "a model folder", "kind", "preset")
+    config = read_config(source)
+    description, processors = config["backbone"], load_processors(source, config)
+    if options.image_size is not None:
+        description = enlarged(description, options.image_size)
+        for processor in processors.values():
+            if hasattr(processor, "size") and hasattr(processor, "patch"):
+                processor.size = options.image_size
+    _set_tokenizer(processors, _tokenizer(options.bpe))
+    with torch.device("meta"):
+        backbone = build(description)
+    state, report = fit_state(backbone, read_state(source), str(source))
+    if report.new or report.left_over:
+        raise ValueError(f"{source}: weights and config do not belong together; convert it anew")
+    print("\n".join(report.lines(10**6 if options.verbose else 6)))
+    save_folder(
+        target,
+        backbone,
+        processors,
+        _cast(state, options.dtype),
+        _cast(read_extra(source), options.dtype),
+        read_origin(config),
+        read_official(source),
+    )
+
+
+def _write_official(source: Path, target: Path, options: argparse.Namespace) -> None:
+    import torch
+
+    from onepeace_pl.backbone import build
+    from onepeace_pl.hub.folder import read_config, read_extra, read_official, read_origin, read_state
+    from onepeace_pl.hub.official import official_state, write_official
+
+    _not_for(options, "an official file as target", "image_size", "preset", "bpe")
+    if not source.is_dir():
+        raise ValueError(f"{source} is no model folder; convert it to a folder first, then that to {target}")
+    config, kind = read_config(source), options.kind
+    if target.suffix == ".pkl" and kind is None:
+        kind = "vision-only"
+    with torch.device("meta"):
+        backbone = build(config["backbone"])
+    origin, extra = read_origin(config), read_extra(source)
+    state = official_state(backbone, read_state(source), extra, origin, kind)
+    fresh = list(origin.made_new) if origin else []
+    print(f"{source}: {len(state)} official keys, {sum(t.numel() for t in state.values()):,} numbers")
+    if fresh:
+        print(f"  left out, since the source of {source} had none: {', '.join(fresh)}")
+    dropped = sorted(name for name in extra if name not in state) if kind else []
+    if dropped:
+        print(f"  left out of a {kind} file: {', '.join(dropped)}")
+    if options.verbose:
+        print("\n".join(f"    {name} {list(tensor.shape)}" for name, tensor in sorted(state.items())))
+    write_official(target, state, read_official(source), getattr(torch, options.dtype))
+
+
+def _tokenizer(folder: str | None) -> "Tokenizer | None":
+    from onepeace_pl.modalities.tokenizer import Tokenizer
+
+    return None if folder is None else Tokenizer.load(folder)
+
+
+def _set_tokenizer(processors: "Mapping[str, Processor]", tokenizer: "Tokenizer | None") -> None:
+    for processor in processors.values():
+        if tokenizer is not None and hasattr(processor, "tokenizer"):
+            processor.tokenizer = tokenizer
+
+
+def _tell_tokenizer(backbone: Any, processors: "Mapping[str, Processor]") -> None:
+    for name, processor in processors.items():
+        if not hasattr(processor, "tokenizer"):
+            continue
+        rows = getattr(backbone.encoder.adapter(name), "vocabulary", None)
+        if processor.tokenizer is None:
+            print(f"  ATTENTION: no tokenizer for {name}; give --bpe, or a tokenizer to from_pretrained")
+        elif rows is not None and processor.tokenizer.vocabulary_size > rows:
+            print(
+                f"  ATTENTION: the tokenizer has {processor.tokenizer.vocabulary_size} ids, the model {rows};"
+                " texts with other tokens cannot be embedded"
+            )
+
+
+def _not_for(options: argparse.Namespace, what: str, *names: str) -> None:
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} has no meaning for {what}; leave it out")
+
+
+def _cast(state: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    import torch
+
+    kind = getattr(torch, dtype)
+    return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()}

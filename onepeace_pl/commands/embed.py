@@ -1,0 +1,100 @@
+"""Embed pictures, sounds and texts with a model folder; two modalities give a table of similarities.
+
+embed FOLDER --image a.png b.png --text "a dog" "a cat"
+embed FOLDER --audio bark.flac --to vectors.npz
+"""
+
+import argparse
+import csv
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Items = dict[str, list[str]]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Embed what is named, print similarities, write vectors; return the exit code."""
+    parser = argparse.ArgumentParser(
+        "embed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", help="a model folder")
+    parser.add_argument("--image", nargs="+", metavar="FILE", default=[], help="pictures")
+    parser.add_argument("--audio", nargs="+", metavar="FILE", default=[], help="sounds")
+    parser.add_argument("--text", nargs="+", metavar="TEXT", default=[], help="texts")
+    parser.add_argument("--joint", action="store_true", help="read item i of each together: one vector")
+    parser.add_argument("--to", metavar="FILE", help="write the vectors: .npz or .csv")
+    parser.add_argument("--tokenizer", metavar="PATH", help="for a folder without one")
+    parser.add_argument("--resample", action="store_true", help="convert sounds of another rate")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--device", help="default: a GPU where there is one")
+    options = parser.parse_args(argv)
+    given = {"image": options.image, "audio": options.audio, "text": options.text}
+    items = {name: values for name, values in given.items() if values}
+    if not items:
+        raise ValueError("nothing to embed; give --image, --audio or --text")
+    target = None if options.to is None else Path(options.to)
+    if target is not None and target.suffix not in (".npz", ".csv"):
+        raise ValueError(f"--to {target}: the ending must be .npz or .csv")
+
+    from onepeace_pl.hub import OnePeace
+
+    model = OnePeace.from_pretrained(options.folder, options.device, tokenizer=options.tokenizer)
+    for processor in model.processors.values():
+        if options.resample and hasattr(processor, "resample"):
+            processor.resample = True
+    if options.joint:
+        joined = "+".join(items)
+        labels = {joined: [" + ".join(row) for row in zip(*items.values(), strict=False)]}
+        vectors = {joined: model.encode(batch_size=options.batch_size, **items)}
+    else:
+        labels = items
+        vectors = {n: model.encode(batch_size=options.batch_size, **{n: v}) for n, v in items.items()}
+    for name, rows in vectors.items():
+        print(f"{name}: {len(rows)} vectors of {rows.shape[1]} dimensions")
+    for first, second in combinations(vectors, 2):
+        print()
+        _print_table(labels[first], labels[second], model.similarity(vectors[first], vectors[second]))
+    if target is not None:
+        _write(target, labels, vectors)
+        print(f"wrote {target}")
+    return 0
+
+
+def _print_table(rows: Sequence[str], columns: Sequence[str], similarity: "Tensor") -> None:
+    heads = [_short(name, 16) for name in columns]
+    widths = [max(len(head), 6) + 2 for head in heads]
+    left = max(len(_short(name, 28)) for name in rows) + 2
+    print(" " * left + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True)))
+    for name, values in zip(rows, similarity.tolist(), strict=True):
+        cells = "".join(f"{value:{width}.3f}" for value, width in zip(values, widths, strict=True))
+        print(f"{_short(name, 28):{left}}{cells}")
+
+
+def _short(name: str, most: int) -> str:
+    """Keep the end of a path and the beginning of a text."""
+    if len(name) <= most:
+        return name
+    return f"...{name[3 - most :]}" if "/" in name else f"{name[: most - 3]}..."
+
+
+def _write(path: Path, items: Mapping[str, Sequence[str]], vectors: "Mapping[str, Tensor]") -> None:
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npz":
+        arrays = {name: rows.numpy() for name, rows in vectors.items()}
+        arrays |= {f"{name}_items": np.array(items[name]) for name in vectors}
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        width = next(iter(vectors.values())).shape[1]
+        writer.writerow(["modality", "item", *(f"v{i}" for i in range(width))])
+        for name, rows in vectors.items():
+            for item, row in zip(items[name], rows.tolist(), strict=True):
+                writer.writerow([name, item, *row])

@@ -1,0 +1,79 @@
+"""The model card: what a folder holds and how to use it, as a README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities.description import describe
+
+PLAIN = bool | int | float | str
+
+
+def model_card(
+    backbone: Backbone, processors: Mapping[str, Processor], made_new: Sequence[str], extra: Sequence[str]
+) -> str:
+    """Write a model card.
+
+    Args:
+        backbone: The model; it may be on the meta device.
+        processors: Its preprocessing.
+        made_new: Parameters that hold fresh values since the source had none.
+        extra: Names of tensors that travel along without belonging to the backbone.
+    """
+    config, names = backbone.config, backbone.modalities
+    count = sum(parameter.numel() for parameter in backbone.parameters())
+    tables = "one for each layer" if config.bias_per_layer else "shared by all layers"
+    depth = 0 if backbone.decoder is None else len(backbone.decoder.transformer.blocks)
+    lines = [
+        "# An ONE-PEACE model",
+        "",
+        f"Embeds {_listed(names)} into one space of {config.width} dimensions "
+        "([paper](https://arxiv.org/abs/2305.11172)).",
+        "",
+        "```python",
+        "from onepeace_pl import OnePeace",
+        "",
+        'model = OnePeace.from_pretrained("path/to/this/folder")',
+        f"vectors = model.encode({names[0]}=[...])  # (N, {config.width}) unit vectors",
+        "```",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| parameters | {count:,} |",
+        f"| encoder | {config.depth} layers, width {config.width}, {config.heads} heads, "
+        f"feed-forward {config.feed_forward} |",
+        f"| relative positions | {tables if config.position_bias else 'none'} |",
+        f"| decoder | {f'{depth} layers' if depth else 'none'} |",
+        "",
+        "Preprocessing:",
+        "",
+    ]
+    for name, processor in processors.items():
+        options = describe(processor)["init_args"]
+        told = (f"{k} {value}" for k, value in options.items() if isinstance(value, PLAIN))
+        lines.append(f"- {name}: {', '.join(told)}")
+    for name, processor in processors.items():
+        if getattr(processor, "tokenizer", name) is None:
+            lines += [
+                "",
+                f"No tokenizer for {name}: `from_pretrained(..., tokenizer=...)` takes one.",
+            ]
+    fresh = [name for name in names if f"encoder.projections.{name}.weight" in made_new]
+    if fresh:
+        lines += [
+            "",
+            f"The checkpoint that this was converted from had no projection for {_listed(fresh)}: it is "
+            "random, and its vectors mean nothing beside those of another modality until it is trained.",
+        ]
+    if extra:
+        lines += [
+            "",
+            f"`extra.safetensors` holds {len(extra)} tensors that are no part of this model.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

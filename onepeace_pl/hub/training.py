@@ -1,0 +1,119 @@
+"""Lightning checkpoints of ours (``RUN/checkpoints/last.ckpt``) read into a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from onepeace_pl.backbone import build
+from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.deduce import deduce
+from onepeace_pl.backbone.loading import fit_state, is_experiment, state_dict_of
+from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.hub.account import Account
+from onepeace_pl.hub.folder import CONFIG, Origin, load_processors, read_config
+from onepeace_pl.hub.official import Conversion
+from onepeace_pl.hub.preprocessing import released_processors
+from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities.description import factory
+from onepeace_pl.modalities.tokenizer import Tokenizer
+
+BACKBONE = "backbone."
+
+
+def is_training_checkpoint(path: Path) -> bool:
+    """Say whether a file is a Lightning checkpoint of ours."""
+    if path.suffix in (".pkl", ".safetensors"):
+        return False
+    content = read_pickle(path)
+    return isinstance(content, Mapping) and is_experiment(content.get("state_dict", {}))
+
+
+def read_training_checkpoint(path: Path) -> tuple[Conversion, dict[str, Processor]]:
+    """Read a checkpoint of a run: its model, and the preprocessing that the run had.
+
+    The config is that of the hyper-parameters; a run made by hand has none, there it is deduced.
+    Preprocessing comes from the run's ``model`` folder, else from its ``config.yaml``, else it is the released one.
+
+    Raises:
+        ValueError: The file is damaged, or its weights and its config do not belong together.
+    """
+    content = read_pickle(path)
+    state = state_dict_of(content, path)
+    mine = {n.removeprefix(BACKBONE): t for n, t in state.items() if n.startswith(BACKBONE)}
+    extra = {name: tensor for name, tensor in state.items() if not name.startswith(BACKBONE)}
+    told = (content.get("hyper_parameters") or {}).get("backbone")
+    description = _description(told) if told else deduce(mine)
+    with torch.device("meta"):
+        backbone = build(description)
+    whole, report = fit_state(backbone, mine, str(path))
+    wrong = report.new or report.left_over
+    if wrong:
+        raise ValueError(f"{path}: weights and config do not belong together ({wrong[0]})")
+    account = Account(str(path), "lightning", len(state), report.used, left_over=sorted(extra))
+    account.parameters = sum(tensor.numel() for tensor in whole.values())
+    if not told:
+        account.notes.append("no config in the checkpoint: sizes were deduced from the tensors")
+    processors, where = _processors(path, content)
+    if processors is None:
+        processors = released_processors(backbone, _tokenizer(content))
+    account.notes.append(f"preprocessing: {where}")
+    conversion = Conversion(backbone, whole, extra, Origin("lightning"), account)
+    return conversion, {name: p for name, p in processors.items() if name in backbone.modalities}
+
+
+def _description(told: Any) -> dict[str, Any]:
+    """Turn hyper-parameters (class path and options) into what :func:`build` reads."""
+    options = _data(told)
+    options = options.get("init_args", options)
+    known_encoder, known_decoder = (
+        TransformerOptions.__dataclass_fields__,
+        DecoderOptions.__dataclass_fields__,
+    )
+    return {
+        "adapters": options["adapters"],
+        "transformer": {k: v for k, v in (options.get("transformer") or {}).items() if k in known_encoder},
+        "decoder": {k: v for k, v in (options.get("decoder") or {}).items() if k in known_decoder},
+        "stage": options.get("stage", "vision_language"),
+    }
+
+
+def _data(value: Any) -> Any:
+    """Return plain data of a mapping or a parser's namespace."""
+    if isinstance(value, Mapping):
+        return {key: _data(item) for key, item in value.items()}
+    if hasattr(value, "__dict__"):
+        return _data(vars(value))
+    return value
+
+
+def _processors(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Processor] | None, str]:
+    run = path.absolute().parent.parent
+    if (run / "model" / CONFIG).is_file():
+        return load_processors(run / "model", read_config(run / "model")), "that of the run's model folder"
+    if (run / "config.yaml").is_file():
+        config = yaml.safe_load((run / "config.yaml").read_text()) or {}
+        told = ((config.get("data") or {}).get("init_args") or {}).get("processors") or {}
+        made = {
+            name: factory(spec, Processor, f"processor {name!r}")()  # type: ignore[type-abstract]
+            for name, spec in told.items()
+        }
+        for processor in made.values():
+            if getattr(processor, "tokenizer", "none") is None:
+                processor.tokenizer = _tokenizer(content)  # type: ignore[attr-defined]
+        if made:
+            return made, "that of the run's config.yaml"
+    return None, "that of the released models, for the run's own is not beside the checkpoint"
+
+
+def _tokenizer(content: Mapping[str, Any]) -> Tokenizer | None:
+    """Find the tokenizer that a data module has put into the checkpoint."""
+    for part in content.values():
+        found = part.get("tokenizers") if isinstance(part, Mapping) else None
+        if isinstance(found, Mapping) and found:
+            return Tokenizer.from_json(next(iter(found.values())))
+    return None
