@@ -94,12 +94,15 @@ class Experiment(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other data."""
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
-        if isinstance(stored, Mapping) and self.facts is not None and dict(stored) != asdict(self.facts):
-            differs = next(k for k, v in asdict(self.facts).items() if stored.get(k) != v)
-            raise ValueError(
-                f"the checkpoint was trained with {differs} = {stored.get(differs)}, the data says "
-                f"{asdict(self.facts)[differs]}; use the data that it was trained on"
-            )
+        if not isinstance(stored, Mapping) or self.facts is None:
+            return
+        now = asdict(self.facts)
+        for name in ("vocabulary_size", "classes"):  # modalities may differ: fewer can be measured
+            if name in stored and _plain(stored[name]) != _plain(now[name]):
+                raise ValueError(
+                    f"the checkpoint was trained with {name} = {stored[name]}, the data says {now[name]}; "
+                    "use the data that it was trained on"
+                )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -182,3 +185,7 @@ def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:
                 f"the data's tokenizer has {facts.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
                 f"set the adapter's vocabulary to at least {facts.vocabulary_size}"
             )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -41,5 +41,5 @@ def full_state(module: nn.Module) -> dict[str, Tensor]:
     state = module.state_dict()
     if any(hasattr(tensor, "full_tensor") for tensor in state.values()):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return get_model_state_dict(module, options=options)
+        return dict(get_model_state_dict(module, options=options))  # type: ignore[arg-type]
     return {name: tensor.detach().cpu() for name, tensor in state.items()}

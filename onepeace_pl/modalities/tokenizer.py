@@ -21,6 +21,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 START, PAD, END, UNKNOWN = range(len(SPECIALS))
+FILE = "tokenizer.json"  # in a model folder
 GPT2_FILES = ("dict.txt", "encoder.json", "vocab.bpe")
 
 _BLANK = "\u0120"  # how byte-level pieces write a blank
@@ -90,12 +91,16 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a file that `save` wrote, or a folder with the released dict.txt, encoder.json and vocab.bpe.
+        """Read a file that `save` wrote, a model folder with such a file, or a folder with the released ones.
+
+        The released ones are dict.txt, encoder.json and vocab.bpe; a model folder has tokenizer.json.
 
         Raises:
             ValueError: If the path does not exist or holds something else.
         """
         path = Path(path)
+        if (path / FILE).is_file():
+            path = path / FILE
         if path.is_dir():
             return cls.from_gpt2_files(*(path / name for name in GPT2_FILES))
         try:

@@ -1,0 +1,86 @@
+"""Both stages on real pictures, sounds and captions in the official tables: the losses fall."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import yaml
+
+from onepeace_pl.cli import main
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+STEPS = 40
+
+
+def run(name: str, config: dict, *words: str) -> list[dict[str, str]]:
+    Path(f"{name}.yaml").write_text(yaml.safe_dump(config))
+    assert main(["fit", "--config", f"{name}.yaml", *words]) == 0
+    with open(f"runs/{name}/metrics.csv") as file:
+        return [row for row in csv.DictReader(file) if row.get("train/loss")]
+
+
+def experiment(task: str, data: dict, **model: object) -> dict:
+    return {
+        "seed_everything": 0,
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "max_steps": STEPS,
+            "log_every_n_steps": 1,
+            "enable_progress_bar": False,
+            "use_distributed_sampler": False,
+        },
+        "model": {
+            "backbone": str(CONFIGS / "backbone/debug.yaml"),
+            "task": str(CONFIGS / f"task/{task}.yaml"),
+            "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 2e-3}},
+            **model,
+        },
+        "data": {"class_path": "onepeace_pl.data.datamodule.PairsDataModule", "init_args": {"batch_size": 16, **data}},
+    }
+
+
+def part(name: str, **options: object) -> dict:
+    return {"class_path": f"onepeace_pl.{name}", "init_args": options}
+
+
+def falls(rows: list[dict[str, str]], name: str) -> bool:
+    values = [float(row[name]) for row in rows if row.get(name)]
+    return sum(values[-8:]) < sum(values[:8])
+
+
+@pytest.mark.timeout(300)
+def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    coco, esc = shared / "data/coco128", shared / "data/esc10"
+    table = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_train.tsv"), root=str(coco))
+    valid = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_val.tsv"), root=str(coco))
+    processors = {
+        "text": part("modalities.processors.TextProcessor"),
+        "image": part("modalities.processors.ImageProcessor", size=64),
+    }
+    data = {"processors": processors, "train": table, "validation": {"coco": valid}}
+    rows = run("see", experiment("vision_language", data))
+    for name in ("train/loss", "train/denoise/image", "train/denoise/text", "train/denoise/both.image"):
+        assert falls(rows, name), name
+    assert (tmp_path / "runs/see/report.md").is_file()
+
+    sounds = part("data.sources.AudioTextTsv", path=str(esc / "tsv/esc10_zeroshot.tsv"), root=str(esc))
+    processors = {
+        "text": part("modalities.processors.TextProcessor", tokenizer="runs/see/model"),
+        "audio": part("modalities.processors.AudioProcessor", max_seconds=1.0),
+    }
+    data = {"processors": processors, "train": sounds}
+    hear = experiment("audio_language", data, init_from="runs/see/model", reset_logit_scale=True)
+    rows = run(
+        "hear",
+        hear,
+        "--config",
+        str(CONFIGS / "modality/audio_small.yaml"),
+        "--model.backbone.stage={extend: audio}",
+    )
+    for name in ("train/loss", "train/denoise/audio", "train/denoise/both.audio"):
+        assert falls(rows, name), name
+    assert main(["compare", "runs/see/model", "runs/hear/model", "--expect-equal", "text,image"]) == 0
