@@ -30,8 +30,8 @@ class View(NamedTuple):
 class ModalityAdapter(nn.Module, ABC):
     """Base of all adapters.
 
-    The constructor of a subclass takes the transformer's config first and then its own options, each kept as an
-    attribute of the same name, so that an adapter can be described and built again.
+    The constructor of a subclass takes the transformer's config first and then its own options, each kept as
+    an attribute of the same name, so that an adapter can be described and built again.
 
     Args:
         config: Width, heads and switches of the encoder.
@@ -64,6 +64,7 @@ class ModalityAdapter(nn.Module, ABC):
         self.dropout = nn.Dropout(config.dropout)
         self.bias = bias if config.position_bias else None
         self.type_embeddings = nn.Parameter(torch.empty(types, config.width)) if types else None
+        ModalityAdapter.reset_parameters(self)  # a subclass has none of its own parameters yet
 
     def reset_parameters(self) -> None:
         """Initialise in place the parameters that are this module's own; submodules have their own."""
@@ -102,11 +103,25 @@ class ModalityAdapter(nn.Module, ABC):
         """Run the stem once and make the tokens of every view from it."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and any(view.grad for view in views)):
             contents = self.stem(inputs.values)
+        self._check_length(contents.shape[1] + 1, inputs.padding)
         tokens = []
         for view in views:
             with torch.set_grad_enabled(torch.is_grad_enabled() and view.grad):
                 tokens.append(self._view(contents, inputs, view.mask))
         return tokens
+
+    def _check_length(self, length: int, padding: Tensor | None) -> None:
+        name = type(self).__name__
+        if self.max_tokens is not None and length > self.max_tokens:
+            raise ValueError(
+                f"{name}: {length} tokens are more than the {self.max_tokens} it has positions for; "
+                "shorten the input or raise max_tokens"
+            )
+        if padding is not None and padding.shape[1] != length:
+            raise ValueError(
+                f"{name}: padding is for {padding.shape[1]} tokens, but with the summary there are {length}; "
+                "let the processor's lengths count what the stem makes"
+            )
 
     def _view(self, contents: Tensor, inputs: ModalityInput, mask: Mask | None) -> Tokens:
         batch, length, width = contents.shape
@@ -165,6 +180,7 @@ class SequenceAdapter(ModalityAdapter):
         super().__init__(config, max_tokens, bias, embedding_norm, shrink, types)
         self.buckets = buckets
         self.position_table = nn.Parameter(torch.empty(max_tokens, config.width))
+        SequenceAdapter.reset_parameters(self)
 
     def reset_parameters(self) -> None:
         """Initialise in place."""
@@ -175,11 +191,6 @@ class SequenceAdapter(ModalityAdapter):
         """Rows of the table, in order or at the kept places."""
         if keep is not None:
             return nn.functional.embedding(keep, self.position_table)
-        if contents.shape[1] > len(self.position_table):
-            raise ValueError(
-                f"{type(self).__name__}: {contents.shape[1]} tokens are more than the {len(self.position_table)} "
-                "positions it has; shorten the input or raise max_tokens"
-            )
         return self.position_table[: contents.shape[1]][None]
 
 

@@ -6,7 +6,7 @@ Shapes: B batch, S picture side in pixels, P patches, D width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from onepeace_pl.nn import (
 )
 from onepeace_pl.nn.init import truncated_normal_
 
+PatchStem = Literal["hmlp", "linear"]
 PATCH = 16  # pixels along a side of a patch
 
 
@@ -66,8 +67,8 @@ class ImageAdapter(ModalityAdapter):
     Args:
         config: Width, heads and switches of the encoder.
         image_size: Side S of the pictures in pixels, a multiple of 16.
-        position_side: Side of the learnt grid of absolute positions, resized to the picture's at every forward;
-            0 for the picture's own.
+        position_side: Side of the learnt grid of absolute positions, resized to the picture's at every
+            forward; 0 for the picture's own.
         patch_stem: ``hmlp`` (released) or ``linear``, one bias-free convolution.
         embedding_norm: LayerNorm on the embeddings before positions are added.
         shrink: Share of the gradient that reaches the embeddings.
@@ -82,13 +83,15 @@ class ImageAdapter(ModalityAdapter):
         config: TransformerConfig,
         image_size: int = 256,
         position_side: int = 16,
-        patch_stem: Literal["hmlp", "linear"] = "hmlp",
+        patch_stem: PatchStem = "hmlp",
         embedding_norm: bool = False,
         shrink: float = 1.0,
         types: int = 0,
     ) -> None:
         if image_size % PATCH or image_size <= 0:
             raise ValueError(f"image_size {image_size} is not a multiple of {PATCH} pixels")
+        if patch_stem not in get_args(PatchStem):
+            raise ValueError(f"no patch_stem {patch_stem!r}; there are {', '.join(get_args(PatchStem))}")
         self_side = image_size // PATCH
         bias = RelativeBias(GridBuckets(self_side), config.heads, config.bias_tables)
         super().__init__(config, self_side**2 + 1, bias, embedding_norm, shrink, types)
@@ -118,7 +121,7 @@ class ImageAdapter(ModalityAdapter):
         return self.position_side**2 + 1
 
     def adapt(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Enlarge every relative table to this grid, and a smaller grid of absolute positions to this one's."""
+        """Enlarge relative tables to this grid, and a smaller grid of absolute positions to this one's."""
         state = super().adapt(state)
         for name, table in state.items():
             if name.startswith("bias.tables."):
@@ -133,8 +136,8 @@ class ImageAdapter(ModalityAdapter):
         if values.shape[-2:] != (self.image_size, self.image_size):
             height, width = values.shape[-2:]
             raise ValueError(
-                f"pictures of {height} x {width} pixels for a model of {self.image_size} x {self.image_size}; "
-                "resize them, or set image_size"
+                f"pictures of {height} x {width} pixels for a model of {self.image_size} x "
+                f"{self.image_size}; resize them, or set image_size"
             )
         return self.patches(values.to(self.position_table.dtype)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
