@@ -1,0 +1,207 @@
+"""Pretraining on a tiny synthetic set of pairs: losses fall, switches act, mistakes are named."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from onepeace_pl.backbone import Backbone, Extend
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.modalities.masking import RandomTokens, WholeWords
+from onepeace_pl.optim import build_optimizer
+from onepeace_pl.task import Step
+from tasks.pretraining import Pretraining, Student
+
+from ...samples import LENGTHS, fields, make
+
+ALONE = Student({"touch": RandomTokens(0.5)}, {"touch": 1.0}, "own")
+BOTH = Student(
+    {"text": WholeWords(0.4), "touch": RandomTokens(0.4)}, {"text": 0.5, "touch": 0.5}, "joint", apart=True
+)
+STUDENTS = {"touch": ALONE, "both": BOTH}
+PAIR = ("text", "touch")
+
+
+def backbone(**options: Any) -> Backbone:
+    made = make(PAIR, noise=0.0, **options)
+    torch.nn.init.constant_(made.logit_scale, 2.0)
+    return made
+
+
+def pretraining(model: Backbone, students: dict[str, Student] | None = None, **options: Any) -> Pretraining:
+    given = STUDENTS if students is None else students
+    task = Pretraining(model, DataFacts(), PAIR, given, **options)
+    model.apply_stage(task.modalities, task.restores)
+    return task
+
+
+def batch(task: Pretraining, epoch: int = 0) -> Batch:
+    inputs = fields(PAIR)
+    lengths = {name: torch.tensor(LENGTHS[name]) for name in PAIR}
+    starts = {"text": [torch.ones(n, dtype=torch.bool) for n in LENGTHS["text"]], "touch": [None] * 3}
+    made = Batch(["a", "b", "c"], torch.arange(3), epoch, inputs, lengths, starts)
+    transform = task.batch_transform(0)
+    return made if transform is None else transform(made)
+
+
+def step(task: Pretraining, model: Backbone, epoch: int = 0) -> Step:
+    result = task(model, batch(task, epoch))
+    assert isinstance(result, Step)
+    return result
+
+
+@pytest.mark.parametrize("gradient", ["local", "exact"])
+@pytest.mark.parametrize("denoising", ["none", "contrastive", "smooth_l1", "l2", "cosine"])
+def test_losses_fall(denoising: str, gradient: str) -> None:
+    model = backbone().train()
+    task = pretraining(model, denoising=denoising, gradient=gradient)
+    optimizer = build_optimizer(model, lambda groups: torch.optim.AdamW(groups, lr=3e-3))
+    story: list[dict[str, float]] = []
+    for epoch in range(40):
+        optimizer.zero_grad()
+        result = step(task, model, epoch)
+        result.loss.backward()
+        optimizer.step()
+        story.append({name: value.item() for name, value in result.logs.items()})
+    parts = [name for name in story[0] if name == "align" or name.startswith("denoise/")]
+    assert len(parts) == (1 if denoising == "none" else 4)
+    for name in parts:
+        first, last = (sum(s[name] for s in part) / 5 for part in (story[:5], story[-5:]))
+        assert last < first, name
+    assert story[-1]["align"] < 0.5 * story[0]["align"]
+    assert story[-1]["accuracy/text->touch"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("students", "options"),
+    [
+        (STUDENTS, {}),
+        ({}, {}),
+        (STUDENTS, {"denoising": "none"}),
+        ({"touch": ALONE}, {}),
+        ({"text": Student({"text": WholeWords(0.4)}, {"text": 1.0})}, {}),
+        ({"both": Student(BOTH.hide, {"text": 1.0})}, {}),
+        (STUDENTS, {"alignment": 0.0}),
+    ],
+    ids=[
+        "all",
+        "no students",
+        "no denoising",
+        "one alone",
+        "the other alone",
+        "half a weight",
+        "no alignment",
+    ],
+)
+@pytest.mark.parametrize("stage", ["vision_language", Extend("touch")], ids=["first", "second"])
+@pytest.mark.parametrize("gradient", ["local", "exact"])
+def test_what_trains_has_a_gradient_and_nothing_else(
+    students: dict[str, Student], options: dict[str, Any], stage: str | Extend, gradient: str
+) -> None:
+    """As DDP demands."""
+    model = backbone(stage=stage).train()
+    task = pretraining(model, students, gradient=gradient, **options)
+    step(task, model).loss.backward()
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
+def test_the_loss_is_the_weighted_sum_of_what_is_logged() -> None:
+    model = backbone().train()
+    weights = {"touch": 1.0, "both.text": 0.5, "both.touch": 0.5}
+    result = step(pretraining(model, alignment=0.7), model)
+    total = 0.7 * result.logs["align"] + sum(w * result.logs[f"denoise/{n}"] for n, w in weights.items())
+    assert result.loss.item() == pytest.approx(total.item(), rel=1e-5)
+    halves = result.logs["align/text->touch"] + result.logs["align/touch->text"]
+    assert result.logs["align"].item() == pytest.approx(halves.item() / 2, rel=1e-5)
+    assert not any(value.requires_grad for value in result.logs.values())
+
+
+def test_students_without_weight_are_not_run() -> None:
+    model = backbone()
+    idle = {"touch": Student(ALONE.hide, {"touch": 0.0}, "own"), "both": BOTH}
+    task = pretraining(model, idle)
+    made = batch(task)
+    assert list(task.students) == list(made.masks) == ["both"]
+    assert list(task.streams(made)) == ["text", "touch", "teacher", "student both"]
+    assert pretraining(model, {"touch": idle["touch"]}).batch_transform(0) is None
+    assert pretraining(model, denoising="none").batch_transform(0) is None
+    assert list(pretraining(model, {"touch": ALONE}).streams(batch(task_of(model)))) == [
+        "text",
+        "touch",
+        "student touch",
+    ]
+
+
+def task_of(model: Backbone) -> Pretraining:
+    return pretraining(model, {"touch": ALONE})
+
+
+def test_streams_of_both_stages() -> None:
+    first, second = backbone(), backbone(stage=Extend("touch"))
+    for model, reads_with_gradient in ((first, True), (second, False)):
+        task = pretraining(model)
+        streams = task.streams(batch(task))
+        assert streams["text"].grad is reads_with_gradient
+        assert streams["touch"].grad
+        assert not streams["teacher"].grad
+        assert streams["teacher"].modalities == PAIR
+        assert streams["student both"].masks is not None
+        assert task.modalities == PAIR
+        assert task.restores == ("touch", "text")
+
+
+def test_teachers() -> None:
+    """A joint teacher reads both; one's own teacher does not."""
+    model = backbone().train()
+    gradients = {}
+    for teacher in ("own", "joint"):
+        student = Student(ALONE.hide, ALONE.weights, teacher)
+        task = pretraining(model, {"touch": student}, alignment=0.0)
+        made = batch(task)
+        before = task(model, made).logs["denoise/touch"].item()
+        made.inputs["text"].values[:, 0] += 1
+        gradients[teacher] = abs(task(model, made).logs["denoise/touch"].item() - before)
+    assert gradients["own"] == 0
+    assert gradients["joint"] > 0
+
+
+def test_local_and_exact_agree_on_the_loss_and_not_on_the_gradient() -> None:
+    results = []
+    for gradient in ("local", "exact"):
+        model = backbone().train()
+        result = step(pretraining(model, {}, gradient=gradient), model)
+        result.loss.backward()
+        weight = model.encoder.projections["text"].weight.grad
+        results.append((result.loss.item(), weight, model.logit_scale.grad.item()))
+    (a, local, scale), (b, exact, other) = results
+    assert a == pytest.approx(b, rel=1e-6)
+    assert scale == pytest.approx(other, rel=1e-4)
+    assert (local - exact).abs().max() > 1e-4
+
+
+def test_mistakes_are_named() -> None:
+    model = backbone()
+    with pytest.raises(ValueError, match="pair: no modality 'smell' to train on; the pair is text, smell"):
+        Pretraining(model, DataFacts(), ("text", "smell"))
+    stranger = {"deaf": Student({"audio": RandomTokens(0.5)}, {"audio": 1.0})}
+    with pytest.raises(
+        ValueError, match=r"deaf: no modality 'audio' to train on; .* the backbone has text, touch"
+    ):
+        Pretraining(model, DataFacts(), PAIR, stranger)
+    with pytest.raises(ValueError, match="pair: text, text are not two modalities"):
+        Pretraining(model, DataFacts(), ("text", "text"))
+    three = make(("text", "image", "touch"), stage=Extend("touch"))
+    with pytest.raises(ValueError, match="extends by 'touch', which the pair text, image leaves untrained"):
+        Pretraining(three, DataFacts(), ("text", "image"))
+    with pytest.raises(ValueError, match="kind must be one of contrastive"):
+        Pretraining(model, DataFacts(), PAIR, denoising="huber")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="gradient must be one of local, exact"):
+        Pretraining(model, DataFacts(), PAIR, gradient="global")  # type: ignore[arg-type]
+    task = pretraining(model)
+    unmasked = batch(pretraining(model, {}))
+    with pytest.raises(
+        ValueError, match="no masks for student 'touch'; set the data module's batch_transform"
+    ):
+        task(model, unmasked)
