@@ -8,9 +8,18 @@ from typing import Any
 
 import lightning as L
 import torch
+from jsonargparse import Namespace
 
 from onepeace_pl.cli import lightning as verbs
 from onepeace_pl.cli.lightning import ExperimentCLI
+from onepeace_pl.cli.refusal import misses_file, refusal
+from onepeace_pl.data.facts import DataFacts
+
+
+class NoData(L.LightningDataModule):
+    """Takes the place of data that are not here."""
+
+    facts = DataFacts()
 
 
 class Blueprint(ExperimentCLI):
@@ -22,10 +31,14 @@ class Blueprint(ExperimentCLI):
         experiment: The LightningModule to configure.
         words: A command line of ``fit`` without the verb.
         build: Make model and data module; else only the text is resolved.
+
+    Attributes:
+        without_data: Why there is no data module, where files are missing.
     """
 
     def __init__(self, experiment: type[L.LightningModule], words: Sequence[str], build: bool) -> None:
         self._build = build
+        self.without_data: str | None = None
         verbs.announce_plugins()
         disabled = logging.root.manager.disable
         logging.disable(logging.INFO)  # seeds and devices are beside the point
@@ -37,12 +50,19 @@ class Blueprint(ExperimentCLI):
             logging.disable(disabled)
 
     def instantiate_classes(self) -> None:
-        """Make what was asked for."""
-        if self._build:
-            super().instantiate_classes()
-        else:
+        """Make what was asked for; the data are done without where their files are missing."""
+        if not self._build:
             self.config_init, self.model, self.datamodule = self.config, None, None
             self.trainer = self.instantiate_trainer()
+            return
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            if not misses_file(error):
+                raise
+            self.without_data = refusal(error) or str(error)
+            self._settings.data = Namespace(class_path=f"{__name__}.{NoData.__name__}")  # type: ignore[no-untyped-call]
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Make none: what this machine lacks is no matter."""
@@ -60,11 +80,20 @@ def resolve(words: Sequence[str]) -> dict[str, Any]:
     return Blueprint(verbs.default_experiment(), words, build=False).resolved()
 
 
-def build(words: Sequence[str]) -> L.LightningModule:
-    """Return the model that ``fit`` with these words would train, its parameters on the meta device."""
+def build(words: Sequence[str]) -> tuple[L.LightningModule, str | None]:
+    """Build the model that ``fit`` with these words would train, its parameters on the meta device.
+
+    Returns:
+        The model, and why it was built without the facts about the data, where their files are missing.
+    """
     cli = Blueprint(verbs.default_experiment(), words, build=True)
-    model: L.LightningModule = cli.model
-    model.facts = cli.datamodule.facts
+    model: Any = cli.model
+    try:
+        model.facts = cli.datamodule.facts
+    except Exception as error:
+        if not misses_file(error):
+            raise
+        cli.without_data, model.facts = refusal(error) or str(error), NoData.facts
     with torch.device("meta"):
         model.configure_model()
-    return model
+    return model, cli.without_data

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import onepeace_pl
-from onepeace_pl.cli.merge import mentions, parents
+from onepeace_pl.cli.merge import content_of, mentions, parents
 
 
 def shipped() -> Path:
@@ -27,8 +27,8 @@ def purpose(path: Path) -> str:
 
 
 def describes_run(path: Path) -> bool:
-    """Say whether a shipped config is a whole run (``x.yaml``, ``experiment/x.yaml``), not a part."""
-    return path.parent == shipped() or path.parent.name == "experiment"
+    """Say whether a config, with those that it starts from, is a whole run and no part of one."""
+    return {"model", "data"} <= _sections(path)
 
 
 def family(path: Path) -> list[Path]:
@@ -45,3 +45,9 @@ def family(path: Path) -> list[Path]:
 
     visit(path)
     return found
+
+
+def _sections(path: Path) -> set[str]:
+    content = content_of(path)
+    own = set(content) if isinstance(content, dict) else set()
+    return own.union(*map(_sections, parents(path)))

@@ -58,7 +58,7 @@ def dropped(origin: Mapping[str, str], resolved: Mapping[str, Any]) -> list[str]
         while above and above not in present:
             above = above.rpartition(".")[0]
         owner = leaves.get(f"{above}.class_path")
-        if above != key and owner:
+        if above != key and owner and not owner.endswith(".Off"):  # which is meant to drop everything
             lines.append(f"{source}: {key} is dropped: {owner}, chosen later, does not take it")
     return lines
 

@@ -91,7 +91,7 @@ def _is_right(file: str) -> bool:
     from onepeace_pl.cli.refusal import refusal
 
     try:
-        build(["--config", file])
+        _, without_data = build(["--config", file])
     except SystemExit:  # the parser has said why
         return False
     except Exception as error:
@@ -100,6 +100,8 @@ def _is_right(file: str) -> bool:
             raise
         print(f"error: {file}: {line}", file=sys.stderr)
         return False
+    if without_data:
+        print(f"note: {file}: the data are not here ({without_data}): built without what only they know")
     return True
 
 

@@ -33,7 +33,10 @@ def main(argv: Sequence[str]) -> int:
     if argv:
         from onepeace_pl.cli.blueprint import build
 
-        _print("parameters", _parts(build(argv)))
+        model, without_data = build(argv)
+        if without_data:
+            print(f"the data are not here ({without_data}): built without what only they know\n")
+        _print("parameters", _parts(model))
     return 0
 
 

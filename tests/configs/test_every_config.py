@@ -31,7 +31,7 @@ def test_first_line_tells_the_purpose(path):
 
 @pytest.mark.parametrize("path", RUNS, ids=name)
 def test_run_is_built(path):
-    model = build(["-c", str(path)])
+    model, _ = build(["-c", str(path)])
     assert all(parameter.is_meta for parameter in model.parameters())
     assert any(parameter.requires_grad for parameter in model.parameters())
 
@@ -75,7 +75,7 @@ def test_backbone_is_its_preset(path):
 
     from onepeace_pl.backbone import from_preset
 
-    model = build([*RUN, "--model.backbone", str(path), "--model.task.denoising=none"])
+    model, _ = build([*RUN, "--model.backbone", str(path), "--model.task.denoising=none"])
     with torch.device("meta"):
         expected = from_preset(path.stem, ("text", "image"))
     assert shapes(model.backbone) == shapes(expected)
@@ -86,7 +86,7 @@ def test_released_size(tmp_path):
         f"config: [{ROOT}/quickstart.yaml, {ROOT}/modality/audio.yaml]\n"
         f"model: {{backbone: {ROOT}/backbone/4b.yaml, task: {{denoising: none}}}}\n"
     )
-    model = build(["-c", "released.yaml", "--model.backbone.decoder.depth=0"])
+    model, _ = build(["-c", "released.yaml", "--model.backbone.decoder.depth=0"])
     assert sum(parameter.numel() for parameter in model.backbone.parameters()) == 3_884_740_545
 
 
@@ -95,7 +95,7 @@ def test_check_agrees(capsys):
     assert f"{len(RUNS)} of {len(RUNS)}" in capsys.readouterr().out
 
 
-def test_every_part_is_used_or_a_choice():
+def test_every_file_is_a_run_or_a_part_of_one():
     """A file that no run mentions is one of those that a user chooses from."""
     used = {file for run in RUNS for file in family(run)}
     choices = ("trainer", "backbone", "modality", "task", "data", "sweep", "override")

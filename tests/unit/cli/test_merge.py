@@ -52,6 +52,12 @@ def test_one_adapter_changes_and_one_goes(resolve, classify):
     assert config["model"]["backbone"]["init_args"]["adapters"]["text"]["class_path"] == "toy.Off"
 
 
+def test_taking_an_adapter_out_is_no_loss(classify, capsys):
+    words = "--model.backbone.adapters.image=toy.Off", "--model.task.modality=text", "--trainer.max_steps=1"
+    assert main(["fit", "-c", str(classify), *words]) == 0
+    assert "note:" not in capsys.readouterr().err
+
+
 def test_a_flag_replaces_the_whole_mapping(resolve, classify):
     config = resolve("-c", classify, "--model.backbone.adapters", "{image: {class_path: toy.ImageAdapter}}")
     assert list(config["model"]["backbone"]["init_args"]["adapters"]) == ["image"]

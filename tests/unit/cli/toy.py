@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -161,6 +162,14 @@ class RandomData(L.LightningDataModule):
 
     val_dataloader = train_dataloader
     test_dataloader = train_dataloader
+
+
+class FileData(L.LightningDataModule):
+    """Data that need a file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.text = Path(path).read_text()
 
 
 class Strike(L.Callback):

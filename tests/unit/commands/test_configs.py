@@ -92,6 +92,17 @@ def test_check_builds_without_memory_and_names_what_is_wrong(configs, shipped, c
     assert not Path("runs").exists()
 
 
+def test_check_does_without_data_that_are_not_here(configs, capsys):
+    start = f"config: {configs}/experiment/classify.yaml"
+    Path("absent.yaml").write_text(
+        f"{start}\ndata: {{class_path: toy.FileData, init_args: {{path: gone.tsv}}}}"
+    )
+    assert main(["fit", "-c", "absent.yaml"]) == 2
+    assert capsys.readouterr().err.endswith("error: no such file: gone.tsv\n")
+    assert main(["configs", "check", "absent.yaml"]) == 0
+    assert "note: absent.yaml: the data are not here (no such file: gone.tsv)" in capsys.readouterr().out
+
+
 def test_unknown_action(capsys):
     assert main(["configs", "list"]) == 2
     assert "configs has no 'list'; choose ls, show, cp, check" in capsys.readouterr().err
