@@ -1,7 +1,8 @@
 """Checkpoint files read without letting them run code.
 
 Three kinds are understood: ``torch.save``'s zip, its older format, and a plain pickle of tensors or arrays
-(the vision-only file). Of each, only tensors, arrays and plain data are made; any other name is refused.
+(the vision-only file). Of each, only tensors, arrays and plain data are made. Objects among the options of a
+run become inert stand-ins; whatever would call something is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -47,21 +49,44 @@ def read_pickle(path: Path) -> Any:
             start = file.read(len(_OLD_TORCH))
             if not zipped and start != _OLD_TORCH:
                 return _read_plain(file, start)
-        with torch.serialization.safe_globals(_INERT):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        return _read_torch(path, zipped)
     except pickle.UnpicklingError as error:
         text = str(error)
         if "GLOBAL " not in text:
             raise ValueError(f"{path} is damaged, or no checkpoint: {_first_line(text)}") from None
         culprit = text.split("GLOBAL ")[-1].split(" ")[0]
         raise ValueError(
-            f"{path} holds more than tensors and plain data ({culprit}) and is not read, since a pickle can run "
+            f"{path} holds more than tensors and plain data ({culprit}); it is not read: a pickle can run "
             "code; save its 'model' entry alone with torch.save"
         ) from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way
         raise ValueError(f"{path} is damaged, or no checkpoint: {_first_line(str(error))}") from None
+
+
+class _NotCallable(type):
+    """Of classes that can be made empty and filled, as a plain object is, but not called as code would be."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise pickle.UnpicklingError(f"GLOBAL {cls.__name__} ")
+
+
+def _read_torch(path: Path, zipped: bool) -> Any:
+    """Read what ``torch.save`` wrote; objects of any class in it (a run's options) become inert stand-ins."""
+    stand_ins: dict[str, type] = {}
+    while True:
+        named = [(stand_in, name) for name, stand_in in stand_ins.items()]
+        try:
+            with torch.serialization.safe_globals([*_INERT, *named]):
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        except pickle.UnpicklingError as error:
+            unknown = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+            if unknown is None or unknown[1] in stand_ins:
+                raise
+            stand_ins[unknown[1]] = _NotCallable(
+                unknown[1], (), {"__new__": lambda cls, *_: object.__new__(cls)}
+            )
 
 
 def _first_line(text: str) -> str:

@@ -42,15 +42,18 @@ def _gather(folder: Path) -> dict[str, Any]:
     from tempfile import TemporaryDirectory
 
     import torch
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
     with TemporaryDirectory(dir=folder.parent) as place:  # torch's public way leads over a file
         whole = Path(place) / "whole.pt"
         try:
             dcp_to_torch_save(folder, whole)
-        except Exception as error:  # torch wraps whatever a damaged shard causes
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        except CheckpointException as error:  # no Exception, but a BaseException
+            reason = next(iter(error.failures.values()))[0]
             raise ValueError(f"{folder}: a shard is missing or damaged ({reason})") from None
+        except Exception as error:
+            raise ValueError(f"{folder}: .metadata or a shard is damaged ({error})") from None
         checkpoint: dict[str, Any] = torch.load(whole, map_location="cpu", weights_only=False)
     if (folder / META).is_file():
         checkpoint |= torch.load(folder / META, map_location="cpu", weights_only=False)
@@ -67,11 +70,10 @@ def _number(name: str) -> int:
 def _by_number(state: dict[str, Any]) -> dict[str, Any]:
     """Turn an optimiser's state by parameter names into the usual one by numbers."""
     numbers: dict[str, int] = {}
-    groups = []
-    for group in state["param_groups"]:
-        groups.append(
-            group | {"params": [numbers.setdefault(name, len(numbers)) for name in group["params"]]}
-        )
+    groups = [
+        group | {"params": [numbers.setdefault(name, len(numbers)) for name in group["params"]]}
+        for group in state["param_groups"]
+    ]
     return {
         "state": {numbers[name]: value for name, value in state.get("state", {}).items()},
         "param_groups": groups,

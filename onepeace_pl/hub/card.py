@@ -45,7 +45,7 @@ def model_card(
         f"| encoder | {config.depth} layers, width {config.width}, {config.heads} heads, "
         f"feed-forward {config.feed_forward} |",
         f"| relative positions | {tables if config.position_bias else 'none'} |",
-        f"| decoder | {f'{depth} layers' if depth else 'none'} |",
+        f"| decoder | {f'layers: {depth}' if depth else 'none'} |",
         "",
         "Preprocessing:",
         "",

@@ -82,7 +82,7 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 
 def random_input(adapter: ModalityAdapter, batch: int, generator: torch.Generator) -> ModalityInput | None:
-    """Make an input for an adapter of the paper, or for one with a method ``random_values(batch, generator)``.
+    """Make an input for an adapter of the paper, or one with a method ``random_values(batch, generator)``.
 
     Returns:
         Token ids (B, K), pixels (B, 3, S, S) or waveforms (B, N); None for an adapter that is neither.

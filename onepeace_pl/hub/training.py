@@ -37,7 +37,7 @@ def read_training_checkpoint(path: Path) -> tuple[Conversion, dict[str, Processo
     """Read a checkpoint of a run: its model, and the preprocessing that the run had.
 
     The config is that of the hyper-parameters; a run made by hand has none, there it is deduced.
-    Preprocessing comes from the run's ``model`` folder, else from its ``config.yaml``, else it is the released one.
+    Preprocessing comes from the run's ``model`` folder or ``config.yaml``, else it is the released one.
 
     Raises:
         ValueError: The file is damaged, or its weights and its config do not belong together.
@@ -107,7 +107,7 @@ def _processors(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Proce
                 processor.tokenizer = _tokenizer(content)  # type: ignore[attr-defined]
         if made:
             return made, "that of the run's config.yaml"
-    return None, "that of the released models, for the run's own is not beside the checkpoint"
+    return None, "ATTENTION: the released models', for the run's own is not beside the checkpoint"
 
 
 def _tokenizer(content: Mapping[str, Any]) -> Tokenizer | None:

@@ -1,0 +1,74 @@
+"""embed: vectors and similarities from the shell are those of the embedder."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from onepeace_pl import OnePeace
+from onepeace_pl.cli import main as cli
+from tests.unit.hub.conftest import TEXTS, make_model
+
+
+@pytest.fixture
+def model(tmp_path) -> OnePeace:
+    made = make_model()
+    made.save_pretrained("m")
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(f"{i}.png")
+        soundfile.write(f"{i}.wav", rng.normal(size=17000) / 5, 16000)
+    soundfile.write("fast.wav", rng.normal(size=44100) / 5, 44100)
+    return made
+
+
+def test_table_of_similarities(model, capsys):
+    assert cli(["embed", "m", "--image", "0.png", "1.png", "--text", *TEXTS[:2], "--device", "cpu"]) == 0
+    told = capsys.readouterr().out
+    table = model.similarity(model.encode(image=["0.png", "1.png"]), model.encode(text=TEXTS[:2]))
+    for row, name in zip(table, ("0.png", "1.png"), strict=True):
+        (line,) = [line for line in told.splitlines() if line.startswith(name)]
+        assert [float(cell) for cell in line.split()[1:]] == pytest.approx(row.tolist(), abs=6e-4)
+
+
+def test_three_modalities_give_three_tables(model, capsys):
+    cli(["embed", "m", "--image", "0.png", "--text", "a dog", "--audio", "0.wav", "1.wav", "--device", "cpu"])
+    told = capsys.readouterr().out
+    assert told.count("\n\n") == 3
+    assert "audio: 2 vectors of 32 dimensions" in told
+
+
+def test_vectors_in_a_file(model):
+    cli(["embed", "m", "--text", *TEXTS, "--audio", "0.wav", "--to", "out/v.npz", "--device", "cpu"])
+    found = np.load("out/v.npz")
+    assert torch.equal(torch.from_numpy(found["text"]), model.encode(text=TEXTS))
+    assert found["text_items"].tolist() == TEXTS
+    cli(["embed", "m", "--text", *TEXTS, "--to", "v.csv", "--device", "cpu"])
+    with open("v.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["item"] for row in rows] == TEXTS
+    values = torch.tensor([[float(row[f"v{i}"]) for i in range(32)] for row in rows])
+    assert torch.equal(values, model.encode(text=TEXTS))
+
+
+def test_joint_vectors(model):
+    cli(["embed", "m", "--image", "0.png", "--text", "a dog", "--joint", "--to", "v.npz", "--device", "cpu"])
+    expected = model.encode(image=["0.png"], text=["a dog"])
+    assert torch.equal(torch.from_numpy(np.load("v.npz")["image+text"]), expected)
+
+
+def test_refusals(model, capsys):
+    for words, message in (
+        ([], "nothing to embed"),
+        (["--text", "a", "--to", "v.txt"], "must be .npz or .csv"),
+        (["--image", "none.png"], "none.png"),
+        (["--audio", "fast.wav"], "44100 Hz instead of 16000"),
+        (["--text", "a", "--image", "0.png", "1.png", "--joint"], "2 image, 1 text"),
+    ):
+        assert cli(["embed", "m", *words, "--device", "cpu"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+    assert cli(["embed", "m", "--audio", "fast.wav", "--resample", "--device", "cpu"]) == 0

@@ -1,0 +1,144 @@
+"""The embedder, as somebody who comes from sentence-transformers would use it."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from onepeace_pl import OnePeace
+
+from .conftest import TEXTS, make_model
+
+rng = np.random.default_rng(0)
+PICTURES = [rng.integers(0, 256, (20 + 5 * i, 30, 3), dtype=np.uint8) for i in range(4)]
+SOUNDS = [rng.normal(size=16000 + 3000 * (i % 3)).astype(np.float32) for i in range(4)]
+CLOSE = {"atol": 2e-6, "rtol": 0}
+
+
+@pytest.mark.parametrize("items", [{"text": TEXTS}, {"image": PICTURES}, {"audio": SOUNDS}])
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_order_is_kept_and_neighbours_do_not_matter(model, items, batch_size):
+    ((name, values),) = items.items()
+    vectors = model.encode(batch_size=batch_size, **{name: values * 3})
+    assert vectors.shape == (12, model.dim)
+    assert vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(12))
+    for i, value in enumerate(values * 3):
+        torch.testing.assert_close(vectors[i], model.encode(**{name: [value]})[0], **CLOSE)
+    assert (vectors[0] - vectors[1]).abs().max() > 1e-3
+
+
+def test_one_item_without_a_list(model, tmp_path):
+    assert torch.equal(model.encode(text=TEXTS[0]), model.encode(text=[TEXTS[0]])[0])
+    picture = Image.fromarray(PICTURES[0])
+    picture.save(tmp_path / "a.png")
+    expected = model.encode(image=[PICTURES[0]])[0]
+    for item in (picture, tmp_path / "a.png", str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes()):
+        assert torch.equal(model.encode(image=item), expected)
+    assert torch.equal(model.encode(audio=(SOUNDS[0], 16000)), model.encode(audio=[SOUNDS[0]])[0])
+    assert model.encode(text=TEXTS[0], image=picture).shape == (model.dim,)
+
+
+def test_kinds_of_items(model):
+    tensors = torch.rand(2, 3, 32, 32)
+    assert torch.equal(model.encode(image=tensors), model.encode(image=list(tensors)))
+    assert torch.equal(model.encode(text=tuple(TEXTS)), model.encode(text=TEXTS))
+    assert torch.equal(model.encode(text=np.array(TEXTS)), model.encode(text=TEXTS))
+    assert torch.equal(model.encode(text=(t for t in TEXTS)), model.encode(text=TEXTS))
+
+
+def test_joint_inputs_are_one_vector_an_item(model):
+    both = model.encode(text=TEXTS, image=PICTURES)
+    assert both.shape == (4, model.dim)
+    one = model.encode(text=TEXTS[1:2], image=PICTURES[1:2])
+    torch.testing.assert_close(both[1:2], one, **CLOSE)
+    assert (both - model.encode(text=TEXTS)).abs().max() > 1e-3
+    three = model.encode(text=TEXTS[:1], image=PICTURES[:1], audio=SOUNDS[:1])
+    torch.testing.assert_close(three.norm(), torch.tensor(1.0))
+
+
+def test_nothing_and_mistakes(model):
+    assert model.encode(text=[]).shape == (0, model.dim)
+    with pytest.raises(ValueError, match="nothing to encode"):
+        model.encode()
+    with pytest.raises(ValueError, match="no modality 'video'; the model has text, image, audio"):
+        model.encode(video=["a.mp4"])
+    with pytest.raises(ValueError, match="4 text, 2 image"):
+        model.encode(text=TEXTS, image=PICTURES[:2])
+    with pytest.raises(ValueError, match="text is one item and image a list"):
+        model.encode(text=TEXTS[0], image=PICTURES)
+    with pytest.raises(TypeError, match=r"image=\[array\]"):
+        model.encode(image=PICTURES[0])
+    with pytest.raises(TypeError, match="must be a list"):
+        model.encode(text=3)
+    with pytest.raises(TypeError, match="text must be a string"):
+        model.encode(text=[3])
+    with pytest.raises(ValueError, match="batch_size=0"):
+        model.encode(text=TEXTS, batch_size=0)
+
+
+def test_cuts_are_told_each_time(model):
+    long = "a dog barks in the snow " * 9
+    with pytest.warns(UserWarning, match="cut to 20"):
+        model.encode(text=[long])
+    with pytest.warns(UserWarning, match="2 of 3 text items were cut"):
+        model.encode(text=[long, "rain", long])
+    with pytest.warns(UserWarning, match=r"3\.00 s were cut"):
+        model.encode(audio=[rng.normal(size=48000).astype(np.float32)])
+    assert model.cut == {"text": 3, "audio": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.encode(text=["rain"])
+
+
+def test_similarity(model):
+    a, b = model.encode(text=TEXTS), model.encode(image=PICTURES[:2])
+    table = model.similarity(a, b)
+    assert table.shape == (4, 2)
+    torch.testing.assert_close(table, a @ b.T)
+    torch.testing.assert_close(model.similarity(a[1], b), table[1:2])
+    torch.testing.assert_close(model.similarity(3 * a.numpy(), b), table)
+    with pytest.raises(ValueError, match="different models"):
+        model.similarity(a, b[:, :3])
+
+
+def test_half_precision_is_near(model):
+    exact = {"text": model.encode(text=TEXTS), "image": model.encode(image=PICTURES)}
+    assert model.to(dtype=torch.bfloat16).dtype == torch.bfloat16
+    for name, items in (("text", TEXTS), ("image", PICTURES), ("audio", SOUNDS)):
+        vectors = model.encode(**{name: items})
+        assert vectors.dtype == torch.float32
+        if name in exact:
+            assert torch.nn.functional.cosine_similarity(vectors, exact[name]).min() > 0.99
+
+
+def test_training_goes_on_as_it_was():
+    model = make_model(dropout=0.5)
+    expected = model.encode(text=TEXTS)
+    model.backbone.train()
+    assert torch.equal(model.encode(text=TEXTS), expected)
+    assert model.backbone.training
+
+
+def test_a_folder_without_tokenizer(model, tmp_path):
+    tokenizer, expected = model.processors["text"].tokenizer, model.encode(text=TEXTS)
+    model.processors["text"].tokenizer = None
+    model.save_pretrained(tmp_path / "model")
+    loaded = OnePeace.from_pretrained(tmp_path / "model", device="cpu")
+    assert loaded.encode(image=PICTURES).shape == (4, model.dim)
+    with pytest.raises(ValueError, match="no tokenizer"):
+        loaded.encode(text=TEXTS)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    for given in (tokenizer, tmp_path / "tokenizer.json"):
+        loaded = OnePeace.from_pretrained(tmp_path / "model", device="cpu", tokenizer=given)
+        assert torch.equal(loaded.encode(text=TEXTS), expected)
+
+
+def test_a_tokenizer_of_another_model(model):
+    model.processors["text"].tokenizer = type(model.processors["text"].tokenizer).train(
+        [f"word{i} {i * 7919}" for i in range(400)], 800
+    )
+    with pytest.raises(ValueError, match="the tokenizer is of another model"):
+        model.encode(text=["word1 word22 word333 word399"])
