@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -18,10 +16,8 @@ from onepeace_pl.backbone.loading import load_weights
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.optim import Schedule, WarmupCosine, build_optimizer
+from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.task import Task
-
-AdamW = partial(torch.optim.AdamW, lr=5e-4, betas=(0.9, 0.98), weight_decay=0.05)  # the paper's
 
 
 class Experiment(L.LightningModule):
@@ -33,7 +29,8 @@ class Experiment(L.LightningModule):
         optimizer: Makes the optimiser from parameter groups.
         schedule: Curve of the learning rate over the run.
         layer_decay: Ratio of the learning rates of two neighbouring layers.
-        init_from: A model folder, a checkpoint of ours or an official one, whose weights a fit starts from.
+        init_from: A model folder, a checkpoint of ours or an official one, whose weights a fit
+            starts from.
         reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second
             stage does.
         random_weights: Lets ``validate`` and ``test`` measure a model that was never trained.
@@ -71,8 +68,11 @@ class Experiment(L.LightningModule):
         """Build backbone and task, load ``init_from``, freeze what does not train, and shard where asked."""
         if self.backbone is not None:  # Lightning calls this once for every verb
             return
+        data = None if self._trainer is None else self._data
         if self.facts is None:
-            self.facts = self._data.facts
+            if data is None:
+                raise ValueError("there is no data module: give the Trainer one, or the experiment its facts")
+            self.facts = data.facts
         if self.hparams:
             self.hparams["facts"] = asdict(self.facts)
         backbone = self.make_backbone()
@@ -84,8 +84,8 @@ class Experiment(L.LightningModule):
             if self.reset_logit_scale:
                 backbone.reset_parameters()
         backbone.apply_stage(task.modalities, task.restores)
-        if self._trainer is not None and self._data is not None:
-            self._data.batch_transform = task.batch_transform(self._data.seed)
+        if data is not None:
+            data.batch_transform = task.batch_transform(data.seed)
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
             shard(backbone, mesh["data_parallel"])

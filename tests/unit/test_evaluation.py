@@ -1,0 +1,106 @@
+"""Retrieval of galleries by a backbone, batch by batch."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.gallery import Gallery
+from onepeace_pl.evaluation import RetrievalEvaluation, embed_side, metric_for
+from onepeace_pl.metrics import AboveOptimumError
+
+from .samples import fields, make
+
+
+class Rows:
+    modalities = ("text", "image", "touch")
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int, /) -> Row:
+        return Row(str(index), {})
+
+
+PAIR = Gallery("text_touch", ("text",), ("touch",), Rows())
+JOINT = Gallery("text+image_touch", ("text", "image"), ("touch",), Rows(), both_directions=False)
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return make(decoder=False).eval()
+
+
+def batch(rows: list[int]) -> Batch:
+    return Batch([str(r) for r in rows], torch.tensor(rows), 0, fields(rows=rows), {})
+
+
+@torch.no_grad()
+def evaluate(backbone: Backbone, galleries: list[Gallery], batches: list[list[int]]) -> dict[str, float]:
+    evaluation = RetrievalEvaluation()
+    evaluation.start(galleries)
+    for loader in range(len(galleries)):
+        for rows in batches:
+            evaluation.update(backbone, batch(rows), loader)
+    result = evaluation.finish()
+    assert list(evaluation.results) == [gallery.name for gallery in galleries]
+    return result
+
+
+@torch.no_grad()
+def test_sides(backbone: Backbone) -> None:
+    made = batch([0, 1, 2])
+    assert torch.equal(embed_side(backbone, made, ("touch",)), backbone.embed(made.inputs)["touch"])
+    both = {name: made.inputs[name] for name in ("text", "image")}
+    assert torch.equal(embed_side(backbone, made, ("text", "image")), backbone.embed_jointly(both))
+
+
+def test_recall_of_several_galleries(backbone: Backbone) -> None:
+    metrics = evaluate(backbone, [PAIR, JOINT], [[0, 1, 2]])
+    assert {name for name in metrics if name.endswith("R@1")} == {
+        "text_touch/text->touch/R@1",
+        "text_touch/touch->text/R@1",
+        "text+image_touch/text+image->touch/R@1",
+    }
+    made = batch([0, 1, 2])
+    with torch.no_grad():
+        vectors = backbone.embed({n: made.inputs[n] for n in ("text", "touch")})
+    first = (vectors["text"] @ vectors["touch"].T).argmax(1) == torch.arange(3)
+    assert metrics["text_touch/text->touch/R@1"] == pytest.approx(first.float().mean().item())
+    recalls = [value for name, value in metrics.items() if "R@" in name]
+    assert all(0 <= value <= 1 for value in recalls)
+    assert 0 <= metrics["mean_recall"] <= 1
+
+
+def test_batches_and_their_order_do_not_matter(backbone: Backbone) -> None:
+    whole = evaluate(backbone, [PAIR], [[0, 1, 2]])
+    assert evaluate(backbone, [PAIR], [[2], [0, 1]]) == whole
+    assert evaluate(backbone, [PAIR], [[0, 1], [2, 0]]) == whole  # rows that pad the last batch count once
+
+
+def test_evaluations_start_anew(backbone: Backbone) -> None:
+    evaluation = RetrievalEvaluation()
+    assert evaluation.finish() == {}
+    for _ in range(2):
+        evaluation.start([PAIR])
+        with torch.no_grad():
+            evaluation.update(backbone, batch([0, 1, 2]), 0)
+        evaluation.finish()
+    assert list(evaluation.results) == ["text_touch"]
+
+
+def test_a_result_above_the_optimum_is_an_error(backbone: Backbone) -> None:
+    metric = metric_for(replace(PAIR, optimum={"text->touch": {1: 0.0}}))
+    vectors = torch.eye(3)
+    metric.update(vectors, vectors, ["0", "1", "2"], torch.arange(3))
+    with pytest.raises(AboveOptimumError, match=r"text->touch R@1 = 1\.000"):
+        metric.compute()
+
+
+def test_factors_and_groups_reach_the_metric() -> None:
+    factors = [{"kind": "dog", "size": "small"}, {"kind": "cat"}, {"kind": "dog", "size": "large"}]
+    metric = metric_for(replace(PAIR, factors=factors, groups=["seen", "seen", "novel"]))
+    metric.update(torch.eye(3), torch.eye(3), ["0", "1", "2"], torch.arange(3))
+    assert metric.compute().scalars()

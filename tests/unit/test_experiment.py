@@ -1,0 +1,203 @@
+"""Experiment under a real Trainer: what trains, what a checkpoint holds, what is refused."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from onepeace_pl.backbone import Backbone, Extend
+from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.datamodule import PairsDataModule
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.experiment import Experiment
+from onepeace_pl.modalities.masking import RandomTokens, WholeWords
+from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
+from onepeace_pl.optim import WarmupCosine
+from tasks.pretraining import MaskSampler, Pretraining, Student
+
+from .samples import make
+
+STUDENTS = {
+    "image": Student({"image": RandomTokens(0.75)}, {"image": 1.0}, "own"),
+    "both": Student({"text": WholeWords(0.4), "image": RandomTokens(0.5)}, {"text": 0.5, "image": 0.5}),
+}
+WORDS = ("one", "two", "three", "four")
+MODALITIES = ("text", "image", "touch")
+
+
+class Pictures:
+    modalities = ("image", "text")
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int, /) -> Row:
+        picture = np.random.default_rng(index).integers(0, 255, (64, 64, 3), np.uint8)
+        return Row(
+            str(index),
+            {"image": picture, "text": f"picture number {WORDS[index % 4]}"},
+        )
+
+
+def data() -> PairsDataModule:
+    processors = {"image": ImageProcessor(size=64), "text": TextProcessor()}
+    return PairsDataModule(processors, Pictures(), {"pairs": Pictures()}, {"pairs": Pictures()}, 4, seed=5)
+
+
+def experiment(stage: str | Extend = "vision_language", **options: Any) -> Experiment:
+    return Experiment(
+        partial(make, MODALITIES, stage=stage, noise=0.0),
+        partial(Pretraining, students=STUDENTS),
+        schedule=WarmupCosine(),
+        **options,
+    )
+
+
+def trainer(folder: Path, **options: Any) -> L.Trainer:
+    given = {"max_steps": 2, "num_sanity_val_steps": 0, "limit_val_batches": 0, "enable_checkpointing": False}
+    return L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        use_distributed_sampler=False, default_root_dir=folder, **(given | options),
+    )  # fmt: skip
+
+
+def test_nothing_is_built_before_the_trainer_says_so(tmp_path: Path) -> None:
+    module, pairs = experiment(), data()
+    assert module.backbone is None
+    assert module.task is None
+    assert module.results == {}
+    trainer(tmp_path).fit(module, datamodule=pairs)
+    assert module.facts == pairs.facts
+    assert isinstance(pairs.batch_transform, MaskSampler)
+    assert pairs.batch_transform.seed == 5
+    names = {n for n, p in module.named_parameters() if p.requires_grad}
+    assert not [n for n in names if "touch" in n]
+    assert "backbone.decoder.adapters.text.mask_token" in names
+
+
+def test_a_fit_changes_what_trains_and_nothing_else(tmp_path: Path) -> None:
+    module = experiment(Extend("image"))
+    start = make(MODALITIES, noise=0.0).state_dict()
+    trainer(tmp_path, gradient_clip_val=0.5).fit(module, datamodule=data())
+    learning = {n for n, p in module.backbone.named_parameters() if p.requires_grad}
+    assert learning
+    with torch.no_grad():
+        start["logit_scale"].fill_(2.0)
+    moved = {n for n, t in module.backbone.state_dict().items() if not torch.equal(t, start[n])}
+    assert moved <= learning
+    assert "encoder.adapters.image.summary" in moved
+
+
+def test_logs_and_results(tmp_path: Path) -> None:
+    module = experiment()
+    runner = trainer(tmp_path, limit_val_batches=None, max_epochs=1, max_steps=-1)
+    runner.fit(module, datamodule=data())
+    names = set(runner.callback_metrics)
+    assert {"train/loss", "train/align", "train/denoise/both.text", "train/scale"} <= names
+    assert {"val/pairs/image->text/R@1", "val/mean_recall"} <= names
+    assert list(module.results) == ["pairs"]
+    (tested,) = runner.test(module, datamodule=data(), verbose=False)
+    assert "test/pairs/text->image/R@1" in tested
+
+
+def test_predictions_are_unit_vectors(tmp_path: Path) -> None:
+    module, pairs = experiment(), data()
+    runner = trainer(tmp_path)
+    runner.fit(module, datamodule=pairs)
+    batch = next(iter(pairs.val_dataloader()[0]))
+    made = module.predict_step(batch, 0)
+    assert made["ids"] == ["0", "1", "2", "3"]
+    for vector in made["embeddings"].values():
+        assert torch.allclose(vector.norm(dim=1), torch.ones(4), atol=1e-5)
+
+
+def test_layer_decay_and_schedule_reach_the_optimiser(tmp_path: Path) -> None:
+    module = experiment(layer_decay=0.5)
+    runner = trainer(tmp_path)
+    runner.fit(module, datamodule=data())
+    (optimizer,) = runner.optimizers
+    scales = {group["lr_scale"] for group in optimizer.param_groups}
+    assert scales == {0.125, 0.25, 0.5, 1.0}
+    groups = {id(p): g for g in optimizer.param_groups for p in g["params"]}
+    backbone = module.backbone
+    assert groups[id(backbone.encoder.adapter("text").token_table)]["lr_scale"] == 0.125
+    assert groups[id(backbone.encoder.adapter("text").position_table)]["weight_decay"] == 0.0
+    assert groups[id(backbone.encoder.adapter("text").token_table)]["weight_decay"] == 0.05
+
+
+def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, runner = experiment(), trainer(tmp_path)
+    runner.fit(first, datamodule=data())
+    runner.save_checkpoint(tmp_path / "first.ckpt")
+    for reset in (False, True):
+        second = experiment(init_from=str(tmp_path / "first.ckpt"), reset_logit_scale=reset)
+        second.facts = first.facts
+        second.configure_model()
+        theirs = first.backbone.state_dict()
+        differs = {n for n, t in second.backbone.state_dict().items() if not torch.equal(t, theirs[n])}
+        assert differs == ({"logit_scale"} if reset else set())
+    assert "0 new, 0 left over" in capsys.readouterr().out
+    third = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
+    with pytest.raises(FileNotFoundError, match=r"absent\.ckpt"):
+        third.configure_model()
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
+    def run(until: int, path: Path | None = None) -> dict[str, Tensor]:
+        module = experiment()
+        module.schedule = lambda optimizer, total: LambdaLR(optimizer, lambda _: 1.0)
+        saves = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+        options = {"max_steps": until, "enable_checkpointing": True, "callbacks": [saves]}
+        trainer(tmp_path, **options).fit(module, datamodule=data(), ckpt_path=path)
+        return module.backbone.state_dict()
+
+    whole = run(4)
+    run(stop)
+    resumed = run(4, tmp_path / f"step={stop}.ckpt")
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, resumed[name]), name
+
+
+def test_too_small_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError,
+        match="has 9000 ids, adapter 'text' embeds 512; set the adapter's vocabulary to at least 9000",
+    ):
+        trainer(tmp_path).fit(experiment(facts=DataFacts(vocabulary_size=9000)), datamodule=data())
+
+
+def test_a_checkpoint_of_other_data_is_refused() -> None:
+    module = experiment(facts=DataFacts(("text",), 300))
+    module.on_load_checkpoint(
+        {"hyper_parameters": {"facts": {"modalities": ("text",), "vocabulary_size": 300, "classes": ()}}}
+    )
+    with pytest.raises(
+        ValueError, match="trained with vocabulary_size = 299, the data says 300; use the data"
+    ):
+        module.on_load_checkpoint(
+            {"hyper_parameters": {"facts": {"modalities": ("text",), "vocabulary_size": 299, "classes": ()}}}
+        )
+    module.on_load_checkpoint({})
+
+
+def test_a_frozen_backbone_alone_cannot_train(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no parameter requires a gradient: choose a stage"):
+        trainer(tmp_path).fit(experiment("frozen"), datamodule=data())
+
+
+def test_without_a_data_module_there_are_no_facts(tmp_path: Path) -> None:
+    rows: DataLoader[Batch] = DataLoader([], batch_size=1)
+    with pytest.raises(ValueError, match="there is no data module: give the Trainer one"):
+        trainer(tmp_path).fit(experiment(), train_dataloaders=rows)
+    module = experiment(facts=DataFacts(MODALITIES))  # who builds by hand says the facts
+    module.configure_model()
+    assert isinstance(module.backbone, Backbone)
