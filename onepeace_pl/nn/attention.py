@@ -1,6 +1,6 @@
-"""Self-attention over a sequence of segments (spec: model, section 4).
+"""Self-attention within each of several sequences (spec: model, section 4).
 
-Shapes: B batch, L tokens, D width, H heads.
+Shapes: B batch, L tokens, N rows, D width, H heads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 from onepeace_pl.nn.kernels import attend
-from onepeace_pl.nn.routing import Routed, Segment
+from onepeace_pl.nn.packing import Packing
+from onepeace_pl.nn.routing import Routed
 
 
 class FusedProjection(nn.Module):
@@ -35,7 +36,7 @@ class FusedProjection(nn.Module):
         nn.init.zeros_(self.value_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, L, D) -> (B, L, 3 D)."""
+        """(..., D) -> (..., 3 D)."""
         bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
         return F.linear(x, self.weight, bias)
 
@@ -56,7 +57,7 @@ class OutputProjection(nn.Module):
         reset_linear_(self.linear, self.std)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, L, D) -> (B, L, D)."""
+        """(..., D) -> (..., D)."""
         return self.out_norm(self.linear(self.sub_norm(x)))  # type: ignore[no-any-return]
 
 
@@ -82,18 +83,28 @@ class SelfAttention(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
-        segments: Sequence[Segment],
-        bias: Tensor | None = None,
-        key_padding: Tensor | None = None,
-        kernel: str | None = None,
+        rows: Tensor,
+        packing: Packing,
+        biases: Sequence[Tensor | None],
+        paddings: Sequence[Tensor | None],
     ) -> Tensor:
-        """(B, L, D) -> (B, L, D); see :func:`onepeace_pl.nn.kernels.attend` for bias, padding and kernel."""
-        batch, length, width = x.shape
-        qkv = self.project_in(x, segments).view(batch, length, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        out = attend(q, k, v, bias, key_padding, self.dropout if self.training else 0.0, kernel)
-        if self.head_scale is not None:
-            out = out * self.head_scale[:, None, None]
-        joined = out.transpose(1, 2).reshape(batch, length, width)
-        return self.project_out(joined, segments)  # type: ignore[no-any-return]
+        """Let the tokens of each sequence look at each other.
+
+        Args:
+            rows: (N, D), the packed tokens of all sequences.
+            packing: Which rows belong to which sequence.
+            biases: For each sequence (1 or B, H, L, L) or None.
+            paddings: For each sequence (B, L) bool, True where a key must not be seen, or None.
+
+        Returns:
+            (N, D).
+        """
+        sequences = packing.unpack(self.project_in(rows, packing.segments))
+        outputs = []
+        for qkv, bias, padding in zip(sequences, biases, paddings, strict=True):
+            split = qkv.view(*qkv.shape[:2], 3, self.heads, -1)
+            out = attend(split, bias, padding, self.dropout if self.training else 0.0)
+            if self.head_scale is not None:
+                out = (out.view(*out.shape[:2], self.heads, -1) * self.head_scale[:, None]).flatten(-2)
+            outputs.append(out)
+        return self.project_out(packing.pack(outputs), packing.segments)  # type: ignore[no-any-return]

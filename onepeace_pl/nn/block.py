@@ -1,10 +1,11 @@
 """One transformer block, run for several sequences at once.
 
-Shapes: B batch, L tokens, D width, H heads.
+Shapes: B batch, L tokens, N rows, D width, H heads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.config import TransformerConfig
-from onepeace_pl.nn.drop_path import residual
+from onepeace_pl.nn.drop_path import keep_factor, kept_samples
 from onepeace_pl.nn.feed_forward import GatedFeedForward
+from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
 
 
@@ -47,15 +49,20 @@ class LayerScale(nn.Module):
         nn.init.constant_(self.gamma, self.start)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, L, D) -> (B, L, D)."""
+        """(..., D) -> (..., D)."""
         return x * self.gamma
+
+    def add(self, x: Tensor, branch: Tensor) -> Tensor:
+        """Return ``x`` plus the scaled branch, both (..., D)."""
+        return torch.addcmul(x, branch, self.gamma)
 
 
 class Block(nn.Module):
     """Attention shared by the modalities, then a feed-forward of each modality (spec: model, section 4).
 
-    All sequences of a step pass a block in one call: its weights are fetched once, which under sharding divides the
-    communication by the number of sequences.
+    All sequences of a step pass a block in one call, and its linear layers and norms see their tokens as one
+    matrix (with gradient, and without, are two). Weights are so fetched once, their gradients made in one
+    product, and under sharding the communication is divided by the number of sequences.
 
     Args:
         config: Sizes and switches.
@@ -79,24 +86,66 @@ class Block(nn.Module):
         self, tokens: list[Tensor], biases: list[Tensor | None], sequences: SequenceOf[Sequence]
     ) -> list[Tensor]:
         """Map each (B, L, D) of ``tokens`` with its bias (1 or B, H, L, L) or None."""
-        outputs = []
-        for x, bias, sequence in zip(tokens, biases, sequences, strict=True):
-            with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
-                outputs.append(self._one(x, bias, sequence))
+        outputs = list(tokens)
+        for grad in (True, False):
+            chosen = [i for i, s in enumerate(sequences) if (s.grad and torch.is_grad_enabled()) == grad]
+            if not chosen:
+                continue
+            with torch.set_grad_enabled(grad):
+                done = self._together(
+                    [tokens[i] for i in chosen], [biases[i] for i in chosen], [sequences[i] for i in chosen]
+                )
+            for i, x in zip(chosen, done, strict=True):
+                outputs[i] = x
         return outputs
 
-    def _one(self, x: Tensor, bias: Tensor | None, sequence: Sequence) -> Tensor:
-        segments, padding = sequence.segments, sequence.key_padding
+    def _together(
+        self, xs: list[Tensor], biases: list[Tensor | None], sequences: list[Sequence]
+    ) -> list[Tensor]:
+        paddings = [s.key_padding for s in sequences]
+        rate = self.drop_path if self.training else 0.0
+        if rate and self.subset:
+            return self._subset(xs, biases, sequences)
+        packing = Packing([len(x) for x in xs], [s.segments for s in sequences])
+        x = packing.pack(xs)
+        for branch, scale in (
+            (self._attend(packing, biases, paddings), self.attention_scale),
+            (self._feed(packing), self.feed_forward_scale),
+        ):
+            out = self.dropout(branch(x))
+            if rate:
+                out = out * packing.pack([keep_factor(tokens, rate) for tokens in xs])
+            x = scale.add(x, out) if isinstance(scale, LayerScale) else x + out
+        return packing.unpack(x)
 
-        def attention(u: Tensor, rows: Tensor | None) -> Tensor:
-            mine = bias if bias is None or rows is None or bias.shape[0] == 1 else bias[rows]
-            hidden = padding if padding is None or rows is None else padding[rows]
-            out = self.attention(self.attention_norm(u, segments), segments, mine, hidden)
-            return self.attention_scale(self.dropout(out))  # type: ignore[no-any-return]
+    def _subset(
+        self, xs: list[Tensor], biases: list[Tensor | None], sequences: list[Sequence]
+    ) -> list[Tensor]:
+        for attention in (True, False):
+            kept = [kept_samples(x, self.drop_path) for x in xs]
+            few = [x[rows] for x, rows in zip(xs, kept, strict=True)]
+            packing = Packing([len(x) for x in few], [s.segments for s in sequences])
+            if attention:
+                mine = [b if b is None or len(b) == 1 else b[r] for b, r in zip(biases, kept, strict=True)]
+                hidden = [
+                    None if s.key_padding is None else s.key_padding[r]
+                    for s, r in zip(sequences, kept, strict=True)
+                ]
+                out = self._attend(packing, mine, hidden)(packing.pack(few))
+            else:
+                out = self._feed(packing)(packing.pack(few))
+            scale = self.attention_scale if attention else self.feed_forward_scale
+            outs = packing.unpack(scale(self.dropout(out)))
+            xs = [
+                x.index_add(0, rows, out.to(x.dtype), alpha=len(x) / len(rows))
+                for x, rows, out in zip(xs, kept, outs, strict=True)
+            ]
+        return xs
 
-        def feed_forward(u: Tensor, rows: Tensor | None) -> Tensor:
-            out = self.feed_forward(self.feed_forward_norm(u), segments)
-            return self.feed_forward_scale(self.dropout(out))  # type: ignore[no-any-return]
+    def _attend(
+        self, packing: Packing, biases: list[Tensor | None], paddings: list[Tensor | None]
+    ) -> Callable[[Tensor], Tensor]:
+        return lambda x: self.attention(self.attention_norm(x, packing.segments), packing, biases, paddings)
 
-        x = residual(x, attention, self.drop_path, self.subset, self.training)
-        return residual(x, feed_forward, self.drop_path, self.subset, self.training)
+    def _feed(self, packing: Packing) -> Callable[[Tensor], Tensor]:
+        return lambda x: self.feed_forward(self.feed_forward_norm(x), packing.segments)

@@ -1,8 +1,8 @@
 """Relative position bias: a learnt number for each head and each bucket of (query, key) positions.
 
 Positions are put into buckets once and remembered; a bias is one look-up a forward, shared by the batch
-(spec: model, section 3). Index 0 of every sequence is the summary; its row, column and corner have buckets of their
-own at the end of the table, in that order.
+(spec: model, section 3). Index 0 of every sequence is the summary; its row, column and corner have buckets of
+their own at the end of the table, in that order.
 
 Shapes: B batch, H heads, L tokens, K visible tokens, R rows of a table.
 """
@@ -10,10 +10,11 @@ Shapes: B batch, H heads, L tokens, K visible tokens, R rows of a table.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class Buckets(Protocol):
@@ -92,6 +93,32 @@ def _with_summary(index: Tensor, first: int) -> Tensor:
     return index
 
 
+class _LookUp(torch.autograd.Function):
+    """A look-up by head whose backward pass adds along rows, on CPU several times faster than by columns."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.rows = len(table)
+        return table.t().contiguous().index_select(1, index.flatten()).view(-1, *index.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        values = grad.flatten(1).float() if grad.dtype in (torch.bfloat16, torch.float16) else grad.flatten(1)
+        table = values.new_zeros(len(grad), ctx.rows)
+        table.scatter_add_(1, index.flatten().expand(len(grad), -1), values)
+        return table.t().to(grad.dtype), None
+
+
+def look_up(table: Tensor, index: Tensor) -> Tensor:
+    """Take the rows of (R, H) named by ``index`` (...) -> (H, ...)."""
+    if table.device.type == "cpu":
+        return _LookUp.apply(table, index)  # type: ignore[no-untyped-call, no-any-return]
+    return nn.functional.embedding(index, table).movedim(-1, 0).contiguous()
+
+
 class RelativeBias(nn.Module):
     """Bias tables over buckets: one for all layers or one for each.
 
@@ -124,9 +151,9 @@ class RelativeBias(nn.Module):
         """
         index = self._buckets(length, self.tables[0].device)
         if keep is None:
-            return [table.t()[:, index][None] for table in self.tables]
+            return [look_up(table, index)[None] for table in self.tables]
         visible = index[keep[:, :, None], keep[:, None, :]]
-        return [nn.functional.embedding(visible, table).permute(0, 3, 1, 2) for table in self.tables]
+        return [look_up(table, visible).transpose(0, 1) for table in self.tables]
 
     def _buckets(self, length: int, device: torch.device) -> Tensor:
         if (length, device) not in self._index:

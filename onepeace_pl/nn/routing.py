@@ -1,6 +1,6 @@
 """One module for every modality, or one for all: the same call for both.
 
-Shapes: B batch, L tokens, D width.
+Shapes: B batch, L tokens, N rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SHARED = "shared"
 
 
 class Segment(NamedTuple):
-    """A stretch ``start:stop`` of a sequence that belongs to one modality."""
+    """A stretch ``start:stop`` of rows, or of a sequence, that belongs to one modality."""
 
     name: str
     start: int
@@ -23,11 +23,11 @@ class Segment(NamedTuple):
 
 
 class Routed(nn.ModuleDict):
-    """Sends each segment of a sequence through the module of its modality, or all through the shared one.
+    """Sends each segment of rows through the module of its modality, or all rows through the shared one.
 
     Args:
         names: Modalities.
-        make: Makes one module, Tensor (B, L, ·) -> Tensor (B, L, ·).
+        make: Makes one module, Tensor (..., N, ·) -> Tensor (..., N, ·).
         shared: One module for all names.
     """
 
@@ -35,9 +35,9 @@ class Routed(nn.ModuleDict):
         super().__init__({name: make() for name in ([SHARED] if shared else names)})
 
     def forward(self, x: Tensor, segments: Sequence[Segment]) -> Tensor:
-        """Map (B, L, ·) segment by segment; a sequence of one segment is neither cut nor joined."""
+        """Map rows (N, ·), or (B, L, ·), segment by segment; one segment alone is neither cut nor joined."""
         if SHARED in self:
             return self[SHARED](x)  # type: ignore[no-any-return]
         if len(segments) == 1:
             return self[segments[0].name](x)  # type: ignore[no-any-return]
-        return torch.cat([self[s.name](x[:, s.start : s.stop]) for s in segments], dim=1)
+        return torch.cat([self[s.name](x[..., s.start : s.stop, :]) for s in segments], dim=-2)

@@ -1,73 +1,84 @@
-"""Both kinds of stochastic depth: off outside training, unbiased, one draw for a sample."""
-
-from collections.abc import Callable
+"""Both kinds of stochastic depth: off outside training, unbiased, one draw for a sample of all its modalities."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.nn.drop_path import residual
+from onepeace_pl.nn import Segment, Sequence, TransformerConfig
+from onepeace_pl.nn.block import Block
+from onepeace_pl.nn.drop_path import keep_factor, kept_samples
 
-X = torch.arange(24, dtype=torch.float32).view(4, 3, 2)
-
-
-def branch(seen: list[list[int]]) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Adds 1 to everything, and notes which samples it was asked for."""
-
-    def call(u: Tensor, rows: Tensor | None) -> Tensor:
-        seen.append(list(range(len(u))) if rows is None else rows.tolist())
-        assert rows is None or torch.equal(u, X[rows])
-        return torch.ones_like(u)
-
-    return call
+X = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
+SEQUENCE = Sequence((Segment("a", 0, 2), Segment("b", 2, 5)))
 
 
-@pytest.mark.parametrize("subset", [False, True])
+def block(rate: float, mode: str) -> Block:
+    """Both branches are constants, attention's 1 and the feed-forward's 10, so that a result tells what was kept."""
+    config = TransformerConfig(8, 2, 2, 8, drop_path=rate, drop_path_mode=mode, layer_scale=0.0)
+    made = Block(config, ("a", "b"), rate)
+    with torch.no_grad():
+        for layer, value in (
+            (made.attention.project_out["shared"].linear, 1.0),
+            (made.feed_forward["a"].contract, 10.0),
+            (made.feed_forward["b"].contract, 10.0),
+        ):
+            layer.weight.zero_()
+            layer.bias.fill_(value)
+    return made
+
+
+def branches(out: Tensor) -> tuple[Tensor, Tensor]:
+    """Both branches' factors of each sample (B,), one for all its tokens and channels."""
+    added = out - X
+    assert torch.allclose(added, added[:, :1, :1].expand_as(added), atol=1e-4)
+    return added[:, 0, 0], added[:, 3, 3]
+
+
+@pytest.mark.parametrize("mode", ["bernoulli", "subset"])
 @pytest.mark.parametrize(("rate", "training"), [(0.9, False), (0.0, True), (0.0, False)])
-def test_nothing_is_dropped(rate: float, training: bool, subset: bool) -> None:
-    assert torch.equal(residual(X, branch([]), rate, subset, training), X + 1)
+def test_nothing_is_dropped(rate: float, training: bool, mode: str) -> None:
+    (out,) = block(rate, mode).train(training)([X], [None], [SEQUENCE])
+    assert torch.allclose(out, X + 11, atol=1e-5)
 
 
-@pytest.mark.parametrize("subset", [False, True])
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.7])
-def test_the_mean_is_the_whole_branch(rate: float, subset: bool) -> None:
-    torch.manual_seed(0)
-    draws = torch.stack([residual(X, branch([]), rate, subset, True) - X for _ in range(4000)])
-    assert torch.allclose(draws, draws[..., :1, :1], atol=1e-4)  # a sample is dropped as a whole
-    samples = draws[..., 0, 0]
-    error = samples.std(0) / len(samples) ** 0.5 + 1e-6
-    assert ((samples.mean(0) - 1).abs() < 4.5 * error).all()
-
-
-def test_bernoulli_draws_for_each_sample() -> None:
+def test_bernoulli_draws_for_each_sample(rate: float) -> None:
     torch.manual_seed(1)
-    draws = torch.stack([residual(X, branch([]), 0.4, False, True) - X for _ in range(4000)])[..., 0, 0]
+    draws = torch.stack([keep_factor(X, rate).flatten() for _ in range(4000)])
     kept = draws > 0
-    assert torch.allclose(draws, kept / 0.6, atol=1e-4)
-    assert kept.float().mean().item() == pytest.approx(0.6, abs=0.02)
+    assert torch.allclose(draws, kept / (1 - rate), atol=1e-4)
+    assert kept.float().mean().item() == pytest.approx(1 - rate, abs=0.02)
     assert torch.corrcoef(kept.float().T).sub(torch.eye(4)).abs().max() < 0.08
 
 
 @pytest.mark.parametrize(("rate", "count"), [(0.1, 4), (0.4, 2), (0.5, 2), (0.7, 1), (0.95, 1)])
 def test_subset_computes_a_fixed_share(rate: float, count: int) -> None:
     torch.manual_seed(2)
-    seen: list[list[int]] = []
-    for _ in range(60):
-        out = residual(X, branch(seen), rate, True, True) - X
-        rows = seen[-1]
-        assert len(set(rows)) == count
-        expected = torch.zeros(4)
-        expected[rows] = 4 / count
-        assert torch.allclose(out[:, 0, 0], expected, atol=1e-5)
+    seen = [kept_samples(X, rate).tolist() for _ in range(60)]
+    assert all(len(set(rows)) == count for rows in seen)
     assert {row for rows in seen for row in rows} == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("subset", [False, True])
-def test_gradients_pass_the_kept_alone(subset: bool) -> None:
+@pytest.mark.parametrize(("mode", "factor"), [("bernoulli", 2.0), ("subset", 2.0)])
+@torch.no_grad()
+def test_a_sample_is_dropped_as_a_whole_and_each_branch_by_itself(mode: str, factor: float) -> None:
     torch.manual_seed(3)
-    x, weight = X.clone().requires_grad_(), torch.ones((), requires_grad=True)
-    out = residual(x, lambda u, rows: u * weight, 0.5, subset, True)
-    kept = (out - x).detach()[:, 1, 1] > 0
-    out.sum().backward()
-    assert torch.equal(x.grad[:, 0, 0] > 1, kept)
-    assert weight.grad.item() == pytest.approx(2 * X[kept].sum().item())
+    made = block(0.5, mode).train()
+    sums = torch.stack([branches(made([X], [None], [SEQUENCE])[0])[0] for _ in range(400)])
+    allowed = torch.tensor([0.0, 1.0, 10.0, 11.0]) * factor
+    nearest = (sums[..., None] - allowed).abs().min(-1)
+    assert nearest.values.max() < 1e-4
+    assert len(nearest.indices.unique()) == 4
+    assert sums.mean().item() == pytest.approx(11, rel=0.05)
+
+
+@pytest.mark.parametrize("mode", ["bernoulli", "subset"])
+def test_gradients_pass_the_kept_alone(mode: str) -> None:
+    torch.manual_seed(4)
+    made = block(0.5, mode).train()
+    (out,) = made([X], [None], [SEQUENCE])
+    out[:, :2].sum().backward()
+    fed = branches(out.detach())[0] > 10
+    expected = 2.0 * fed.sum() * 2  # two tokens of each kept sample, divided by the share that is kept
+    assert made.feed_forward["a"].contract.bias.grad[0].item() == pytest.approx(expected.item())
+    assert made.feed_forward["b"].contract.bias.grad[0].item() == 0

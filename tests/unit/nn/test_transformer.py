@@ -116,7 +116,7 @@ def test_drop_path_is_off_in_evaluation(mode: str) -> None:
         ("bernoulli", 0.0),
         ("bernoulli", 0.1),
         ("subset", 0.1),
-        pytest.param("subset", 0.0, marks=pytest.mark.xfail(reason="branch and stream differ in dtype")),
+        ("subset", 0.0),
     ],
 )
 def test_a_training_step_in_bfloat16(mode: str, layer_scale: float) -> None:
