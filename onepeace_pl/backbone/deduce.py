@@ -77,7 +77,7 @@ def check_preset(description: Mapping[str, Any], preset: str) -> None:
     for name in ("width", "depth", "heads", "feed_forward"):
         if getattr(found, name) != getattr(wanted, name):
             raise ValueError(
-                f"the checkpoint has {name} {getattr(found, name)}, preset {preset!r} {getattr(wanted, name)};"
+                f"the file has {name} {getattr(found, name)}, preset {preset!r} {getattr(wanted, name)};"
                 " leave --preset out, the sizes are found in the tensors"
             )
 
