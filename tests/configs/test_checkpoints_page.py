@@ -1,0 +1,71 @@
+"""The commands of docs/checkpoints.md run, in their order, on a small model named like the released files."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from onepeace_pl.backbone import from_preset
+from onepeace_pl.backbone.interop import official_buffers, to_official, vision_only
+from onepeace_pl.cli import main as cli
+from onepeace_pl.hub import save_folder
+from onepeace_pl.hub.preprocessing import released_processors
+from onepeace_pl.modalities.tokenizer import Tokenizer
+
+PAGE = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+
+
+def _files() -> None:
+    torch.manual_seed(0)
+    backbone = from_preset("debug", decoder=False)
+    official = to_official(backbone.state_dict()) | official_buffers(backbone)
+    torch.save({"model": official}, "one-peace.pt")
+    torch.save({"model": vision_only(official)}, "one-peace-vision.pkl")
+    head = {
+        "classify_head.norm.weight": torch.ones(32),
+        "classify_head.classifier.3.weight": torch.ones(9, 64),
+    }
+    tuned = {name: t for name, t in official.items() if "_proj." not in name or "self_attn" in name}
+    torch.save({"model": tuned | head}, "finetune_vqa.pt")
+    tokenizer = Tokenizer.train(["a dog barks in the snow", "a cat", "rain"] * 3, 300)
+    tokenizer.save("bpe")
+    os.makedirs("runs/quickstart/checkpoints")
+    save_folder("runs/quickstart/model", backbone, released_processors(backbone, tokenizer))
+    state = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    told = {"class_path": "onepeace_pl.backbone.Backbone", "init_args": backbone.describe()}
+    torch.save(
+        {"state_dict": state, "hyper_parameters": {"backbone": told}}, "runs/quickstart/checkpoints/last.ckpt"
+    )
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)).save(name)
+
+
+@pytest.mark.filterwarnings("ignore:.*projection of")
+def test_every_command_and_the_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _files()
+    assert len(COMMANDS) == 11
+    for line in COMMANDS:
+        words = shlex.split(line)
+        assert words[:3] == ["python", "-m", "onepeace_pl"]
+        assert cli(words[3:]) == 0, line
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(example, found := {})
+    assert found["both"].shape == (1, 32)
+    assert found["text"].shape == (2, 32)
+    # what went there and back is what it was
+    again = torch.load("back/finetune_vqa.pt", weights_only=True)["model"]
+    once = torch.load("finetune_vqa.pt", weights_only=True)["model"]
+    assert again.keys() == once.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in once.items())
