@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -38,7 +38,12 @@ class Task(nn.Module, ABC):
     Args:
         backbone: Shared; a task keeps no reference to it.
         facts: What only the data knows.
+
+    Attributes:
+        monitor: Validation metric by which the best checkpoint is chosen, and ``max`` or ``min``; None keeps the last.
     """
+
+    monitor: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
         super().__init__()

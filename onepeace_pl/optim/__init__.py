@@ -1,9 +1,11 @@
 """Optimiser groups and learning-rate schedules."""
 
+from onepeace_pl.optim.adamw import AdamW
 from onepeace_pl.optim.groups import BuildOptimizer, Layered, build_optimizer, parameter_groups
 from onepeace_pl.optim.schedule import Schedule, WarmupCosine, WarmupPolynomial
 
 __all__ = [
+    "AdamW",
     "BuildOptimizer",
     "Layered",
     "Schedule",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
+from functools import partial
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -68,17 +69,13 @@ class Schedule(ABC):
                 stacklevel=2,
             )
         peaks = [group["lr"] / group.get("lr_scale", 1.0) for group in optimizer.param_groups]
-        return LambdaLR(optimizer, [_Factor(self, total, peak) for peak in peaks])
+        # a partial has no state of its own, so a checkpoint holds no object that only a pickle could make
+        return LambdaLR(optimizer, [partial(_factor, self, total, peak) for peak in peaks])
 
 
-class _Factor:
-    """Rate of an update as a share of the peak. A class, so that a scheduler can be pickled."""
-
-    def __init__(self, schedule: Schedule, total: int, peak: float) -> None:
-        self._schedule, self._total, self._peak = schedule, total, peak
-
-    def __call__(self, step: int) -> float:
-        return self._schedule.lr(step, self._total, self._peak) / self._peak if self._peak else 0.0
+def _factor(schedule: Schedule, total: int, peak: float, step: int) -> float:
+    """Rate of an update as a share of the peak."""
+    return schedule.lr(step, total, peak) / peak if peak else 0.0
 
 
 class WarmupCosine(Schedule):

@@ -39,6 +39,8 @@ class Pretraining(Task):
         tile: Rows of logits alive at a time.
     """
 
+    monitor = ("mean_recall", "max")
+
     def __init__(
         self,
         backbone: Backbone,
