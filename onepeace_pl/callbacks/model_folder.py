@@ -9,14 +9,25 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
+from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities.description import describe
+
 FOLDER = "model"
 
 
 class ModelFolder(L.Callback):
-    """Writes ``RUN/model`` when ``fit`` ends, whatever the strategy: config, weights, tokenizer and preprocessing.
+    """Writes ``RUN/model`` when ``fit`` ends: config, weights, tokenizer and preprocessing.
 
-    The weights are the last ones. A run that is stopped early leaves its folder too; one that breaks does not.
+    Whatever the strategy. The weights are the last ones. A run that is stopped early leaves its folder too;
+    one that breaks does not.
     """
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Let every part say how it was made: one that cannot is found before training, not after."""
+        backbone: Any = pl_module.backbone
+        backbone.describe()
+        for processor in _processors(trainer, backbone).values():
+            describe(processor)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Gather the weights on the first rank and write the folder."""
@@ -27,11 +38,16 @@ class ModelFolder(L.Callback):
         backbone: Any = pl_module.backbone
         state = full_state(backbone)
         if trainer.is_global_zero:
-            processors = trainer.datamodule.processors  # type: ignore[attr-defined]
-            known = {name: part for name, part in processors.items() if name in backbone.modalities}
-            folder = save_folder(Path(trainer.default_root_dir) / FOLDER, backbone, known, state)
+            path = Path(trainer.default_root_dir) / FOLDER
+            folder = save_folder(path, backbone, _processors(trainer, backbone), state)
             rank_zero_info(f"model folder: {folder}")
         trainer.strategy.barrier()
+
+
+def _processors(trainer: L.Trainer, backbone: Any) -> dict[str, Processor]:
+    """Return the data module's processors of the backbone's modalities."""
+    processors = trainer.datamodule.processors  # type: ignore[attr-defined]
+    return {name: part for name, part in processors.items() if name in backbone.modalities}
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:

@@ -28,7 +28,8 @@ def describe(part: object, given: int = 0) -> dict[str, Any]:
     kind = type(part)
     if "<locals>" in kind.__qualname__:
         raise TypeError(f"{kind.__name__} is defined inside a function; move it to the top of a module")
-    names = list(inspect.signature(kind.__init__).parameters)[1 + given :]
+    own = kind.__init__ is not object.__init__  # whose signature is (*args, **kwargs)
+    names = list(inspect.signature(kind.__init__).parameters)[1 + given :] if own else []
     missing = [name for name in names if not hasattr(part, name)]
     if missing:
         raise TypeError(

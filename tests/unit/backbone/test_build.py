@@ -20,6 +20,10 @@ class Forgetful(Touch):
         super().__init__(config)
 
 
+class Optionless:
+    pass
+
+
 def again(backbone: Backbone) -> Backbone:
     return build(json.loads(json.dumps(backbone.describe())))
 
@@ -97,6 +101,10 @@ def test_off_takes_an_adapter_out() -> None:
     assert list(backbone.describe()["adapters"]) == ["text"]
     with pytest.raises(TypeError, match="switched off"):
         Off(backbone.config).stem(torch.zeros(1))
+
+
+def test_a_part_without_options() -> None:
+    assert describe(Optionless()) == {"class_path": f"{__name__}.Optionless", "init_args": {}}
 
 
 def test_parts_other_than_adapters_are_described_too() -> None:

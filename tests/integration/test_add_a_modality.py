@@ -1,0 +1,63 @@
+"""docs/add_a_modality.md, followed word by word in an empty folder, on little data."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from onepeace_pl import OnePeace
+from onepeace_pl.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/add_a_modality.md").read_text(encoding="utf-8")
+DEBUG = ["--model.backbone.transformer.preset", "debug", "--trainer.max_steps", "2", "--data.batch_size", "4"]
+LITTLE = {  # by what a command names: enough for two steps, the rest is what the page says
+    "configs/quickstart.yaml": [*DEBUG, "--data.size", "8", "--data.gallery_size", "8"],
+    "motion.yaml": [*DEBUG, "--data.train.size", "8", "--data.validation.motion_text.size", "8"],
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.S)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    adapter, _ = blocks("python")
+    (config,) = blocks("yaml")
+    for name, text in (("my_sensor.py", adapter), ("motion.yaml", config)):
+        assert text.startswith(f"# {name}")
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_sensor", raising=False)
+    return tmp_path
+
+
+def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands = [line for block in blocks("bash") for line in block.splitlines()]
+    assert [command.split()[3] for command in commands] == ["fit", "fit", "compare"]
+    for command in commands:
+        python, flag, module, *words = shlex.split(command)
+        assert (python, flag, module) == ("python", "-m", "onepeace_pl")
+        assert main([*words, *(LITTLE[words[-1]] if words[0] == "fit" else [])]) == 0, command
+    assert capsys.readouterr().out.count("bitwise equal") >= 2
+
+    before, after = (OnePeace.from_pretrained(f"runs/{run}/model") for run in ("quickstart", "motion"))
+    assert after.modalities == ["text", "image", "motion"]
+    inputs = {"text": ["a small dog", "snow"], "image": [torch.zeros(3, 64, 64)]}
+    for name, items in inputs.items():
+        assert torch.equal(before.encode(**{name: items}), after.encode(**{name: items}))
+    new, old = after.backbone.state_dict(), before.backbone.state_dict()
+    changed = {n for n in new if n not in old or not torch.equal(new[n], old[n])}
+    assert changed
+    assert all("motion" in n or n == "logit_scale" for n in changed)
+    assert "motion_text" in (folder / "runs/motion/report.md").read_text()
+
+    _, usage = blocks("python")
+    exec(compile(usage, "docs/add_a_modality.md", "exec"), {})
+    assert "tensor" in capsys.readouterr().out
