@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -16,6 +17,7 @@ from onepeace_pl.backbone.loading import load_weights
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.task import Task
 
@@ -79,6 +81,8 @@ class Experiment(L.LightningModule):
         _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
         if self.init_from is not None and not backbone.logit_scale.is_meta:
+            if data is not None:
+                _check_tokenizer(getattr(data, "processors", {}), self.init_from)
             for line in load_weights(backbone, self.init_from).lines():
                 self._tell(line)
             if self.reset_logit_scale:
@@ -174,6 +178,19 @@ class Experiment(L.LightningModule):
     def _tell(self, line: str) -> None:
         if self._trainer is None or self.trainer.is_global_zero:
             print(line)
+
+
+def _check_tokenizer(processors: Mapping[str, Any], folder: str) -> None:
+    """Refuse to read words by other ids than the model in ``folder`` has learnt them by."""
+    path = Path(folder) / "tokenizer.json"
+    learnt = Tokenizer.load(path) if path.is_file() else None
+    for name, processor in processors.items():
+        given = getattr(processor, "tokenizer", None)
+        if learnt is not None and given is not None and given != learnt:
+            raise ValueError(
+                f"processors.{name} has another tokenizer than the model in {folder}, which would read "
+                f"other words; set its tokenizer to {path}"
+            )
 
 
 def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:

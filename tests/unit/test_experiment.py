@@ -18,6 +18,7 @@ from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.experiment import Experiment
+from onepeace_pl.hub.folder import save_folder
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.optim import WarmupCosine
@@ -29,12 +30,12 @@ STUDENTS = {
     "image": Student({"image": RandomTokens(0.75)}, {"image": 1.0}, "own"),
     "both": Student({"text": WholeWords(0.4), "image": RandomTokens(0.5)}, {"text": 0.5, "image": 0.5}),
 }
-WORDS = ("one", "two", "three", "four")
 MODALITIES = ("text", "image", "touch")
 
 
 class Pictures:
     modalities = ("image", "text")
+    words = ("one", "two", "three", "four")
 
     def __len__(self) -> int:
         return 8
@@ -43,7 +44,7 @@ class Pictures:
         picture = np.random.default_rng(index).integers(0, 255, (64, 64, 3), np.uint8)
         return Row(
             str(index),
-            {"image": picture, "text": f"picture number {WORDS[index % 4]}"},
+            {"image": picture, "text": f"picture number {self.words[index % 4]}"},
         )
 
 
@@ -148,6 +149,19 @@ def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
     third = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
     with pytest.raises(FileNotFoundError, match=r"absent\.ckpt"):
         third.configure_model()
+
+
+def test_words_must_have_the_ids_that_the_model_has_learnt(tmp_path: Path) -> None:
+    pairs = data()
+    trainer(tmp_path).fit(first := experiment(), datamodule=pairs)
+    save_folder(tmp_path / "model", first.backbone, pairs.processors)
+    trainer(tmp_path).fit(experiment(init_from=str(tmp_path / "model")), datamodule=data())
+    other = data()
+    other.train.words = ("einundzwanzig", "zwei", "drei", "vier")
+    with pytest.raises(
+        ValueError, match=r"processors\.text has another tokenizer .* set its tokenizer to .*json"
+    ):
+        trainer(tmp_path).fit(experiment(init_from=str(tmp_path / "model")), datamodule=other)
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
