@@ -70,14 +70,17 @@ def test_strategy_is_made(path):
 
 
 @pytest.mark.parametrize("path", BACKBONES, ids=name)
-def test_backbone_is_its_preset(path):
+def test_backbone_is_its_preset(path, tmp_path):
     import torch
 
     from onepeace_pl.backbone import from_preset
 
     preset, _, added = path.stem.partition("_")
-    task = ["--model.task.pair=[text,audio]"] if added else []
-    model, _ = build([*RUN, "--model.backbone", str(path), "--model.task.denoising=none", *task])
+    pair = ["text", added or "image"]
+    task = {"class_path": "tasks.pretraining.Pretraining", "init_args": {"pair": pair, "denoising": "none"}}
+    run = {"model": {"backbone": str(path), "task": task}, "data": str(ROOT / "data/triworld_vision.yaml")}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    model, _ = build(["-c", "run.yaml"])
     with torch.device("meta"):
         expected = from_preset(preset, model.backbone.modalities)
     assert shapes(model.backbone) == shapes(expected)
