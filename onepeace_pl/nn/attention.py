@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.kernels import attend
+from onepeace_pl.nn.kernels import attend_rows
 from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed
 
@@ -99,12 +99,9 @@ class SelfAttention(nn.Module):
         Returns:
             (N, D).
         """
-        sequences = packing.unpack(self.project_in(rows, packing.segments))
-        outputs = []
-        for qkv, bias, padding in zip(sequences, biases, paddings, strict=True):
-            split = qkv.view(*qkv.shape[:2], 3, self.heads, -1)
-            out = attend(split, bias, padding, self.dropout if self.training else 0.0)
-            if self.head_scale is not None:
-                out = (out.view(*out.shape[:2], self.heads, -1) * self.head_scale[:, None]).flatten(-2)
-            outputs.append(out)
-        return self.project_out(packing.pack(outputs), packing.segments)  # type: ignore[no-any-return]
+        qkv = self.project_in(rows, packing.segments)
+        dropout = self.dropout if self.training else 0.0
+        out = attend_rows(qkv, packing, self.heads, biases, paddings, dropout)
+        if self.head_scale is not None:
+            out = (out.view(len(out), self.heads, -1) * self.head_scale[:, None]).flatten(1)
+        return self.project_out(out, packing.segments)  # type: ignore[no-any-return]

@@ -10,15 +10,16 @@ Shapes: B batch, H heads, L tokens, K head size. Biases are (1, H, L, L) shared 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from onepeace_pl.nn.packing import Packing, Place
+from onepeace_pl.nn.shared_bias import shared_bias_of_rows
 
 log = logging.getLogger(__name__)
 
@@ -114,11 +115,45 @@ def attend(
     Returns:
         (B, L, H K), the heads joined.
     """
+    return KERNELS[kernel or _choose(qkv, bias, qkv.shape[1])](qkv, bias, key_padding, dropout)
+
+
+def _choose(qkv: Tensor, bias: Tensor | None, length: int) -> str:
     recording = torch.is_grad_enabled()
     bias_grad = bias is not None and bias.requires_grad and recording
     grad = bias_grad or (qkv.requires_grad and recording)
-    name = kernel or choose(qkv.device.type, qkv.dtype, bias_grad, grad, qkv.shape[1])
-    return KERNELS[name](qkv, bias, key_padding, dropout)
+    return choose(qkv.device.type, qkv.dtype, bias_grad, grad, length)
+
+
+def attend_rows(
+    qkv: Tensor,
+    packing: Packing,
+    heads: int,
+    biases: Sequence[Tensor | None],
+    paddings: Sequence[Tensor | None],
+    dropout: float = 0.0,
+) -> Tensor:
+    """Run :func:`attend` for each of several packed sequences.
+
+    Args:
+        qkv: Queries, keys and values (N, 3 H K), unscaled.
+        packing: Which rows belong to which sequence.
+        heads: H.
+        biases: For each sequence (1 or B, H, L, L) or None.
+        paddings: For each sequence (B, L) bool or None.
+        dropout: Probability of dropping an attention weight.
+
+    Returns:
+        (N, H K).
+    """
+    names = {_choose(qkv, bias, place.length) for bias, place in zip(biases, packing.places, strict=True)}
+    if names == {"shared_bias"} and not dropout:
+        return shared_bias_of_rows(qkv, heads, packing.places, biases, paddings)
+    outputs = [
+        attend(one.view(*one.shape[:2], 3, heads, -1), bias, padding, dropout)
+        for one, bias, padding in zip(packing.unpack(qkv), biases, paddings, strict=True)
+    ]
+    return packing.pack(outputs)
 
 
 def fused(qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None, dropout: float) -> Tensor:
@@ -136,67 +171,15 @@ def _joined(out: Tensor) -> Tensor:
     return out.transpose(1, 2).flatten(2)
 
 
-SHORT = 64  # in bfloat16, a softmax over fewer keys is faster by way of float32
-
-
-class _SharedBias(torch.autograd.Function):
-    """Plain products around one buffer of scores, which become the weights in place.
-
-    The bias is never expanded over the batch. The backward pass needs queries, keys, values and weights.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None) -> Tensor:
-        batch, length, _, heads, size = qkv.shape
-        parts = qkv.new_empty(3, batch, heads, length, size)
-        parts.copy_(qkv.permute(2, 0, 3, 1, 4))
-        q, k, v = parts.view(3, batch * heads, length, size).unbind(0)
-        q.mul_(size**-0.5)
-        scores = torch.bmm(q, k.transpose(1, 2))
-        by_head = scores.view(batch, heads, length, length)
-        if bias is not None:
-            by_head.add_(bias)
-        if key_padding is not None:
-            by_head.masked_fill_(key_padding[:, None, None, :], float("-inf"))
-        if scores.dtype == torch.bfloat16 and length < SHORT:
-            weights = torch.softmax(scores, -1, dtype=torch.float32)
-            narrow = weights.to(scores.dtype)
-        else:
-            weights = narrow = torch.softmax(scores, -1, out=scores)
-        ctx.save_for_backward(parts, weights, narrow if narrow is not weights else None)
-        ctx.bias = None if bias is None else (bias.shape[0], bias.dtype)
-        return _joined(torch.bmm(narrow, v).view(batch, heads, length, size))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        parts, weights, narrow = ctx.saved_tensors
-        _, batch, heads, length, size = parts.shape
-        q, k, v = parts.view(3, batch * heads, length, size).unbind(0)
-        grad = grad.view(batch, length, heads, size).transpose(1, 2).reshape(batch * heads, length, size)
-        result = torch.empty_like(parts)
-        q_grad, k_grad, v_grad = result.view(3, batch * heads, length, size).unbind(0)
-        torch.bmm((weights if narrow is None else narrow).transpose(1, 2), grad, out=v_grad)
-        scores_grad = torch.bmm(grad, v.transpose(1, 2)).to(weights.dtype)
-        torch.ops.aten._softmax_backward_data.out(
-            scores_grad, weights, -1, weights.dtype, grad_input=scores_grad
-        )
-        bias_grad = None
-        if ctx.needs_input_grad[1]:
-            count, dtype = ctx.bias
-            bias_grad = scores_grad.view(batch, heads, length, length)
-            bias_grad = (bias_grad.sum(0, keepdim=True) if count == 1 else bias_grad).to(dtype)
-        scores_grad = scores_grad.to(q.dtype)
-        torch.bmm(scores_grad, k, out=q_grad).mul_(size**-0.5)
-        torch.bmm(scores_grad.transpose(1, 2), q, out=k_grad)
-        return result.permute(1, 3, 0, 2, 4).contiguous(), bias_grad, None
-
-
 def shared_bias(qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None, dropout: float) -> Tensor:
     """Plain products; the bias is added in place and never expanded over the batch."""
     if dropout:
         return plain(qkv, bias, key_padding, dropout)
-    return _SharedBias.apply(qkv, bias, key_padding)  # type: ignore[no-untyped-call, no-any-return]
+    batch, length, _, heads, _ = qkv.shape
+    place = Place(batch, length, [(0, batch * length, 0, length)])
+    return shared_bias_of_rows(qkv.flatten(2).flatten(0, 1), heads, [place], [bias], [key_padding]).view(
+        batch, length, -1
+    )
 
 
 def plain(qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None, dropout: float) -> Tensor:

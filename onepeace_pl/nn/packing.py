@@ -9,11 +9,26 @@ Shapes: B batch, L tokens, N rows, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.nn.routing import Segment
+
+
+class Place(NamedTuple):
+    """Where one sequence lies.
+
+    Attributes:
+        batch: Samples B.
+        length: Tokens L of a sample.
+        pieces: For each segment its first row and the one behind its last, then the same of its positions.
+    """
+
+    batch: int
+    length: int
+    pieces: list[tuple[int, int, int, int]]
 
 
 class Packing:
@@ -25,12 +40,14 @@ class Packing:
 
     Attributes:
         segments: The rows of each modality.
+        places: The rows of each sequence.
     """
 
     def __init__(self, batches: Sequence[int], sequences: Sequence[Sequence[Segment]]) -> None:
         self.batches, self.sequences = batches, sequences
         self.segments: list[Segment] = []
         self._pieces: list[tuple[int, Segment]] = []  # in the order of the rows
+        self.places = [Place(b, max(s.stop for s in p), []) for b, p in zip(batches, sequences, strict=True)]
         start = 0
         for name in dict.fromkeys(segment.name for segments in sequences for segment in segments):
             stop = start
@@ -38,7 +55,9 @@ class Packing:
                 for segment in segments:
                     if segment.name == name:
                         self._pieces.append((i, segment))
+                        first = stop
                         stop += batches[i] * (segment.stop - segment.start)
+                        self.places[i].pieces.append((first, stop, segment.start, segment.stop))
             self.segments.append(Segment(name, start, stop))
             start = stop
         self._sizes = [batches[i] * (segment.stop - segment.start) for i, segment in self._pieces]

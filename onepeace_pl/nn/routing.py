@@ -40,4 +40,5 @@ class Routed(nn.ModuleDict):
             return self[SHARED](x)  # type: ignore[no-any-return]
         if len(segments) == 1:
             return self[segments[0].name](x)  # type: ignore[no-any-return]
-        return torch.cat([self[s.name](x[..., s.start : s.stop, :]) for s in segments], dim=-2)
+        parts = torch.split(x, [s.stop - s.start for s in segments], dim=-2)
+        return torch.cat([self[s.name](part) for s, part in zip(segments, parts, strict=True)], dim=-2)
