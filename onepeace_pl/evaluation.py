@@ -72,7 +72,7 @@ def metric_for(gallery: Gallery) -> RetrievalMetric:
         optimum=gallery.optimum,
         optimum_variants=gallery.optimum_variants,
         groups=gallery.groups,
-        factors=factors,  # type: ignore[arg-type]
+        factors=factors,
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 
 from onepeace_pl.backbone import Backbone, Extend, from_preset
 from onepeace_pl.backbone.parallel import shard

@@ -38,7 +38,10 @@ def experiment(task: str, data: dict, **model: object) -> dict:
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 2e-3}},
             **model,
         },
-        "data": {"class_path": "onepeace_pl.data.datamodule.PairsDataModule", "init_args": {"batch_size": 16, **data}},
+        "data": {
+            "class_path": "onepeace_pl.data.datamodule.PairsDataModule",
+            "init_args": {"batch_size": 16, **data},
+        },
     }
 
 

@@ -65,7 +65,7 @@ def test_intermediate_values(golden):
         close(bias[visible], theirs[visible], 1e-6)
         outputs = []
         hooks = [
-            b.register_forward_hook(lambda m, a, out: outputs.append(out[0]))
+            b.register_forward_hook(lambda m, a, out, kept=outputs: kept.append(out[0]))
             for b in backbone.encoder.transformer.blocks
         ]
         backbone(inputs, [Stream((name,))])

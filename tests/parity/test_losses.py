@@ -95,7 +95,7 @@ def test_second_stage_trains_the_new_modality_alone(golden):
     expected = json.loads((golden / "grad_norms.json").read_text())["audio_text_pretrain_stage2"]
     check_gradients(official_gradients(backbone), expected["with_grad"])
     frozen = {n for n, p in backbone.named_parameters() if not p.requires_grad and ".image" not in n}
-    dead = {n for n in to_official({n: dict(backbone.named_parameters())[n] for n in frozen})} - set(
+    dead = set(to_official({n: dict(backbone.named_parameters())[n] for n in frozen})) - set(
         expected["frozen"]
     )
     assert dead <= set(expected["grad_is_none"])

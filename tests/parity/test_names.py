@@ -52,7 +52,7 @@ def test_frozen_parameters_of_the_second_stage(golden):
     named = dict(backbone.named_parameters())
     mine = set(to_official({n: p for n, p in named.items() if not p.requires_grad}))
     without_effect = {
-        n for n in mine if "mask_embedding" in n or n.startswith("decoder_wrapper") and "cls_embedding" in n
+        n for n in mine if "mask_embedding" in n or (n.startswith("decoder_wrapper") and "cls_embedding" in n)
     }
     assert mine - without_effect == frozen
 

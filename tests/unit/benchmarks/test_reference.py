@@ -1,0 +1,27 @@
+"""The plain implementation gives the losses and gradients of the backbone, so that timing compares like with like."""
+
+import pytest
+import torch
+
+from onepeace_pl.backbone.interop import to_official
+from onepeace_pl.benchmarks import reference_losses, workload
+from onepeace_pl.benchmarks.reference import Reference
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_equal_losses_and_gradients(stage):
+    backbone = workload.build("debug", stage)
+    backbone.decoder.hide_padding = False  # the original's decoder looks at padded tokens
+    batch = workload.make_batch(backbone, stage, 3, seconds=0.3)
+    model = Reference(backbone)
+    ours, theirs = workload.loss(backbone, batch, stage, tile=16), reference_losses.loss(model, batch, stage)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+    ours.backward()
+    theirs.backward()
+    mine = to_official({n: p.grad for n, p in backbone.named_parameters() if p.grad is not None})
+    for name, weight in model.weights.items():
+        if weight.grad is None or name not in mine:
+            assert weight.grad is None or not weight.grad.any(), name
+            assert name not in mine or not mine[name].any(), name
+        else:
+            torch.testing.assert_close(mine[name], weight.grad, rtol=1e-4, atol=1e-6, msg=name)
