@@ -12,15 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from onepeace_pl.modalities.adapter import ModalityAdapter
 from onepeace_pl.modalities.processors.audio import FRONT_END
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
+from onepeace_pl.nn.convolution import convolve
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-
-
-class ChannelNorm1d(nn.LayerNorm):
-    """LayerNorm over the channels of (B, C, T) at each time."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(B, C, T) -> (B, C, T)."""
-        return super().forward(input.transpose(1, 2)).transpose(1, 2)
 
 
 class ExtractorConv(nn.Conv1d):
@@ -30,13 +23,17 @@ class ExtractorConv(nn.Conv1d):
         """Initialise in place."""
         nn.init.kaiming_normal_(self.weight)
 
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T', C'), channels last."""
+        return convolve(input, self.weight, self.stride[0])
+
 
 def extractor(channels: int) -> nn.Sequential:
-    """Waveform (B, 1, N) -> (B, C, T): seven convolutions with LayerNorm and GELU."""
+    """Waveform (B, N, 1) -> (B, T, C): seven convolutions with LayerNorm and GELU."""
     layers: list[nn.Module] = []
     for i, (size, stride) in enumerate(FRONT_END):
         convolution = ExtractorConv(1 if i == 0 else channels, channels, size, stride, bias=False)
-        layers.append(nn.Sequential(convolution, ChannelNorm1d(channels), nn.GELU()))
+        layers.append(nn.Sequential(convolution, nn.LayerNorm(channels), nn.GELU()))
     return nn.Sequential(*layers)
 
 
@@ -139,12 +136,12 @@ class AudioAdapter(ModalityAdapter):
 
     def stem(self, values: Tensor) -> Tensor:
         """Waveforms (B, N) -> (B, T, D)."""
-        waves = values[:, None].to(self.project.weight.dtype)
+        waves = values[:, :, None].to(self.project.weight.dtype)
         if self.config.checkpoint and torch.is_grad_enabled():
             features = checkpoint(self.extractor, waves, use_reentrant=False)
         else:
             features = self.extractor(waves)
-        return self.project(self.extractor_norm(features.transpose(1, 2)))  # type: ignore[no-any-return]
+        return self.project(self.extractor_norm(features))  # type: ignore[no-any-return]
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
         """Convolve the frames that are given as if they were neighbours, visible ones included."""

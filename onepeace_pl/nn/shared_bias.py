@@ -88,7 +88,7 @@ class _SharedBias(torch.autograd.Function):
 
 
 def _weigh(parts: Tensor, bias: Tensor | None, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Scale the queries of (3, B, H, L, K) -> context (B, H, L, K), weights (B H, L, L), and those in its dtype."""
+    """Scale the queries of (3, B, H, L, K) -> context (B, H, L, K), weights (B H, L, L) wide and narrow."""
     _, batch, heads, length, size = parts.shape
     q, k, v = parts.view(3, batch * heads, length, size).unbind(0)
     q.mul_(size**-0.5)
