@@ -61,14 +61,17 @@ class _TiledInfoNCE(torch.autograd.Function):
                 rows = queries[start : start + tile].to(exact)
                 target = targets[start : start + tile, None]
                 logits = (rows @ wide_keys.T).mul_(factor)
-                lse = logits.logsumexp(1)
+                top, best = logits.max(1)
                 hit = logits.gather(1, target)
-                hits += (logits.argmax(1) == target[:, 0]).sum()
+                hits += (best == target[:, 0]).sum()
+                slope = logits.sub_(top[:, None]).exp_()  # one exponential serves the loss and its gradient
+                total = slope.sum(1)
+                lse = top + total.log()
                 # The sum of a row's logits needs no logits: sum_k q.k = q.(sum_k k).
                 loss += (lse - peak * hit[:, 0] - (spread * factor) * (rows @ key_sum)).sum()
                 if not (wants_queries or wants_keys or wants_scale):
                     continue
-                slope = logits.sub_(lse[:, None]).exp_()
+                slope.div_(total[:, None])
                 slope.scatter_(1, target, slope.gather(1, target) - peak)
                 if spread:
                     slope.sub_(spread)
