@@ -104,14 +104,11 @@ class Reference:
         batch, length, _ = contents.shape
         a = f"encoder_wrapper.{name}_adapter"
         table = self.weights[f"{a}.rel_pos_table_list.0.weight"]
-        values = F.embedding(self.buckets[name][:length, :length], table)
-        bias = values.unsqueeze(0).expand(batch, -1, -1, -1).permute(0, 3, 1, 2)
+        bias = expanded_bias(table, self.buckets[name][:length, :length], batch)
         if mask is not None:
-            keep, padding, heads = mask.keep, mask.keep_padding, bias.shape[1]
-            contents = contents.gather(1, keep[:, :, None].expand(-1, -1, contents.shape[2]))
-            rows = keep[:, None, :, None].expand(-1, heads, -1, length)
-            bias = bias.gather(2, rows)
-            bias = bias.gather(3, keep[:, None, None, :].expand(-1, heads, keep.shape[1], -1))
+            padding = mask.keep_padding
+            contents = contents.gather(1, mask.keep[:, :, None].expand(-1, -1, contents.shape[2]))
+            bias = visible_bias(bias, mask.keep)
         if name == "audio":
             positions = torch.cat(
                 [self.weights[f"{a}.cls_pos_embed"].expand(batch, 1, -1), self._convolve(contents[:, 1:])], 1
@@ -168,7 +165,6 @@ class Reference:
     def _transform(self, parts: dict[str, Part], stack: str) -> dict[str, Tensor]:
         base, heads = f"{stack}_wrapper.fusion_model", self.heads[stack]
         x = torch.cat([part[0] for part in parts.values()], dim=1)
-        batch, length, _ = x.shape
         paddings = [
             torch.zeros(tokens.shape[:2], dtype=torch.bool, device=x.device) if padding is None else padding
             for tokens, padding, _ in parts.values()
@@ -179,50 +175,71 @@ class Reference:
             x = x * (1 - padding[:, :, None].to(x.dtype))
         bias = None
         if stack == "encoder":
-            bias, start = x.new_zeros(batch, heads, length, length), 0
-            for _, _, own in parts.values():
-                assert own is not None
-                stop = start + own.shape[2]
-                bias[:, :, start:stop, start:stop] += own
-                start = stop
+            bias = joint_bias([own for _, _, own in parts.values() if own is not None])
             if has_pads:
                 bias = bias.masked_fill(padding[:, None, None, :], float("-inf"))
         sizes = {name: part[0].shape[1] for name, part in parts.items()}
         for index in range(self.depths[stack]):
-            layer = f"{base}.layers.{index}"
-            out = self._attend(
-                self._norm(x, f"{layer}.self_attn_layer_norm"), bias, heads, f"{layer}.self_attn"
-            )
-            x = x + self._scaled(out, f"{layer}.gamma_1")
-            inner = torch.split(self._norm(x, f"{layer}.final_layer_norm"), list(sizes.values()), dim=1)
-            outs = [self._gated(u, f"{layer}.{name}_ffn") for name, u in zip(sizes, inner, strict=True)]
-            x = x + self._scaled(torch.cat(outs, dim=1), f"{layer}.gamma_2")
+            x = self.layer(x, bias, sizes, heads, f"{base}.layers.{index}")
         pieces = torch.split(x, list(sizes.values()), dim=1)
         return {
             name: self._norm(u, f"{base}.{name}_layer_norm") for name, u in zip(sizes, pieces, strict=True)
         }
 
+    def layer(self, x: Tensor, bias: Tensor | None, sizes: dict[str, int], heads: int, name: str) -> Tensor:
+        """Run one layer over (B, L, D), whose modalities have ``sizes`` tokens, with a bias (B, H, L, L)."""
+        u = self._norm(x, f"{name}.self_attn_layer_norm")
+        q, v = (self._linear(u, f"{name}.self_attn.{part}_proj") for part in ("q", "v"))
+        out = attention(q, self._linear(u, f"{name}.self_attn.k_proj", bias=False), v, bias, heads)
+        out = self._linear(self._norm(out, f"{name}.self_attn.ln"), f"{name}.self_attn.out_proj")
+        x = x + self._scaled(out, f"{name}.gamma_1")
+        inner = torch.split(self._norm(x, f"{name}.final_layer_norm"), list(sizes.values()), dim=1)
+        outs = [self._gated(u, f"{name}.{part}_ffn") for part, u in zip(sizes, inner, strict=True)]
+        return x + self._scaled(torch.cat(outs, dim=1), f"{name}.gamma_2")
+
     def _scaled(self, x: Tensor, name: str) -> Tensor:
         return self.weights[name] * x if name in self.weights else x
-
-    def _attend(self, x: Tensor, bias: Tensor | None, heads: int, name: str) -> Tensor:
-        batch, length, width = x.shape
-        size = width // heads
-        q = self._linear(x, f"{name}.q_proj") * size**-0.5
-        k = self._linear(x, f"{name}.k_proj", bias=False)
-        v = self._linear(x, f"{name}.v_proj")
-        q, k, v = (
-            t.view(batch, length, heads, size).transpose(1, 2).reshape(batch * heads, length, size)
-            for t in (q, k, v)
-        )
-        scores = torch.bmm(q, k.transpose(1, 2))
-        if bias is not None:
-            scores = (scores.view(batch, heads, length, length) + bias).view_as(scores)
-        out = torch.bmm(scores.float().softmax(-1).to(scores.dtype), v)
-        out = out.view(batch, heads, length, size).transpose(1, 2).reshape(batch, length, width)
-        return self._linear(self._norm(out, f"{name}.ln"), f"{name}.out_proj")
 
     def _gated(self, x: Tensor, name: str) -> Tensor:
         gate = F.gelu(self._linear(x, f"{name}.0.wi_0", bias=False))
         inner = gate * self._linear(x, f"{name}.0.wi_1", bias=False)
         return self._linear(self._norm(inner, f"{name}.2"), f"{name}.3")
+
+
+def expanded_bias(table: Tensor, buckets: Tensor, batch: int) -> Tensor:
+    """Look up (R, H) by (L, L), for every sample -> (B, H, L, L)."""
+    return F.embedding(buckets, table).unsqueeze(0).expand(batch, -1, -1, -1).permute(0, 3, 1, 2)
+
+
+def joint_bias(biases: list[Tensor]) -> Tensor:
+    """Put (B, H, L, L) of each modality on the diagonal of zeros."""
+    batch, heads = biases[0].shape[:2]
+    length, start = sum(own.shape[2] for own in biases), 0
+    bias = biases[0].new_zeros(batch, heads, length, length)
+    for own in biases:
+        stop = start + own.shape[2]
+        bias[:, :, start:stop, start:stop] += own
+        start = stop
+    return bias
+
+
+def visible_bias(bias: Tensor, keep: Tensor) -> Tensor:
+    """Gather (B, H, L, L) by rows, then by columns, at visible positions (B, K) -> (B, H, K, K)."""
+    heads, length = bias.shape[1:3]
+    bias = bias.gather(2, keep[:, None, :, None].expand(-1, heads, -1, length))
+    return bias.gather(3, keep[:, None, None, :].expand(-1, heads, keep.shape[1], -1))
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+    """Attend with three (B, L, D) and a bias (B, H, L, L) -> (B, L, D)."""
+    batch, length, width = q.shape
+    size = width // heads
+    q, k, v = (
+        t.view(batch, length, heads, size).transpose(1, 2).reshape(batch * heads, length, size)
+        for t in (q * size**-0.5, k, v)
+    )
+    scores = torch.bmm(q, k.transpose(1, 2))
+    if bias is not None:
+        scores = (scores.view(batch, heads, length, length) + bias).view_as(scores)
+    out = torch.bmm(scores.float().softmax(-1).to(scores.dtype), v)
+    return out.view(batch, heads, length, size).transpose(1, 2).reshape(batch, length, width)

@@ -132,13 +132,14 @@ def make_batch(backbone: Backbone, stage: int, batch: int, seconds: float = 1.0,
             for row, length in enumerate(lengths[name]):
                 starts = np.ones(length, dtype=np.bool_) if name == "text" else None
                 hidden[row, 1 : length + 1] = torch.from_numpy(rule(int(length), starts, rng))
-            masks[student][name] = _moved(build_mask(hidden, inputs[name].padding), device)
+            masks[student][name] = moved(build_mask(hidden, inputs[name].padding), device)
     for field in inputs.values():
         field.padding = None if field.padding is None else field.padding.to(device)
     return Workload(inputs, masks)
 
 
-def _moved(mask: Mask, device: torch.device) -> Mask:
+def moved(mask: Mask, device: torch.device) -> Mask:
+    """Return the same mask on a device."""
     return Mask(
         keep=mask.keep.to(device),
         keep_padding=None if mask.keep_padding is None else mask.keep_padding.to(device),

@@ -1,76 +1,129 @@
 """Speed and memory beside a plain implementation of the original's way.
 
-bench step --preset base --batch 4 --dtype float32      time of a whole pretraining step, forward and backward
-bench loss --fit-exponent                               how the losses' memory grows with the batch
+bench step --preset base --batch 8        a whole pretraining step, forward and backward
+bench attention --length 65 257           the core of attention, and which kernel is chosen
+bench layer --length 20 257               one block
+bench bias                                relative position bias, of all tokens and of visible ones
+bench loss --fit-exponent                 how the losses' memory grows with the batch
 """
-
-from __future__ import annotations
 
 import argparse
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 
-def main(argv: list[str]) -> int:
-    """Measure, print, and fail where an assertion on the command line does not hold."""
-    parser = argparse.ArgumentParser(prog="onepeace_pl bench", description=__doc__)
-    verbs = parser.add_subparsers(dest="what", required=True)
-    step = verbs.add_parser("step", help="time of a pretraining step")
-    step.add_argument("--preset", default="base")
-    step.add_argument("--stage", type=int, choices=(1, 2), default=1)
-    step.add_argument("--batch", type=int, default=4)
-    step.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    step.add_argument("--rounds", type=int, default=5)
-    step.add_argument("--threads", type=int, default=2)
-    step.add_argument(
-        "--assert-ratio", type=float, help="exit 1 where ours is not at least so many times faster"
-    )
-    loss = verbs.add_parser("loss", help="memory of the losses")
-    loss.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32, 64, 128])
-    loss.add_argument(
-        "--fit-exponent", action="store_true", help="exit 1 where ours grows faster than batch ** 1.1"
-    )
-    for verb in (step, loss):
-        verb.add_argument("--json", type=Path, help="also write the numbers to this file")
-    args = parser.parse_args(argv)
-    numbers, good = _step(args) if args.what == "step" else _loss(args)
+def main(argv: Sequence[str]) -> int:
+    """Measure and print; return 1 where an assertion on the command line does not hold."""
+    args = _parser().parse_args(argv)
+    import torch
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    numbers: dict[str, Any] = {"machine": _machine(args.device), "torch": torch.__version__}
+    numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
+    print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
+    good = _loss(args, numbers) if args.what == "loss" else _times(args, numbers)
     if args.json:
-        args.json.write_text(json.dumps(numbers, indent=2) + "\n")
+        args.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     return 0 if good else 1
 
 
-def _step(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="what", required=True)
+    timed = {
+        "step": "a whole pretraining step, forward and backward",
+        "attention": "the core of attention",
+        "layer": "one block",
+        "bias": "relative position bias",
+    }
+    made = {name: verbs.add_parser(name, help=text) for name, text in timed.items()}
+    for verb in made.values():
+        verb.add_argument("--preset", default="base", help="sizes; default: base")
+        verb.add_argument("--batch", type=int, default=8, help="samples; default: 8")
+        verb.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+        verb.add_argument("--rounds", type=int, default=5, help="calls of each side; default: 5")
+        verb.add_argument(
+            "--clock", choices=("wall", "cpu"), default="wall", help="cpu: time of this process alone"
+        )
+        verb.add_argument(
+            "--assert-ratio", type=float, metavar="R", help="exit 1 where a ratio is below this"
+        )
+        verb.add_argument("--fast-float32", action="store_true", help="products by oneDNN, if exact")
+    made["step"].add_argument("--stage", type=int, choices=(1, 2), default=1)
+    for name in ("attention", "layer"):
+        made[name].add_argument("--length", type=int, nargs="+", default=[20, 65, 257], help="tokens")
+    made["bias"].add_argument("--side", type=int, default=16, help="patches along a side; default: 16")
+    loss = verbs.add_parser("loss", help="memory of the losses")
+    loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="samples")
+    loss.add_argument("--fit-exponent", action="store_true", help="exit 1 where ours grows beyond 1.1")
+    for verb in (*made.values(), loss):
+        verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
+        verb.add_argument("--threads", type=int, help="default: PyTorch's own choice")
+        verb.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    return parser
+
+
+def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     import torch
 
-    from onepeace_pl.benchmarks.measure import compare_step
+    from onepeace_pl.benchmarks import cases
+    from onepeace_pl.benchmarks.timing import compare
+    from onepeace_pl.nn.matmul import enable_fast_float32
 
-    torch.set_num_threads(args.threads)
-    result = compare_step(args.preset, args.stage, args.batch, getattr(torch, args.dtype), args.rounds)
-    machine = f"{platform.machine()}, {args.threads} threads, torch {torch.__version__}"
-    print(f"step of stage {args.stage}, {args.preset}, batch {args.batch}, {args.dtype} ({machine})")
-    print(f"  ours {result.ours:.0f} ms, the original's way {result.reference:.0f} ms")
-    print(
-        f"  {result.ratio:.2f} times faster [{result.least:.2f} .. {result.most:.2f}] over {args.rounds} rounds"
-    )
-    return {
-        **asdict(result),
-        "machine": machine,
-    }, args.assert_ratio is None or result.ratio >= args.assert_ratio
+    if args.fast_float32:
+        print(enable_fast_float32())
+    setting = cases.Setting(args.preset, args.batch, getattr(torch, args.dtype), args.device)
+    print(f"{args.preset}, batch {args.batch}, {args.dtype}; {args.rounds} rounds, {args.clock} time, ms")
+    if args.what == "step":
+        made = cases.step(setting, args.stage)
+    elif args.what == "bias":
+        made = cases.bias(setting, args.side)
+    else:
+        made = getattr(cases, args.what)(setting, args.length)
+    print(f"{'':48} {'ours':>9} {'original':>9}  ratio [least .. most]  kernel")
+    good = True
+    for case in made:
+        result = compare(case.ours, case.reference, args.rounds, args.clock)
+        numbers[case.name] = {**asdict(result), "kernel": case.kernel}
+        spread = f"{result.ratio:.2f} [{result.least:.2f} .. {result.most:.2f}]"
+        print(f"{case.name:48} {result.ours:9.2f} {result.reference:9.2f}  {spread:23}{case.kernel}".rstrip())
+        good &= args.assert_ratio is None or result.ratio >= args.assert_ratio
+    return good
 
 
-def _loss(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from onepeace_pl.benchmarks.measure import exponent, loss_bytes
+def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    from onepeace_pl.benchmarks.memory import exponent, loss_bytes
 
-    numbers: dict[str, Any] = {"batches": args.batches}
+    if len(args.batches) < 2:
+        raise ValueError(f"--batches {args.batches[0]}: growth needs at least two sizes")
+    good = True
+    print(f"{'peak of live MiB for a batch of':34}", *(f"{batch:>8}" for batch in args.batches), "  grows as")
     for loss in ("denoising", "alignment"):
         for tiled in (True, False):
-            peaks = [loss_bytes(loss, tiled, batch) for batch in args.batches]
-            name = f"{loss} {'ours' if tiled else 'dense'}"
-            numbers[name] = {"bytes": peaks, "exponent": exponent(args.batches[1:], peaks[1:])}
-            sizes = ", ".join(f"{peak / 2**20:.1f}" for peak in peaks)
-            print(f"{name:16} MiB {sizes}; grows as batch ** {numbers[name]['exponent']:.2f}")
-    good = all(numbers[f"{loss} ours"]["exponent"] <= 1.1 for loss in ("denoising", "alignment"))
-    return numbers, good or not args.fit_exponent
+            peaks = [loss_bytes(loss, tiled, batch, device=args.device) for batch in args.batches]
+            name, power = f"{loss}, {'ours' if tiled else 'dense'}", exponent(args.batches, peaks)
+            numbers[name] = {"batches": args.batches, "bytes": peaks, "exponent": power}
+            print(f"{name:34}", *(f"{peak / 2**20:8.1f}" for peak in peaks), f"  batch ** {power:.2f}")
+            good &= power <= 1.1 or not tiled or not args.fit_exponent
+    return good
+
+
+def _machine(device: str) -> str:
+    import torch
+
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    cpus = Path("/proc/cpuinfo")
+    if cpus.exists():
+        for line in cpus.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,28 @@
+"""Memory of the losses grows with the batch, not with its square."""
+
+import pytest
+
+from onepeace_pl.benchmarks.memory import exponent, loss_bytes, peak_bytes
+
+
+@pytest.mark.parametrize("loss", ["denoising", "alignment"])
+def test_loss_memory_is_linear_in_the_batch(loss: str) -> None:
+    sizes = [16, 32, 64]
+    ours = [loss_bytes(loss, True, size) for size in sizes]
+    dense = [loss_bytes(loss, False, size) for size in sizes]
+    assert exponent(sizes, ours) <= 1.1
+    assert exponent(sizes, dense) >= 1.7  # the counter sees what it should
+
+
+def test_the_counter_forgets_what_is_dead() -> None:
+    import torch
+
+    def call() -> None:
+        for _ in range(5):
+            torch.zeros(1000, dtype=torch.float32).add_(1)
+
+    assert 4000 <= peak_bytes(call, "cpu") <= 8000
+
+
+def test_exponent_of_a_power() -> None:
+    assert exponent([1, 2, 4, 8], [3.0 * n**1.5 for n in (1, 2, 4, 8)]) == pytest.approx(1.5)

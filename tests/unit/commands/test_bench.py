@@ -1,0 +1,32 @@
+"""``bench``: what it prints and writes, and when it fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from onepeace_pl.cli import main
+
+SMALL = ["--preset", "debug", "--batch", "2", "--rounds", "1"]
+
+
+def test_attention_names_its_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "numbers.json"
+    assert main(["bench", "attention", *SMALL, "--length", "5", "--json", str(target)]) == 0
+    numbers = json.loads(target.read_text())
+    learnt = numbers["attention 5, forward and backward, learnt bias"]
+    assert learnt["kernel"] == "shared_bias"
+    assert learnt["least"] <= learnt["ratio"] <= learnt["most"]
+    assert "shared_bias" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["step", "layer", "bias"])
+def test_a_ratio_can_be_asserted(what: str) -> None:
+    assert main(["bench", what, *SMALL, "--assert-ratio", "0"]) == 0
+    assert main(["bench", what, *SMALL, "--assert-ratio", "1e9"]) == 1
+
+
+def test_growth_of_the_losses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "loss", "--batches", "16", "32", "--fit-exponent"]) == 0
+    assert "denoising, ours" in capsys.readouterr().out
+    assert main(["bench", "loss", "--batches", "16"]) == 2
