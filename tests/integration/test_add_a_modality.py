@@ -13,7 +13,8 @@ from onepeace_pl.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/add_a_modality.md").read_text(encoding="utf-8")
-DEBUG = ["--model.backbone.transformer.preset", "debug", "--trainer.max_steps", "2", "--data.batch_size", "4"]
+LENGTH = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.batch_size", "4"]
+DEBUG = ["--model.backbone.transformer.preset", "debug", *LENGTH]
 LITTLE = {  # by what a command names: enough for two steps, the rest is what the page says
     "configs/quickstart.yaml": [*DEBUG, "--data.size", "8", "--data.gallery_size", "8"],
     "motion.yaml": [*DEBUG, "--data.train.size", "8", "--data.validation.motion_text.size", "8"],
