@@ -6,6 +6,7 @@ Shapes: B batch, L tokens, D width, H heads.
 from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.nn.block import Block, Sequence
 from onepeace_pl.nn.config import TransformerConfig
+from onepeace_pl.nn.kernels import choose
 from onepeace_pl.nn.routing import Routed, Segment
 
 __all__ = ["Segment", "Sequence", "Transformer"]
@@ -46,6 +48,7 @@ class Transformer(nn.Module):
         Returns:
             One (B, L, D) for each sequence, after the final norms.
         """
+        biases, sequences = _fold_padding(tokens, biases, sequences)
         for layer, block in enumerate(self.blocks):
             here = [None if not b else b[layer if len(b) > 1 else 0] for b in biases]
             if self.config.checkpoint and self.training and torch.is_grad_enabled():
@@ -57,3 +60,21 @@ class Transformer(nn.Module):
             with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
                 outputs.append(self.norms(x, sequence.segments))
         return outputs
+
+
+def _fold_padding(
+    tokens: SequenceOf[Tensor], biases: SequenceOf[SequenceOf[Tensor]], sequences: SequenceOf[Sequence]
+) -> tuple[list[SequenceOf[Tensor]], list[Sequence]]:
+    """Put padding into the bias where the kernel wants one mask, so that all layers share it."""
+    folded: list[tuple[SequenceOf[Tensor], Sequence]] = []
+    for x, own, sequence in zip(tokens, biases, sequences, strict=True):
+        grad = sequence.grad and torch.is_grad_enabled()
+        bias_grad = grad and any(bias.requires_grad for bias in own)
+        kernel = choose(x.device.type, x.dtype, bias_grad, grad, x.shape[1])
+        if own and sequence.key_padding is not None and kernel == "fused":
+            with torch.set_grad_enabled(grad):
+                hidden = torch.zeros_like(sequence.key_padding, dtype=own[0].dtype)
+                hidden = hidden.masked_fill_(sequence.key_padding, float("-inf"))[:, None, None, :]
+                own, sequence = [bias + hidden for bias in own], replace(sequence, key_padding=None)
+        folded.append((own, sequence))
+    return [own for own, _ in folded], [sequence for _, sequence in folded]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.nn.feed_forward import gated_gelu
+from onepeace_pl.nn.feed_forward import gated_expand
 from onepeace_pl.nn.kernels import KERNELS, attend, choose
 from onepeace_pl.nn.relative_bias import look_up
 
@@ -51,8 +51,25 @@ def test_inputs_are_left_alone() -> None:
     assert torch.equal(bias.detach(), before[1])
 
 
-def test_gradients_of_gated_gelu_and_look_up() -> None:
-    torch.autograd.gradcheck(gated_gelu, torch.randn(3, 8, dtype=torch.float64, requires_grad=True))
+def test_gradients_of_gated_expand() -> None:
+    torch.manual_seed(1)
+    x = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(10, 4, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(gated_expand, (x, weight))
+    torch.autograd.gradcheck(lambda w: gated_expand(x.detach(), w), weight)
+    torch.autograd.gradcheck(lambda u: gated_expand(u, weight.detach()), x)
+
+
+def test_gated_expand_under_autocast_keeps_the_weight_s_dtype() -> None:
+    x, weight = torch.randn(3, 4, requires_grad=True), torch.randn(10, 4, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = gated_expand(x, weight)
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    assert x.grad.dtype == weight.grad.dtype == torch.float32
+
+
+def test_gradients_of_look_up() -> None:
     table = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
     index = torch.tensor([[0, 4, 4], [1, 0, 4]])
     torch.autograd.gradcheck(lambda t: look_up(t, index), table)
