@@ -19,6 +19,10 @@ from onepeace_pl.nn.feed_forward import GatedFeedForward
 from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
 
+# bytes of a matrix: from 32 MiB on, the C library asks the system for fresh memory each time, which costs more on
+# every pass over it than large products save
+BUNDLE = 31 * 2**20
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -61,8 +65,8 @@ class Block(nn.Module):
     """Attention shared by the modalities, then a feed-forward of each modality (spec: model, section 4).
 
     All sequences of a step pass a block in one call, and its linear layers and norms see their tokens as one
-    matrix (with gradient, and without, are two). Weights are so fetched once, their gradients made in one
-    product, and under sharding the communication is divided by the number of sequences.
+    matrix (with gradient, and without, are two; on CPU very large ones are more). Weights are so fetched once,
+    their gradients made in one product, and under sharding the communication is divided by the number of sequences.
 
     Args:
         config: Sizes and switches.
@@ -73,6 +77,7 @@ class Block(nn.Module):
     def __init__(self, config: TransformerConfig, modalities: SequenceOf[str], drop_path: float) -> None:
         super().__init__()
         width, scale = config.width, config.layer_scale
+        self.widest = max(config.feed_forward, 3 * width)
         self.drop_path, self.subset = drop_path, config.drop_path_mode == "subset"
         self.attention_norm = Routed(modalities, lambda: nn.LayerNorm(width), config.share_attention)
         self.attention = SelfAttention(config, modalities)
@@ -89,15 +94,29 @@ class Block(nn.Module):
         outputs = list(tokens)
         for grad in (True, False):
             chosen = [i for i, s in enumerate(sequences) if (s.grad and torch.is_grad_enabled()) == grad]
-            if not chosen:
-                continue
-            with torch.set_grad_enabled(grad):
-                done = self._together(
-                    [tokens[i] for i in chosen], [biases[i] for i in chosen], [sequences[i] for i in chosen]
-                )
-            for i, x in zip(chosen, done, strict=True):
-                outputs[i] = x
+            for few in self._bundles(tokens, chosen):
+                with torch.set_grad_enabled(grad):
+                    done = self._together(
+                        [tokens[i] for i in few], [biases[i] for i in few], [sequences[i] for i in few]
+                    )
+                for i, x in zip(few, done, strict=True):
+                    outputs[i] = x
         return outputs
+
+    def _bundles(self, tokens: list[Tensor], chosen: list[int]) -> list[list[int]]:
+        """Say which sequences go together: all, but on CPU no more than make matrices that fit ``BUNDLE``."""
+        if not chosen or tokens[0].device.type != "cpu":
+            return [chosen] if chosen else []
+        sizes = {i: tokens[i].shape[:2].numel() * self.widest * tokens[i].element_size() for i in chosen}
+        bundles: list[list[int]] = []
+        room = 0
+        for i in sorted(chosen, key=sizes.__getitem__):
+            if not bundles or sizes[i] > room:
+                bundles.append([])
+                room = BUNDLE
+            bundles[-1].append(i)
+            room -= sizes[i]
+        return bundles
 
     def _together(
         self, xs: list[Tensor], biases: list[Tensor | None], sequences: list[Sequence]

@@ -49,6 +49,17 @@ def test_sequences_do_not_know_of_each_other() -> None:
     assert [out.requires_grad for out in together] == [True, True, False]
 
 
+@pytest.mark.parametrize("limit", [1, 4 * 5 * 48 * 4, 2**20])
+def test_it_makes_no_difference_which_sequences_go_together(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, biases, made = sequences()
+    expected = stack()(tokens, biases, made)
+    monkeypatch.setattr("onepeace_pl.nn.block.BUNDLE", limit)
+    for mine, other in zip(stack()(tokens, biases, made), expected, strict=True):
+        assert torch.allclose(mine, other, atol=1e-6)
+
+
 def test_a_bias_for_each_layer_is_used_by_its_layer() -> None:
     transformer = stack().eval()
     tokens, biases, made = sequences()
