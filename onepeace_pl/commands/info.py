@@ -61,11 +61,13 @@ def _plugins() -> Iterable[Sequence[str]]:
 def _kernels() -> Iterable[Sequence[str]]:
     from onepeace_pl.nn.kernels import RULES
 
-    yield "device", "dtype", "bias gradient", "kernel", "why"
+    yield "device", "dtype", "bias gradient", "any gradient", "tokens", "kernel", "why"
     for rule in RULES:
         dtype = str(rule.dtype).removeprefix("torch.")
-        said = (rule.device, None if rule.dtype is None else dtype, rule.bias_grad)
-        yield *("any" if value is None else str(value) for value in said), rule.kernel, rule.why
+        said = (rule.device, None if rule.dtype is None else dtype, rule.bias_grad, rule.grad)
+        words = ("any" if value is None else str(value) for value in said)
+        tokens = f"{rule.length} or more" if rule.length else "any"
+        yield *words, tokens, rule.kernel, rule.why + (" (needs AMX)" if rule.tiles else "")
 
 
 def _parts(model: Any) -> Iterable[Sequence[str]]:

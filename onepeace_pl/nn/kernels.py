@@ -158,6 +158,8 @@ def attend_rows(
 
 def fused(qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None, dropout: float) -> Tensor:
     """PyTorch's fused attention; bias and padding become one additive mask."""
+    if not torch.is_grad_enabled():  # PyTorch looks at what could need a gradient, not at what does
+        qkv, bias = qkv.detach(), None if bias is None else bias.detach()
     q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
     mask = None if bias is None else bias.to(q.dtype)
     if key_padding is not None:

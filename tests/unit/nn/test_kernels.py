@@ -76,6 +76,15 @@ def test_gradients_of_look_up() -> None:
     assert torch.equal(look_up(table, index), table[index].permute(2, 0, 1))
 
 
+@torch.no_grad()
+def test_fused_attention_is_fused_where_a_learnt_bias_needs_no_gradient_now() -> None:
+    qkv, bias = inputs(1, torch.float32)
+    with torch.profiler.profile() as profile:
+        attend(qkv, bias, None, kernel="fused")
+    names = {event.key for event in profile.key_averages()}
+    assert "aten::_scaled_dot_product_flash_attention_for_cpu" in names
+
+
 def test_a_learnt_bias_never_meets_the_slow_path_of_the_processor() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         for length in (5, 64, 257, 1024):
