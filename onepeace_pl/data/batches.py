@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -86,7 +88,7 @@ class Batch:
     epoch: int
     inputs: dict[str, ModalityInput]
     lengths: dict[str, Tensor]
-    word_starts: dict[str, list[Tensor | None]] = field(default_factory=dict)
+    word_starts: dict[str, list[npt.NDArray[np.bool_] | None]] = field(default_factory=dict)
     masks: dict[str, dict[str, Mask]] = field(default_factory=dict)
     labels: list[Mapping[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)

@@ -44,7 +44,11 @@ class Collator:
             epoch=kept[0].epoch,
             inputs={name: self.processors[name].collate(parts) for name, parts in fields.items()},
             lengths={name: torch.tensor([part.length for part in parts]) for name, parts in fields.items()},
-            word_starts={name: [part.word_starts for part in parts] for name, parts in fields.items()},
+            # arrays, not tensors: a worker hands over each tensor by a file descriptor of its own
+            word_starts={
+                name: [None if part.word_starts is None else part.word_starts.numpy() for part in parts]
+                for name, parts in fields.items()
+            },
             labels=[sample.labels for sample in kept],
             skipped=skipped,
         )

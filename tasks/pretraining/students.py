@@ -76,7 +76,7 @@ class MaskSampler:
                     length = int(batch.lengths[modality][row])
                     starts = batch.word_starts[modality][row] if modality in batch.word_starts else None
                     other = alone.get(modality) if spec.apart else None
-                    drawn = rule(length, None if starts is None else starts.numpy(), rng, other)
+                    drawn = rule(length, starts, rng, other)
                     if len(spec.hide) == 1:
                         alone[modality] = drawn
                     hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -70,7 +71,7 @@ def batch(stage: int, rows: slice) -> Batch:
         other = 12
     size = len(inputs["text"].values)
     lengths = {"text": (text[rows] != 1).sum(1), STAGES[stage][1]: torch.full((size,), other)}
-    starts = {"text": [torch.ones(int(n), dtype=torch.bool) for n in lengths["text"]]}
+    starts = {"text": [np.ones(int(n), dtype=np.bool_) for n in lengths["text"]]}
     made = Batch([str(i) for i in range(size)], torch.arange(count)[rows], 0, inputs, lengths, starts)
     sampler = make(stage).task.batch_transform(0)
     assert isinstance(sampler, MaskSampler)
