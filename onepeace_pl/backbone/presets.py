@@ -48,7 +48,7 @@ def preset_sizes(name: str) -> Sizes:
 
 # options of the paper's adapters that are not their class's defaults (the released model's)
 SMALL_ADAPTERS: dict[str, dict[str, int]] = {
-    "text": {"vocabulary": 512, "buckets": 32, "max_tokens": 74},
+    "text": {"vocabulary": 768, "buckets": 32, "max_tokens": 74},
     "image": {"image_size": 64, "position_side": 4},
     "audio": {"channels": 32, "buckets": 64},
 }

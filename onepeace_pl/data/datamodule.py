@@ -64,7 +64,7 @@ class PairsDataModule(L.LightningDataModule):
         seed: int = 3407,
         on_error: OnError = "raise",
         pin_memory: bool | None = None,
-        vocabulary_size: int = 512,
+        vocabulary_size: int = 768,
         bucket_by_length: bool = False,
         classes: list[str] | None = None,
     ) -> None:

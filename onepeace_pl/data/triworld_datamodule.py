@@ -72,7 +72,7 @@ class TriWorldData(PairsDataModule):
         num_workers: int = 0,
         seed: int = 3407,
         pin_memory: bool | None = None,
-        vocabulary_size: int = 512,
+        vocabulary_size: int = 768,
     ) -> None:
         self.pair = tuple(pair)
         self.gallery_names: tuple[Pair, ...] = (

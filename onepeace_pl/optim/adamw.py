@@ -28,3 +28,6 @@ class AdamW(torch.optim.AdamW):
         fused: bool | None = None,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
+        # The fused kernel offers to unscale float16 gradients by itself, for which Lightning refuses to clip them.
+        # Without the offer the scaler does it before clipping.
+        self._step_supports_amp_scaling = False

@@ -184,7 +184,7 @@ def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
 def test_too_small_a_vocabulary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
-        match="has 9000 ids, adapter 'text' embeds 512; set the adapter's vocabulary to at least 9000",
+        match="has 9000 ids, adapter 'text' embeds 768; set the adapter's vocabulary to at least 9000",
     ):
         trainer(tmp_path).fit(experiment(facts=DataFacts(vocabulary_size=9000)), datamodule=data())
 

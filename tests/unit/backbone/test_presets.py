@@ -94,9 +94,9 @@ def test_what_trains_in_the_second_stage_of_the_released_model() -> None:
 @pytest.mark.parametrize(
     ("preset", "with_decoder", "without"),
     [
-        ("debug", 162_081, 96_289),
-        ("tiny", 1_575_841, 1_362_145),
-        ("small", 75_468_177, 72_731_985),
+        ("debug", 170_273, 104_481),
+        ("tiny", 1_608_609, 1_394_913),
+        ("small", 75_566_481, 72_830_289),
         ("base", 344_073_825, 333_326_817),
         ("large", 1_094_099_069, 1_075_316_353),
         ("4b", 3_926_288_577, 3_884_740_545),

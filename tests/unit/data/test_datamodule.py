@@ -187,7 +187,7 @@ def test_the_tokenizer_is_trained_on_the_texts_and_travels_in_the_checkpoint(tmp
     data = module()
     facts = data.facts
     assert facts.vocabulary_size is not None
-    assert 260 < facts.vocabulary_size <= 512
+    assert 260 < facts.vocabulary_size <= 768
     assert facts.modalities == ("image", "text")
     assert module().facts == facts
     state = json.loads(json.dumps(data.state_dict()))

@@ -24,7 +24,7 @@ def heard() -> TriWorldData:
 
 def test_both_stages_have_the_same_facts_and_tokenizer(seen: TriWorldData, heard: TriWorldData) -> None:
     assert seen.facts == heard.facts == data(size=3).facts
-    assert seen.facts.vocabulary_size == 512
+    assert seen.facts.vocabulary_size == 704
     assert seen.state_dict() == heard.state_dict()
 
 
