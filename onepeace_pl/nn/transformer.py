@@ -16,6 +16,7 @@ from onepeace_pl.nn.block import Block, Sequence
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.kernels import choose
 from onepeace_pl.nn.routing import Routed, Segment
+from onepeace_pl.nn.trimming import Cut, cuts, put, take
 
 __all__ = ["Segment", "Sequence", "Transformer"]
 
@@ -48,6 +49,36 @@ class Transformer(nn.Module):
         Returns:
             One (B, L, D) for each sequence, after the final norms.
         """
+        found = [cuts(sequence) for sequence in sequences]
+        if any(found):
+            return self._cut(tokens, biases, sequences, found)
+        return self._whole(tokens, biases, sequences)
+
+    def _cut(
+        self,
+        tokens: SequenceOf[Tensor],
+        biases: SequenceOf[SequenceOf[Tensor]],
+        sequences: SequenceOf[Sequence],
+        found: SequenceOf[SequenceOf[Cut]],
+    ) -> list[Tensor]:
+        """Run cuts instead of what they were cut from."""
+        pieces: list[tuple[Tensor, SequenceOf[Tensor], Sequence]] = []
+        members = []
+        for x, own, sequence, parts in zip(tokens, biases, sequences, found, strict=True):
+            with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
+                begin = len(pieces)
+                pieces += [(*take(x, own, cut), cut.sequence) for cut in parts] or [(x, own, sequence)]
+            members.append(range(begin, len(pieces)))
+        done = self._whole([p[0] for p in pieces], [p[1] for p in pieces], [p[2] for p in pieces])
+        outputs = []
+        for x, sequence, parts, mine in zip(tokens, sequences, found, members, strict=True):
+            with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
+                outputs.append(put(x, [done[i] for i in mine], parts) if parts else done[mine[0]])
+        return outputs
+
+    def _whole(
+        self, tokens: list[Tensor], biases: SequenceOf[SequenceOf[Tensor]], sequences: SequenceOf[Sequence]
+    ) -> list[Tensor]:
         biases, sequences = _fold_padding(tokens, biases, sequences)
         for layer, block in enumerate(self.blocks):
             here = [None if not b else b[layer if len(b) > 1 else 0] for b in biases]
