@@ -119,7 +119,7 @@ def test_nothing_is_overwritten_unasked(source, capsys):
 def test_a_tokenizer_larger_than_the_model_is_told(source, capsys, tmp_path):
     Tokenizer.train([f"word{i} {i * 7919}" for i in range(500)], 900).save(tmp_path / "t.json")
     cli(["convert", str(source), "--to", "m", "--bpe", "t.json"])
-    assert "the model 512" in capsys.readouterr().out
+    assert "900 ids, the model 768" in capsys.readouterr().out
     assert OnePeace.from_pretrained("m", device="cpu").encode(text=["word1"]).shape == (1, 32)
 
 

@@ -1,0 +1,66 @@
+"""The paper's recipes at 4b run a real step of each stage at reduced depth, on small files where they look for data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from onepeace_pl.cli import main
+from onepeace_pl.data.triworld import TriWorldSource
+from onepeace_pl.modalities.tokenizer import Tokenizer
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+ONE_STEP = [
+    *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.max_steps", "1"),
+    *("--trainer.precision", "32-true", "--trainer.limit_val_batches", "0", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.enable_checkpointing", "false"),
+    *("--data.batch_size", "2", "--data.num_workers", "0", "--model.backbone.transformer.depth", "1"),
+]
+
+
+def write_data(rows: int = 4) -> None:
+    seen = TriWorldSource(size=rows, fields=("image", "text"))
+    heard = TriWorldSource(size=rows, fields=("audio", "text"), caption="heard")
+    for name in ("coco", "clotho"):
+        Path("datasets", name).mkdir(parents=True)
+    pictures, sounds = ["image_id\timage\tcaption"], ["uniq_id\taudio\ttext\tduration"]
+    for i in range(rows):
+        Image.fromarray(np.asarray(seen[i].fields["image"])).save(f"datasets/coco/{i}.png")
+        pictures.append(f"{i}\t{i}.png\t{seen[i].fields['text']}")
+        wave, rate = heard[i].fields["audio"]
+        soundfile.write(f"datasets/clotho/{i}.flac", wave, rate)
+        sounds.append(f"{i}\t{i}.flac\t{heard[i].fields['text']}\t1.0")
+    for split in ("train", "val"):
+        Path(f"datasets/coco/{split}.tsv").write_text("\n".join(pictures) + "\n")
+        Path(f"datasets/clotho/{split}.tsv").write_text("\n".join(sounds) + "\n")
+    captions = {str(i): [seen[i].fields["text"]] for i in range(rows)}
+    Path("datasets/coco/val_texts.json").write_text(json.dumps(captions))
+    Tokenizer.train([*seen.texts(), *heard.texts()]).save("datasets/bpe")
+
+
+def weights(folder: str) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(f"{folder}/model.safetensors")
+
+
+@pytest.mark.timeout(300)
+def test_a_step_of_each_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data()
+    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage1.yaml"), *ONE_STEP]) == 0
+    first = weights("runs/paper_stage1/model")
+    assert first["encoder.adapters.text.token_table"].shape == (50264, 1536)
+    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage2.yaml"), *ONE_STEP]) == 0
+    second = weights("runs/paper_stage2/model")
+    attention = "encoder.transformer.blocks.0.attention.project_in.shared.weight"
+    assert torch.equal(first[attention], second[attention])
+    assert "encoder.adapters.audio.project.weight" in second
+    moved = "decoder.adapters.text.mask_token"
+    assert not torch.equal(first[moved], second[moved])
