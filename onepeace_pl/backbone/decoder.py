@@ -108,7 +108,9 @@ class Decoder(nn.Module):
             parts = {}
             for name, visible in feature.tokens.items():
                 mask, length = (stream.masks or {})[name], feature.lengths[name]
-                parts[name] = self.adapters[name](visible, mask, inputs[name].padding, length)
+                padding = inputs[name].padding
+                padding = None if padding is None else padding[: stream.rows]
+                parts[name] = self.adapters[name](visible, mask, padding, length)
             x, biases, sequence = join(parts)
             joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])

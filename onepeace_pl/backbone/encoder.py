@@ -83,7 +83,9 @@ class Encoder(nn.Module):
             if name not in inputs:
                 raise ValueError(f"the batch has no {name!r}; it has {', '.join(inputs)}")
             users = [i for i, stream in enumerate(streams) if name in stream.modalities]
-            views = [View((streams[i].masks or {}).get(name), streams[i].grad) for i in users]
+            views = [
+                View((streams[i].masks or {}).get(name), streams[i].grad, streams[i].rows) for i in users
+            ]
             for i, part in zip(users, self.adapters[name](inputs[name], views), strict=True):
                 made[i][name] = part
         return [

@@ -29,7 +29,7 @@ class Sizes:
 PRESETS: dict[str, Sizes] = {
     #                width depth heads   ff   | decoder
     "debug": Sizes(32, 2, 2, 64, 32, 1, 2, 64, layer_scale=1e-2, init_std=0.09),
-    "tiny": Sizes(128, 3, 4, 256, 64, 1, 2, 128, layer_scale=1e-2, init_std=0.09),
+    "tiny": Sizes(128, 3, 4, 256, 64, 1, 2, 128, layer_scale=3e-2, init_std=0.09),
     "small": Sizes(384, 12, 6, 1536, 192, 2, 3, 512, layer_scale=1e-2),
     "base": Sizes(768, 12, 12, 3072, 384, 2, 6, 1024, layer_scale=1e-2),
     "large": Sizes(1024, 24, 16, 4096, 512, 2, 8, 1365, layer_scale=1e-4),

@@ -22,11 +22,14 @@ class Stream:
         masks: For a student pass, the mask of each modality: the encoder sees the visible tokens, the decoder
             restores the rest.
         grad: Whether the pass is differentiated; a teacher's is not.
+        rows: Number R of samples that the pass reads, the first of the batch; None for all. Masks and features
+            then have R rows.
     """
 
     modalities: tuple[str, ...]
     masks: Mapping[str, Mask] | None = None
     grad: bool = True
+    rows: int | None = None
 
 
 @dataclass

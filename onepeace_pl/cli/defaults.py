@@ -1,4 +1,4 @@
-"""What a run has without being told: loggers, checkpoints, a report."""
+"""What a run has without being told: loggers, progress, checkpoints, a report."""
 
 import logging
 from collections.abc import Mapping
@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import lightning as L
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.report import Report
+from onepeace_pl.callbacks.throughput import Throughput
 
 Monitor = tuple[str, Literal["min", "max"]]
 
@@ -39,6 +40,12 @@ def result_callbacks(model: L.LightningModule, fit: bool) -> list[Callback]:
     from onepeace_pl.experiment import Experiment
 
     return [ModelFolder(), Report()] if fit and isinstance(model, Experiment) else [Report()]
+
+
+def progress_callbacks() -> list[Callback]:
+    """Make what shows progress, losses and samples a second."""
+    # Lightning's other bar counts epochs against a limit that a run of so many updates does not have
+    return [TQDMProgressBar(refresh_rate=10), Throughput()]
 
 
 def loggers(folder: Path) -> list[Logger]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import yaml
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -135,6 +135,9 @@ class ExperimentCLI(LightningCLI):
             offered += defaults.checkpoint_callbacks(self.folder / runs.CHECKPOINTS, monitor)
         callbacks = given.callbacks or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        own_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        if fit and given.enable_progress_bar is not False and not own_bar:
+            offered += defaults.progress_callbacks()
         callbacks += [new for new in offered if not any(isinstance(own, type(new)) for own in callbacks)]
         open_settings = {
             "default_root_dir": given.default_root_dir or str(self.folder),

@@ -18,12 +18,6 @@ from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, Te
 _TOLD = 2048  # scenes from whose sentences the tokenizer is trained, of each kind of sentence
 
 
-class TrainingScenes(TriWorldSource):
-    """Scenes that are told in other words in every epoch."""
-
-    takes_epoch = True
-
-
 class TriWorldData(PairsDataModule):
     """Generated pairs; nothing is read or downloaded.
 
@@ -86,7 +80,7 @@ class TriWorldData(PairsDataModule):
         self.world_seed = world_seed
         self.phrasing: Phrasing = phrasing
         self._galleries: dict[Split, list[Gallery]] = {}
-        train = TrainingScenes(
+        train = TriWorldSource(
             size=size,
             fields=self.pair,
             caption=caption or told_of(pair),

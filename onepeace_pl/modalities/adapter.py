@@ -21,10 +21,11 @@ from onepeace_pl.nn.init import truncated_normal_
 
 
 class View(NamedTuple):
-    """How one pass sees a modality: all tokens, or those a mask keeps; with gradient or without."""
+    """How one pass sees a modality: all tokens, or those a mask keeps; with gradient or without; which rows."""
 
     mask: Mask | None = None
     grad: bool = True
+    rows: int | None = None  # the first so many samples; None for all
 
 
 class ModalityAdapter(nn.Module, ABC):
@@ -107,7 +108,7 @@ class ModalityAdapter(nn.Module, ABC):
         tokens = []
         for view in views:
             with torch.set_grad_enabled(torch.is_grad_enabled() and view.grad):
-                tokens.append(self._view(contents, inputs, view.mask))
+                tokens.append(self._view(contents[: view.rows], inputs, view))
         return tokens
 
     def _check_length(self, length: int, padding: Tensor | None) -> None:
@@ -123,10 +124,10 @@ class ModalityAdapter(nn.Module, ABC):
                 "let the processor's lengths count what the stem makes"
             )
 
-    def _view(self, contents: Tensor, inputs: ModalityInput, mask: Mask | None) -> Tokens:
-        batch, length, width = contents.shape
+    def _view(self, contents: Tensor, inputs: ModalityInput, view: View) -> Tokens:
+        (batch, length, width), mask = contents.shape, view.mask
         x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
-        padding = inputs.padding
+        padding = None if inputs.padding is None else inputs.padding[: view.rows]
         keep = None if mask is None else mask.keep
         if mask is not None:
             x = x.gather(1, mask.keep[..., None].expand(-1, -1, width))

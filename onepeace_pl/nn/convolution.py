@@ -16,6 +16,9 @@ from torch.autograd.function import once_differentiable
 def convolve(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Convolve without padding and bias: (B, T, C) with (O, C, W) -> (B, (T - W) // stride + 1, O)."""
     if x.device.type == "cpu":
+        if torch.is_autocast_enabled("cpu"):  # a function of ours is not cast by itself
+            dtype = torch.get_autocast_dtype("cpu")
+            x, weight = x.to(dtype), weight.to(dtype)
         return _Windows.apply(x, weight, stride)  # type: ignore[no-untyped-call, no-any-return]
     return F.conv1d(x.transpose(1, 2), weight, stride=stride).transpose(1, 2)
 

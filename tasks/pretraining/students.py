@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.modalities.masking import MaskRule, build_mask
@@ -53,22 +54,23 @@ class MaskSampler:
     Args:
         students: By name; those of a single modality are drawn first, since others may keep apart from them.
         seed: The run's seed.
+        share: Share of a batch's samples, the first ones, that students read; at least one is read.
     """
 
-    def __init__(self, students: Mapping[str, Student], seed: int) -> None:
+    def __init__(self, students: Mapping[str, Student], seed: int, share: float = 1.0) -> None:
         self.students = dict(sorted(students.items(), key=lambda item: len(item[1].hide) > 1))
         self.seed = seed
+        self.share = share
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the same batch with ``masks`` filled in."""
+        rows = max(1, round(self.share * len(batch)))
         hidden = {
-            (student, modality): torch.zeros(
-                len(batch.ids), int(batch.lengths[modality].max()) + 1, dtype=torch.bool
-            )
+            (student, modality): torch.zeros(rows, int(batch.lengths[modality].max()) + 1, dtype=torch.bool)
             for student, spec in self.students.items()
             for modality in spec.hide
         }
-        for row, index in enumerate(batch.indices.tolist()):
+        for row, index in enumerate(batch.indices[:rows].tolist()):
             rng = np.random.default_rng([self.seed, batch.epoch, index])
             alone: dict[str, np.ndarray] = {}
             for student, spec in self.students.items():
@@ -82,7 +84,11 @@ class MaskSampler:
                     hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)
         for student, spec in self.students.items():
             batch.masks[student] = {
-                modality: build_mask(hidden[student, modality], batch.inputs[modality].padding)
+                modality: build_mask(hidden[student, modality], _first(batch.inputs[modality].padding, rows))
                 for modality in spec.hide
             }
         return batch
+
+
+def _first(padding: Tensor | None, rows: int) -> Tensor | None:
+    return None if padding is None else padding[:rows]
