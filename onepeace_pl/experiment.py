@@ -80,7 +80,9 @@ class Experiment(L.LightningModule):
         backbone = self.make_backbone()
         _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
-        if self.init_from is not None and not backbone.logit_scale.is_meta:
+        # what a checkpoint is about to replace is not read first
+        resumes = self._trainer is not None and self.trainer.ckpt_path is not None
+        if self.init_from is not None and not resumes and not backbone.logit_scale.is_meta:
             if data is not None:
                 _check_tokenizer(getattr(data, "processors", {}), self.init_from)
             for line in load_weights(backbone, self.init_from).lines():

@@ -18,6 +18,8 @@ FOLDER = "model"
 class ModelFolder(L.Callback):
     """Writes ``RUN/model`` when ``fit`` ends: config, weights, tokenizer and preprocessing.
 
+    Preprocessing of modalities that the run's data does not have comes from the model folder it started from.
+
     Whatever the strategy. The weights are the last ones. A run that is stopped early leaves its folder too;
     one that breaks does not.
     """
@@ -26,7 +28,7 @@ class ModelFolder(L.Callback):
         """Let every part say how it was made: one that cannot is found before training, not after."""
         backbone: Any = pl_module.backbone
         backbone.describe()
-        for processor in _processors(trainer, backbone).values():
+        for processor in _processors(trainer, pl_module).values():
             describe(processor)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -39,15 +41,20 @@ class ModelFolder(L.Callback):
         state = full_state(backbone)
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / FOLDER
-            folder = save_folder(path, backbone, _processors(trainer, backbone), state)
+            folder = save_folder(path, backbone, _processors(trainer, pl_module), state)
             rank_zero_info(f"model folder: {folder}")
         trainer.strategy.barrier()
 
 
-def _processors(trainer: L.Trainer, backbone: Any) -> dict[str, Processor]:
-    """Return the data module's processors of the backbone's modalities."""
-    processors = trainer.datamodule.processors  # type: ignore[attr-defined]
-    return {name: part for name, part in processors.items() if name in backbone.modalities}
+def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
+    """Return a processor for each of the backbone's modalities, as far as data and ``init_from`` know them."""
+    from onepeace_pl.hub.folder import CONFIG, load_processors, read_config
+
+    known = dict(trainer.datamodule.processors)  # type: ignore[attr-defined]
+    start = Path(getattr(module, "init_from", None) or "")
+    if any(name not in known for name in module.backbone.modalities) and (start / CONFIG).is_file():
+        known = load_processors(start, read_config(start)) | known
+    return {name: known[name] for name in module.backbone.modalities if name in known}
 
 
 def full_state(module: nn.Module) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """What a run has without being told: loggers, progress, checkpoints, a report."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +46,8 @@ def result_callbacks(model: L.LightningModule, fit: bool) -> list[Callback]:
 def progress_callbacks() -> list[Callback]:
     """Make what shows progress, losses and samples a second."""
     # Lightning's other bar counts epochs against a limit that a run of so many updates does not have
-    return [TQDMProgressBar(refresh_rate=10), Throughput()]
+    every = 10 if sys.stderr.isatty() else 100  # a log file keeps every line
+    return [TQDMProgressBar(refresh_rate=every), Throughput()]
 
 
 def loggers(folder: Path) -> list[Logger]:

@@ -100,8 +100,6 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Make the trainer; loggers, checkpoints and report, left open, go to the run folder."""
-        if self._checkpoint and getattr(self.model, "init_from", None):
-            self.model.init_from = None  # the checkpoint's weights would replace those at once
         return super().instantiate_trainer(**self._left_open(), **kwargs)
 
     def before_fit(self) -> None:

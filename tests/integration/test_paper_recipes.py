@@ -18,7 +18,14 @@ from onepeace_pl.modalities.tokenizer import Tokenizer
 CONFIGS = Path(__file__).parents[2] / "configs"
 ONE_STEP = [
     *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.max_steps", "1"),
-    *("--trainer.precision", "32-true", "--trainer.limit_val_batches", "0", "--trainer.enable_progress_bar", "false"),
+    *(
+        "--trainer.precision",
+        "32-true",
+        "--trainer.limit_val_batches",
+        "0",
+        "--trainer.enable_progress_bar",
+        "false",
+    ),
     *("--trainer.enable_checkpointing", "false"),
     *("--data.batch_size", "2", "--data.num_workers", "0", "--model.backbone.transformer.depth", "1"),
 ]

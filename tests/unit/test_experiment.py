@@ -149,6 +149,9 @@ def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
     third = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
     with pytest.raises(FileNotFoundError, match=r"absent\.ckpt"):
         third.configure_model()
+    # a run that goes on takes everything from its own checkpoint
+    again = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
+    trainer(tmp_path, max_steps=9).fit(again, datamodule=data(), ckpt_path=tmp_path / "first.ckpt")
 
 
 def test_words_must_have_the_ids_that_the_model_has_learnt(tmp_path: Path) -> None:

@@ -46,6 +46,21 @@ def test_fit_fills_the_folder_named_after_the_first_config(classify, depth):
     assert list(config["model"]["backbone"]["init_args"]["adapters"]) == ["image", "text", "depth"]
 
 
+@pytest.mark.parametrize(
+    ("words", "bars"),
+    [
+        (["--trainer.enable_progress_bar=true"], ["TQDMProgressBar"]),
+        (["--trainer.callbacks+=lightning.pytorch.callbacks.RichProgressBar"], ["RichProgressBar"]),
+        (["--trainer.enable_progress_bar=false"], []),
+    ],
+)
+def test_one_progress_bar_with_samples_a_second(classify, words, bars):
+    trainer = run(["fit", "-c", str(classify), *words]).trainer
+    callbacks = [type(callback).__name__ for callback in trainer.callbacks]
+    assert [name for name in callbacks if "ProgressBar" in name] == bars
+    assert ("Throughput" in callbacks) == (bars == ["TQDMProgressBar"])
+
+
 def test_a_run_repeats_from_its_config_and_the_older_one_moves_aside(classify, capsys):
     assert main(["fit", "-c", str(classify)]) == 0
     assert main(["fit", "-c", str(RUN / "config.yaml")]) == 0

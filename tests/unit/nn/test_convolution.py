@@ -30,3 +30,19 @@ def test_a_frozen_kernel_gets_no_gradient() -> None:
     weight = torch.randn(3, 2, 2)
     convolve(x, weight, 2).sum().backward()
     assert x.grad is not None
+
+
+def test_autocast_is_followed_in_both_directions() -> None:
+    torch.manual_seed(2)
+    x, weight = torch.randn(2, 12, 3, requires_grad=True), torch.randn(5, 3, 3, requires_grad=True)
+    exact = convolve(x, weight, 2)
+    exact.sum().backward()
+    expected = weight.grad.clone()
+    weight.grad = None
+    with torch.autocast("cpu", torch.bfloat16):
+        y = convolve(x, weight, 2)
+    assert y.dtype is torch.bfloat16
+    assert torch.allclose(y.float(), exact, atol=0.1)
+    y.float().sum().backward()
+    assert weight.grad.dtype is torch.float32
+    assert torch.allclose(weight.grad, expected, rtol=0.05, atol=0.1)

@@ -1,5 +1,6 @@
 """Pretraining on a tiny synthetic set of pairs: losses fall, switches act, mistakes are named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,11 +37,14 @@ def pretraining(model: Backbone, students: dict[str, Student] | None = None, **o
     return task
 
 
-def batch(task: Pretraining, epoch: int = 0) -> Batch:
-    inputs = fields(PAIR)
-    lengths = {name: torch.tensor(LENGTHS[name]) for name in PAIR}
+def batch(task: Pretraining, epoch: int = 0, rows: int = 3) -> Batch:
+    inputs = {
+        name: replace(x, values=x.values[:rows], padding=None if x.padding is None else x.padding[:rows])
+        for name, x in fields(PAIR).items()
+    }
+    lengths = {name: torch.tensor(LENGTHS[name])[:rows] for name in PAIR}
     starts = {"text": [torch.ones(n, dtype=torch.bool) for n in LENGTHS["text"]], "touch": [None] * 3}
-    made = Batch(["a", "b", "c"], torch.arange(3), epoch, inputs, lengths, starts)
+    made = Batch(["a", "b", "c"][:rows], torch.arange(rows), epoch, inputs, lengths, starts)
     transform = task.batch_transform(0)
     return made if transform is None else transform(made)
 
@@ -132,6 +136,24 @@ def test_students_without_weight_are_not_run() -> None:
         "touch",
         "student touch",
     ]
+
+
+def test_students_may_read_a_share_of_the_batch() -> None:
+    model = backbone().eval()
+    shared = pretraining(model, denoising_share=0.6)
+    some = step(shared, model).logs
+    whole = pretraining(model)
+    every, two = step(whole, model).logs, whole(model, batch(whole, rows=2)).logs
+    assert torch.equal(some["align"], every["align"])
+    names = [name for name in every if name.startswith("denoise/")]
+    assert len(names) == 3
+    for name in names:
+        assert some[name].item() == pytest.approx(two[name].item(), rel=1e-5)
+        assert some[name].item() != pytest.approx(every[name].item(), rel=1e-3)
+    assert {s.rows for name, s in shared.streams(batch(shared)).items() if name not in PAIR} == {2}
+    assert len(batch(pretraining(model, denoising_share=0.01)).masks["touch"]["touch"].keep) == 1
+    with pytest.raises(ValueError, match=r"denoising_share=0 must be a share above 0"):
+        pretraining(model, denoising_share=0)
 
 
 def task_of(model: Backbone) -> Pretraining:

@@ -1,0 +1,22 @@
+"""What the pages of the documentation tell a reader to run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the code blocks of a page that are marked with a language; "" for those that are not."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.M)
+    return [text for marked, text in found if marked == language]
+
+
+def commands(page: str) -> list[list[str]]:
+    """Return the words after ``python -m onepeace_pl`` of every command of a page."""
+    lines = [line for block in blocks(page, "bash") for line in block.splitlines() if line.strip()]
+    said = [shlex.split(line) for line in lines]
+    return [words[words.index("onepeace_pl") + 1 :] for words in said if "onepeace_pl" in words]

@@ -1,0 +1,23 @@
+"""The commands of docs/performance.md, on less work."""
+
+from __future__ import annotations
+
+import pytest
+
+from onepeace_pl.cli import main
+from tests.configs.pages import commands
+
+LESS = {
+    "step": ["--preset", "debug", "--batch", "2", "--rounds", "1"],
+    "bias": ["--preset", "debug", "--rounds", "1"],
+    "attention": ["--preset", "debug", "--rounds", "1", "--length", "20"],
+    "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
+    "loss": [],
+}
+
+
+@pytest.mark.parametrize("words", commands("docs/performance.md"), ids=" ".join)
+def test_command_runs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert words[0] == "bench"
+    assert main([*words, *LESS[words[1]]]) == 0
+    assert "ours" in capsys.readouterr().out

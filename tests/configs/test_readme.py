@@ -1,0 +1,52 @@
+"""What README.md and docs/how_it_works.md tell a reader to run, in their order, with fewer updates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from onepeace_pl.cli import main
+from onepeace_pl.data.triworld import TriWorldSource
+from tests.configs.pages import ROOT, blocks, commands
+
+SHORT = [
+    *(
+        "--trainer.max_steps",
+        "2",
+        "--trainer.val_check_interval",
+        "2",
+        "--trainer.enable_progress_bar",
+        "false",
+    ),
+    *("--data.size", "64", "--data.gallery_size", "16", "--data.batch_size", "8", "--data.num_workers", "0"),
+]
+
+
+def test_the_readme_is_short_and_names_two_commands_for_the_start() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 250
+    start = blocks("README.md", "bash")[0].splitlines()
+    assert len(start) == 2
+    assert start[0].startswith("python -m pip install uv && uv run python -m onepeace_pl fit --config")
+    assert start[1] == "uv run pytest"
+
+
+def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").symlink_to(ROOT / "configs")
+    told = commands("README.md") + commands("docs/how_it_works.md")
+    assert [words[0] for words in told] == ["fit", "fit", "compare"]
+    for words in told:
+        assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
+    row = TriWorldSource(size=1, fields=("image", "audio", "text"), caption="both")[0]
+    Image.fromarray(np.asarray(row.fields["image"])).save("photo.png")
+    wave, rate = row.fields["audio"]
+    soundfile.write("bell.flac", wave, rate)
+    (example,) = blocks("README.md", "python")
+    exec(example, found := {})
+    assert found["text"].shape == found["both"].shape == found["sound"].shape
+    assert found["both"].norm() == pytest.approx(1, abs=1e-5)
