@@ -50,3 +50,17 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     exec(example, found := {})
     assert found["text"].shape == found["both"].shape == found["sound"].shape
     assert found["both"].norm() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("quickstart_alignment",), ("experiment/triworld_vision", "experiment/triworld_audio")],
+    ids=" ".join,
+)
+def test_runs_on_the_generated_world(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        assert main(["fit", "--config", str(ROOT / f"configs/{name}.yaml"), *SHORT]) == 0
+        assert Path("runs", Path(name).name, "report.md").is_file()

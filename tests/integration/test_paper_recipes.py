@@ -51,6 +51,19 @@ def write_data(rows: int = 4) -> None:
     Tokenizer.train([*seen.texts(), *heard.texts()]).save("datasets/bpe")
 
 
+ABLATIONS = sorted((CONFIGS / "ablation").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_step_of_every_ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data()
+    for path in ABLATIONS:
+        assert main(["fit", "--config", str(path), *ONE_STEP]) == 0, path
+        assert Path("runs", path.stem, "model").is_dir()
+
+
 def weights(folder: str) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 

@@ -58,7 +58,7 @@ def falls(rows: list[dict[str, str]], name: str) -> bool:
 @pytest.mark.timeout(300)
 def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    coco, esc = shared / "data/coco128", shared / "data/esc10"
+    coco = shared / "data/coco128"
     table = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_train.tsv"), root=str(coco))
     valid = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_val.tsv"), root=str(coco))
     processors = {
@@ -71,7 +71,10 @@ def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert falls(rows, name), name
     assert (tmp_path / "runs/see/report.md").is_file()
 
-    for name, folder, file, steps in (("hear", "esc10", "esc10_zeroshot", STEPS), ("tell", "clotho", "clotho_demo", 24)):
+    for name, folder, file, steps in (
+        ("hear", "esc10", "esc10_zeroshot", STEPS),
+        ("tell", "clotho", "clotho_demo", 24),
+    ):
         root = shared / "data" / folder
         sounds = part("data.sources.AudioTextTsv", path=str(root / f"tsv/{file}.tsv"), root=str(root))
         processors = {
@@ -81,7 +84,11 @@ def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         data = {"processors": processors, "train": sounds, "batch_size": 8 if name == "tell" else 16}
         config = experiment("audio_language", data, init_from="runs/see/model", reset_logit_scale=True)
         config["trainer"]["max_steps"] = steps
-        audio = ["--config", str(CONFIGS / "modality/audio_small.yaml"), "--model.backbone.stage={extend: audio}"]
+        audio = [
+            "--config",
+            str(CONFIGS / "modality/audio_small.yaml"),
+            "--model.backbone.stage={extend: audio}",
+        ]
         rows = run(name, config, *audio)
         for loss in ("train/loss", "train/denoise/audio", "train/denoise/both.audio"):
             assert falls(rows, loss), (name, loss)
