@@ -37,6 +37,10 @@ class Experiment(L.LightningModule):
             stage does.
         random_weights: Lets ``validate`` and ``test`` measure a model that was never trained.
         facts: Left empty, asked of the data module; then they travel in the checkpoint.
+
+    Attributes:
+        resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read. The command
+            line says so where it is given ``--ckpt_path``.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Experiment(L.LightningModule):
             random_weights,
         )
         self.facts = facts
+        self.resumes = False
         self.backbone: Backbone | None = None
         self.task: Task | None = None
 
@@ -80,9 +85,7 @@ class Experiment(L.LightningModule):
         backbone = self.make_backbone()
         _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
-        # what a checkpoint is about to replace is not read first
-        resumes = self._trainer is not None and self.trainer.ckpt_path is not None
-        if self.init_from is not None and not resumes and not backbone.logit_scale.is_meta:
+        if self.init_from is not None and not self.resumes and not backbone.logit_scale.is_meta:
             if data is not None:
                 _check_tokenizer(getattr(data, "processors", {}), self.init_from)
             for line in load_weights(backbone, self.init_from).lines():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.encoder import join
 from onepeace_pl.backbone.streams import Features, Stream
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
+from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 
@@ -108,8 +109,7 @@ class Decoder(nn.Module):
             parts = {}
             for name, visible in feature.tokens.items():
                 mask, length = (stream.masks or {})[name], feature.lengths[name]
-                padding = inputs[name].padding
-                padding = None if padding is None else padding[: stream.rows]
+                padding = first_rows(inputs[name].padding, stream.rows)
                 parts[name] = self.adapters[name](visible, mask, padding, length)
             x, biases, sequence = join(parts)
             joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))

@@ -57,4 +57,6 @@ SMALL_ADAPTERS: dict[str, dict[str, int]] = {
 def adapter_options(preset: str, modality: str) -> dict[str, int]:
     """Return the options of one of the paper's adapters in a preset."""
     preset_sizes(preset)
+    if preset == "tiny" and modality == "image":  # the quickstart's pictures
+        return {"image_size": 48, "position_side": 3}
     return dict(SMALL_ADAPTERS[modality]) if preset in ("debug", "tiny", "small") else {}

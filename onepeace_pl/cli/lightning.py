@@ -100,6 +100,7 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Make the trainer; loggers, checkpoints and report, left open, go to the run folder."""
+        self.model.resumes = bool(self._checkpoint)
         return super().instantiate_trainer(**self._left_open(), **kwargs)
 
     def before_fit(self) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.modalities.base import Mask, ModalityInput, Tokens
+from onepeace_pl.modalities.base import Mask, ModalityInput, Tokens, first_rows
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import truncated_normal_
 
@@ -127,7 +127,7 @@ class ModalityAdapter(nn.Module, ABC):
     def _view(self, contents: Tensor, inputs: ModalityInput, view: View) -> Tokens:
         (batch, length, width), mask = contents.shape, view.mask
         x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
-        padding = None if inputs.padding is None else inputs.padding[: view.rows]
+        padding = first_rows(inputs.padding, view.rows)
         keep = None if mask is None else mask.keep
         if mask is not None:
             x = x.gather(1, mask.keep[..., None].expand(-1, -1, width))

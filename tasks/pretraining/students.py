@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.modalities.masking import MaskRule, build_mask
 
 
@@ -84,11 +84,9 @@ class MaskSampler:
                     hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)
         for student, spec in self.students.items():
             batch.masks[student] = {
-                modality: build_mask(hidden[student, modality], _first(batch.inputs[modality].padding, rows))
+                modality: build_mask(
+                    hidden[student, modality], first_rows(batch.inputs[modality].padding, rows)
+                )
                 for modality in spec.hide
             }
         return batch
-
-
-def _first(padding: Tensor | None, rows: int) -> Tensor | None:
-    return None if padding is None else padding[:rows]

@@ -32,7 +32,6 @@ SMALL = [
         "--data.num_workers",
         "0",
     ),
-    *("--model.backbone", str(ROOT / "configs/backbone/debug.yaml"), "--data.vocabulary_size", "300"),
 ]
 MIDDLE = """trainer:
   callbacks+:

@@ -63,7 +63,7 @@ def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     valid = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_val.tsv"), root=str(coco))
     processors = {
         "text": part("modalities.processors.TextProcessor"),
-        "image": part("modalities.processors.ImageProcessor", size=48),
+        "image": part("modalities.processors.ImageProcessor", size=64),
     }
     data = {"processors": processors, "train": table, "validation": {"coco": valid}}
     rows = run("see", experiment("vision_language", data))

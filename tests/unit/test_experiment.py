@@ -151,6 +151,7 @@ def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
         third.configure_model()
     # a run that goes on takes everything from its own checkpoint
     again = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
+    again.resumes = True
     trainer(tmp_path, max_steps=9).fit(again, datamodule=data(), ckpt_path=tmp_path / "first.ckpt")
 
 

@@ -50,7 +50,13 @@ def test_fit_fills_the_folder_named_after_the_first_config(classify, depth):
     ("words", "bars"),
     [
         (["--trainer.enable_progress_bar=true"], ["TQDMProgressBar"]),
-        (["--trainer.callbacks+=lightning.pytorch.callbacks.RichProgressBar"], ["RichProgressBar"]),
+        (
+            [
+                "--trainer.enable_progress_bar=true",
+                "--trainer.callbacks+=lightning.pytorch.callbacks.RichProgressBar",
+            ],
+            ["RichProgressBar"],
+        ),
         (["--trainer.enable_progress_bar=false"], []),
     ],
 )
