@@ -148,8 +148,12 @@ class OnePeace:
                 f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}"
             )
         for name in inputs:
-            if name not in self.processors or name not in self.modalities:
+            if name not in self.modalities:
                 raise ValueError(f"no modality {name!r}; the model has {', '.join(self.modalities)}")
+            if name not in self.processors:
+                raise ValueError(
+                    f"the model has {name}, but no preprocessing for it; give OnePeace a processor for {name!r}"
+                )
         single = {name for name, items in inputs.items() if _is_item(items)}
         if single and len(single) < len(inputs):
             raise ValueError(

@@ -7,6 +7,17 @@ import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SHORT = [
+    *(
+        "--trainer.max_steps",
+        "2",
+        "--trainer.val_check_interval",
+        "2",
+        "--trainer.enable_progress_bar",
+        "false",
+    ),
+    *("--data.size", "64", "--data.gallery_size", "16", "--data.batch_size", "8", "--data.num_workers", "0"),
+]
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from onepeace_pl.cli import main
-from tests.configs.pages import commands
+from tests.configs.pages import ROOT, SHORT, commands
 
 LESS = {
     "step": ["--preset", "debug", "--batch", "2", "--rounds", "1"],
@@ -17,7 +19,16 @@ LESS = {
 
 
 @pytest.mark.parametrize("words", commands("docs/performance.md"), ids=" ".join)
-def test_command_runs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_runs(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").symlink_to(ROOT / "configs")
+    if words[0] == "fit":
+        assert main([*words, *SHORT]) == 0
+        (report,) = tmp_path.glob("runs/*/report.md")
+        assert "samples/s" in report.read_text()
+        return
     assert words[0] == "bench"
     assert main([*words, *LESS[words[1]]]) == 0
     assert "ours" in capsys.readouterr().out

@@ -11,19 +11,7 @@ from PIL import Image
 
 from onepeace_pl.cli import main
 from onepeace_pl.data.triworld import TriWorldSource
-from tests.configs.pages import ROOT, blocks, commands
-
-SHORT = [
-    *(
-        "--trainer.max_steps",
-        "2",
-        "--trainer.val_check_interval",
-        "2",
-        "--trainer.enable_progress_bar",
-        "false",
-    ),
-    *("--data.size", "64", "--data.gallery_size", "16", "--data.batch_size", "8", "--data.num_workers", "0"),
-]
+from tests.configs.pages import ROOT, SHORT, blocks, commands
 
 
 def test_the_readme_is_short_and_names_two_commands_for_the_start() -> None:

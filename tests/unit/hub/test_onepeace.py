@@ -65,6 +65,9 @@ def test_nothing_and_mistakes(model):
         model.encode()
     with pytest.raises(ValueError, match="no modality 'video'; the model has text, image, audio"):
         model.encode(video=["a.mp4"])
+    without = OnePeace(model.backbone, {"text": model.processors["text"]})
+    with pytest.raises(ValueError, match="the model has image, but no preprocessing for it"):
+        without.encode(image=PICTURES)
     with pytest.raises(ValueError, match="4 text, 2 image"):
         model.encode(text=TEXTS, image=PICTURES[:2])
     with pytest.raises(ValueError, match="text is one item and image a list"):
