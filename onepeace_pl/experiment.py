@@ -102,6 +102,10 @@ class Experiment(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other data."""
+        if "state_dict" not in checkpoint:
+            raise ValueError(
+                "--ckpt_path: not a checkpoint of a run, it has no state_dict; see model.init_from"
+            )
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
         if not isinstance(stored, Mapping) or self.facts is None:
             return
@@ -112,6 +116,23 @@ class Experiment(L.LightningModule):
                     f"the checkpoint was trained with {name} = {stored[name]}, the data says {now[name]}; "
                     "use the data that it was trained on"
                 )
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load weights; those of another config are refused in one line."""
+        own = self.state_dict()
+        wrong = {
+            "missing": [name for name in own if name not in state_dict],
+            "left over": [name for name in state_dict if name not in own],
+            "of another size": [n for n, t in state_dict.items() if n in own and own[n].shape != t.shape],
+        }
+        if strict and any(wrong.values()):
+            said = "; ".join(f"{len(v)} {k} ({v[0]})" for k, v in wrong.items() if v)
+            raise ValueError(
+                f"the checkpoint does not fit this config: {said}; give the config of its run, RUN/config.yaml"
+            )
+        return super().load_state_dict(state_dict, strict, assign)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""

@@ -52,11 +52,14 @@ SMALL_ADAPTERS: dict[str, dict[str, int]] = {
     "image": {"image_size": 64, "position_side": 4},
     "audio": {"channels": 32, "buckets": 64},
 }
+ADAPTERS: dict[str, dict[str, dict[str, int]]] = {
+    "debug": SMALL_ADAPTERS,
+    "tiny": SMALL_ADAPTERS | {"image": {"image_size": 48, "position_side": 3}},  # the quickstart's pictures
+    "small": SMALL_ADAPTERS,
+}
 
 
 def adapter_options(preset: str, modality: str) -> dict[str, int]:
     """Return the options of one of the paper's adapters in a preset."""
     preset_sizes(preset)
-    if preset == "tiny" and modality == "image":  # the quickstart's pictures
-        return {"image_size": 48, "position_side": 3}
-    return dict(SMALL_ADAPTERS[modality]) if preset in ("debug", "tiny", "small") else {}
+    return dict(ADAPTERS.get(preset, {}).get(modality, {}))

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from onepeace_pl.modalities import Processor
@@ -20,28 +21,48 @@ class ModelFolder(L.Callback):
 
     Preprocessing of modalities that the run's data does not have comes from the model folder it started from.
 
-    Whatever the strategy. The weights are the last ones. A run that is stopped early leaves its folder too;
-    one that breaks does not.
+    Whatever the strategy. The weights are the last ones. A run that is stopped by a signal leaves its folder too,
+    unless its weights are shared out among processes; one that breaks does not.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._processors: dict[str, Processor] = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let every part say how it was made: one that cannot is found before training, not after."""
         backbone: Any = pl_module.backbone
         backbone.describe()
-        for processor in _processors(trainer, pl_module).values():
+        self._processors = _processors(trainer, pl_module)  # now: the folder it started from may move
+        for processor in self._processors.values():
             describe(processor)
+        missing = [name for name in backbone.modalities if name not in self._processors]
+        if missing:
+            rank_zero_warn(
+                f"no preprocessing for {', '.join(missing)}: neither data nor model.init_from has it, so the "
+                f"run's model folder will not embed them; add data.processors.{missing[0]}"
+            )
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Gather the weights on the first rank and write the folder."""
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._write(trainer, pl_module)
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        """Write the folder of a run that a signal stops."""
+        if isinstance(exception, SIGTERMException) and trainer.global_step and trainer.world_size == 1:
+            self._write(trainer, pl_module)
+
+    def _write(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         from onepeace_pl.hub.folder import save_folder
 
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
         backbone: Any = pl_module.backbone
         state = full_state(backbone)
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / FOLDER
-            folder = save_folder(path, backbone, _processors(trainer, pl_module), state)
+            folder = save_folder(path, backbone, self._processors, state)
             rank_zero_info(f"model folder: {folder}")
         trainer.strategy.barrier()
 

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.model_folder import ModelFolder
+from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.throughput import Throughput
 
@@ -36,15 +37,19 @@ def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback
     return callbacks
 
 
-def result_callbacks(model: L.LightningModule, fit: bool) -> list[Callback]:
-    """Make what writes ``report.md`` and, after a fit, the folder ``model/``."""
+def result_callbacks(model: L.LightningModule, verb: str) -> list[Callback]:
+    """Make what writes ``report.md``; after a fit also the folder ``model/``, for predict its vectors instead."""
     from onepeace_pl.experiment import Experiment
 
-    return [ModelFolder(), Report()] if fit and isinstance(model, Experiment) else [Report()]
+    if verb == "predict":
+        return [Predictions()]
+    return [ModelFolder(), Report()] if verb == "fit" and isinstance(model, Experiment) else [Report()]
 
 
-def progress_callbacks() -> list[Callback]:
-    """Make what shows progress, losses and samples a second."""
+def progress_callbacks(bar: bool) -> list[Callback]:
+    """Make what measures samples a second and, with a bar, shows them beside progress and loss."""
+    if not bar:
+        return [Throughput()]
     # Lightning's other bar counts epochs against a limit that a run of so many updates does not have
     every = 10 if sys.stderr.isatty() else 100  # a log file keeps every line
     return [TQDMProgressBar(refresh_rate=every), Throughput()]

@@ -78,16 +78,15 @@ class ExperimentCLI(LightningCLI):
         """
         self.config = parser.parse_args(args)
         settings = self._settings
-        self._checkpoint, settings.ckpt_path = settings.ckpt_path, None
+        checkpoint, settings.ckpt_path = settings.ckpt_path, None
         chosen = settings.run or settings.trainer.default_root_dir or runs.default_run(self._words)
         self.folder = runs.run_folder(str(chosen))
+        self._checkpoint = runs.find_checkpoint(checkpoint, self.folder)
         settings.run = runs.spelled(self.folder)
 
     def before_instantiate_classes(self) -> None:
         """Refuse what can't be right before anything is built, then show ``ckpt_path`` again."""
         checkpoint, model = self._checkpoint, self._settings.model
-        if checkpoint and checkpoint not in runs.KEYWORDS and not Path(checkpoint).exists():
-            raise ValueError(f"--ckpt_path: no file or folder '{checkpoint}'")
         trained = checkpoint or model.get("init_from") or model.get("random_weights")
         if self.subcommand in _NEED_WEIGHTS and not trained:
             raise ValueError(
@@ -128,15 +127,15 @@ class ExperimentCLI(LightningCLI):
     def _left_open(self) -> dict[str, Any]:
         given = self.config_init[self.subcommand].trainer
         fit, trial = self.subcommand == "fit", bool(given.fast_dev_run)
-        offered = [] if trial else defaults.result_callbacks(self.model, fit)
+        offered = [] if trial else defaults.result_callbacks(self.model, str(self.subcommand))
         if fit and not trial and given.enable_checkpointing is not False:
             monitor = defaults.monitor_of(self._settings.model)
             offered += defaults.checkpoint_callbacks(self.folder / runs.CHECKPOINTS, monitor)
         callbacks = given.callbacks or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         own_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
-        if fit and given.enable_progress_bar is not False and not own_bar:
-            offered += defaults.progress_callbacks()
+        if fit:
+            offered += defaults.progress_callbacks(given.enable_progress_bar is not False and not own_bar)
         callbacks += [new for new in offered if not any(isinstance(own, type(new)) for own in callbacks)]
         open_settings = {
             "default_root_dir": given.default_root_dir or str(self.folder),

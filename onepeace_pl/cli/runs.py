@@ -7,6 +7,7 @@ config can refer to ``runs/quickstart/model``; an older run moves aside to ``run
 
 import itertools
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ RUNS = Path("runs")
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.csv"
-KEYWORDS = ("best", "last", "hpc")  # checkpoints that the Trainer finds by itself
+KEYWORDS = ("best", "last")  # checkpoints of the run's own folder
 
 
 def run_folder(run: str) -> Path:
@@ -64,7 +65,23 @@ def continues(folder: Path, checkpoint: str | None) -> bool:
     """Say whether ``checkpoint`` belongs to the run in ``folder``, so that training goes on there."""
     if checkpoint is None:
         return False
-    return checkpoint in KEYWORDS or run_of_checkpoint(checkpoint) == Path(os.path.relpath(folder))
+    return run_of_checkpoint(checkpoint) == Path(os.path.relpath(folder))
+
+
+def find_checkpoint(checkpoint: str | None, folder: Path) -> str | None:
+    """Return the path of a checkpoint that is given by path, or by ``best`` or ``last``: that of the run.
+
+    Raises:
+        ValueError: There is no such file or folder, or the file is no checkpoint.
+    """
+    if checkpoint is None:
+        return None
+    path = folder / CHECKPOINTS / f"{checkpoint}.ckpt" if checkpoint in KEYWORDS else Path(checkpoint)
+    if not path.exists():
+        raise ValueError(f"--ckpt_path: no file or folder '{path}'")
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise ValueError(f"--ckpt_path: '{path}' is no checkpoint; a run writes them to RUN/{CHECKPOINTS}/")
+    return str(path)
 
 
 def claim(folder: Path, resume: bool) -> str | None:

@@ -169,6 +169,21 @@ class PairsDataModule(L.LightningDataModule):
         """Return one loader a test gallery."""
         return self._eval_loaders("test")
 
+    @property
+    def predicted(self) -> list[Gallery]:
+        """The galleries that ``predict`` embeds: those of the test, without any those of the validation."""
+        return self.galleries("test") or self.galleries("validation")
+
+    def predict_dataloader(self) -> list[ResumableLoader]:
+        """Return one loader a gallery.
+
+        Raises:
+            ValueError: There is nothing to embed.
+        """
+        if not self.predicted:
+            raise ValueError("nothing to predict: give data.init_args.test or validation a source")
+        return self._eval_loaders("test" if self.galleries("test") else "validation")
+
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Write down the rows that were left out of a batch."""
         if batch.skipped:

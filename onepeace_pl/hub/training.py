@@ -58,10 +58,12 @@ def read_training_checkpoint(path: Path) -> tuple[Conversion, dict[str, Processo
     account.parameters = sum(tensor.numel() for tensor in whole.values())
     if not told:
         account.notes.append("no config in the checkpoint: sizes were deduced from the tensors")
-    processors, where = _processors(path, content)
-    if processors is None:
-        processors = released_processors(backbone, _tokenizer(content))
+    known, where = _processors(path, content)
+    processors = released_processors(backbone, _tokenizer(content)) | known
     account.notes.append(f"preprocessing: {where}")
+    guessed = [name for name in processors if name not in known]
+    if known and guessed:
+        account.notes.append(f"ATTENTION: preprocessing of {', '.join(guessed)}: the released models'")
     conversion = Conversion(backbone, whole, extra, Origin("lightning"), account)
     return conversion, {name: p for name, p in processors.items() if name in backbone.modalities}
 
@@ -91,7 +93,7 @@ def _data(value: Any) -> Any:
     return value
 
 
-def _processors(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Processor] | None, str]:
+def _processors(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Processor], str]:
     run = path.absolute().parent.parent
     if (run / "model" / CONFIG).is_file():
         return load_processors(run / "model", read_config(run / "model")), "that of the run's model folder"
@@ -107,7 +109,7 @@ def _processors(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Proce
                 processor.tokenizer = _tokenizer(content)  # type: ignore[attr-defined]
         if made:
             return made, "that of the run's config.yaml"
-    return None, "ATTENTION: the released models', for the run's own is not beside the checkpoint"
+    return {}, "ATTENTION: the released models', for the run's own is not beside the checkpoint"
 
 
 def _tokenizer(content: Mapping[str, Any]) -> Tokenizer | None:

@@ -108,7 +108,8 @@ class ModalityAdapter(nn.Module, ABC):
         tokens = []
         for view in views:
             with torch.set_grad_enabled(torch.is_grad_enabled() and view.grad):
-                tokens.append(self._view(contents[: view.rows], inputs, view))
+                part = contents if view.rows is None else contents[: view.rows]
+                tokens.append(self._view(part, inputs, view))
         return tokens
 
     def _check_length(self, length: int, padding: Tensor | None) -> None:

@@ -53,7 +53,7 @@ class MaskSampler:
 
     Args:
         students: By name; those of a single modality are drawn first, since others may keep apart from them.
-        seed: The run's seed.
+        seed: Of all masks; the data module's.
         share: Share of a batch's samples, the first ones, that students read; at least one is read.
     """
 

@@ -108,7 +108,8 @@ class Pretraining(Task):
             raise ValueError(
                 f"the batch has no masks for student {missing[0]!r}; set the data module's batch_transform"
             )
-        rows = next((len(m.keep) for masks in batch.masks.values() for m in masks.values()), None)
+        hidden = (mask for masks in batch.masks.values() for mask in masks.values())
+        rows = None if self.share == 1 else next((len(mask.keep) for mask in hidden), None)
         if any(student.teacher == "joint" for student in self.students.values()):
             passes["teacher"] = Stream(self.pair, grad=False, rows=rows)
         for name, student in self.students.items():

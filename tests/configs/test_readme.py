@@ -30,6 +30,11 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     assert [words[0] for words in told] == ["fit", "fit", "compare"]
     for words in told:
         assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
+    # embedding with a checkpoint; --ckpt_path brings the run's config
+    assert main(["predict", "--ckpt_path", "runs/quickstart/checkpoints/last.ckpt"]) == 0
+    vectors = np.load("runs/quickstart/predictions/image_text.npz")
+    assert vectors["image"].shape == vectors["text"].shape == (16, 128)
+    assert len(set(vectors["ids"])) == 16
     row = TriWorldSource(size=1, fields=("image", "audio", "text"), caption="both")[0]
     Image.fromarray(np.asarray(row.fields["image"])).save("photo.png")
     wave, rate = row.fields["audio"]

@@ -155,6 +155,22 @@ def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
     trainer(tmp_path, max_steps=9).fit(again, datamodule=data(), ckpt_path=tmp_path / "first.ckpt")
 
 
+def test_weights_of_another_config_are_refused_in_one_line(tmp_path: Path) -> None:
+    first, runner = experiment(), trainer(tmp_path)
+    runner.fit(first, datamodule=data())
+    state = first.state_dict()
+    name = "backbone.encoder.adapters.text.position_table"
+    state["more"], state[name] = torch.zeros(1), state[name][:2]
+    del state["backbone.logit_scale"]
+    with pytest.raises(
+        ValueError,
+        match=r"1 missing \(backbone\.logit_scale\); 1 left over \(more\); 1 of another size \(backbone.*config",
+    ):
+        first.load_state_dict(state)
+    with pytest.raises(ValueError, match="not a checkpoint of a run"):
+        first.on_load_checkpoint({"model": {}})
+
+
 def test_words_must_have_the_ids_that_the_model_has_learnt(tmp_path: Path) -> None:
     pairs = data()
     trainer(tmp_path).fit(first := experiment(), datamodule=pairs)

@@ -88,10 +88,11 @@ class ManifestSource:
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    csv.field_size_limit(2**31 - 1)  # a picture in base64 is longer than the default
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     rows: list[dict[str, Any]] = []
     header = next(reader, [])
-    for values in reader:
+    for values in _lines(reader, path):
         if len(values) != len(header):
             raise ValueError(
                 f"{path}:{reader.line_num}: {len(values)} columns instead of {len(header)}; "
@@ -99,6 +100,13 @@ def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             )
         rows.append(dict(zip(header, values, strict=True)))
     return header, _not_empty(path, rows)
+
+
+def _lines(reader: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ValueError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
 
 
 def _read_json_lines(path: Path) -> tuple[list[str], list[dict[str, Any]]]:

@@ -133,7 +133,13 @@ def open_picture(raw: Any) -> Image.Image:
                 return picture.convert("RGB")
         except FileNotFoundError as error:
             raise ValueError(f"{name}: no such picture; check the path and the data set's root") from error
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        except (
+            UnidentifiedImageError,
+            OSError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:
             reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error)
             raise ValueError(
                 f"{name}: unreadable picture ({reason}); replace the file or leave the row out"

@@ -1,7 +1,11 @@
+import base64
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.data.sources import ManifestSource
@@ -64,3 +68,15 @@ def test_bad_manifests_are_refused(tmp_path: Path, name: str, text: str, options
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"gone\.csv: No such file"):
         ManifestSource(str(tmp_path / "gone.csv"))
+
+
+def test_a_picture_in_a_cell_may_be_long(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, "PNG")
+    cell = base64.b64encode(buffer.getvalue()).decode()
+    assert len(cell) > 131_072  # the csv module's own limit
+    source = ManifestSource(write(tmp_path, "a.csv", f"image,text\n{cell},noise\n"))
+    assert source[0].fields["image"] == buffer.getvalue()
+    with pytest.raises(ValueError, match=r"b\.csv:2: not valid CSV"):
+        ManifestSource(write(tmp_path, "b.csv", 'image,text\na.png,"one" two\n'))

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from onepeace_pl.modalities.processors import ImageProcessor
-from onepeace_pl.modalities.processors.image import CLIP_MEAN, CLIP_STD, random_crop_box
+from onepeace_pl.modalities.processors.image import CLIP_MEAN, CLIP_STD, open_picture, random_crop_box
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +94,14 @@ def test_a_truncated_file_is_refused(pixels: np.ndarray, tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(ValueError, match=r"cut\.jpg: unreadable picture"):
         ImageProcessor(size=32)(path)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(
+        ValueError, match=r"huge\.png: unreadable picture \(Image size \(4096 pixels\) exceeds limit"
+    ):
+        open_picture(tmp_path / "huge.png")
