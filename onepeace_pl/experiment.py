@@ -102,9 +102,10 @@ class Experiment(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other data."""
-        if "state_dict" not in checkpoint:
+        if not {"state_dict", "hyper_parameters", "pytorch-lightning_version"} & checkpoint.keys():
             raise ValueError(
-                "--ckpt_path: not a checkpoint of a run, it has no state_dict; see model.init_from"
+                f"not a checkpoint of a run (it holds {', '.join(map(str, checkpoint)) or 'nothing'}); "
+                "weights alone go to model.init_from"
             )
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
         if not isinstance(stored, Mapping) or self.facts is None:

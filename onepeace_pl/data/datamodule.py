@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch, Source
 from onepeace_pl.data.collate import BatchTransform, Collator
@@ -174,15 +175,29 @@ class PairsDataModule(L.LightningDataModule):
         """The galleries that ``predict`` embeds: those of the test, without any those of the validation."""
         return self.galleries("test") or self.galleries("validation")
 
-    def predict_dataloader(self) -> list[ResumableLoader]:
-        """Return one loader a gallery.
+    def predict_dataloader(self) -> list[DataLoader[Any]]:
+        """Return one loader a gallery; each process embeds rows of its own, and none twice.
 
         Raises:
             ValueError: There is nothing to embed.
         """
         if not self.predicted:
             raise ValueError("nothing to predict: give data.init_args.test or validation a source")
-        return self._eval_loaders("test" if self.galleries("test") else "validation")
+        rank, world_size = self._ranks()
+        loaders = []
+        for gallery in self.predicted:
+            processors = {name: self.processors[name] for name in (*gallery.query, *gallery.target)}
+            # torch's own: for predicting Lightning makes every loader anew, around a sampler that it knows
+            loader = DataLoader(
+                PreparedRows(gallery.rows, processors, self.seed, on_error=self.on_error),
+                batch_size=self.eval_batch_size,
+                sampler=[(0, index) for index in range(rank, len(gallery.rows), world_size)],
+                collate_fn=Collator(processors),
+                num_workers=self.num_workers,
+                pin_memory=self.pin_memory,
+            )
+            loaders.append(loader)
+        return loaders
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Write down the rows that were left out of a batch."""
