@@ -18,6 +18,7 @@ from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
 from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
+from onepeace_pl.nn.unread import touch
 
 
 class DecoderAdapter(nn.Module):
@@ -113,6 +114,10 @@ class Decoder(nn.Module):
                 parts[name] = self.adapters[name](visible, mask, padding, length)
             x, biases, sequence = join(parts)
             joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))
+        read = {name for feature in features for name in feature.tokens}
+        unread = [adapter for name, adapter in self.adapters.items() if name not in read]
+        if unread:
+            joined[0] = (touch(joined[0][0], unread), *joined[0][1:])
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
         return [
             {s.name: self.adapter(s.name).restore(x[:, s.start : s.stop]) for s in sequence.segments}

@@ -16,6 +16,7 @@ from onepeace_pl.backbone.streams import Features, Stream
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
 from onepeace_pl.nn import Segment, Sequence, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
+from onepeace_pl.nn.unread import touch
 
 
 class Projection(nn.Linear):
@@ -58,6 +59,13 @@ class Encoder(nn.Module):
         """Run all streams in one go; each adapter's stem runs once, whatever the number of streams."""
         tokens = self._tokens(inputs, streams)
         joined = [join(parts, stream.grad) for parts, stream in zip(tokens, streams, strict=True)]
+        read = {name for parts in tokens for name in parts}
+        unread = [
+            part[name] for part in (self.adapters, self.projections) for name in part if name not in read
+        ]
+        first = next((i for i, stream in enumerate(streams) if stream.grad), None)
+        if unread and first is not None:
+            joined[first] = (touch(joined[first][0], unread), *joined[first][1:])
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
         features = []
         for x, (_, _, sequence), parts, stream in zip(outputs, joined, tokens, streams, strict=True):

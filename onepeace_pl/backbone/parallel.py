@@ -1,8 +1,9 @@
 """How a backbone is spread over devices: the sharding plan.
 
-One block of a transformer is one unit, and so is each adapter; what remains (norms, projections, the decoder's ways in
-and out) belongs to the root. All passes of a step go through a block in one call, so each unit is gathered once in the
-forward and once in the backward pass.
+One block of a transformer is one unit; what remains (adapters, norms, projections, the decoder's ways in and out)
+belongs to the root. All passes of a step go through a block in one call, so each unit is gathered once in the forward
+and once in the backward pass. Adapters are no units of their own: processes gather together, and one that reads no
+sounds would not take part in gathering their adapter.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from onepeace_pl.backbone.model import Backbone
 
 def units(backbone: Backbone) -> list[nn.Module]:
     """Return the modules that are gathered one at a time, innermost first."""
-    found: list[nn.Module] = list(backbone.encoder.adapters.values())
-    found += list(backbone.encoder.transformer.blocks)
+    found: list[nn.Module] = list(backbone.encoder.transformer.blocks)
     if backbone.decoder is not None:
         found += list(backbone.decoder.transformer.blocks)
     return found

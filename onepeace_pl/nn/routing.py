@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.nn.unread import touch
+
 SHARED = "shared"
 
 
@@ -39,6 +41,9 @@ class Routed(nn.ModuleDict):
         if SHARED in self:
             return self[SHARED](x)  # type: ignore[no-any-return]
         if len(segments) == 1:
-            return self[segments[0].name](x)  # type: ignore[no-any-return]
-        parts = torch.split(x, [s.stop - s.start for s in segments], dim=-2)
-        return torch.cat([self[s.name](part) for s, part in zip(segments, parts, strict=True)], dim=-2)
+            out = self[segments[0].name](x)
+        else:
+            parts = torch.split(x, [s.stop - s.start for s in segments], dim=-2)
+            out = torch.cat([self[s.name](part) for s, part in zip(segments, parts, strict=True)], dim=-2)
+        read = {s.name for s in segments}
+        return touch(out, (module for name, module in self.items() if name not in read))
