@@ -39,6 +39,9 @@ def run_facts(
         "data": _data(trainer),
         "parameters": _parameters(module),
     }
+    skips = getattr(trainer.datamodule, "skips", None)  # type: ignore[attr-defined]
+    if skips is not None and skips.count:
+        facts["left out"] = f"{skips.count:,} rows that could not be prepared, listed in {skips.path}"
     if clock.samples:
         facts["training"] = (
             f"{trainer.global_step:,} updates, {clock.samples:,} samples, {trainer.current_epoch} epochs"

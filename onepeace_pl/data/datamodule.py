@@ -84,6 +84,7 @@ class PairsDataModule(L.LightningDataModule):
         self.classes = tuple(classes or ())
         self.batch_transform: BatchTransform | None = None
         self.skips = SkipLog()
+        self._galleries: dict[Split, list[Gallery]] = {}
         self._trained: set[str] = set()
         self._check_processors(self.sources.values())
 
@@ -98,7 +99,13 @@ class PairsDataModule(L.LightningDataModule):
         return DataFacts(tuple(self.processors), size, self.classes)
 
     def galleries(self, split: Split) -> list[Gallery]:
-        """Return the galleries of "validation" or "test", one a loader, in the loaders' order."""
+        """Return the galleries of "validation" or "test", one a loader, in the loaders' order; made once."""
+        if split not in self._galleries:
+            self._galleries[split] = self.make_galleries(split)
+        return self._galleries[split]
+
+    def make_galleries(self, split: Split) -> list[Gallery]:
+        """Make the galleries: one for each pair of modalities of each source."""
         return [
             gallery
             for name, source in self.sources[split].items()

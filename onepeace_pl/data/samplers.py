@@ -111,5 +111,9 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         reach = _BUCKET * together
         parts = [order[at : at + reach] for at in range(0, len(order), reach)]
         ordered = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
-        steps = ordered.reshape(-1, self.world_size, self.batch_size)[:, self.rank]
-        return list(steps[np.random.RandomState(self.seed + epoch).permutation(len(steps))])
+        random = np.random.RandomState(self.seed + epoch)
+        steps = ordered.reshape(-1, self.world_size, self.batch_size)[
+            random.permutation(len(ordered) // together)
+        ]
+        # not shortest first: a task may give the first rows a part of their own
+        return [random.permutation(batch) for batch in steps[:, self.rank]]

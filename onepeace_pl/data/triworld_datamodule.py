@@ -79,7 +79,6 @@ class TriWorldData(PairsDataModule):
         self.seconds = seconds
         self.world_seed = world_seed
         self.phrasing: Phrasing = phrasing
-        self._galleries: dict[Split, list[Gallery]] = {}
         train = TriWorldSource(
             size=size,
             fields=self.pair,
@@ -108,21 +107,19 @@ class TriWorldData(PairsDataModule):
             classes=list(KINDS) if {"class", "kinds"} & set(labels) else None,
         )
 
-    def galleries(self, split: Split) -> list[Gallery]:
-        """Return the galleries of "validation" or "test", with the best achievable recall of each."""
-        if split not in self._galleries:
-            self._galleries[split] = galleries(
-                self.gallery_names,
-                split="val" if split == "validation" else "test",
-                size=self.gallery_size,
-                novel_size=self.novel_size,
-                objects=self.objects,
-                picture_size=self.picture_size,
-                seconds=self.seconds,
-                seed=self.world_seed,
-                phrasing=self.phrasing,
-            )
-        return self._galleries[split]
+    def make_galleries(self, split: Split) -> list[Gallery]:
+        """Make the galleries of the stage, with the best achievable recall of each."""
+        return galleries(
+            self.gallery_names,
+            split="val" if split == "validation" else "test",
+            size=self.gallery_size,
+            novel_size=self.novel_size,
+            objects=self.objects,
+            picture_size=self.picture_size,
+            seconds=self.seconds,
+            seed=self.world_seed,
+            phrasing=self.phrasing,
+        )
 
     def texts(self, modality: str) -> Iterable[str]:
         """Return sentences of all kinds, whatever the pair: one tokenizer for all stages."""

@@ -1,9 +1,6 @@
 """The commands of docs/checkpoints.md run, in their order, on a small model named like the released files."""
 
 import os
-import re
-import shlex
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,14 +13,9 @@ from onepeace_pl.cli import main as cli
 from onepeace_pl.hub import save_folder
 from onepeace_pl.hub.preprocessing import released_processors
 from onepeace_pl.modalities.tokenizer import Tokenizer
+from tests.configs.pages import blocks, commands
 
-PAGE = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
-]
+PAGE = "docs/checkpoints.md"
 
 
 def _files() -> None:
@@ -55,12 +47,11 @@ def _files() -> None:
 def test_every_command_and_the_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _files()
-    assert len(COMMANDS) == 11
-    for line in COMMANDS:
-        words = shlex.split(line)
-        assert words[:3] == ["python", "-m", "onepeace_pl"]
-        assert cli(words[3:]) == 0, line
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    told = commands(PAGE)
+    assert len(told) == 11
+    for words in told:
+        assert cli(words) == 0, words
+    (example,) = blocks(PAGE, "python")
     exec(example, found := {})
     assert found["both"].shape == (1, 32)
     assert found["text"].shape == (2, 32)

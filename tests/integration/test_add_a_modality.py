@@ -1,7 +1,5 @@
 """docs/add_a_modality.md, followed word by word in an empty folder, on little data."""
 
-import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -10,9 +8,9 @@ import torch
 
 from onepeace_pl import OnePeace
 from onepeace_pl.cli import main
+from tests.configs.pages import ROOT, blocks, commands
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/add_a_modality.md").read_text(encoding="utf-8")
+PAGE = "docs/add_a_modality.md"
 LENGTH = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.batch_size", "4"]
 DEBUG = ["--model.backbone.transformer.preset", "debug", *LENGTH]
 LITTLE = {  # by what a command names: enough for two steps, the rest is what the page says
@@ -21,15 +19,11 @@ LITTLE = {  # by what a command names: enough for two steps, the rest is what th
 }
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.S)
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    adapter, _ = blocks("python")
-    (config,) = blocks("yaml")
+    adapter, _ = blocks(PAGE, "python")
+    (config,) = blocks(PAGE, "yaml")
     for name, text in (("my_sensor.py", adapter), ("motion.yaml", config)):
         assert text.startswith(f"# {name}")
         (tmp_path / name).write_text(text)
@@ -40,12 +34,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [line for block in blocks("bash") for line in block.splitlines()]
-    assert [command.split()[3] for command in commands] == ["fit", "fit", "compare"]
-    for command in commands:
-        python, flag, module, *words = shlex.split(command)
-        assert (python, flag, module) == ("python", "-m", "onepeace_pl")
-        assert main([*words, *(LITTLE[words[-1]] if words[0] == "fit" else [])]) == 0, command
+    told = commands(PAGE)
+    assert [words[0] for words in told] == ["fit", "fit", "compare"]
+    for words in told:
+        assert main([*words, *(LITTLE[words[-1]] if words[0] == "fit" else [])]) == 0, words
     assert capsys.readouterr().out.count("bitwise equal") >= 2
 
     before, after = (OnePeace.from_pretrained(f"runs/{run}/model") for run in ("quickstart", "motion"))
@@ -59,6 +51,6 @@ def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all("motion" in n or n == "logit_scale" for n in changed)
     assert "motion_text" in (folder / "runs/motion/report.md").read_text()
 
-    _, usage = blocks("python")
+    _, usage = blocks(PAGE, "python")
     exec(compile(usage, "docs/add_a_modality.md", "exec"), {})
     assert "tensor" in capsys.readouterr().out

@@ -220,7 +220,7 @@ def test_a_checkpoint_of_other_data_is_refused() -> None:
         module.on_load_checkpoint(
             {"hyper_parameters": {"facts": {"modalities": ("text",), "vocabulary_size": 299, "classes": ()}}}
         )
-    module.on_load_checkpoint({})
+    module.on_load_checkpoint({"state_dict": {}})
 
 
 def test_a_frozen_backbone_alone_cannot_train(tmp_path: Path) -> None:
