@@ -43,5 +43,5 @@ class Predictions(BasePredictionWriter):
                 for modality in batches[0]["embeddings"]
             }
             ids = np.array([row for batch in batches for row in batch["ids"]])
-            np.savez(folder / f"{name.replace('/', '-')}{rank}.npz", ids=ids, **vectors)
+            np.savez(folder / f"{name.replace('/', '-')}{rank}.npz", ids=ids, **vectors)  # type: ignore[arg-type]
         rank_zero_info(f"vectors: {folder}")
