@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,12 +25,13 @@ from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
 Split = Literal["validation", "test"]
+DEFAULT_SEED = 3407  # the original's
 
 
 class PairsDataModule(L.LightningDataModule):
     """Loads pairs (or triples, or single modalities) from sources.
 
-    Batches are a function of the options alone: not of the number of workers, nor of where a run was resumed.
+    Batches are a function of options and seed alone: not of the number of workers, nor of where a run was resumed.
     The Trainer must not put a sampler of its own in place (``use_distributed_sampler: false``).
 
     Args:
@@ -41,7 +43,8 @@ class PairsDataModule(L.LightningDataModule):
         batch_size: Training rows a step and process.
         eval_batch_size: Rows of a gallery at a time; None takes `batch_size`.
         num_workers: Processes that prepare rows, for each loader.
-        seed: Seed of the order and of everything random in preparing.
+        seed: Seed of the order and of everything random in preparing, masks included; None takes the run's
+            (``seed_everything``), or 3407 where there is none.
         on_error: What to do with a row that cannot be prepared: "raise", or "skip" it: counted, listed in
             ``skipped.tsv`` of the run, in training replaced by another row.
         pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
@@ -62,7 +65,7 @@ class PairsDataModule(L.LightningDataModule):
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         num_workers: int = 0,
-        seed: int = 3407,
+        seed: int | None = None,
         on_error: OnError = "raise",
         pin_memory: bool | None = None,
         vocabulary_size: int = 768,
@@ -76,7 +79,7 @@ class PairsDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers = num_workers
-        self.seed = seed
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", DEFAULT_SEED)) if seed is None else seed
         self.on_error = on_error
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.vocabulary_size = vocabulary_size

@@ -39,7 +39,7 @@ class TriWorldData(PairsDataModule):
         batch_size: Training rows a step and process.
         eval_batch_size: Rows of a gallery at a time; None takes `batch_size`.
         num_workers: Processes that prepare rows, for each loader.
-        seed: Seed of the order and of everything random in preparing.
+        seed: Seed of the order and of everything random in preparing; None takes the run's.
         pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
         vocabulary_size: Greatest size of the trained vocabulary. It is trained on sentences of all kinds, so
             that every stage has the same.
@@ -64,7 +64,7 @@ class TriWorldData(PairsDataModule):
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         num_workers: int = 0,
-        seed: int = 3407,
+        seed: int | None = None,
         pin_memory: bool | None = None,
         vocabulary_size: int = 768,
     ) -> None:

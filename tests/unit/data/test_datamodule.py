@@ -272,3 +272,11 @@ def test_yaml(tmp_path: Path, shared: Path) -> None:
     assert made.facts.vocabulary_size == 50264
     batch = next(iter(made.train_dataloader()))
     assert batch.inputs["image"].values.shape == (4, 3, 64, 64)
+
+
+def test_the_seed_is_the_runs_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    assert PairsDataModule({}).seed == 3407
+    monkeypatch.setenv("PL_GLOBAL_SEED", "5")
+    assert PairsDataModule({}).seed == 5
+    assert PairsDataModule({}, seed=6).seed == 6
