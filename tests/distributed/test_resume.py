@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +42,22 @@ MIDDLE = """trainer:
 """
 
 
+def quiet_port() -> int:
+    """Return a free port below those that the system gives to connections, such as another test's."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port between 20000 and 30000")
+
+
 def fit(folder: Path, *words: str, seconds: float = 150) -> str:
     """Run ``fit`` in processes of its own; all of them end with this function."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(quiet_port())}
+    environment = {**os.environ, **meeting, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     config = ["--config", str(ROOT / "configs/quickstart.yaml"), *words]
     process = subprocess.Popen(
         [sys.executable, "-m", "onepeace_pl", "fit", *config],
