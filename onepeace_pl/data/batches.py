@@ -14,14 +14,32 @@ from torch import Tensor
 from onepeace_pl.modalities.base import Mask, ModalityInput
 
 
+class Alike(tuple[Any, ...]):
+    """Several raw values of one modality that training changes in the same way, such as the frames of a clip."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of a source: raw, nothing decoded.
 
+    What tasks read of ``labels``:
+
+    ==============  =============================================================================
+    ``class``       Class of the row: its number (int) or its name (str).
+    ``classes``     Classes of the row, any number of them: a sequence, or a str with commas.
+    ``box``         Where the thing is that the text means: x0, y0, x1, y1 in pixels of the picture as stored.
+    ``extent``      Width and height of that picture in pixels.
+    ``answer``      Number of the right one among the choices (several texts a row).
+    ``answers``     Answer (its number or its text) to confidence, 0 to 1.
+    ``truth``       Whether the text holds, bool.
+    ``topic``       Group that the row's result is also reported in, str.
+    ==============  =============================================================================
+
     Attributes:
         id: Rows with equal id belong together (five captions of one picture).
         fields: Modality to raw value: text str; image path, encoded bytes, PIL image or uint8 array (H, W,
-            3); audio path or (float32 array, rate in Hz).
+            3); audio path or (float32 array, rate in Hz). A tuple holds several values of that modality: the
+            choices of a question, the two pictures of a statement; :class:`Alike` the frames of a clip.
         labels: Whatever a task needs besides.
     """
 
@@ -34,8 +52,9 @@ class Row:
 class Source(Protocol):
     """Rows by number. Picklable; the same number gives the same row.
 
-    May have besides: ``texts()``, all texts without making rows; ``lengths()``, the length of each row in any
-    unit; ``one_per_id()``, the modalities of which rows with equal id hold the same; ``takes_epoch = True``,
+    May have besides: ``texts()``, all texts without making rows; ``labels()``, the labels of each row without
+    making it, which are then checked before anything trains; ``classes``, names of classes in the order of their
+    numbers; ``lengths()``, the length of each row in any unit; ``one_per_id()``, the modalities of which rows with equal id hold the same; ``takes_epoch = True``,
     to be asked for (epoch, number) in training.
     """
 
