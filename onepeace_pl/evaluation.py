@@ -11,6 +11,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.metrics import RetrievalMetric, RetrievalResult
 
@@ -27,10 +28,10 @@ class RetrievalEvaluation:
         self._galleries: list[Gallery] = []
         self._metrics: list[RetrievalMetric] = []
 
-    def start(self, galleries: Sequence[Gallery]) -> None:
+    def start(self, sets: Sequence[EvaluationSet]) -> None:
         """Begin; batches of gallery i will come as data loader i."""
-        self._galleries = list(galleries)
-        self._metrics = [metric_for(gallery) for gallery in galleries]
+        self._galleries = [each for each in sets if isinstance(each, Gallery)]
+        self._metrics = [metric_for(gallery) for gallery in self._galleries]
 
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Embed both sides of a batch."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.loading import load_weights
 from onepeace_pl.backbone.parallel import shard
+from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.tokenizer import Tokenizer
@@ -85,6 +86,8 @@ class Experiment(L.LightningModule):
         backbone = self.make_backbone()
         _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
+        if data is not None:
+            check_compatible(task, data)
         if self.init_from is not None and not self.resumes and not backbone.logit_scale.is_meta:
             if data is not None:
                 _check_tokenizer(getattr(data, "processors", {}), self.init_from)
@@ -92,9 +95,9 @@ class Experiment(L.LightningModule):
                 self._tell(line)
             if self.reset_logit_scale:
                 backbone.reset_parameters()
-        backbone.apply_stage(task.modalities, task.restores)
+        backbone.apply_stage(task.modalities, task.restores, task.until)
         if data is not None:
-            data.batch_transform = task.batch_transform(data.seed)
+            data.batch_transform, data.read_target = task.batch_transform(data.seed), task.read_target
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
             shard(backbone, mesh["data_parallel"])
@@ -145,11 +148,11 @@ class Experiment(L.LightningModule):
 
     def on_validation_start(self) -> None:
         """Begin an evaluation."""
-        self._task.start_evaluation(self._data.galleries("validation"))
+        self._task.start_evaluation(self._data.evaluation_sets("validation"))
 
     def on_test_start(self) -> None:
         """Begin an evaluation."""
-        self._task.start_evaluation(self._data.galleries("test"))
+        self._task.start_evaluation(self._data.evaluation_sets("test"))
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Take in one batch."""
@@ -166,7 +169,10 @@ class Experiment(L.LightningModule):
         self._log_results("test")
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
-        """Embed every modality of a batch: ids, and unit vectors (B, D) by modality."""
+        """Answer the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
+        answers = self._task.predict(self._backbone, batch)
+        if answers is not None:
+            return {"ids": batch.ids, "answers": answers}
         return {"ids": batch.ids, "embeddings": self._backbone.embed(batch.inputs)}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

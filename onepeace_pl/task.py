@@ -10,9 +10,12 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.gallery import Gallery
+from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.modalities.base import Processor
 
 BatchTransform = Callable[[Batch], Batch]
 
@@ -41,9 +44,11 @@ class Task(nn.Module, ABC):
 
     Attributes:
         monitor: Validation metric by which the best checkpoint is chosen, and ``max`` or ``min``; None keeps the last.
+        measured_on: What it is measured on: sets of labelled rows, or galleries.
     """
 
     monitor: ClassVar[tuple[str, str] | None] = None
+    measured_on: ClassVar[type[EvaluationSet]] = EvaluationSet
 
     def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
         super().__init__()
@@ -58,6 +63,23 @@ class Task(nn.Module, ABC):
         """Modalities of which training restores hidden tokens; the decoder's parts of others do not train."""
         return ()
 
+    @property
+    def until(self) -> Until:
+        """Where its passes end; what follows in the encoder does not train."""
+        return "projection"
+
+    @property
+    def read_target(self) -> TargetReader | None:
+        """What reads a row's target from its labels, in the loader's workers; None where the task reads none."""
+        return None
+
+    def check_processors(self, processors: Mapping[str, Processor]) -> None:
+        """Refuse preparation that the task cannot do with, such as crops where boxes matter.
+
+        Raises:
+            ValueError: Names the option and the remedy.
+        """
+
     def batch_transform(self, seed: int) -> BatchTransform | None:
         """Return what each collated training batch must still go through, in the loader's workers; or None.
 
@@ -70,8 +92,8 @@ class Task(nn.Module, ABC):
     def forward(self, backbone: Backbone, batch: Batch) -> Step:
         """Compute the loss of a training batch."""
 
-    def start_evaluation(self, galleries: Sequence[Gallery]) -> None:
-        """Forget earlier results; ``galleries`` are those that will come, one a data loader."""
+    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
+        """Forget earlier results; ``sets`` are those that will come, one a data loader."""
 
     @abstractmethod
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
@@ -80,6 +102,10 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def finish_evaluation(self) -> dict[str, float]:
         """Return the metrics over everything taken in, by name."""
+
+    def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]] | None:
+        """Return an answer for each row, plain values by name; None where the task gives vectors instead."""
+        return None
 
     @property
     def results(self) -> Mapping[str, Any]:

@@ -58,7 +58,10 @@ class Encoder(nn.Module):
     def forward(self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]) -> list[Features]:
         """Run all streams in one go; each adapter's stem runs once, whatever the number of streams."""
         tokens = self._tokens(inputs, streams)
-        joined = [join(parts, stream.grad) for parts, stream in zip(tokens, streams, strict=True)]
+        joined = [
+            join(parts, stream.grad, stream.until != "blocks")
+            for parts, stream in zip(tokens, streams, strict=True)
+        ]
         read = {name for parts in tokens for name in parts}
         unread = [
             part[name] for part in (self.adapters, self.projections) for name in part if name not in read
@@ -75,7 +78,7 @@ class Encoder(nn.Module):
                 {n: part.padding for n, part in parts.items()},
                 {n: part.length for n, part in parts.items()},
             )
-            if stream.masks is None:
+            if stream.masks is None and stream.until == "projection":
                 with torch.set_grad_enabled(stream.grad and torch.is_grad_enabled()):
                     result.embeddings = {name: self.projections[name](row) for name, row in rows.items()}
             features.append(result)
@@ -88,21 +91,27 @@ class Encoder(nn.Module):
         for name in dict.fromkeys(name for stream in streams for name in stream.modalities):
             if name not in self.adapters:
                 raise ValueError(f"the backbone has no modality {name!r}; it has {', '.join(self.adapters)}")
-            if name not in inputs:
-                raise ValueError(f"the batch has no {name!r}; it has {', '.join(inputs)}")
-            users = [i for i, stream in enumerate(streams) if name in stream.modalities]
-            views = [
-                View((streams[i].masks or {}).get(name), streams[i].grad, streams[i].rows) for i in users
-            ]
-            for i, part in zip(users, self.adapters[name](inputs[name], views), strict=True):
-                made[i][name] = part
+            readers = [i for i, stream in enumerate(streams) if name in stream.modalities]
+            for field in dict.fromkeys(streams[i].field_of(name) for i in readers):
+                if field not in inputs:
+                    raise ValueError(f"the batch has no {field!r}; it has {', '.join(inputs)}")
+                users = [i for i in readers if streams[i].field_of(name) == field]
+                views = [_view(streams[i], name) for i in users]
+                for i, part in zip(users, self.adapters[name](inputs[field], views), strict=True):
+                    made[i][name] = part
         return [
             {name: parts[name] for name in stream.modalities}
             for parts, stream in zip(made, streams, strict=True)
         ]
 
 
-def join(parts: Mapping[str, Tokens], grad: bool = True) -> tuple[Tensor, list[Tensor], Sequence]:
+def _view(stream: Stream, name: str) -> View:
+    return View((stream.masks or {}).get(name), stream.grad, stream.rows, stream.repeat.get(name, 1))
+
+
+def join(
+    parts: Mapping[str, Tokens], grad: bool = True, norm: bool = True
+) -> tuple[Tensor, list[Tensor], Sequence]:
     """Put the modalities of one stream into one sequence.
 
     Padded rows are zeroed. The bias is block-diagonal: it says nothing between modalities.
@@ -125,7 +134,7 @@ def join(parts: Mapping[str, Tokens], grad: bool = True) -> tuple[Tensor, list[T
             _block_diagonal([t.bias[i % len(t.bias)] if t.bias else None for t in tokens], segments)
             for i in range(count)  # beside one bias for each layer, a single one serves them all
         ]
-        return x, biases, Sequence(tuple(segments), padding, grad)
+        return x, biases, Sequence(tuple(segments), padding, grad, norm)
 
 
 def _join_padding(tokens: SequenceOf[Tokens]) -> Tensor | None:

@@ -18,7 +18,7 @@ from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.decoder import Decoder
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.stages import Extend, apply_stage, check_stage
-from onepeace_pl.backbone.streams import Features, Stream
+from onepeace_pl.backbone.streams import Features, Stream, Until
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
@@ -82,14 +82,17 @@ class Backbone(nn.Module):
             if callable(reset):
                 reset()
 
-    def apply_stage(self, used: Iterable[str], restored: Iterable[str] | None = None) -> None:
+    def apply_stage(
+        self, used: Iterable[str], restored: Iterable[str] | None = None, until: Until = "projection"
+    ) -> None:
         """Freeze what does not train in this stage.
 
         Args:
             used: Modalities that the task reads.
             restored: Modalities that its students restore; None for all that are used.
+            until: Where its passes end.
         """
-        apply_stage(self, self.stage, used, self.modalities, restored)
+        apply_stage(self, self.stage, used, self.modalities, restored, until)
 
     def forward(
         self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]

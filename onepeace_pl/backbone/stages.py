@@ -14,12 +14,22 @@ from itertools import pairwise
 
 from torch import nn
 
+from onepeace_pl.backbone.streams import Until
+
 STAGES = ("vision_language", "frozen")
 
 # modules that hold one part for each modality, under its name
 KEYED = frozenset(
     ("adapters", "attention_norm", "feed_forward", "norms", "project_in", "project_out", "projections")
 )
+
+_AFTER_NORM = ("encoder.projections.", "logit_scale")
+BEHIND: dict[Until, tuple[str, ...]] = {
+    "projection": (),
+    "norm": _AFTER_NORM,
+    "blocks": ("encoder.transformer.norms.", *_AFTER_NORM),
+}
+"""How names of parameters begin that a pass never reaches."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ def trains(
     used: Collection[str],
     modalities: Collection[str],
     restored: Collection[str] | None = None,
+    until: Until = "projection",
 ) -> bool:
     """Say whether the backbone's parameter ``name`` trains.
 
@@ -69,7 +80,10 @@ def trains(
         used: Modalities that the task reads; what belongs to others would get no gradient.
         modalities: All modalities of the backbone.
         restored: Modalities that the decoder restores; None for all that are used.
+        until: Where the task's passes end; what follows does not train.
     """
+    if name.startswith(BEHIND[until]):
+        return False
     parts = name.split(".")
     in_decoder = parts[0] == "decoder"
     read = restored if in_decoder and restored is not None else used
@@ -87,6 +101,7 @@ def apply_stage(
     used: Iterable[str],
     modalities: Iterable[str],
     restored: Iterable[str] | None = None,
+    until: Until = "projection",
 ) -> None:
     """Set ``requires_grad`` of every parameter; those without any effect never train."""
     used, modalities = list(used), list(modalities)
@@ -95,5 +110,6 @@ def apply_stage(
         unused = getattr(module, "unused", ())
         for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
             parameter.requires_grad_(
-                name.rpartition(".")[2] not in unused and trains(name, stage, used, modalities, restored)
+                name.rpartition(".")[2] not in unused
+                and trains(name, stage, used, modalities, restored, until)
             )

@@ -88,18 +88,19 @@ class Skipped:
 class Batch:
     """Samples of equal importance, padded and stacked.
 
-    `to` moves what the model computes with (inputs and masks); all else stays on the host.
+    `to` moves what the model computes with (inputs, masks and targets); all else stays on the host.
 
     Attributes:
         ids: Ids of the rows, B of them.
         indices: (B,) int64, numbers of the rows in their source.
         epoch: Epoch in which the batch was drawn; 0 outside training.
-        inputs: Modality to its field.
-        lengths: Modality to (B,) int64, tokens without the summary; on the host.
+        inputs: Modality to its field. Where rows hold N values of a modality it has B N samples, row by row.
+        lengths: Modality to (B,) or (B N,) int64, tokens without the summary; on the host.
         word_starts: Modality to one (K,) bool a sample, None where it is not text; on the host.
         masks: Stream to modality to mask; filled by a task's batch transform.
         labels: One mapping a sample, as the source gave it.
         skipped: Rows that were left out of this batch.
+        targets: (B, ...), what the task reads of the labels; None where it reads none.
     """
 
     ids: list[str]
@@ -111,18 +112,19 @@ class Batch:
     masks: dict[str, dict[str, Mask]] = field(default_factory=dict)
     labels: list[Mapping[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def to(self, device: torch.device | str) -> Self:
-        """Return the batch with inputs and masks on a device."""
+        """Return the batch with inputs, masks and targets on a device."""
         # Only towards an accelerator is an unfinished copy safe to hand out.
         wait = torch.device(device).type == "cpu"
         return self._map(lambda tensor: tensor.to(device, non_blocking=not wait))
 
     def pin_memory(self) -> Self:
-        """Return the batch with inputs and masks in page-locked memory."""
+        """Return the batch with inputs, masks and targets in page-locked memory."""
         return self._map(torch.Tensor.pin_memory)
 
     def _map(self, change: Any) -> Self:
@@ -142,6 +144,7 @@ class Batch:
         return replace(
             self,
             inputs={name: field_of(value) for name, value in self.inputs.items()},
+            targets=None if self.targets is None else change(self.targets),
             masks={
                 stream: {name: mask_of(mask) for name, mask in masks.items()}
                 for stream, masks in self.masks.items()

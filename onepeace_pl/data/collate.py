@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.dataset import Sample
@@ -37,7 +40,9 @@ class Collator:
             raise ValueError(
                 f"not one of {len(samples)} rows can be prepared; the first: {skipped[0].reason}"
             )
-        fields = {name: [sample.fields[name] for sample in kept] for name in self.processors}
+        for name in self.processors:
+            _check_as_many(name, kept)
+        fields = {name: [part for sample in kept for part in sample.fields[name]] for name in self.processors}
         batch = Batch(
             ids=[sample.id for sample in kept],
             indices=torch.tensor([sample.index for sample in kept]),
@@ -50,6 +55,23 @@ class Collator:
                 for name, parts in fields.items()
             },
             labels=[sample.labels for sample in kept],
+            targets=_stack([sample.target for sample in kept]),
             skipped=skipped,
         )
         return batch if self.transform is None else self.transform(batch)
+
+
+def _stack(targets: Sequence[NDArray[Any] | None]) -> torch.Tensor | None:
+    there = [target for target in targets if target is not None]
+    return torch.from_numpy(np.stack(there)) if there else None
+
+
+def _check_as_many(name: str, samples: Sequence[Sample]) -> None:
+    """Refuse rows with different numbers of values of one modality: a batch is a whole."""
+    first = samples[0]
+    for sample in samples:
+        if len(sample.fields[name]) != len(first.fields[name]):
+            raise ValueError(
+                f"row {sample.index} (id {sample.id}) has {len(sample.fields[name])} values of {name}, row "
+                f"{first.index} (id {first.id}) {len(first.fields[name])}; give all rows as many"
+            )

@@ -1,10 +1,10 @@
-"""Pairs of modalities for training, galleries for evaluation."""
+"""Rows for training and for evaluation, whatever the task: from sources to batches."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +15,14 @@ from torch.utils.data import DataLoader
 from onepeace_pl.data.batches import Batch, Source
 from onepeace_pl.data.collate import BatchTransform, Collator
 from onepeace_pl.data.dataset import OnError, PreparedRows
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.data.loader import ResumableLoader
 from onepeace_pl.data.samplers import EpochBatchSampler
 from onepeace_pl.data.skips import SkipLog
-from onepeace_pl.modalities.base import Processor
+from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.modalities.base import ModalityInput, Processor
 from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
@@ -28,8 +30,8 @@ Split = Literal["validation", "test"]
 DEFAULT_SEED = 3407  # the original's
 
 
-class PairsDataModule(L.LightningDataModule):
-    """Loads pairs (or triples, or single modalities) from sources.
+class SourceDataModule(L.LightningDataModule):
+    """Loads rows of sources with their labels: for every task that is measured row by row.
 
     Batches are a function of options and seed alone: not of the number of workers, nor of where a run was resumed.
     The Trainer must not put a sampler of its own in place (``use_distributed_sampler: false``).
@@ -38,7 +40,7 @@ class PairsDataModule(L.LightningDataModule):
         processors: Modality to processor. Text processors without a tokenizer get one that is trained on the
             texts of `train`.
         train: Rows for training.
-        validation: Name to rows; each is a retrieval gallery between the modalities of its source.
+        validation: Name to rows; each is evaluated by itself.
         test: The same for testing.
         batch_size: Training rows a step and process.
         eval_batch_size: Rows of a gallery at a time; None takes `batch_size`.
@@ -50,10 +52,14 @@ class PairsDataModule(L.LightningDataModule):
         pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
         vocabulary_size: Greatest size of a trained vocabulary.
         bucket_by_length: Put training rows of similar length into one batch; the source must know `lengths`.
-        classes: Names of the classes of the data, in the order of their numbers.
+        classes: Names of the classes of the data, in the order of their numbers, a number of nameless classes, or a
+            file with a name a line; None takes those that the training source knows.
+        prompts: Sentences that name a class, ``{}`` standing for its name ("a photo of {}"), for tasks that tell
+            classes apart by words.
 
     Attributes:
         batch_transform: Run on each training batch in the worker; set before loaders are made.
+        read_target: What the task reads of each row's labels; set before loaders are made.
     """
 
     def __init__(
@@ -70,7 +76,8 @@ class PairsDataModule(L.LightningDataModule):
         pin_memory: bool | None = None,
         vocabulary_size: int = 768,
         bucket_by_length: bool = False,
-        classes: list[str] | None = None,
+        classes: list[str] | int | str | None = None,
+        prompts: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.processors = dict(processors)
@@ -84,10 +91,12 @@ class PairsDataModule(L.LightningDataModule):
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.vocabulary_size = vocabulary_size
         self.bucket_by_length = bucket_by_length
-        self.classes = tuple(classes or ())
+        self.classes = class_names(getattr(train, "classes", ()) if classes is None else classes)
+        self.prompts = tuple(prompts or ())
         self.batch_transform: BatchTransform | None = None
+        self.read_target: TargetReader | None = None
         self.skips = SkipLog()
-        self._galleries: dict[Split, list[Gallery]] = {}
+        self._evaluation_sets: dict[Split, list[EvaluationSet]] = {}
         self._trained: set[str] = set()
         self._check_processors(self.sources.values())
 
@@ -101,19 +110,38 @@ class PairsDataModule(L.LightningDataModule):
         size = tokenizers[0].vocabulary_size if tokenizers else None
         return DataFacts(tuple(self.processors), size, self.classes)
 
-    def galleries(self, split: Split) -> list[Gallery]:
-        """Return the galleries of "validation" or "test", one a loader, in the loaders' order; made once."""
-        if split not in self._galleries:
-            self._galleries[split] = self.make_galleries(split)
-        return self._galleries[split]
+    def evaluation_sets(self, split: Split) -> list[EvaluationSet]:
+        """Return the sets of "validation" or "test", one a loader, in the loaders' order; made once."""
+        if split not in self._evaluation_sets:
+            self._evaluation_sets[split] = self.make_evaluation_sets(split)
+        return self._evaluation_sets[split]
 
-    def make_galleries(self, split: Split) -> list[Gallery]:
-        """Make the galleries: one for each pair of modalities of each source."""
+    def make_evaluation_sets(self, split: Split) -> list[EvaluationSet]:
+        """Make the sets: one for each source."""
+        prompts = self.class_prompts()
         return [
-            gallery
+            EvaluationSet(name=name, rows=source, prompts=prompts)
             for name, source in self.sources[split].items()
-            for gallery in pair_galleries(name, source)
         ]
+
+    def class_prompts(self) -> ModalityInput | None:
+        """Return the sentences that name the classes, one class after the other; None where there are none.
+
+        Raises:
+            ValueError: There are no classes to name, or no text processor.
+        """
+        if not self.prompts:
+            return None
+        processor = self.processors.get("text")
+        if not self.classes or processor is None:
+            lacking = "processors.text" if processor is None else "classes"
+            raise ValueError(f"prompts name classes in words: give the data {lacking}")
+        for template in self.prompts:
+            if "{}" not in template:
+                raise ValueError(f"prompts: {template!r} does not say where the class goes; write {{}} there")
+        self.prepare_tokenizers()
+        sentences = [template.replace("{}", name) for name in self.classes for template in self.prompts]
+        return processor.collate([processor(sentence) for sentence in sentences])
 
     def prepare_tokenizers(self) -> None:
         """Train a tokenizer for each text processor that has none; the same texts give the same tokenizer.
@@ -173,35 +201,35 @@ class PairsDataModule(L.LightningDataModule):
         return self._loader(self.train, self.train.modalities, sampler, self.batch_transform)
 
     def val_dataloader(self) -> list[ResumableLoader]:
-        """Return one loader a validation gallery."""
+        """Return one loader a validation set."""
         return self._eval_loaders("validation")
 
     def test_dataloader(self) -> list[ResumableLoader]:
-        """Return one loader a test gallery."""
+        """Return one loader a test set."""
         return self._eval_loaders("test")
 
     @property
-    def predicted(self) -> list[Gallery]:
-        """The galleries that ``predict`` embeds: those of the test, without any those of the validation."""
-        return self.galleries("test") or self.galleries("validation")
+    def predicted(self) -> list[EvaluationSet]:
+        """The sets that ``predict`` reads: those of the test, without any those of the validation."""
+        return self.evaluation_sets("test") or self.evaluation_sets("validation")
 
     def predict_dataloader(self) -> list[DataLoader[Any]]:
-        """Return one loader a gallery; each process embeds rows of its own, and none twice.
+        """Return one loader a set; each process reads rows of its own, and none twice.
 
         Raises:
-            ValueError: There is nothing to embed.
+            ValueError: There is nothing to read.
         """
         if not self.predicted:
             raise ValueError("nothing to predict: give data.init_args.test or validation a source")
         rank, world_size = self._ranks()
         loaders = []
-        for gallery in self.predicted:
-            processors = {name: self.processors[name] for name in (*gallery.query, *gallery.target)}
+        for each in self.predicted:
+            processors = {name: self.processors[name] for name in each.modalities}
             # torch's own: for predicting Lightning makes every loader anew, around a sampler that it knows
             loader = DataLoader(
-                PreparedRows(gallery.rows, processors, self.seed, on_error=self.on_error),
+                PreparedRows(each.rows, processors, self.seed, on_error=self.on_error),
                 batch_size=self.eval_batch_size,
-                sampler=[(0, index) for index in range(rank, len(gallery.rows), world_size)],
+                sampler=[(0, index) for index in range(rank, len(each.rows), world_size)],
                 collate_fn=Collator(processors),
                 num_workers=self.num_workers,
                 pin_memory=self.pin_memory,
@@ -237,11 +265,11 @@ class PairsDataModule(L.LightningDataModule):
     def _eval_loaders(self, split: Split) -> list[ResumableLoader]:
         loaders = []
         rank, world_size = self._ranks()
-        for gallery in self.galleries(split):
+        for each in self.evaluation_sets(split):
             sampler = EpochBatchSampler(
-                len(gallery.rows), self.eval_batch_size, self.seed, False, rank, world_size
+                len(each.rows), self.eval_batch_size, self.seed, False, rank, world_size
             )
-            loaders.append(self._loader(gallery.rows, (*gallery.query, *gallery.target), sampler, None))
+            loaders.append(self._loader(each.rows, each.modalities, sampler, None))
         return loaders
 
     def _loader(
@@ -252,7 +280,7 @@ class PairsDataModule(L.LightningDataModule):
         transform: BatchTransform | None,
     ) -> ResumableLoader:
         processors = {name: self.processors[name] for name in modalities}
-        rows = PreparedRows(source, processors, self.seed, sampler.train, self.on_error)
+        rows = PreparedRows(source, processors, self.seed, sampler.train, self.on_error, self.read_target)
         return ResumableLoader(
             rows, sampler, Collator(processors, transform), self.num_workers, self.pin_memory
         )
@@ -274,6 +302,36 @@ class PairsDataModule(L.LightningDataModule):
                 )
 
 
+class PairsDataModule(SourceDataModule):
+    """Loads pairs (or triples) of modalities; each evaluation source is a retrieval gallery between them.
+
+    Options are those of :class:`SourceDataModule`.
+    """
+
+    def make_evaluation_sets(self, split: Split) -> list[EvaluationSet]:
+        """Make the galleries: one for each pair of modalities of each source."""
+        return [
+            gallery
+            for name, source in self.sources[split].items()
+            for gallery in pair_galleries(name, source)
+        ]
+
+
+def class_names(classes: Sequence[str] | int | str) -> tuple[str, ...]:
+    """Return names of classes that are given as such, as a number of classes, or as a file with a name a line."""
+    if isinstance(classes, int):
+        return tuple(map(str, range(classes)))
+    if not isinstance(classes, str):
+        return tuple(classes)
+    try:
+        lines = Path(classes).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"classes: {classes} cannot be read ({error}); give a file with a name a line"
+        ) from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
 def pair_galleries(name: str, source: Source) -> list[Gallery]:
     """Return a gallery for each pair of a source's modalities; text is a target."""
     names = sorted(source.modalities, key=lambda modality: modality == "text")
@@ -286,7 +344,7 @@ def pair_galleries(name: str, source: Source) -> list[Gallery]:
     one_per_id = shared() if callable(shared) else ()
     return [
         Gallery(
-            name if len(pairs) == 1 else f"{name}/{a}_{b}",
+            name=name if len(pairs) == 1 else f"{name}/{a}_{b}",
             query=(a,),
             target=(b,),
             rows=source,

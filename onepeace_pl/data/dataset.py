@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from onepeace_pl.data.batches import Row, Skipped, Source
+from onepeace_pl.data.batches import Alike, Row, Skipped, Source
+from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.modalities.base import ModalitySample, Processor
 
 OnError = Literal["raise", "skip"]
@@ -25,17 +27,19 @@ class Sample:
         epoch: Epoch it was prepared for.
         index: Number of the row in its source.
         id: Id of the row.
-        fields: Modality to sample; empty where an evaluation row was left out.
+        fields: Modality to samples, one or several; empty where an evaluation row was left out.
         labels: As the source gave them.
         skipped: Rows that were left out before this one was found.
+        target: What the task reads of the labels; None where it reads none.
     """
 
     epoch: int
     index: int
     id: str
-    fields: dict[str, ModalitySample]
+    fields: dict[str, list[ModalitySample]]
     labels: Mapping[str, Any] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
+    target: NDArray[Any] | None = None
 
 
 class PreparedRows(Dataset[Sample]):
@@ -50,6 +54,7 @@ class PreparedRows(Dataset[Sample]):
         on_error: "raise" stops at a row that cannot be prepared. "skip" leaves it out: in training another
             row, drawn from (seed, epoch, index), takes its place, so that batches stay equal; outside
             training nothing does.
+        read_target: Reads the target of a row from its labels; a row without a sensible one cannot be prepared.
     """
 
     def __init__(
@@ -59,12 +64,14 @@ class PreparedRows(Dataset[Sample]):
         seed: int = 0,
         train: bool = False,
         on_error: OnError = "raise",
+        read_target: TargetReader | None = None,
     ) -> None:
         self.source = source
         self.processors = dict(processors)
         self.seed = seed
         self.train = train
         self.on_error = on_error
+        self.read_target = read_target
 
     def __len__(self) -> int:
         return len(self.source)
@@ -104,14 +111,30 @@ class PreparedRows(Dataset[Sample]):
         try:
             row = self.source[self._key(epoch, index)]
             place = f"row {index} (id {row.id})"
+            target = None if self.read_target is None else self.read_target(row.labels)
             fields = {}
             for name, processor in self.processors.items():
                 if row.fields.get(name) is None:
                     raise ValueError(f"no {name}; the row has {', '.join(row.fields) or 'nothing'}")
                 # A generator for each modality: one more modality does not change what the others draw.
-                rng = np.random.default_rng([self.seed, epoch, index, zlib.crc32(name.encode())])
-                fields[name] = processor(row.fields[name], train=self.train, rng=rng)
+                key = [self.seed, epoch, index, zlib.crc32(name.encode())]
+                fields[name] = [
+                    processor(raw, train=self.train, rng=np.random.default_rng([*key, *part]))
+                    for raw, part in _parts(row.fields[name])
+                ]
         except (ValueError, TypeError, OSError) as error:
             reason = f"{place}: {' '.join(str(error).split())}"
             return Skipped(index, row.id if row is not None else "", reason)
-        return Sample(epoch, index, row.id, fields, row.labels)
+        return Sample(epoch, index, row.id, fields, row.labels, target=target)
+
+
+def _parts(raw: Any) -> Iterator[tuple[Any, list[int]]]:
+    """Yield the values of a field, each with what its draws depend on besides; what is alike draws the same."""
+    a_sound = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], int | float)
+    if not isinstance(raw, tuple) or a_sound:
+        yield raw, []
+        return
+    if not raw:
+        raise ValueError("a field of several values has none; leave the row out")
+    for number, value in enumerate(raw):
+        yield value, [] if isinstance(raw, Alike) else [number]

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.evaluation_set import EvaluationSet
 
 Optima = Mapping[str, Mapping[int, float]]
 
 
-@dataclass(frozen=True)
-class Gallery:
+@dataclass(frozen=True, kw_only=True)
+class Gallery(EvaluationSet):
     """One retrieval evaluation. Every row holds the fields of both sides; rows of equal id belong together.
 
     Attributes:
-        name: Such as ``image_text`` or ``audio+text_image``.
         query: Modalities of the query side; several make one joint query.
         target: Modalities of the other side.
-        rows: The rows.
         both_directions: Also retrieve the query side with the target side.
         optimum: Direction (``image->text``) -> k -> best achievable R@k over these very rows.
         optimum_variants: Name -> the same, for instance without a factor that one side cannot know.
@@ -27,13 +25,16 @@ class Gallery:
         one_per_id: Modalities of which rows with equal id hold one and the same thing.
     """
 
-    name: str
     query: tuple[str, ...]
     target: tuple[str, ...]
-    rows: Source
     both_directions: bool = True
     optimum: Optima = field(default_factory=dict)
     optimum_variants: Mapping[str, Optima] = field(default_factory=dict)
     groups: Sequence[str] | None = None
     factors: Sequence[Mapping[str, Hashable]] = ()
     one_per_id: tuple[str, ...] = ()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities of both sides."""
+        return (*self.query, *self.target)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from onepeace_pl.data.datamodule import PairsDataModule, Split
-from onepeace_pl.data.gallery import Gallery
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.triworld import TriWorldSource
 from onepeace_pl.data.triworld.content import Caption
 from onepeace_pl.data.triworld.factors import KINDS
@@ -107,18 +107,20 @@ class TriWorldData(PairsDataModule):
             classes=list(KINDS) if {"class", "kinds"} & set(labels) else None,
         )
 
-    def make_galleries(self, split: Split) -> list[Gallery]:
+    def make_evaluation_sets(self, split: Split) -> list[EvaluationSet]:
         """Make the galleries of the stage, with the best achievable recall of each."""
-        return galleries(
-            self.gallery_names,
-            split="val" if split == "validation" else "test",
-            size=self.gallery_size,
-            novel_size=self.novel_size,
-            objects=self.objects,
-            picture_size=self.picture_size,
-            seconds=self.seconds,
-            seed=self.world_seed,
-            phrasing=self.phrasing,
+        return list(
+            galleries(
+                self.gallery_names,
+                split="val" if split == "validation" else "test",
+                size=self.gallery_size,
+                novel_size=self.novel_size,
+                objects=self.objects,
+                picture_size=self.picture_size,
+                seconds=self.seconds,
+                seed=self.world_seed,
+                phrasing=self.phrasing,
+            )
         )
 
     def texts(self, modality: str) -> Iterable[str]:

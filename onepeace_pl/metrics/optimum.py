@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.result import RetrievalResult
 
 
@@ -44,3 +45,20 @@ def check_optimum(result: RetrievalResult) -> None:
                     f"optimum {optimum:.3f} over {len(direction.queries)} queries: one side knows too "
                     "much (a leak), or the optimum is that of another gallery"
                 )
+
+
+def check_share(result: LabelledResult) -> None:
+    """Refuse a result on labelled rows that is too good to be true; a part of a set is not judged.
+
+    Raises:
+        AboveOptimumError: If any share is above its optimum, see :func:`above_optimum`.
+    """
+    for name, reference in result.references.items():
+        value = result.metrics.get(name)
+        if value is None or reference.optimum is None or result.partial:
+            continue
+        if above_optimum(value, reference.optimum, result.rows):
+            raise AboveOptimumError(
+                f"{name} = {value:.3f} on {result.name!r} is above the optimum {reference.optimum:.3f} over "
+                f"{result.rows} rows: the inputs know too much (a leak), or the optimum is that of other rows"
+            )

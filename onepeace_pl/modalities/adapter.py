@@ -21,11 +21,12 @@ from onepeace_pl.nn.init import truncated_normal_
 
 
 class View(NamedTuple):
-    """How one pass sees a modality: all tokens, or those a mask keeps; with gradient or without; which rows."""
+    """How one pass sees a modality: all tokens, or those a mask keeps; with gradient or without; which rows, how often."""
 
     mask: Mask | None = None
     grad: bool = True
     rows: int | None = None  # the first so many samples; None for all
+    repeat: int = 1  # each sample so often, one after the other
 
 
 class ModalityAdapter(nn.Module, ABC):
@@ -109,6 +110,7 @@ class ModalityAdapter(nn.Module, ABC):
         for view in views:
             with torch.set_grad_enabled(torch.is_grad_enabled() and view.grad):
                 part = contents if view.rows is None else contents[: view.rows]
+                part = part if view.repeat == 1 else part.repeat_interleave(view.repeat, 0)
                 tokens.append(self._view(part, inputs, view))
         return tokens
 
@@ -129,6 +131,8 @@ class ModalityAdapter(nn.Module, ABC):
         (batch, length, width), mask = contents.shape, view.mask
         x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
         padding = first_rows(inputs.padding, view.rows)
+        if padding is not None and view.repeat != 1:
+            padding = padding.repeat_interleave(view.repeat, 0)
         keep = None if mask is None else mask.keep
         if mask is not None:
             x = x.gather(1, mask.keep[..., None].expand(-1, -1, width))

@@ -32,11 +32,13 @@ class Sequence:
         segments: The modalities' stretches, in order.
         key_padding: (B, L) bool, True where attention must not look; None where it may look everywhere.
         grad: Whether this sequence is differentiated; a teacher's is not.
+        norm: Whether final norms follow the last block.
     """
 
     segments: tuple[Segment, ...]
     key_padding: Tensor | None = None
     grad: bool = True
+    norm: bool = True
 
 
 class LayerScale(nn.Module):

@@ -47,7 +47,7 @@ class Transformer(nn.Module):
             sequences: What blocks must know of them.
 
         Returns:
-            One (B, L, D) for each sequence, after the final norms.
+            One (B, L, D) for each sequence, after the final norms where it wants them.
         """
         found = [cuts(sequence) for sequence in sequences]
         if any(found):
@@ -89,7 +89,7 @@ class Transformer(nn.Module):
         outputs = []
         for x, sequence in zip(tokens, sequences, strict=True):
             with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
-                outputs.append(self.norms(x, sequence.segments))
+                outputs.append(self.norms(x, sequence.segments) if sequence.norm else x)
         return outputs
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Extend, Features, Stream
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.evaluation import RetrievalEvaluation
@@ -42,6 +43,7 @@ class Pretraining(Task):
     """
 
     monitor = ("mean_recall", "max")
+    measured_on = Gallery
 
     def __init__(
         self,
@@ -145,9 +147,9 @@ class Pretraining(Task):
                 logs[f"denoise/{key}"] = result.loss.detach()
         return Step(loss, logs)
 
-    def start_evaluation(self, galleries: Sequence[Gallery]) -> None:
+    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
         """Forget earlier results."""
-        self.retrieval.start(galleries)
+        self.retrieval.start(sets)
 
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Embed both sides of a retrieval gallery."""

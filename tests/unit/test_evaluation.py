@@ -24,8 +24,10 @@ class Rows:
         return Row(str(index), {})
 
 
-PAIR = Gallery("text_touch", ("text",), ("touch",), Rows())
-JOINT = Gallery("text+image_touch", ("text", "image"), ("touch",), Rows(), both_directions=False)
+PAIR = Gallery(name="text_touch", query=("text",), target=("touch",), rows=Rows())
+JOINT = Gallery(
+    name="text+image_touch", query=("text", "image"), target=("touch",), rows=Rows(), both_directions=False
+)
 
 
 @pytest.fixture(scope="module")

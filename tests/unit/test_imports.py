@@ -14,14 +14,15 @@ LAYERS = (
     {"nn"},
     {"modalities"},
     {"backbone"},
+    {"heads"},
     {"objectives", "metrics", "optim", "data", "hub"},
-    {"task", "evaluation", "experiment", "strategies", "callbacks"},
+    {"task", "supervised", "compatibility", "evaluation", "experiment", "strategies", "callbacks"},
     {"integrations", "benchmarks"},
     {"cli"},
     {"commands"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-NO_LIGHTNING = {"nn", "modalities", "objectives", "backbone"}
+NO_LIGHTNING = {"nn", "modalities", "objectives", "backbone", "heads"}
 FILES = sorted((ROOT / "onepeace_pl").rglob("*.py")) + sorted((ROOT / "tasks").rglob("*.py"))
 
 

@@ -199,10 +199,10 @@ def test_the_tokenizer_is_trained_on_the_texts_and_travels_in_the_checkpoint(tmp
 
 
 def test_galleries() -> None:
-    (gallery,) = module().galleries("validation")
+    (gallery,) = module().evaluation_sets("validation")
     assert (gallery.name, gallery.query, gallery.target) == ("pairs", ("image",), ("text",))
     assert len(gallery.rows) == 5
-    assert module().galleries("test") == []
+    assert module().evaluation_sets("test") == []
 
 
 def test_galleries_know_what_rows_of_one_id_share(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_galleries_know_what_rows_of_one_id_share(tmp_path: Path) -> None:
     }
     data = module(train=None, validation=None)
     data.sources["validation"] = {**sources, "all": ManifestSource(str(tmp_path / "c.csv"))}
-    galleries = {gallery.name: gallery for gallery in data.galleries("validation")}
+    galleries = {gallery.name: gallery for gallery in data.evaluation_sets("validation")}
     assert galleries["pictures"].one_per_id == ("image",)
     assert galleries["classes"].one_per_id == ("text",)
     assert [(n, g.query, g.target) for n, g in galleries.items() if n.startswith("all")] == [

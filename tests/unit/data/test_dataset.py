@@ -35,7 +35,7 @@ def processors() -> dict:
 
 def test_preparing_is_a_function_of_seed_epoch_and_row(processors: dict) -> None:
     def pixels(seed: int, epoch: int, index: int, chosen: dict = processors) -> torch.Tensor:
-        return PreparedRows(Pictures(), chosen, seed, train=True)[epoch, index].fields["image"].values
+        return PreparedRows(Pictures(), chosen, seed, train=True)[epoch, index].fields["image"][0].values
 
     assert torch.equal(pixels(1, 2, 3), pixels(1, 2, 3))
     assert not torch.equal(pixels(1, 2, 3), pixels(1, 3, 3))

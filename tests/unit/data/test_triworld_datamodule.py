@@ -56,21 +56,21 @@ def test_every_epoch_tells_the_scenes_in_other_words(seen: TriWorldData) -> None
 
 
 def test_galleries_of_the_stage_know_their_optimum(seen: TriWorldData, heard: TriWorldData) -> None:
-    assert [gallery.name for gallery in seen.galleries("validation")] == ["image_text"]
-    names = [gallery.name for gallery in heard.galleries("test")]
+    assert [gallery.name for gallery in seen.evaluation_sets("validation")] == ["image_text"]
+    names = [gallery.name for gallery in heard.evaluation_sets("test")]
     assert names == ["audio_text", "audio_image", "audio+text_image"]
-    (gallery,) = seen.galleries("validation")
+    (gallery,) = seen.evaluation_sets("validation")
     assert 0 < gallery.optimum["image->text"][1] <= 1
-    assert seen.galleries("test")[0].rows[0].id != gallery.rows[0].id
-    assert len(data(pair=("image", "text"), novel_size=4).galleries("validation")) == 2
-    assert data(galleries=["audio_text"]).galleries("test")[0].name == "audio_text"
+    assert seen.evaluation_sets("test")[0].rows[0].id != gallery.rows[0].id
+    assert len(data(pair=("image", "text"), novel_size=4).evaluation_sets("validation")) == 2
+    assert data(galleries=["audio_text"]).evaluation_sets("test")[0].name == "audio_text"
 
 
 def test_loaders_follow_the_galleries(heard: TriWorldData) -> None:
     heard.prepare_tokenizers()
     loaders = heard.val_dataloader()
     assert len(loaders) == 3
-    for loader, gallery in zip(loaders, heard.galleries("validation"), strict=True):
+    for loader, gallery in zip(loaders, heard.evaluation_sets("validation"), strict=True):
         batches = list(loader)
         assert set(batches[0].inputs) == {*gallery.query, *gallery.target}
         assert torch.cat([batch.indices for batch in batches]).tolist() == list(range(8))

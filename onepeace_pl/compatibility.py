@@ -1,0 +1,73 @@
+"""Whether a task and its data fit together, found out before anything trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from onepeace_pl.data.batches import Source
+from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.task import Task
+
+
+def check_compatible(task: Task, data: Any) -> None:
+    """Refuse a task and a data module that do not fit.
+
+    Where the data are asked to leave out bad rows (``on_error: skip``), labels are checked as rows are read.
+
+    Args:
+        task: The task.
+        data: The data module; one that says nothing of processors and sources is not checked.
+
+    Raises:
+        ValueError: A modality, a label or a kind of evaluation is missing or wrong; names it and the remedy.
+    """
+    name = type(task).__name__
+    processors: Mapping[str, Any] = getattr(data, "processors", None) or {}
+    if not processors:
+        return
+    for modality in task.modalities:
+        if modality not in processors:
+            raise ValueError(
+                f"{name} reads {modality}, for which the data have no processor; "
+                f"add data.init_args.processors.{modality}"
+            )
+    task.check_processors(processors)
+    sets = [each for split in ("validation", "test") for each in data.evaluation_sets(split)]
+    for each in sets:
+        if not isinstance(each, task.measured_on):
+            raise ValueError(
+                f"{name} is measured on {task.measured_on.__name__}s, {type(data).__name__} gives "
+                f"{type(each).__name__}s; choose a data module that is made for it"
+            )
+    training = {"train": data.train} if getattr(data, "train", None) is not None else {}
+    for place, source in training.items():
+        lacking = [modality for modality in task.modalities if modality not in source.modalities]
+        if lacking:
+            raise ValueError(
+                f"{name} reads {lacking[0]}, but {place} has {', '.join(source.modalities)}; "
+                "give the source that modality, or the task another"
+            )
+    if task.read_target is None or data.on_error == "skip":
+        return
+    for place, source in (*training.items(), *((each.name, each.rows) for each in sets)):
+        _check_labels(place, source, task.read_target)
+
+
+def _check_labels(place: str, source: Source, read: TargetReader) -> None:
+    for number, labels in _labels(source):
+        try:
+            read(labels)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{place}: row {number}: {error} (on_error: skip leaves such rows out)"
+            ) from None
+
+
+def _labels(source: Source) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the labels of all rows, or of the first where a source cannot tell them without making rows."""
+    known: Callable[[], Iterator[Mapping[str, Any]]] | None = getattr(source, "labels", None)
+    if callable(known):
+        yield from enumerate(known())
+    elif len(source):
+        yield 0, source[0].labels

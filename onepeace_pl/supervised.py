@@ -1,0 +1,136 @@
+"""Tasks that learn an answer for each row and are measured row by row.
+
+Shapes: B rows of a batch, N rows of a set.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.streams import Until
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.metrics.labelled import LabelledResult
+from onepeace_pl.metrics.optimum import check_share
+from onepeace_pl.metrics.rows import Columns, RowTable
+from onepeace_pl.task import Step, Task
+
+GROUP = "topic"  # the label by which results are also reported in groups
+
+
+class SupervisedTask(Task):
+    """Base of tasks with one answer a row: says how answers are made, compared and counted.
+
+    Metrics come as ``SET/METRIC`` of each evaluation set, and as ``METRIC``, the mean over the sets.
+    """
+
+    @property
+    def until(self) -> Until:
+        """Heads read tokens behind the final norms."""
+        return "norm"
+
+    @property
+    @abstractmethod
+    def read_target(self) -> TargetReader:
+        """What reads a row's target from its labels."""
+
+    @abstractmethod
+    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return what the head says of each row, (B, ...)."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss, a mean over rows."""
+
+    @abstractmethod
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return columns (B, ...) from which :meth:`summarise` makes metrics."""
+
+    def summarise(self, columns: Mapping[str, Any]) -> dict[str, float]:
+        """Return the metrics over columns (N, ...): here the mean of each, under its name."""
+        return {name: float(np.mean(values)) for name, values in columns.items()}
+
+    @abstractmethod
+    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return the answer of each row in plain values, for predictions."""
+
+    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+        """Compute the loss, and how well the batch is answered."""
+        outputs, targets = self.outputs(backbone, batch), self.targets(batch)
+        loss = self.loss(outputs, targets)
+        columns = self.measure(outputs.detach(), targets)
+        return Step(loss, {name: values.mean() for name, values in columns.items() if values.dim() == 1})
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the batch's targets.
+
+        Raises:
+            ValueError: It has none, because its data module does not know the task's reader.
+        """
+        if batch.targets is None:
+            raise ValueError("the batch has no targets; set the data module's read_target to the task's")
+        return batch.targets
+
+    def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]]:
+        """Answer each row."""
+        return self.answers(self.outputs(backbone, batch), batch)
+
+    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
+        """Forget earlier results."""
+        self._sets = list(sets)
+        self._tables = [RowTable() for _ in sets]
+
+    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
+        """Measure one batch."""
+        outputs = self.outputs(backbone, batch)
+        columns: dict[str, Any] = dict(self.measure(outputs, self.targets(batch)))
+        if all(GROUP in labels for labels in batch.labels):
+            columns[GROUP] = [str(labels[GROUP]) for labels in batch.labels]
+        self._tables[loader].add(batch.indices, columns)
+
+    def finish_evaluation(self) -> dict[str, float]:
+        """Return the metrics of every set, and their means over the sets.
+
+        Raises:
+            AboveOptimumError: A result is better than the best achievable one.
+        """
+        self._results = {
+            each.name: self._result(each, table.gather())
+            for each, table in zip(self._sets, self._tables, strict=True)
+        }
+        found: dict[str, float] = {}
+        for name, result in self._results.items():
+            check_share(result)
+            found |= {f"{name}/{metric}": value for metric, value in result.scalars().items()}
+        for metric in {metric: None for result in self._results.values() for metric in result.metrics}:
+            values = [r.metrics[metric] for r in self._results.values() if metric in r.metrics]
+            found[metric] = float(np.mean(values))
+        return found
+
+    @property
+    def results(self) -> Mapping[str, LabelledResult]:
+        """Results by set."""
+        return getattr(self, "_results", {})
+
+    def _result(self, each: EvaluationSet, columns: Columns) -> LabelledResult:
+        rows = len(columns.pop("index"))
+        groups = columns.pop(GROUP, None)
+        result = LabelledResult(
+            each.name,
+            self.summarise(columns) if rows else {},
+            rows,
+            each.references,
+            partial=rows < len(each.rows),
+        )
+        for group in sorted(set(() if groups is None else groups)):
+            mine = groups == group
+            result.groups[group] = self.summarise({name: values[mine] for name, values in columns.items()})
+            result.counts[group] = int(mine.sum())
+        return result

@@ -1,0 +1,175 @@
+"""One class a row, or any number of them (spec: tasks, sections 2, 6, 7 and 12).
+
+Shapes: B batch, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone.streams import Until
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.targets import ClassesTarget, ClassTarget, TargetReader
+from onepeace_pl.heads import ClassifyHead, MeanHead
+from onepeace_pl.supervised import SupervisedTask
+
+
+class Classification(SupervisedTask):
+    """Tells which class a picture, a sound or a text is of.
+
+    Args:
+        backbone: The backbone.
+        facts: Facts about the data; their classes are told apart.
+        modality: What is classified.
+        pooling: ``attention`` over normed tokens (the original's head for sounds, texts and pictures),
+            ``summary`` the same head on the summary alone, ``mean`` of tokens without final norm (its vision
+            code's, for ImageNet).
+        pooler: A dense layer with tanh behind the pooling; not with ``mean``.
+        label_smoothing: Share of the target that is spread over all classes.
+        top: Also report how often the right class is among so many; 1 does not.
+    """
+
+    monitor = ("accuracy", "max")
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        facts: DataFacts,
+        modality: str = "image",
+        pooling: Literal["attention", "summary", "mean"] = "attention",
+        pooler: bool = False,
+        label_smoothing: float = 0.0,
+        top: int = 5,
+    ) -> None:
+        super().__init__(backbone, facts)
+        if modality not in backbone.modalities:
+            raise ValueError(
+                f"no modality {modality!r} to classify; the backbone has {', '.join(backbone.modalities)}"
+            )
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing={label_smoothing} must be a share of at least 0 and below 1")
+        self.modality, self.mean = modality, pooling == "mean"
+        self.label_smoothing, self.top = label_smoothing, top
+        self.classes = facts.classes
+        self._read: TargetReader = self.make_reader(facts)
+        count = len(facts.classes)
+        self.head = (
+            MeanHead(backbone.config.width, count)
+            if self.mean
+            else ClassifyHead(backbone.config, count, pooling == "attention", pooler)
+        )
+
+    def make_reader(self, facts: DataFacts) -> TargetReader:
+        """Return what reads a row's class."""
+        return ClassTarget(facts.classes)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is classified."""
+        return (self.modality,)
+
+    @property
+    def until(self) -> Until:
+        """The mean is taken of tokens without final norm."""
+        return "blocks" if self.mean else "norm"
+
+    @property
+    def read_target(self) -> TargetReader:
+        """Read the class of a row."""
+        return self._read
+
+    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return logits (B, C)."""
+        (features,), _ = backbone(batch.inputs, [Stream(self.modalities, until=self.until)])
+        return self.head(features, self.modality)  # type: ignore[no-any-return]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy with classes (B,) or with shares of classes (B, C)."""
+        return F.cross_entropy(outputs.float(), targets, label_smoothing=self.label_smoothing)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Say for each row whether the best answer, and whether one of the best few, is right."""
+        columns = {"accuracy": (outputs.argmax(-1) == targets).float()}
+        if 1 < self.top < outputs.shape[-1]:
+            best = outputs.topk(self.top).indices
+            columns[f"accuracy_top{self.top}"] = (best == targets[:, None]).any(-1).float()
+        return columns
+
+    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Name the likeliest classes and their probabilities."""
+        best = outputs.float().softmax(-1).topk(min(self.top, outputs.shape[-1]))
+        return [
+            {
+                "class": self.classes[numbers[0]],
+                "probabilities": {self.classes[n]: round(p, 6) for n, p in zip(numbers, shares, strict=True)},
+            }
+            for numbers, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+
+class MultiLabelClassification(Classification):
+    """Tells which classes, any number of them, are in a picture, a sound or a text.
+
+    Measured by the mean over classes of the average precision (mAP), over the classes that occur.
+
+    Args:
+        backbone: The backbone.
+        facts: Facts about the data; their classes are told apart.
+        modality: What is classified.
+        pooling: See :class:`Classification`.
+        pooler: See :class:`Classification`.
+    """
+
+    monitor = ("mAP", "max")
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        facts: DataFacts,
+        modality: str = "audio",
+        pooling: Literal["attention", "summary", "mean"] = "attention",
+        pooler: bool = False,
+    ) -> None:
+        super().__init__(backbone, facts, modality, pooling, pooler)
+
+    def make_reader(self, facts: DataFacts) -> TargetReader:
+        """Return what reads a row's classes."""
+        return ClassesTarget(facts.classes)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Binary cross-entropy summed over classes, mean over rows."""
+        return F.binary_cross_entropy_with_logits(outputs.float(), targets, reduction="sum") / len(outputs)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Keep scores and targets: precision is one of the whole set."""
+        return {"scores": outputs.float().sigmoid(), "targets": targets}
+
+    def summarise(self, columns: Mapping[str, Any]) -> dict[str, float]:
+        """Return the mean average precision over the classes that occur."""
+        from torchmetrics.functional.classification import multilabel_average_precision
+
+        targets = np.asarray(columns["targets"])
+        there = targets.sum(0) > 0
+        scores = torch.from_numpy(np.asarray(columns["scores"])[:, there])
+        each = multilabel_average_precision(
+            scores, torch.from_numpy(targets[:, there]).long(), int(there.sum()), average="none"
+        )
+        return {"mAP": float(torch.as_tensor(each).mean())}
+
+    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Name the classes that are likelier there than not, and all probabilities."""
+        return [
+            {
+                "classes": [name for name, p in zip(self.classes, row, strict=True) if p >= 0.5],
+                "probabilities": {name: round(p, 6) for name, p in zip(self.classes, row, strict=True)},
+            }
+            for row in outputs.float().sigmoid().tolist()
+        ]

@@ -1,0 +1,86 @@
+"""Classification by words: the class whose sentence lies nearest (spec: tasks, section 5).
+
+Shapes: B batch, C classes, T sentences a class, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.streams import Until
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.modalities.base import ModalityInput
+from tasks.classification.task import Classification
+
+
+class ZeroShotClassification(Classification):
+    """Tells classes apart by the sentences that name them; nothing is trained.
+
+    The data say the sentences (``prompts``); where there are several of a class, its vector is their normalised mean.
+
+    Args:
+        backbone: The backbone.
+        facts: Facts about the data; their classes are told apart.
+        modality: What is classified.
+        top: Also report how often the right class is among so many; 1 does not.
+    """
+
+    def __init__(self, backbone: Backbone, facts: DataFacts, modality: str = "image", top: int = 5) -> None:
+        super().__init__(backbone, facts, modality, top=top)
+        del self.head  # words take its place
+        self._prompts: ModalityInput | None = None
+        self._classes: Tensor | None = None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is classified; the text of rows is not read."""
+        return (self.modality,)
+
+    @property
+    def until(self) -> Until:
+        """Vectors are compared."""
+        return "projection"
+
+    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
+        """Forget earlier results and vectors of classes.
+
+        Raises:
+            ValueError: The data name no sentences.
+        """
+        super().start_evaluation(sets)
+        self._prompts, self._classes = next((each.prompts for each in sets if each.prompts), None), None
+        if sets and self._prompts is None:
+            raise ValueError(
+                "the data name no sentences for the classes; set data.init_args.prompts, for instance "
+                "['a photo of {}']"
+            )
+
+    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return cosine similarities times the learnt scale, (B, C)."""
+        values = batch.inputs[self.modality]
+        if self._classes is None:
+            self._classes = self._embed_classes(backbone, values.values.device)
+        scale = backbone.logit_scale.exp()
+        return scale * backbone.embed({self.modality: values})[self.modality] @ self._classes.T
+
+    def forward(self, backbone: Backbone, batch: Batch) -> Any:
+        """Refuse to train."""
+        raise ValueError(
+            "zero-shot classification trains nothing: use validate or test, or another task to fit"
+        )
+
+    def _embed_classes(self, backbone: Backbone, device: Any) -> Tensor:
+        assert self._prompts is not None
+        padding = self._prompts.padding
+        prompts = ModalityInput(
+            self._prompts.values.to(device), None if padding is None else padding.to(device)
+        )
+        vectors = backbone.embed({"text": prompts})["text"]
+        return F.normalize(vectors.unflatten(0, (len(self.classes), -1)).mean(1), dim=-1)

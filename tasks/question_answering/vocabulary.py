@@ -1,0 +1,76 @@
+"""A question whose answer is one of a vocabulary (spec: tasks, section 10).
+
+Shapes: B batch, C answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.targets import AnswersTarget, TargetReader
+from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.supervised import SupervisedTask
+from tasks.question_answering.evidence import check_evidence
+
+
+class OpenAnswer(SupervisedTask):
+    """Answers a question about a picture, a sound, or both read together, with one of many known answers.
+
+    Measured by the confidence that people have in the answer (``accuracy``, the VQA score).
+
+    Args:
+        backbone: The backbone.
+        facts: Facts about the data; their classes are the answers.
+        evidence: Modalities that the question is about; the original's is [image].
+        pooler: A dense layer with tanh behind the pooling (the original's).
+    """
+
+    monitor = ("accuracy", "max")
+
+    def __init__(
+        self, backbone: Backbone, facts: DataFacts, evidence: Sequence[str] = ("image",), pooler: bool = True
+    ) -> None:
+        super().__init__(backbone, facts)
+        self.evidence = check_evidence(evidence, backbone)
+        if not facts.classes:
+            raise ValueError("the data name no answers; set data.init_args.classes to them")
+        self.classes = facts.classes
+        self._read = AnswersTarget(facts.classes)
+        self.head = ClassifyHead(backbone.config, len(facts.classes), pooler=pooler)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """A question and the evidence."""
+        return ("text", *self.evidence)
+
+    @property
+    def read_target(self) -> TargetReader:
+        """Read the confidence in every answer."""
+        return self._read
+
+    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return logits (B, C)."""
+        (features,), _ = backbone(batch.inputs, [Stream(self.modalities, until=self.until)])
+        return self.head(features, "text")  # type: ignore[no-any-return]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Binary cross-entropy with confidences, summed over answers, mean over rows."""
+        return F.binary_cross_entropy_with_logits(outputs.float(), targets, reduction="sum") / len(outputs)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the confidence in the best answer of each row."""
+        return {"accuracy": targets.gather(1, outputs.argmax(-1, keepdim=True))[:, 0]}
+
+    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Give the best answer; ``question_id`` is the row's id, as the VQA server wants it."""
+        return [
+            {"question_id": row, "answer": self.classes[number]}
+            for row, number in zip(batch.ids, outputs.argmax(-1).tolist(), strict=True)
+        ]

@@ -1,0 +1,81 @@
+"""A statement over two pictures (spec: tasks, section 11).
+
+Shapes: B batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.targets import TargetReader, TruthTarget
+from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.modalities.base import ModalityInput
+from onepeace_pl.supervised import SupervisedTask
+
+SECOND = "second image"
+
+
+class VisualReasoning(SupervisedTask):
+    """Tells whether a statement holds of two pictures, each of which is read with it (NLVR2).
+
+    Rows have two values of ``image``. The picture adapter with ``types: 2`` (and the text adapter with ``types:
+    1``) knows the first picture from the second, as the original does.
+
+    Args:
+        backbone: The backbone.
+        facts: Facts about the data.
+    """
+
+    monitor = ("accuracy", "max")
+
+    def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
+        super().__init__(backbone, facts)
+        self.head = ClassifyHead(backbone.config, 2, passes=2)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """A statement and pictures."""
+        return ("text", "image")
+
+    @property
+    def read_target(self) -> TargetReader:
+        """Read whether the statement holds."""
+        return TruthTarget()
+
+    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return logits (B, 2): holds, does not hold."""
+        pictures = batch.inputs["image"]
+        if len(pictures.values) != 2 * len(batch):
+            raise ValueError(
+                f"{len(pictures.values)} pictures for {len(batch)} statements: each needs two; give the "
+                "source's image field a tuple of them"
+            )
+        inputs = dict(batch.inputs)
+        inputs["image"], inputs[SECOND] = _of_pair(pictures, 0), _of_pair(pictures, 1)
+        first = Stream(self.modalities, until=self.until)
+        passes, _ = backbone(inputs, [first, replace(first, fields={"image": SECOND})])
+        return self.head(passes, "text")  # type: ignore[no-any-return]
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy."""
+        return F.cross_entropy(outputs.float(), targets)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Say for each row whether it is judged right."""
+        return {"accuracy": (outputs.argmax(-1) == targets).float()}
+
+    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Give the verdict and its probability."""
+        shares = outputs.float().softmax(-1)[:, 0].tolist()
+        return [{"truth": share >= 0.5, "probability": round(share, 6)} for share in shares]
+
+
+def _of_pair(pictures: ModalityInput, number: int) -> ModalityInput:
+    return replace(pictures, values=pictures.values[number::2], kind=number)
