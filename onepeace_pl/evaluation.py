@@ -12,8 +12,11 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.metrics import RetrievalMetric, RetrievalResult
+from onepeace_pl.objectives.alignment import Alignment
+from onepeace_pl.task import Task
 
 
 class RetrievalEvaluation:
@@ -55,6 +58,65 @@ class RetrievalEvaluation:
         if self.results:
             metrics["mean_recall"] = sum(r.mean_recall for r in self.results.values()) / len(self.results)
         return metrics
+
+
+class RetrievalTask(Task):
+    """Base of tasks that draw a pair of modalities together and are measured by retrieval.
+
+    Args:
+        backbone: The backbone, which must have both.
+        facts: Facts about the data.
+        pair: The two modalities.
+    """
+
+    monitor = ("mean_recall", "max")
+    measured_on = Gallery
+
+    def __init__(self, backbone: Backbone, facts: DataFacts, pair: Sequence[str]) -> None:
+        super().__init__(backbone, facts)
+        if len(set(pair)) != 2:
+            raise ValueError(f"pair: {', '.join(pair)} are not two modalities; name two different ones")
+        for name in pair:
+            if name not in backbone.modalities:
+                raise ValueError(
+                    f"pair: no modality {name!r} to train on; the pair is {', '.join(pair)}, the backbone has "
+                    f"{', '.join(backbone.modalities)}"
+                )
+        self.pair = (pair[0], pair[1])
+        self.retrieval = RetrievalEvaluation()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The pair."""
+        return self.pair
+
+    def alignment_logs(self, aligned: Alignment, scale: Tensor) -> dict[str, Tensor]:
+        """Return what training logs of the alignment of the pair, first to second and back."""
+        first, second = self.pair
+        return {
+            f"accuracy/{first}->{second}": aligned.accuracies[0],
+            f"accuracy/{second}->{first}": aligned.accuracies[1],
+            f"align/{first}->{second}": aligned.losses[0],
+            f"align/{second}->{first}": aligned.losses[1],
+            "scale": scale.detach(),
+        }
+
+    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
+        """Forget earlier results."""
+        self.retrieval.start(sets)
+
+    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
+        """Embed both sides of a gallery's rows."""
+        self.retrieval.update(backbone, batch, loader)
+
+    def finish_evaluation(self) -> dict[str, float]:
+        """R@k in every direction."""
+        return self.retrieval.finish()
+
+    @property
+    def results(self) -> Mapping[str, RetrievalResult]:
+        """Results by gallery."""
+        return self.retrieval.results
 
 
 def metric_for(gallery: Gallery) -> RetrievalMetric:

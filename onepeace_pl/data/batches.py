@@ -54,8 +54,8 @@ class Source(Protocol):
 
     May have besides: ``texts()``, all texts without making rows; ``labels()``, the labels of each row without
     making it, which are then checked before anything trains; ``classes``, names of classes in the order of their
-    numbers; ``lengths()``, the length of each row in any unit; ``one_per_id()``, the modalities of which rows with equal id hold the same; ``takes_epoch = True``,
-    to be asked for (epoch, number) in training.
+    numbers; ``lengths()``, the length of each row in any unit; ``one_per_id()``, the modalities of which rows
+    with equal id hold the same; ``takes_epoch = True``, to be asked for (epoch, number) in training.
     """
 
     modalities: tuple[str, ...]

@@ -37,6 +37,7 @@ class ClassTarget:
         self.numbers = ClassNumbers(classes)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
+        """Return the number of the class."""
         return np.array(self.numbers(_label(labels, self.label), self.label), dtype=np.int64)
 
 
@@ -48,6 +49,7 @@ class ClassesTarget:
         self.numbers = ClassNumbers(classes)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
+        """Return a mark for each class."""
         given = _label(labels, self.label)
         if isinstance(given, str):
             given = [part.strip() for part in given.split(",") if part.strip()]
@@ -67,6 +69,7 @@ class AnswersTarget:
         self.numbers = ClassNumbers(classes)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
+        """Return the confidence in each answer."""
         target = np.zeros(len(self.numbers), dtype=np.float32)
         for answer, confidence in _label(labels, "answers").items():
             if not 0.0 <= float(confidence) <= 1.0:
@@ -83,6 +86,7 @@ class ChoiceTarget:
     """``answer``, the number of the right choice, counted from 0 -> () int64."""
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
+        """Return the number of the right choice."""
         answer = _label(labels, "answer")
         choices = labels.get("choices")
         if isinstance(answer, str) and not answer.isdecimal():
@@ -100,6 +104,7 @@ class TruthTarget:
     """``truth`` -> () int64: 0 where the text holds, 1 where it does not (the original's order)."""
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
+        """Return whether the text holds."""
         truth = _label(labels, "truth")
         if isinstance(truth, str) and truth.lower() in ("true", "false"):
             truth = truth.lower() == "true"
@@ -115,6 +120,7 @@ class BoxTarget:
     """
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
+        """Return the corners."""
         x0, y0, x1, y1 = (float(value) for value in _label(labels, "box"))
         width, height = (float(value) for value in _label(labels, "extent"))
         said = f"box {x0:g}, {y0:g}, {x1:g}, {y1:g}"

@@ -90,13 +90,8 @@ class TriWorldData(PairsDataModule):
             vague=vague,
             labels=labels,
         )
-        ready: dict[str, Processor] = {
-            "text": TextProcessor(),
-            "image": ImageProcessor(picture_size),
-            "audio": AudioProcessor(max_seconds=seconds, min_seconds=min(1.0, seconds)),
-        }
         super().__init__(
-            processors={**ready, **(processors or {})},
+            processors={**world_processors(picture_size, seconds), **(processors or {})},
             train=train,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
@@ -125,13 +120,25 @@ class TriWorldData(PairsDataModule):
 
     def texts(self, modality: str) -> Iterable[str]:
         """Return sentences of all kinds, whatever the pair: one tokenizer for all stages."""
-        kinds: tuple[Caption, ...] = ("seen", "heard")
-        return chain.from_iterable(
-            TriWorldSource(
-                size=_TOLD, fields=("text",), caption=kind, objects=self.objects, seed=self.world_seed
-            ).texts()
-            for kind in kinds
-        )
+        return world_texts(self.world_seed, self.objects)
+
+
+def world_processors(picture_size: int, seconds: float) -> dict[str, Processor]:
+    """Return processors of all modalities of the world."""
+    return {
+        "text": TextProcessor(),
+        "image": ImageProcessor(picture_size),
+        "audio": AudioProcessor(max_seconds=seconds, min_seconds=min(1.0, seconds)),
+    }
+
+
+def world_texts(seed: int, objects: tuple[int, int] = (1, 2)) -> Iterable[str]:
+    """Return sentences of all kinds, from which the tokenizer of every stage and task is trained."""
+    kinds: tuple[Caption, ...] = ("seen", "heard")
+    return chain.from_iterable(
+        TriWorldSource(size=_TOLD, fields=("text",), caption=kind, objects=objects, seed=seed).texts()
+        for kind in kinds
+    )
 
 
 def told_of(pair: Sequence[str]) -> Caption:

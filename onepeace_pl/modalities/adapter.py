@@ -21,7 +21,7 @@ from onepeace_pl.nn.init import truncated_normal_
 
 
 class View(NamedTuple):
-    """How one pass sees a modality: all tokens, or those a mask keeps; with gradient or without; which rows, how often."""
+    """How one pass sees a modality: all tokens, or those that a mask keeps; with gradient; which rows, how often."""
 
     mask: Mask | None = None
     grad: bool = True

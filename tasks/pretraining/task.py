@@ -5,23 +5,20 @@ Shapes: B samples, L tokens with the summary at index 0, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Extend, Features, Stream
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.gallery import Gallery
-from onepeace_pl.evaluation import RetrievalEvaluation
+from onepeace_pl.evaluation import RetrievalTask
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
-from onepeace_pl.task import BatchTransform, Step, Task
+from onepeace_pl.task import BatchTransform, Step
 from tasks.pretraining.students import MaskSampler, Student
 
 
-class Pretraining(Task):
+class Pretraining(RetrievalTask):
     """Aligns two modalities, and lets students restore what teachers see.
 
     In a stage that extends the backbone by one modality, the other one is read without gradient.
@@ -42,9 +39,6 @@ class Pretraining(Task):
         tile: Rows of logits alive at a time.
     """
 
-    monitor = ("mean_recall", "max")
-    measured_on = Gallery
-
     def __init__(
         self,
         backbone: Backbone,
@@ -59,15 +53,13 @@ class Pretraining(Task):
         denoising_share: float = 1.0,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, facts)
-        self.pair, self.alignment = tuple(pair), alignment
-        if len(set(self.pair)) != 2:
-            raise ValueError(f"pair: {', '.join(self.pair)} are not two modalities; name two different ones")
+        super().__init__(backbone, facts, pair)
+        self.alignment = alignment
         if not 0 < denoising_share <= 1:
             raise ValueError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
         self.share = denoising_share
         self.students = {n: s for n, s in students.items() if s.active} if denoising != "none" else {}
-        for name, spec in {"pair": Student(dict.fromkeys(self.pair)), **self.students}.items():  # type: ignore[arg-type]
+        for name, spec in self.students.items():
             for modality in spec.hide:
                 if modality not in backbone.modalities or modality not in self.pair:
                     there = f"the pair is {', '.join(self.pair)}, the backbone has "
@@ -86,12 +78,6 @@ class Pretraining(Task):
             else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile)
         )
         self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
-        self.retrieval = RetrievalEvaluation()
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The pair."""
-        return self.pair
 
     @property
     def restores(self) -> tuple[str, ...]:
@@ -126,14 +112,7 @@ class Pretraining(Task):
         first, second = self.pair
         aligned = self.contrast(seen[first].embeddings[first], seen[second].embeddings[second], scale)
         loss: Tensor = self.alignment * aligned.loss
-        logs = {
-            "align": aligned.loss.detach(),
-            f"accuracy/{first}->{second}": aligned.accuracies[0],
-            f"accuracy/{second}->{first}": aligned.accuracies[1],
-            f"align/{first}->{second}": aligned.losses[0],
-            f"align/{second}->{first}": aligned.losses[1],
-            "scale": scale.detach(),
-        }
+        logs = {"align": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
         for name, student in self.students.items():
             assert self.denoise is not None
             for modality in student.hide:
@@ -146,20 +125,3 @@ class Pretraining(Task):
                 key = name if name == modality else f"{name}.{modality}"
                 logs[f"denoise/{key}"] = result.loss.detach()
         return Step(loss, logs)
-
-    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
-        """Forget earlier results."""
-        self.retrieval.start(sets)
-
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Embed both sides of a retrieval gallery."""
-        self.retrieval.update(backbone, batch, loader)
-
-    def finish_evaluation(self) -> dict[str, float]:
-        """R@k in every direction."""
-        return self.retrieval.finish()
-
-    @property
-    def results(self) -> Mapping[str, Any]:
-        """Retrieval results by gallery."""
-        return self.retrieval.results

@@ -16,7 +16,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.heads.official import head_from_official, head_to_official
-from onepeace_pl.modalities import ImageAdapter, ModalityInput, TextAdapter
+from onepeace_pl.modalities import ModalityInput
 from tasks.classification import Classification, MultiLabelClassification
 from tasks.grounding import Grounding
 from tasks.question_answering import MultipleChoice, OpenAnswer

@@ -3,12 +3,16 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone, DecoderOptions
 from onepeace_pl.backbone.interop import to_official
+from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads.official import head_to_official
 from onepeace_pl.optim import parameter_groups
 from tests.parity.reference import DECODER, TRANSFORMER, adapters
 
@@ -21,11 +25,30 @@ MODELS = {
     "pretrain_3modal": lambda: Backbone(adapters(), TRANSFORMER, DECODER),
     "image_text_retrieval": lambda: fine_tuned(("text", "image")),
     "audio_text_retrieval": lambda: fine_tuned(("text", "audio")),
+    "classify_nlvr2": lambda: NlvrModel(),
 }
 
 
 def fine_tuned(names: tuple[str, ...]) -> Backbone:
     return Backbone(adapters(names), replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
+
+
+class NlvrModel(nn.Module):
+    """The backbone and the head of the task over two pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        made = adapters(("text", "image"))
+        made |= {"text": partial(made["text"], types=1), "image": partial(made["image"], types=2)}
+        self.backbone = Backbone(made, replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
+        self.backbone.apply_stage(("text", "image"), until="norm")
+        self.head = ClassifyHead(self.backbone.config, 2, passes=2)
+
+
+def official(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    if name.startswith("head."):
+        return head_to_official({name.removeprefix("head."): tensor})
+    return to_official({name.removeprefix("backbone."): tensor})
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -36,7 +59,7 @@ def test_groups(model: str, golden: Path) -> None:
     found = {}
     for group in parameter_groups(backbone, reference["layer_decay"]):
         for p in group["params"]:
-            for name in to_official({names[id(p)]: p.detach()}):
+            for name in official(names[id(p)], p.detach()):
                 found[name] = (group["lr_scale"], group.get("weight_decay", reference["weight_decay"]))
     wrong = {}
     for name, expected in reference["parameters"].items():

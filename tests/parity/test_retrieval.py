@@ -1,0 +1,97 @@
+"""Retrieval models of the original: vectors, losses, gradients, and ten steps with layer decay."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from onepeace_pl.backbone import Backbone, DecoderOptions
+from onepeace_pl.backbone.interop import from_official, to_official
+from onepeace_pl.backbone.loading import load_state
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.modalities import ModalityInput
+from onepeace_pl.optim import build_optimizer
+from tasks.retrieval import Retrieval
+
+from .reference import TRANSFORMER, adapters, text_input
+from .test_losses import check_gradients, official_gradients
+
+RUNS = {"image_text": ("image", "text"), "audio_text": ("audio", "text")}
+
+
+def model(golden, run):
+    pair = RUNS[run]
+    made = adapters(("text", pair[0]), image_size=96)
+    backbone = Backbone(made, replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
+    theirs = load_file(golden / f"retrieval_{run}.safetensors")
+    own = {n.removeprefix("state."): t for n, t in theirs.items() if n.startswith("state.")}
+    state = load_file(golden / "pretrain_state.safetensors")
+    state = {n: t for n, t in state.items() if "rel_pos_table" not in n} | own
+    load_state(backbone, from_official(state)[0], run)
+    task = Retrieval(backbone, DataFacts(), pair)
+    backbone.apply_stage(task.modalities)
+    x = load_file(golden / "finetune_inputs.safetensors")
+    inputs = {
+        "text": text_input(x["src_tokens"]),
+        "image": ModalityInput(x["src_images"]),
+        "audio": ModalityInput(x["src_audios"], x["audio_padding_masks"]),
+    }
+    batch = Batch(list("abc"), torch.arange(3), 0, {name: inputs[name] for name in pair}, {})
+    return backbone, task, batch, theirs
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_vectors_loss_and_gradients(golden, run):
+    backbone, task, batch, theirs = model(golden, run)
+    for name, vectors in backbone.embed(batch.inputs).items():
+        assert (vectors - theirs[f"{name}_proj"]).abs().max() <= 2e-6
+    step = task(backbone, batch)
+    expected = json.loads((golden / "losses.json").read_text())[f"{run}_retrieval"]
+    assert step.loss.item() == pytest.approx(expected["total"], rel=1e-5)
+    assert step.logs["scale"].item() == pytest.approx(expected["logging"]["logit_scale_exp"], rel=1e-6)
+    letter = RUNS[run][0][0]
+    for name, direction in (
+        (f"{letter}2t", f"{RUNS[run][0]}->text"),
+        (f"t2{letter}", f"text->{RUNS[run][0]}"),
+    ):
+        assert step.logs[f"align/{direction}"].item() == pytest.approx(
+            expected["parts"][f"contrast_{name}"], rel=1e-5
+        )
+        right = 3 * step.logs[f"accuracy/{direction}"].item()
+        assert right == pytest.approx(expected["logging"][f"{name}_ncorrect"])
+    step.loss.backward()
+    reference = json.loads((golden / "grad_norms.json").read_text())[f"{run}_retrieval"]
+    check_gradients(official_gradients(backbone), reference["with_grad"])
+
+
+def test_ten_steps_with_layer_decay(golden):
+    story = json.loads((golden / "trajectory.json").read_text())["image_text_retrieval"]
+    backbone, task, batch, _ = model(golden, "image_text")
+    start = to_official({n: p.detach().clone() for n, p in backbone.named_parameters()})
+    optimizer = build_optimizer(
+        backbone,
+        lambda groups: torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
+        story["layer_decay"],
+    )
+    for expected in story["steps"]:
+        peak = max(expected["lr_values_used"])
+        for group in optimizer.param_groups:
+            group["lr"] = peak * group["lr_scale"]
+        used = sorted({group["lr"] for group in optimizer.param_groups})
+        assert used == pytest.approx(sorted(expected["lr_values_used"]), rel=1e-9)
+        optimizer.zero_grad()
+        step = task(backbone, batch)
+        assert step.loss.item() == pytest.approx(expected["loss"], rel=1e-4)
+        step.loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(backbone.parameters(), float("inf"))
+        assert norm.item() == pytest.approx(expected["grad_norm_before_clip"], rel=1e-4)
+        optimizer.step()
+    final = to_official({n: p.detach() for n, p in backbone.named_parameters()})
+    for name, value in story["final_parameter_l2"].items():
+        assert final[name].norm().item() == pytest.approx(value, rel=1e-4), name
+    # entries of a table whose gradient is all but zero move by a whole step of Adam in one direction or the other
+    for name, value in story["final_parameter_l2_change"].items():
+        assert (final[name] - start[name]).norm().item() == pytest.approx(value, rel=1e-2, abs=1e-6), name
