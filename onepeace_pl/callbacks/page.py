@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from onepeace_pl.callbacks.history import History
-from onepeace_pl.metrics import DirectionResult, RetrievalResult
+from onepeace_pl.data.evaluation_set import Reference
+from onepeace_pl.metrics import DirectionResult, LabelledResult, RetrievalResult
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -33,6 +34,38 @@ def training_table(history: History) -> str:
 def metrics_table(metrics: Mapping[str, float]) -> str:
     """Return metrics by name."""
     return table(["metric", "value"], [[name, f"{value:.4f}"] for name, value in sorted(metrics.items())])
+
+
+def labelled_table(results: Iterable[LabelledResult]) -> str:
+    """Return a line for each metric of each set: the value beside chance, a blind answer and the best achievable.
+
+    The last column says how far the value lies on the way from chance to the best achievable.
+    """
+    rows = []
+    for result in results:
+        note = " (a part)" if result.partial else ""
+        for metric, value in result.metrics.items():
+            beside = result.references.get(metric, Reference())
+            share = beside.share(value)
+            row = [f"{result.name}: {metric}, {result.rows} rows{note}", f"**{value:.3f}**"]
+            row += [_number(beside.chance), _number(beside.baseline), _number(beside.optimum)]
+            rows.append([*row, "" if share is None else f"{100 * share:.0f} %"])
+    return table(["", "result", "chance", "blind", "optimum", "of the way"], rows)
+
+
+def groups_table(results: Iterable[LabelledResult]) -> str:
+    """Return a line for each group of rows of each set; empty where there are none."""
+    rows = [
+        [f"{result.name}: {group}", str(result.counts[group]), *(f"{v:.3f}" for v in metrics.values())]
+        for result in results
+        for group, metrics in result.groups.items()
+    ]
+    names = next((list(m) for r in results for m in r.groups.values()), [])
+    return table(["", "rows", *names], rows) if rows else ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def overview(results: Iterable[RetrievalResult]) -> str:

@@ -15,9 +15,17 @@ from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.facts import run_facts
 from onepeace_pl.callbacks.gallery import draw_gallery
 from onepeace_pl.callbacks.history import History
-from onepeace_pl.callbacks.page import facts_table, metrics_table, overview, retrieval_section, training_table
+from onepeace_pl.callbacks.page import (
+    facts_table,
+    groups_table,
+    labelled_table,
+    metrics_table,
+    overview,
+    retrieval_section,
+    training_table,
+)
 from onepeace_pl.callbacks.throughput import TrainClock, batch_size
-from onepeace_pl.metrics import RetrievalResult
+from onepeace_pl.metrics import LabelledResult, RetrievalResult
 
 if TYPE_CHECKING:
     from onepeace_pl.data.batches import Source
@@ -35,7 +43,7 @@ class Report(L.Callback):
     the losses went, and what retrieval reached in every direction, beside chance and the best achievable,
     novel combinations apart, factor by factor. A run that is stopped early is reported too.
 
-    The galleries' raw rows come from the datamodule's ``galleries(split)``; without them there is no
+    The galleries' raw rows come from the datamodule's ``evaluation_sets(split)``; without them there is no
     ``gallery.png``. Without matplotlib there are no pictures, and the page says so.
 
     Args:
@@ -132,6 +140,7 @@ class Report(L.Callback):
         folder.mkdir(parents=True, exist_ok=True)
         suffix = "" if verb == "fit" else f"-{verb}"
         results = _results(module)
+        labelled = [r for r in getattr(module, "results", {}).values() if isinstance(r, LabelledResult)]
         seconds = time.monotonic() - self._started
         parts = [f"# {folder.resolve().name}: {verb}\n"]
         if remark:
@@ -141,7 +150,9 @@ class Report(L.Callback):
             parts += ["## Training\n", training_table(self.history)]
             curves = folder / f"curves{suffix}.png"
             parts.append(_picture(curves, "losses by step", lambda: draw_curves(self.history, curves)))
-        metrics = _evaluation_metrics(trainer, results)
+        if labelled:
+            parts += ["## Results\n", labelled_table(labelled), groups_table(labelled)]
+        metrics = _evaluation_metrics(trainer, {**results, **{r.name: r for r in labelled}})
         if metrics:
             parts += ["## Evaluation\n", metrics_table(metrics)]
         if results:
@@ -164,23 +175,25 @@ def _results(module: L.LightningModule) -> dict[str, RetrievalResult]:
     return {name: result for name, result in results.items() if isinstance(result, RetrievalResult)}
 
 
-def _evaluation_metrics(trainer: L.Trainer, results: Mapping[str, RetrievalResult]) -> dict[str, float]:
-    """What the last evaluation logged and no table of retrieval shows."""
+def _evaluation_metrics(
+    trainer: L.Trainer, results: Mapping[str, RetrievalResult | LabelledResult]
+) -> dict[str, float]:
+    """What the last evaluation logged and no table shows."""
     logged = {
         name: float(value)
         for name, value in trainer.callback_metrics.items()
         if name.startswith(("val", "test"))
     }
-    shown = {f"/{result.gallery}/{name}" for result in results.values() for name in result.scalars()}
+    shown = {f"/{result.name}/{name}" for result in results.values() for name in result.scalars()}
     return {name: value for name, value in logged.items() if name[name.find("/") :] not in shown}
 
 
 def _rows(trainer: L.Trainer, verb: str) -> dict[str, Source]:
     """Raw rows of every gallery, by its name."""
-    galleries = getattr(trainer.datamodule, "galleries", None)  # type: ignore[attr-defined]
-    if not callable(galleries):
+    sets = getattr(trainer.datamodule, "evaluation_sets", None)  # type: ignore[attr-defined]
+    if not callable(sets):
         return {}
-    return {gallery.name: gallery.rows for gallery in galleries("test" if verb == "test" else "validation")}
+    return {each.name: each.rows for each in sets("test" if verb == "test" else "validation")}
 
 
 def _picture(path: Path, title: str, draw: Callable[[], None]) -> str:

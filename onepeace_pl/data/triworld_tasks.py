@@ -10,6 +10,7 @@ from onepeace_pl.data.triworld.labelled import ROWS, Kind, LabelledScenes, Rende
 from onepeace_pl.data.triworld.references import references
 from onepeace_pl.data.triworld_datamodule import world_processors, world_texts
 from onepeace_pl.modalities.base import Processor
+from onepeace_pl.modalities.processors import ImageProcessor
 
 
 class TriWorldTask(SourceDataModule):
@@ -70,7 +71,11 @@ class TriWorldTask(SourceDataModule):
         )
         self.rendering = Rendering(tuple(fields), picture_size, seconds, frames)
         super().__init__(
-            processors={**world_processors(picture_size, seconds), **(processors or {})},
+            processors={
+                **world_processors(picture_size, seconds),
+                "image": ImageProcessor(picture_size, train_crop=None),  # places and boxes matter
+                **(processors or {}),
+            },
             train=self.rows("train", size),
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,

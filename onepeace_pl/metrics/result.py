@@ -96,6 +96,11 @@ class RetrievalResult:
     partial: bool = False
 
     @property
+    def name(self) -> str:
+        """Name of the gallery."""
+        return self.gallery
+
+    @property
     def mean_recall(self) -> float:
         """Mean of all R@k of all directions, the usual single number of a retrieval model."""
         return float(np.mean([value for d in self.directions.values() for value in d.recall.values()]))

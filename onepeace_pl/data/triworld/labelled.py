@@ -21,11 +21,12 @@ from onepeace_pl.data.triworld.factors import BACKGROUNDS, KINDS
 from onepeace_pl.data.triworld.questions import BOTH, Question, answers
 from onepeace_pl.data.triworld.scene import Scene
 from onepeace_pl.data.triworld.source import SceneRows
-from onepeace_pl.data.triworld.statements import Statement, statement
+from onepeace_pl.data.triworld.statements import Statement, balanced_statement
 from onepeace_pl.data.triworld.world import Law, World
 
 Kind = Literal["class", "classes", "background", "box", "choices", "answers", "truth", "clip"]
 _PURPOSE: Final = 1000  # label draws below serve what is drawn once for a scene
+_RIGHTS: Final = 7  # scenes among which the second picture of a pair is chosen
 
 
 @dataclass(frozen=True)
@@ -222,18 +223,23 @@ class AnswerScenes(QuestionScenes):
 class TruthScenes(LabelledScenes):
     """``truth``: whether a statement holds of two pictures."""
 
-    scenes_a_row = 2
+    scenes_a_row = 1 + _RIGHTS
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with two pictures and a statement."""
-        pictures = tuple(self._rows[2 * index + side].fields["image"] for side in (0, 1))
-        said = self.statement(index, epoch)
-        row_id = self.scenes[2 * index].id
-        return Row(row_id, {"image": pictures, "text": said.text}, {"truth": said.truth})
+        right, said = self._said(index, epoch)
+        left = index * self.scenes_a_row
+        pictures = tuple(self._rows[place].fields["image"] for place in (left, left + 1 + right))
+        return Row(self.scenes[left].id, {"image": pictures, "text": said.text}, {"truth": said.truth})
 
     def statement(self, index: int, epoch: int = 0) -> Statement:
         """Return the statement of a row."""
-        return statement(self.scenes[2 * index], self.scenes[2 * index + 1], epoch)
+        return self._said(index, epoch)[1]
+
+    def _said(self, index: int, epoch: int) -> tuple[int, Statement]:
+        first = index * self.scenes_a_row
+        left, *rights = (self.scenes[first + number] for number in range(self.scenes_a_row))
+        return balanced_statement(left, rights, epoch)
 
 
 class ClipScenes(LabelledScenes):

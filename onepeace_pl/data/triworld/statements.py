@@ -1,6 +1,6 @@
 """Statements about two pictures, true or false, as visual-reasoning tasks need them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from onepeace_pl.data.triworld.scene import Scene
 
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 _TRIES: Final = 32
+_BALANCED: Final = 1 << 20  # label draws below are those of other statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +112,23 @@ def statement(left: Scene, right: Scene, number: int = 0) -> Statement:
         if made.truth == truth:
             break
     return made
+
+
+def balanced_statement(left: Scene, rights: Sequence[Scene], number: int = 0) -> tuple[int, Statement]:
+    """Return a statement whose sort says nothing of its truth, and which of the right pictures it is about.
+
+    The sort of statement and its truth are drawn first, and then a right picture is looked for that suits them.
+
+    Args:
+        left: The scene of the left picture.
+        rights: Scenes to choose the right picture from.
+        number: Other numbers give other statements.
+    """
+    draws = label_draws(left, _BALANCED + number)
+    make, truth = draws.choice(_KINDS_OF_STATEMENT), draws.chance(0.5)
+    for attempt in range(_TRIES):
+        right = attempt % len(rights)
+        made = make(left, rights[right], draws)
+        if made.truth == truth:
+            break
+    return right, made
