@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
@@ -66,6 +67,8 @@ def factory(spec: Mapping[str, Any], base: type[T], owner: str) -> partial[T]:
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageFilter, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.processors.augment import RandAugment, blur, jitter
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -35,8 +36,11 @@ class ImageProcessor(Processor):
             ImageNet).
         train_crop: In training, crop a random area between these shares, sides in a ratio of 3/4 to 4/3, then
             resize. Null trains as outside training (fine-tuning recipes).
-        train_blur: In training, probability of a Gaussian blur with a radius of 0.1 to 2 pixels (grounding:
-            0.5).
+        train_blur: In training, probability of a Gaussian blur with a radius of 0.1 to 2 pixels (grounding and
+            two pictures: 0.5).
+        train_jitter: In training, probability of changed brightness, contrast and saturation (two pictures: 0.5).
+        train_flip: In training, probability of left becoming right (ImageNet and two pictures: 0.5).
+        train_augment: In training, random operations besides. All of these need a picture of whole grey levels.
     """
 
     def __init__(
@@ -46,6 +50,9 @@ class ImageProcessor(Processor):
         fit: Literal["squash", "centre_crop"] = "squash",
         train_crop: tuple[float, float] | None = (0.9, 1.0),
         train_blur: float = 0.0,
+        train_jitter: float = 0.0,
+        train_flip: float = 0.0,
+        train_augment: RandAugment | None = None,
     ) -> None:
         if size < patch or size % patch:
             raise ValueError(f"size={size} must be a multiple of patch={patch} pixels")
@@ -58,6 +65,11 @@ class ImageProcessor(Processor):
         self.fit = fit
         self.train_crop = None if train_crop is None else (float(train_crop[0]), float(train_crop[1]))
         self.train_blur = train_blur
+        self.train_jitter = train_jitter
+        self.train_flip = train_flip
+        self.train_augment = (
+            RandAugment(**train_augment) if isinstance(train_augment, dict) else train_augment
+        )
 
     def __call__(
         self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
@@ -89,9 +101,13 @@ class ImageProcessor(Processor):
         else:
             box = random_crop_box(picture.width, picture.height, self.train_crop, rng)
             picture = _resize(picture.crop(box), self.size, self.size)
+        if self.train_jitter and rng.random() < self.train_jitter:
+            picture = jitter(picture, rng)
         if self.train_blur and rng.random() < self.train_blur:
-            picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0)))
-        return picture
+            picture = blur(picture, rng)
+        if self.train_flip and rng.random() < self.train_flip:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return picture if self.train_augment is None else self.train_augment(picture, rng)
 
     def _square(self, picture: Image.Image) -> Image.Image:
         if self.fit == "squash":

@@ -1,0 +1,118 @@
+"""Random changes of a picture in fine-tuning: colours, blur, flips, RandAugment (spec: tasks, sections 11 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+FILL: Final = (128, 128, 128)
+_MOST: Final = 10.0  # the greatest magnitude
+_JITTER: Final = 0.4
+
+# Name -> (picture, strength in 0..1, sign) -> picture. Strength 1 is the greatest magnitude.
+_Change = Callable[[Image.Image, float, int], Image.Image]
+
+
+def _enhance(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> _Change:
+    return lambda picture, strength, sign: kind(picture).enhance(1.8 * strength + 0.1)
+
+
+def _enhance_around(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> _Change:
+    return lambda picture, strength, sign: kind(picture).enhance(1.0 + sign * 0.9 * strength)
+
+
+def _affine(picture: Image.Image, *matrix: float) -> Image.Image:
+    return picture.transform(
+        picture.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=FILL
+    )
+
+
+OPERATIONS: Final[dict[str, _Change]] = {
+    "identity": lambda picture, strength, sign: picture,
+    "equalize": lambda picture, strength, sign: ImageOps.equalize(picture),
+    "autocontrast": lambda picture, strength, sign: ImageOps.autocontrast(picture),
+    "invert": lambda picture, strength, sign: ImageOps.invert(picture),
+    "brightness": _enhance(ImageEnhance.Brightness),
+    "sharpness": _enhance(ImageEnhance.Sharpness),
+    "brightness_around": _enhance_around(ImageEnhance.Brightness),
+    "sharpness_around": _enhance_around(ImageEnhance.Sharpness),
+    "contrast_around": _enhance_around(ImageEnhance.Contrast),
+    "colour_around": _enhance_around(ImageEnhance.Color),
+    "posterize": lambda picture, strength, sign: ImageOps.posterize(picture, max(1, 4 - int(4 * strength))),
+    "solarize": lambda picture, strength, sign: ImageOps.solarize(picture, 256 - int(256 * strength)),
+    "shear_x": lambda picture, strength, sign: _affine(picture, 1, sign * 0.3 * strength, 0, 0, 1, 0),
+    "shear_y": lambda picture, strength, sign: _affine(picture, 1, 0, 0, sign * 0.3 * strength, 1, 0),
+    "translate_x": lambda picture, strength, sign: _affine(picture, 1, 0, sign * 10 * strength, 0, 1, 0),
+    "translate_y": lambda picture, strength, sign: _affine(picture, 1, 0, 0, 0, 1, sign * 10 * strength),
+    "translate_x_share": lambda picture, strength, sign: _affine(
+        picture, 1, 0, sign * 0.45 * strength * picture.width, 0, 1, 0
+    ),
+    "translate_y_share": lambda picture, strength, sign: _affine(
+        picture, 1, 0, 0, 0, 1, sign * 0.45 * strength * picture.height
+    ),
+    "rotate": lambda picture, strength, sign: picture.rotate(
+        sign * 30 * strength, Image.Resampling.BILINEAR, fillcolor=FILL
+    ),
+}
+PAIRS: Final = (  # for two pictures and a statement
+    "identity", "equalize", "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y", "rotate",
+)  # fmt: skip
+SINGLE: Final = (  # for pictures of one class: the stronger, the more they change
+    "autocontrast", "equalize", "invert", "rotate", "posterize", "solarize", "colour_around", "contrast_around",
+    "brightness_around", "sharpness_around", "shear_x", "shear_y", "translate_x_share", "translate_y_share",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RandAugment:
+    """A few operations drawn at random, each applied with a probability (arXiv 1909.13719).
+
+    Attributes:
+        count: Operations drawn, with replacement.
+        magnitude: Strength of 0 to 10.
+        deviation: Of the strength, drawn anew for each operation.
+        probability: That a drawn operation is applied.
+        operations: Names of :data:`OPERATIONS`.
+    """
+
+    count: int = 2
+    magnitude: float = 7.0
+    deviation: float = 0.0
+    probability: float = 0.5
+    operations: tuple[str, ...] = PAIRS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", tuple(self.operations))
+        unknown = [name for name in self.operations if name not in OPERATIONS]
+        if unknown or not self.operations:
+            raise ValueError(
+                f"operations: {unknown[0] if unknown else 'none'} is unknown; choose from {', '.join(OPERATIONS)}"
+            )
+        if not 0 <= self.magnitude <= _MOST:
+            raise ValueError(f"magnitude={self.magnitude} must lie between 0 and 10")
+
+    def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Change a picture."""
+        for number in rng.integers(len(self.operations), size=self.count):
+            sign = 1 if rng.random() < 0.5 else -1
+            level = float(np.clip(rng.normal(self.magnitude, self.deviation), 0, _MOST))
+            if rng.random() < self.probability:
+                picture = OPERATIONS[self.operations[number]](picture, level / _MOST, sign)
+        return picture
+
+
+def jitter(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Change brightness, contrast and saturation, each by up to 40 %, in random order."""
+    kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+    for number in rng.permutation(len(kinds)):
+        picture = kinds[number](picture).enhance(rng.uniform(1 - _JITTER, 1 + _JITTER))
+    return picture
+
+
+def blur(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Blur with a radius of 0.1 to 2 pixels."""
+    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0)))
