@@ -18,6 +18,8 @@ from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.hub.head import load_head
+from onepeace_pl.hub.training import plain
 from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.task import Task
@@ -36,7 +38,8 @@ class Experiment(L.LightningModule):
             starts from.
         reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second
             stage does.
-        random_weights: Lets ``validate`` and ``test`` measure a model that was never trained.
+        random_weights: Lets ``validate`` and ``test`` measure a model, or a head, that was never trained.
+        new_head: Start the task's head anew, although ``init_from`` has one of such a task.
         facts: Left empty, asked of the data module; then they travel in the checkpoint.
 
     Attributes:
@@ -54,6 +57,7 @@ class Experiment(L.LightningModule):
         init_from: str | None = None,
         reset_logit_scale: bool = False,
         random_weights: bool = False,
+        new_head: bool = False,
         facts: DataFacts | None = None,
     ) -> None:
         super().__init__()
@@ -62,11 +66,8 @@ class Experiment(L.LightningModule):
             self.hparams.clear()
         self.make_backbone, self.make_task, self.make_optimizer = backbone, task, optimizer
         self.schedule, self.layer_decay = schedule, layer_decay
-        self.init_from, self.reset_logit_scale, self.random_weights = (
-            init_from,
-            reset_logit_scale,
-            random_weights,
-        )
+        self.init_from, self.reset_logit_scale = init_from, reset_logit_scale
+        self.random_weights, self.new_head = random_weights, new_head
         self.facts = facts
         self.resumes = False
         self.backbone: Backbone | None = None
@@ -95,6 +96,8 @@ class Experiment(L.LightningModule):
                 self._tell(line)
             if self.reset_logit_scale:
                 backbone.reset_parameters()
+            if not self.new_head:
+                self._start_head(task, self.init_from)
         backbone.apply_stage(task.modalities, task.restores, task.until)
         if data is not None:
             data.batch_transform, data.read_target = task.batch_transform(data.seed), task.read_target
@@ -102,6 +105,26 @@ class Experiment(L.LightningModule):
         if mesh is not None:
             shard(backbone, mesh["data_parallel"])
         self.backbone, self.task = backbone, task
+
+    def _start_head(self, task: Task, source: str) -> None:
+        """Load the head of ``source``; without one, refuse to measure what was never trained."""
+        line = load_head(task, source)
+        measures = self._trainer is not None and str(self.trainer.state.fn) in ("validate", "test", "predict")
+        if line.startswith("head: new") and measures and not self.random_weights:
+            raise ValueError(
+                f"{line}, so {type(task).__name__} would be measured with random weights: give the model "
+                "folder of a fit of this task, or --ckpt_path, or say --model.random_weights true"
+            )
+        if line:
+            self._tell(line)
+
+    def describe_task(self) -> dict[str, Any]:
+        """Return what the task is, in plain data: class path, options, facts; for the model folder."""
+        told = self.hparams.get("task")
+        options = plain(told).get("init_args", {}) if told is not None else {}
+        kind = type(self._task)
+        facts = {} if self.facts is None else self.facts.to_dict()
+        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options, "facts": facts}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other data."""

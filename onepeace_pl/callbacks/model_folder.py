@@ -17,7 +17,7 @@ FOLDER = "model"
 
 
 class ModelFolder(L.Callback):
-    """Writes ``RUN/model`` when ``fit`` ends: config, weights, tokenizer and preprocessing.
+    """Writes ``RUN/model`` when ``fit`` ends: config, weights, the task's head, tokenizer and preprocessing.
 
     Preprocessing of modalities that the run's data does not have comes from the model folder it started from.
 
@@ -57,12 +57,14 @@ class ModelFolder(L.Callback):
 
     def _write(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         from onepeace_pl.hub.folder import save_folder
+        from onepeace_pl.hub.head import save_head
 
         backbone: Any = pl_module.backbone
-        state = full_state(backbone)
+        state, head = full_state(backbone), full_state(pl_module.task)  # type: ignore[arg-type]
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / FOLDER
             folder = save_folder(path, backbone, self._processors, state)
+            save_head(folder, head, pl_module.describe_task())  # type: ignore[operator]
             rank_zero_info(f"model folder: {folder}")
         trainer.strategy.barrier()
 

@@ -90,8 +90,8 @@ def save_folder(
     }
     if origin is not None:
         config["origin"] = asdict(origin)
-    _write_tensors(folder / WEIGHTS, backbone.state_dict() if state is None else state)
-    _write_tensors(folder / EXTRA, extra or {})
+    write_tensors(folder / WEIGHTS, backbone.state_dict() if state is None else state)
+    write_tensors(folder / EXTRA, extra or {})
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
     made_new = () if origin is None else origin.made_new
@@ -187,8 +187,11 @@ def _processor(folder: Path, name: str, spec: Mapping[str, Any]) -> Processor:
     return factory({**spec, "init_args": options}, Processor, f"processor {name!r}")()  # type: ignore[type-abstract]
 
 
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write beside and move: tensors being written may be mapped from the very file that they replace."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file, or remove it where there are no tensors.
+
+    It is written beside and moved: tensors being written may be mapped from the very file that they replace.
+    """
     from safetensors.torch import save_file
 
     if not tensors:

@@ -70,7 +70,7 @@ def read_training_checkpoint(path: Path) -> tuple[Conversion, dict[str, Processo
 
 def _description(told: Any) -> dict[str, Any]:
     """Turn hyper-parameters (class path and options) into what :func:`build` reads."""
-    options = _data(told)
+    options = plain(told)
     options = options.get("init_args", options)
     known_encoder, known_decoder = (
         TransformerOptions.__dataclass_fields__,
@@ -84,12 +84,12 @@ def _description(told: Any) -> dict[str, Any]:
     }
 
 
-def _data(value: Any) -> Any:
-    """Return plain data of a mapping or a parser's namespace."""
+def plain(value: Any) -> Any:
+    """Return plain data of a mapping, or of a parser's namespace."""
     if isinstance(value, Mapping):
-        return {key: _data(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if hasattr(value, "__dict__"):
-        return _data(vars(value))
+        return plain(vars(value))
     return value
 
 

@@ -83,4 +83,4 @@ class ZeroShotClassification(Classification):
             self._prompts.values.to(device), None if padding is None else padding.to(device)
         )
         vectors = backbone.embed({"text": prompts})["text"]
-        return F.normalize(vectors.unflatten(0, (len(self.classes), -1)).mean(1), dim=-1)
+        return F.normalize(vectors.view(len(self.classes), -1, vectors.shape[-1]).mean(1), dim=-1)

@@ -67,7 +67,7 @@ class LabelledScenes(ABC):
         self,
         split: str,
         size: int,
-        rendering: Rendering = Rendering(),  # noqa: B008 - frozen
+        rendering: Rendering = Rendering(),
         objects: tuple[int, int] | None = None,
         seed: int = 0,
     ) -> None:

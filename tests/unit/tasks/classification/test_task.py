@@ -1,0 +1,98 @@
+"""Classification learns three rows by heart, of any modality and with every pooling; mistakes are named."""
+
+import pytest
+import torch
+
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.metrics import LabelledResult
+from tasks.classification import Classification, MultiLabelClassification
+
+from ..labelled import backbone, batch, fit, measure
+
+KINDS = DataFacts(classes=("bell", "drum", "horn", "bee"))
+TARGETS = torch.tensor([2, 0, 3])
+
+
+@pytest.mark.parametrize("pooling", ["attention", "summary", "mean"])
+@pytest.mark.parametrize("modality", ["text", "image", "audio", "touch"])
+def test_learns_rows_by_heart(modality: str, pooling: str) -> None:
+    model = backbone(modality)
+    task = Classification(model, KINDS, modality, pooling, top=2)
+    given = batch((modality,), TARGETS)
+    losses = fit(task, model, given)
+    assert losses[-1] < 0.3 * losses[0]
+    found = measure(task, model, given)
+    assert found["three/accuracy"] == found["accuracy"] == 1.0
+    assert found["accuracy_top2"] == 1.0
+    result = task.results["three"]
+    assert isinstance(result, LabelledResult)
+    assert result.rows == 3
+    answers = task.predict(model, given)
+    assert [answer["class"] for answer in answers] == ["horn", "bell", "bee"]
+    assert all(0 < p <= 1 for answer in answers for p in answer["probabilities"].values())
+
+
+def test_what_the_passes_do_not_reach_does_not_train() -> None:
+    model = backbone("image", "text")
+    task = Classification(model, KINDS, "image", "mean")
+    model.apply_stage(task.modalities, until=task.until)
+    names = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert not [
+        n for n in names if n.startswith(("encoder.projections", "encoder.transformer.norms", "logit_scale"))
+    ]
+    assert not [n for n in names if "text" in n]
+    task = Classification(model, KINDS, "image")
+    model.apply_stage(task.modalities, until=task.until)
+    assert dict(model.named_parameters())["encoder.transformer.norms.image.weight"].requires_grad
+
+
+def test_several_labels() -> None:
+    model = backbone("audio")
+    task = MultiLabelClassification(model, KINDS)
+    targets = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 0]])
+    given = batch(("audio",), targets)
+    losses = fit(task, model, given)
+    assert losses[-1] < 0.3 * losses[0]
+    assert measure(task, model, given)["mAP"] == pytest.approx(1.0), (
+        "a class that never occurs does not count"
+    )
+    assert [answer["classes"] for answer in task.predict(model, given)] == [
+        ["bell", "horn"],
+        ["drum"],
+        ["bell", "drum"],
+    ]
+
+
+def test_loss_of_several_labels_is_summed_over_classes() -> None:
+    task = MultiLabelClassification(backbone("audio"), KINDS)
+    outputs, targets = torch.zeros(2, 4), torch.zeros(2, 4)
+    assert task.loss(outputs, targets).item() == pytest.approx(4 * 0.6931472)
+
+
+def test_results_come_by_topic_too() -> None:
+    model = backbone("touch")
+    task = Classification(model, KINDS, "touch")
+    labels = [{"topic": "loud"}, {"topic": "soft"}, {"topic": "loud"}]
+    found = measure(task, model, batch(("touch",), TARGETS, labels))
+    assert {"three/loud/accuracy", "three/soft/accuracy"} <= found.keys()
+    assert task.results["three"].counts == {"loud": 2, "soft": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"modality": "smell"}, r"no modality 'smell' to classify; the backbone has text"),
+        ({"modality": "text", "label_smoothing": 1.0}, r"label_smoothing=1.0"),
+    ],
+)
+def test_mistakes_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Classification(backbone("text"), KINDS, **options)
+
+
+def test_classes_must_be_known() -> None:
+    with pytest.raises(ValueError, match=r"data.init_args.classes"):
+        Classification(backbone("text"), DataFacts(), "text")
+    task = Classification(backbone("text"), KINDS, "text")
+    with pytest.raises(ValueError, match="read_target"):
+        task(backbone("text"), batch(("text",), None))

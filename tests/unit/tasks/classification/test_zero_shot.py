@@ -1,0 +1,43 @@
+"""Zero-shot: classes are told apart by the sentences that name them."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.facts import DataFacts
+from tasks.classification import ZeroShotClassification
+
+from ...samples import field, make
+from ..labelled import Three, batch
+
+TWO = DataFacts(classes=("bell", "drum"))
+
+
+@torch.no_grad()
+def test_nearest_sentence_wins() -> None:
+    model = make(("text", "touch"), decoder=False)
+    task = ZeroShotClassification(model, TWO, "touch")
+    prompts = field("text", (0, 1, 2, 0))  # two sentences for each class
+    task.start_evaluation([EvaluationSet(name="three", rows=Three(), prompts=prompts)])
+    given = batch(("touch",), torch.tensor([0, 1, 1]))
+    vectors = model.embed({"text": prompts})["text"]
+    classes = F.normalize(torch.stack([vectors[:2].mean(0), vectors[2:].mean(0)]), dim=-1)
+    expected = (model.embed({"touch": given.inputs["touch"]})["touch"] @ classes.T).argmax(-1)
+    task.evaluate(model, given, 0)
+    found = task.finish_evaluation()
+    assert found["accuracy"] == pytest.approx((expected == given.targets).float().mean().item())
+    assert not list(task.parameters())
+
+
+def test_without_sentences_it_says_what_to_do() -> None:
+    task = ZeroShotClassification(make(("text", "touch"), decoder=False), TWO, "touch")
+    with pytest.raises(ValueError, match=r"data.init_args.prompts"):
+        task.start_evaluation([EvaluationSet(name="three", rows=Three())])
+
+
+def test_refuses_to_train() -> None:
+    model = make(("text", "touch"), decoder=False)
+    task = ZeroShotClassification(model, TWO, "touch")
+    with pytest.raises(ValueError, match="trains nothing"):
+        task(model, batch(("touch",), torch.zeros(3, dtype=torch.long)))

@@ -1,0 +1,29 @@
+"""Open answers learn three questions by heart; confidence in the answer is what counts."""
+
+import pytest
+import torch
+
+from onepeace_pl.data.facts import DataFacts
+from tasks.question_answering import OpenAnswer
+
+from ..labelled import backbone, batch, fit, measure
+
+ANSWERS = DataFacts(classes=("yes", "no", "two", "red"))
+TARGETS = torch.tensor([[0.0, 0.9, 0, 0], [0, 0, 0.6, 0.3], [1.0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("evidence", [("image",), ("image", "audio")])
+def test_learns_by_heart(evidence: tuple[str, ...]) -> None:
+    model = backbone("text", *evidence)
+    task = OpenAnswer(model, ANSWERS, evidence)
+    given = batch(("text", *evidence), TARGETS)
+    losses = fit(task, model, given, steps=80)
+    assert losses[-1] < losses[0]
+    assert measure(task, model, given)["accuracy"] == pytest.approx((0.9 + 0.6 + 1.0) / 3)
+    answers = task.predict(model, given)
+    assert answers[0] == {"question_id": "a", "answer": "no"}
+
+
+def test_answers_must_be_known() -> None:
+    with pytest.raises(ValueError, match=r"data.init_args.classes"):
+        OpenAnswer(backbone("text", "image"), DataFacts())
