@@ -45,6 +45,21 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
         raise ValueError(f"topic {labels['topic']!r} is no text; give the name of a group")
 
 
+def checked(
+    place: str, labels: dict[str, Any], classes: Sequence[str] = (), choices: int | None = None
+) -> dict[str, Any]:
+    """Return labels that were looked at; a complaint begins with the place.
+
+    Raises:
+        ValueError: As `check_label`.
+    """
+    try:
+        check_label(labels, classes, choices)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+    return labels
+
+
 def bad_labels(source: Source, classes: Sequence[str] = ()) -> Iterator[tuple[int, str]]:
     """Yield number and complaint for each row whose labels no task can use; makes no row where it need not."""
     names = _Names(classes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import check_label
+from onepeace_pl.data.checking import checked
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.sources.tables import entries, need, read_json
@@ -48,10 +48,7 @@ class Avqa(Listing[Question]):
             if not isinstance(choices, list) or len(choices) < 2:
                 raise ValueError(f"{place}: multi_choice {choices!r} is no list of two or more choices")
             answer = need(entry, "answer", place)
-            try:
-                check_label({"answer": answer}, choices=len(choices))
-            except ValueError as error:
-                raise ValueError(f"{place}: {error}") from error
+            checked(place, {"answer": answer}, choices=len(choices))
             sound = file_name(pattern, {**entry, "video_name": need(entry, "video_name", place)})
             question = str(need(entry, "question_text", place)).strip()
             identity, topic = str(entry.get("id", number)), str(entry.get("question_type", ""))

@@ -98,6 +98,11 @@ class Kinetics(Listing[tuple[str, int, int]]):
         """Make the row of (name of the video, number of the class, which clip)."""
         return self._row(record, None)
 
+    def id_of(self, record: tuple[str, int, int]) -> str:
+        """Return the name of the video without its ending; its clips share it."""
+        stem, suffix = os.path.splitext(record[0])
+        return stem if suffix.lower() in ENDINGS else record[0]
+
     def labels_of(self, record: tuple[str, int, int]) -> dict[str, Any]:
         """Return the class."""
         return {"class": self.classes[record[1]]}
@@ -107,16 +112,15 @@ class Kinetics(Listing[tuple[str, int, int]]):
         return [os.path.join(self.videos, record[0])]
 
     def _row(self, record: tuple[str, int, int], rng: np.random.Generator | None) -> Row:
-        name, _, clip = record
+        clip = record[2]
         (video,) = self.files_of(record)
-        if Path(video).suffix.lower() in ENDINGS:
+        if os.path.splitext(video)[1].lower() in ENDINGS:
             wanted = self._numbers(count_frames(video), clip, rng)
             taken: list[Any] = read_frames(video, wanted)
         else:
             pictures = _pictures(video)
             taken = [pictures[number] for number in self._numbers(len(pictures), clip, rng)]
-        identity = name.removesuffix(Path(name).suffix) if Path(name).suffix in ENDINGS else name
-        return Row(identity, {"image": Alike(taken)}, self.labels_of(record))
+        return Row(self.id_of(record), {"image": Alike(taken)}, self.labels_of(record))
 
     def _numbers(self, count: int, clip: int, rng: np.random.Generator | None) -> list[int]:
         """Return which frames of a video of so many are taken."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import check_label
 from onepeace_pl.data.datasets.published import Published
 from onepeace_pl.data.sources.presence import Presence, paths_of
 from onepeace_pl.data.sources.tables import no_rows
@@ -67,9 +66,17 @@ class Listing(ABC, Generic[Record]):
     def row(self, record: Record) -> Row:
         """Make the row of a record."""
 
+    def id_of(self, record: Record) -> str:
+        """Return the id of the row of a record."""
+        return self.row(record).id
+
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row; no media file is touched."""
+        return map(self.id_of, self.records)
+
     def files_of(self, record: Record) -> list[str]:
         """Return the media files that the row of a record needs."""
-        return paths_of(self.row(record))
+        return paths_of(self.row(record).fields)
 
     def files(self, index: int) -> list[str]:
         """Return the media files that a row needs, whether or not they are there."""
@@ -122,16 +129,3 @@ def file_name(pattern: str, values: Mapping[str, Any]) -> str:
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         known = ", ".join(f"{{{name}}}" for name in values)
         raise ValueError(f"pattern {pattern!r} cannot be filled ({error!r}); it may name {known}") from error
-
-
-def checked(place: str, labels: dict[str, Any], classes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return labels that were looked at.
-
-    Raises:
-        ValueError: If no task can use them; begins with the place.
-    """
-    try:
-        check_label(labels, classes)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
-    return labels

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import check_label
+from onepeace_pl.data.checking import checked
 from onepeace_pl.data.datasets.class_names import read_classes
-from onepeace_pl.data.datasets.listing import checked
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.sources.picture_size import picture_size
 from onepeace_pl.data.sources.tsv import AudioTsv, TsvSource
@@ -165,11 +164,7 @@ class AvqaTsv(AudioTsv):
         """Return the number of the right choice."""
         parts = self._parts(values, place)
         answer = _whole(parts[-1], "answer", place)
-        try:
-            check_label({"answer": answer}, choices=len(parts) - 2)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
-        return {"answer": answer}
+        return checked(place, {"answer": answer}, choices=len(parts) - 2)
 
     def _parts(self, values: list[str], place: str) -> list[str]:
         parts = self.value(values, "text").split("&&&")

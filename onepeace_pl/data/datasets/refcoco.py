@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.datasets.listing import Listing, Missing, checked
+from onepeace_pl.data.checking import checked
+from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.sources.picture_size import picture_size
@@ -84,6 +85,10 @@ class RefCoco(Listing[Expression]):
         image = os.path.join(self.images, record.image)
         labels = {"box": record.box, "extent": record.extent or picture_size(image)}
         return Row(record.id, {"image": image, "text": record.text}, labels)
+
+    def id_of(self, record: Expression) -> str:
+        """Return the number of the sentence."""
+        return record.id
 
     def labels_of(self, record: Expression) -> Mapping[str, Any]:
         """Return box and, where the files know it, extent."""

@@ -68,6 +68,13 @@ class JoinedSource:
             shared &= set(known()) if callable(known) else set()
         return tuple(name for name in self.modalities if name in shared)
 
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        for number, source in enumerate(self.sources):
+            known = getattr(source, "ids", None)
+            ids = known() if callable(known) else (source[index].id for index in range(len(source)))
+            yield from (f"{number}/{identity}" for identity in ids)
+
     def files(self, index: int) -> list[str] | None:
         """Return the media files of a row; None where its source does not know."""
         _, source, inner = self._find(index)

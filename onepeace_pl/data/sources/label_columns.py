@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from onepeace_pl.data.checking import check_label, several
+from onepeace_pl.data.checking import checked, several
 
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "1"), True),
@@ -82,10 +82,7 @@ def number_classes(
             labels["classes"] = tuple(map(settled, labels["classes"]))
         if "answers" in labels:
             labels["answers"] = {settled(name): value for name, value in labels["answers"].items()}
-        try:
-            check_label(labels, classes)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
+        checked(place, labels, classes)
     return classes
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import checked
 from onepeace_pl.data.sources.choices import TEMPLATE, choice_texts
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
 from onepeace_pl.data.sources.label_columns import number_classes, read_labels, read_list
 from onepeace_pl.data.sources.picture_size import picture_size
+from onepeace_pl.data.sources.presence import paths_of
 from onepeace_pl.data.sources.tables import read_csv, read_json_lines
 
 KNOWN = ("image", "audio", "text")
@@ -92,20 +94,19 @@ class ManifestSource:
     def __getitem__(self, index: int) -> Row:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        row = self._rows[index]
-        fields: dict[str, Any] = {}
-        for name, column in self.columns.items():
-            several = [row[one] for one in ([column] if isinstance(column, str) else column)]
-            if name not in self.text:
-                several = [media(v, self.root) if isinstance(v, str) else v for v in several]
-            fields[name] = several[0] if isinstance(column, str) else tuple(several)
-        if self.choices is not None:
-            name = self.text[0]
-            fields[name] = choice_texts(str(fields[name]), self._choices_of(row) or (), self.template)
-        labels = dict(self._labels_at(index))
-        if "box" in labels and "extent" not in labels and isinstance(fields.get("image"), str | bytes):
-            labels["extent"] = picture_size(fields["image"])
-        return Row(str(row[self.id_column]) if self.id_column else str(index), fields, labels)
+        row, fields, labels = self._rows[index], self._fields(index), dict(self._labels_at(index))
+        if self._labels and "box" in labels and isinstance(fields.get("image"), str | bytes):
+            labels.setdefault("extent", picture_size(fields["image"]))
+            checked(f"{self.path}: row {index}", labels, self.classes)
+        return Row(self._id(row, index), fields, labels)
+
+    def files(self, index: int) -> list[str]:
+        """Return the media files that a row needs, whether or not they are there."""
+        return paths_of(self._fields(index), self.text)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        return (self._id(row, index) for index, row in enumerate(self._rows))
 
     def labels(self) -> Iterator[Mapping[str, Any]]:
         """Yield the labels of every row; no media file is touched."""
@@ -121,6 +122,21 @@ class ManifestSource:
         for row in self._rows:
             yield from (str(row[column]) for group in columns for column in group)
             yield from self._choices_of(row) or ()
+
+    def _id(self, row: Mapping[str, Any], index: int) -> str:
+        return str(row[self.id_column]) if self.id_column else str(index)
+
+    def _fields(self, index: int) -> dict[str, Any]:
+        row, fields = self._rows[index], {}
+        for name, column in self.columns.items():
+            several = [row[one] for one in ([column] if isinstance(column, str) else column)]
+            if name not in self.text:
+                several = [media(v, self.root) if isinstance(v, str) else v for v in several]
+            fields[name] = several[0] if isinstance(column, str) else tuple(several)
+        if self.choices is not None:
+            name = self.text[0]
+            fields[name] = choice_texts(str(fields[name]), self._choices_of(row) or (), self.template)
+        return fields
 
     def _labels_at(self, index: int) -> Mapping[str, Any]:
         row = self._rows[index]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from onepeace_pl.data.batches import Row
 
 
 class Presence:
@@ -24,7 +23,7 @@ class Presence:
         return name in self._folders[folder]
 
 
-def paths_of(row: Row, texts: tuple[str, ...] = ("text",)) -> list[str]:
+def paths_of(fields: Mapping[str, Any], texts: Sequence[str] = ("text",)) -> list[str]:
     """Return the paths among the raw values of a row; strings of the modalities in `texts` are none."""
 
     def walk(value: Any) -> list[str]:
@@ -32,4 +31,4 @@ def paths_of(row: Row, texts: tuple[str, ...] = ("text",)) -> list[str]:
             return [path for one in value for path in walk(one)]
         return [str(value)] if isinstance(value, str | os.PathLike) else []
 
-    return [path for name, value in row.fields.items() if name not in texts for path in walk(value)]
+    return [path for name, value in fields.items() if name not in texts for path in walk(value)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, read_text, shared_by_id
+from onepeace_pl.data.sources.presence import paths_of
 
 
 class TsvSource:
@@ -98,10 +99,18 @@ class TsvSource:
         """Return the value of a column of a line."""
         return values[column_number(self.path, self.header, column)]
 
+    def files(self, index: int) -> list[str]:
+        """Return the media files that a row needs, whether or not they are there."""
+        line = index if self._captions is None else self._captions[index][0]
+        return paths_of(self.fields_of(self.values(line), f"{self.path}:{line + 2}"), self.text)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        return map(self.id, self._lines())
+
     def labels(self) -> Iterator[Mapping[str, Any]]:
         """Yield the labels of every row; no media file is touched."""
-        lines = range(len(self._starts) - 1) if self._captions is None else (i for i, _ in self._captions)
-        return map(self._labels_at, lines)
+        return map(self._labels_at, self._lines())
 
     def values(self, line: int) -> list[str]:
         """Return the values of a line; the first after the header is 0."""
@@ -136,6 +145,10 @@ class TsvSource:
     def one_per_id(self) -> tuple[str, ...]:
         """Return the modalities of which rows with equal id hold one and the same thing."""
         return shared_by_id(self)
+
+    def _lines(self) -> Iterable[int]:
+        """Return the line of each row."""
+        return range(len(self._starts) - 1) if self._captions is None else (i for i, _ in self._captions)
 
     def _used(self) -> Iterator[int]:
         for number in self._numbers.values():
