@@ -11,7 +11,7 @@ import numpy as np
 
 from onepeace_pl.data.batches import Source
 
-ROUNDING = 0.5
+ROUNDING = 1.0
 """Pixels that a box may reach beyond its picture: annotations are rounded."""
 
 
@@ -36,10 +36,10 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
     if "box" in labels:
         check_box(labels["box"], labels.get("extent"))
     if "answer" in labels:
-        _check_answer(labels["answer"], choices)
+        _check_answer(labels["answer"], labels.get("choices"), choices)
     if "answers" in labels:
         _check_answers(labels["answers"], classes)
-    if "truth" in labels and not isinstance(labels["truth"], bool):
+    if "truth" in labels and str(labels["truth"]).lower() not in ("true", "false"):
         raise ValueError(f"truth {labels['truth']!r} is neither true nor false; write one of the two")
     if "topic" in labels and not isinstance(labels["topic"], str):
         raise ValueError(f"topic {labels['topic']!r} is no text; give the name of a group")
@@ -123,28 +123,38 @@ class _Names(tuple[str, ...]):
 
 def _check_class(value: Any, classes: Sequence[str], what: str) -> None:
     if isinstance(value, str):
-        if classes and value not in classes:
+        if not classes or value in classes:
+            return
+        if not value.isdecimal():
             near = difflib.get_close_matches(value, classes, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "add it to `classes`, or leave the row out"
             raise ValueError(f"{what} {value!r} is none of the {len(classes)}; {hint}")
-    elif not _is_whole(value):
+        value = int(value)
+    if not _is_whole(value):
         raise ValueError(f"{what} {value!r} is neither a number nor a name")
-    elif value < 0 or (classes and value >= len(classes)):
+    if value < 0 or (classes and value >= len(classes)):
         most = f" to {len(classes) - 1}" if classes else ""
         raise ValueError(f"{what} {value} is no number from 0{most}; count from 0")
 
 
-def _check_answer(answer: Any, choices: int | None) -> None:
-    if not _is_whole(answer) or answer < 0 or (choices is not None and answer >= choices):
-        among = "choices" if choices is None else f"{choices} choices"
+def _check_answer(answer: Any, choices: Sequence[str] | None, count: int | None) -> None:
+    if choices is not None and answer in choices:
+        return
+    if isinstance(answer, str) and answer.isdecimal():
+        answer = int(answer)
+    if choices is not None:
+        count = len(choices)
+    if not _is_whole(answer) or answer < 0 or (count is not None and answer >= count):
+        among = "choices" if count is None else f"{count} choices"
         raise ValueError(f"answer {answer!r} is not among the {among}; give its number, from 0")
 
 
 def _check_answers(answers: Any, classes: Sequence[str]) -> None:
+    """Answers in words may be outside `classes`: every vocabulary of frequent answers leaves some out."""
     if not isinstance(answers, Mapping):
         raise ValueError(f"answers {answers!r} are no mapping; give answer -> confidence")
     for answer, confidence in answers.items():
-        _check_class(answer, classes, "answer")
+        _check_class(answer, () if isinstance(answer, str) else classes, "answer")
         if not _is_number(confidence) or not 0 <= confidence <= 1:
             raise ValueError(f"confidence {confidence!r} of answer {answer!r} is not in 0..1")
 

@@ -16,7 +16,8 @@ from onepeace_pl.data.sources.tables import read_csv
 class Esc50(Listing[tuple[str, str]]):
     """Rows of ``esc50.csv``: filename, fold, target, category.
 
-    Classes are the categories in the order of their targets, whichever folds are taken.
+    Classes are the categories in the order of their targets, whichever folds are taken, with blanks for
+    underscores, as prompts need them (spec of tasks, section 5).
 
     Args:
         path: The CSV.
@@ -53,13 +54,13 @@ class Esc50(Listing[tuple[str, str]]):
                 )
             found[row["fold"]] = found.get(row["fold"], 0) + 1
             if folds is None or row["fold"] in map(str, folds):
-                records.append((row["filename"], row["category"]))
+                records.append((row["filename"], _words(row["category"])))
         if sorted(names) != list(range(len(names))):
             raise ValueError(f"{path}: targets are not 0 to {len(names) - 1}; the file is not whole")
         gone = next((fold for fold in folds or () if str(fold) not in found), None)
         if gone is not None:
             raise ValueError(f"{path}: no rows of fold {gone}; it has {', '.join(sorted(found))}")
-        self.classes = tuple(names[number] for number in range(len(names)))
+        self.classes = tuple(_words(names[number]) for number in range(len(names)))
         super().__init__(file, records, missing)
         per_fold = {50: 400, 10: 80}.get(len(self.classes))
         if per_fold:
@@ -71,3 +72,7 @@ class Esc50(Listing[tuple[str, str]]):
         name, category = record
         fields = {"audio": os.path.join(self.audio, name)}
         return Row(os.path.splitext(name)[0], fields, {"class": category})
+
+
+def _words(category: str) -> str:
+    return category.replace("_", " ")
