@@ -128,7 +128,8 @@ def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:
     if module is None:
         yield _Split("data", data["class_path"].rpartition(".")[2], "", None, error)
         return
-    module.prepare_data()
+    if not hasattr(module, "evaluation_sets"):
+        raise ValueError(f"{data['class_path']} names no sources; there is nothing to check")
     if module.train is not None:
         yield _Split("train", type(module.train).__name__, "", module.train)
     for split in SPLITS[1:]:

@@ -21,7 +21,8 @@ def normalised(answer: str) -> str:
     """Return an answer in lower case, without articles and punctuation, small numbers as digits."""
     text = _BETWEEN_DIGITS.sub("", answer.lower())
     text = _PUNCTUATION.sub(" ", text)
-    return " ".join(_WORDS.get(word, word) for word in text.split() if word not in _ARTICLES)
+    words = [_WORDS.get(word, word) for word in text.split() if word not in _ARTICLES]
+    return " ".join(words) or answer.lower().strip()  # a letter can be the answer
 
 
 def confidences(answers: Sequence[str]) -> dict[str, float]:
