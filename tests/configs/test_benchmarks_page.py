@@ -57,8 +57,8 @@ def test_every_config_is_checked_and_told_of() -> None:
 
 def test_nothing_is_right_without_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for words in COMMANDS:
-        assert main(words) == 1
+    for name in ("esc50", "refcoco", "kinetics400"):
+        assert main(["data", "check", name]) == 1
 
 
 def test_a_layout_names_every_file_that_its_config_reads(capsys: pytest.CaptureFixture[str]) -> None:

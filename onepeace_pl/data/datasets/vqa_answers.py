@@ -6,6 +6,7 @@ person out, one of ten is worth 0.3, two 0.6, three 0.9, four or more 1.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ _BETWEEN_DIGITS = re.compile(r"(?<=\d)[,](?=\d)")
 _PUNCTUATION = re.compile(r"[;/\[\]\"{}()=+\\_<>@`?!,]|(?<!\d)\.|\.(?!\d)")
 
 
+@functools.lru_cache(maxsize=1 << 16)  # four million answers, few of them different
 def normalised(answer: str) -> str:
     """Return an answer in lower case, without articles and punctuation, small numbers as digits."""
     text = _BETWEEN_DIGITS.sub("", answer.lower())
