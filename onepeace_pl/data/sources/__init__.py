@@ -1,7 +1,16 @@
 """Sources: rows of official TSV files, of a user's own manifests, and of plain folders."""
 
 from onepeace_pl.data.sources.folder import FolderSource
+from onepeace_pl.data.sources.joined import JoinedSource
 from onepeace_pl.data.sources.manifest import ManifestSource
-from onepeace_pl.data.sources.tsv import AudioTextTsv, ImageTextTsv, TsvSource
+from onepeace_pl.data.sources.tsv import AudioTextTsv, AudioTsv, ImageTextTsv, TsvSource
 
-__all__ = ["AudioTextTsv", "FolderSource", "ImageTextTsv", "ManifestSource", "TsvSource"]
+__all__ = [
+    "AudioTextTsv",
+    "AudioTsv",
+    "FolderSource",
+    "ImageTextTsv",
+    "JoinedSource",
+    "ManifestSource",
+    "TsvSource",
+]

@@ -1,64 +1,92 @@
-"""A user's own pairs: a CSV or JSON-lines file with one row a sample."""
+"""A user's own rows: a CSV or JSON-lines file with one row a sample."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.sources.columns import check_unique, column_number, media, read_text, shared_by_id
+from onepeace_pl.data.checking import checked
+from onepeace_pl.data.sources.choices import TEMPLATE, choice_texts
+from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
+from onepeace_pl.data.sources.label_columns import number_classes, read_labels, read_list
+from onepeace_pl.data.sources.picture_size import picture_size
+from onepeace_pl.data.sources.presence import paths_of
+from onepeace_pl.data.sources.tables import read_csv, read_json_lines
 
 KNOWN = ("image", "audio", "text")
 
 
 class ManifestSource:
-    """Rows of a ``.csv`` or ``.jsonl`` file; columns that serve no modality become labels.
+    """Rows of a ``.csv`` or ``.jsonl`` file; columns that serve nothing else become labels as they are.
+
+    With `labels` a file of one's own serves every task: columns of any name become the labels that tasks
+    read (:class:`~onepeace_pl.data.batches.Row` lists them), text in them becomes what the label needs:
+
+    * ``class``: a name, or a number from 0; ``classes``: a list, a JSON list, or names with commas;
+    * ``box``: a column (a list, JSON, or numbers with commas) or four, x0, y0, x1, y1 in pixels; ``extent``
+      likewise, width and height, else read from the picture when a row is asked for;
+    * ``answer``: the words of the right choice, or its number from 0;
+    * ``answers``: one answer, a JSON list of right ones, or a JSON object answer -> confidence;
+    * ``truth``: true or false, yes or no, 1 or 0.
 
     Args:
         path: The file. CSV has a header and may quote; JSON lines has one object a line.
-        columns: Modality to column; None takes the columns named image, audio and text that are there.
+        columns: Modality to column, or to several columns, which give a row several values of it (the two
+            pictures of a statement). None takes the columns named image, audio and text that are there.
         id_column: Column of ids; None gives each row its number.
         root: Folder that media paths start from; None takes the file's own.
         text: Modalities whose values are text; all others are paths, or pictures in base64.
         unique_ids: Refuse an id that occurs twice.
+        labels: Label to column, or to several. None leaves the other columns as they are.
+        classes: Names of the classes, or of the answers, in the order of their numbers. None takes those of
+            the file in alphabetical order; give all splits the same.
+        choices: Columns of the choices of a question, or one with a list; the text of a row is then one text
+            a choice, made of its text column and the choice.
+        template: How question and choice become a text.
 
     Raises:
-        ValueError: If the file is missing or of another kind, a column is not there, a row is ragged or an id
-            occurs twice.
+        ValueError: If the file is missing or of another kind, a column is not there, a row is ragged, an id
+            occurs twice or a label is of no use.
     """
 
     def __init__(
         self,
         path: str,
-        columns: dict[str, str] | None = None,
+        columns: dict[str, str | list[str]] | None = None,
         id_column: str | None = None,
         root: str | None = None,
         text: Sequence[str] = ("text",),
         unique_ids: bool = False,
+        labels: dict[str, str | list[str]] | None = None,
+        classes: list[str] | None = None,
+        choices: str | list[str] | None = None,
+        template: str = TEMPLATE,
     ) -> None:
         self.path = Path(path)
         self.root = Path(root) if root is not None else self.path.parent
         self.text = tuple(text)
-        readers = {".csv": _read_csv, ".jsonl": _read_json_lines}
-        if self.path.suffix.lower() not in readers:
-            raise ValueError(f"{path}: a manifest ends in .csv or .jsonl; rename or convert it")
-        header, self._rows = readers[self.path.suffix.lower()](self.path)
+        self.template = template
+        lines, self._rows = _read(self.path)
+        header = list(self._rows[0])
         if columns is None:
             columns = {name: name for name in KNOWN if name in header}
             if not columns:
                 raise ValueError(f"{path}: no column named image, audio or text; name yours in `columns`")
-        for column in [*columns.values(), *([id_column] if id_column else [])]:
+        self.columns, self.id_column, self.choices = dict(columns), id_column, choices
+        self._used = {*_flat(self.columns), *_flat({"": choices or []}), *_flat(labels or {})}
+        for column in [*self._used, *([id_column] if id_column else [])]:
             column_number(self.path, header, column)
-        self.columns, self.id_column = dict(columns), id_column
         self.modalities = tuple(self.columns)
         if unique_ids and id_column:
-            check_unique(
-                self.path, (str(row[id_column]) for row in self._rows), 2 if path.endswith("csv") else 1
-            )
+            check_unique(self.path, (str(row[id_column]) for row in self._rows), lines[0])
+        self.classes: tuple[str, ...] = tuple(classes or ())
+        self._labels: list[dict[str, Any]] | None = None
+        if labels:
+            places = [f"{path}:{line}" for line in lines]
+            self._labels = [self._read_labels(labels, *one) for one in zip(places, self._rows, strict=True)]
+            self.classes = number_classes(zip(places, self._labels, strict=True), classes)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -66,16 +94,23 @@ class ManifestSource:
     def __getitem__(self, index: int) -> Row:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        row = self._rows[index]
-        fields: dict[str, Any] = {}
-        for name, column in self.columns.items():
-            value = row[column]
-            fields[name] = (
-                value if name in self.text or not isinstance(value, str) else media(value, self.root)
-            )
-        used = {*self.columns.values(), self.id_column}
-        labels = {name: value for name, value in row.items() if name not in used}
-        return Row(str(row[self.id_column]) if self.id_column else str(index), fields, labels)
+        row, fields, labels = self._rows[index], self._fields(index), dict(self._labels_at(index))
+        if self._labels and "box" in labels and isinstance(fields.get("image"), str | bytes):
+            labels.setdefault("extent", picture_size(fields["image"]))
+            checked(f"{self.path}: row {index}", labels, self.classes)
+        return Row(self._id(row, index), fields, labels)
+
+    def files(self, index: int) -> list[str]:
+        """Return the media files that a row needs, whether or not they are there."""
+        return paths_of(self._fields(index), self.text)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        return (self._id(row, index) for index, row in enumerate(self._rows))
+
+    def labels(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the labels of every row; no media file is touched."""
+        return map(self._labels_at, range(len(self)))
 
     def one_per_id(self) -> tuple[str, ...]:
         """Return the modalities of which rows with equal id hold one and the same thing."""
@@ -83,54 +118,64 @@ class ManifestSource:
 
     def texts(self) -> Iterator[str]:
         """Yield every text, for training a tokenizer; no media file is touched."""
-        columns = [column for name, column in self.columns.items() if name in self.text]
-        yield from (str(row[column]) for row in self._rows for column in columns)
+        columns = [_flat({name: column}) for name, column in self.columns.items() if name in self.text]
+        for row in self._rows:
+            yield from (str(row[column]) for group in columns for column in group)
+            yield from self._choices_of(row) or ()
 
+    def _id(self, row: Mapping[str, Any], index: int) -> str:
+        return str(row[self.id_column]) if self.id_column else str(index)
 
-def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    csv.field_size_limit(2**31 - 1)  # a picture in base64 is longer than the default
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    rows: list[dict[str, Any]] = []
-    header = next(reader, [])
-    for values in _lines(reader, path):
-        if len(values) != len(header):
-            raise ValueError(
-                f"{path}:{reader.line_num}: {len(values)} columns instead of {len(header)}; "
-                "quote values that hold commas, or delete the line"
-            )
-        rows.append(dict(zip(header, values, strict=True)))
-    return header, _not_empty(path, rows)
+    def _fields(self, index: int) -> dict[str, Any]:
+        row, fields = self._rows[index], {}
+        for name, column in self.columns.items():
+            several = [row[one] for one in ([column] if isinstance(column, str) else column)]
+            if name not in self.text:
+                several = [media(v, self.root) if isinstance(v, str) else v for v in several]
+            fields[name] = several[0] if isinstance(column, str) else tuple(several)
+        if self.choices is not None:
+            name = self.text[0]
+            fields[name] = choice_texts(str(fields[name]), self._choices_of(row) or (), self.template)
+        return fields
 
+    def _labels_at(self, index: int) -> Mapping[str, Any]:
+        row = self._rows[index]
+        rest = {name: v for name, v in row.items() if name not in self._used and name != self.id_column}
+        return rest if self._labels is None else rest | self._labels[index]
 
-def _lines(reader: Any, path: Path) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise ValueError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
-
-
-def _read_json_lines(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+    def _read_labels(
+        self, labels: Mapping[str, str | list[str]], place: str, row: dict[str, Any]
+    ) -> dict[str, Any]:
         try:
-            row = json.loads(line)
+            return read_labels(labels, row, self._choices_of(row))
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: not JSON ({error}); write one object a line") from error
-        if not isinstance(row, dict):
-            raise ValueError(
-                f"{path}:{number}: a {type(row).__name__}, not an object; write one object a line"
-            )
-        if rows and (missing := set(rows[0]) - set(row)):
-            raise ValueError(
-                f"{path}:{number}: no {min(missing)!r}, which line 1 has; give every row the same keys"
-            )
-        rows.append(row)
-    return list(_not_empty(path, rows)[0]), rows
+            raise ValueError(f"{place}: {error}") from error
+
+    def _choices_of(self, row: Mapping[str, Any]) -> list[str] | None:
+        if self.choices is None:
+            return None
+        if isinstance(self.choices, str):
+            return [str(choice) for choice in read_list(row[self.choices])]
+        return [str(row[column]) for column in self.choices]
 
 
-def _not_empty(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if not rows:
-        raise ValueError(f"{path}: no rows; check that the file was written whole")
-    return rows
+def _read(path: Path) -> tuple[list[int], list[dict[str, Any]]]:
+    """Return the numbers of lines, and the rows."""
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        numbered: list[tuple[int, dict[str, Any]]] = list(read_csv(path))
+    elif suffix == ".jsonl":
+        numbered = list(read_json_lines(path))
+    else:
+        raise ValueError(f"{path}: a manifest ends in .csv or .jsonl; rename or convert it")
+    first, names = numbered[0][0], set(numbered[0][1])
+    for line, row in numbered:
+        if missing := names - set(row):
+            raise ValueError(
+                f"{path}:{line}: no {min(missing)!r}, which line {first} has; give every row the same keys"
+            )
+    return [line for line, _ in numbered], [row for _, row in numbered]
+
+
+def _flat(columns: Mapping[str, str | Sequence[str]]) -> list[str]:
+    return [name for column in columns.values() for name in ([column] if isinstance(column, str) else column)]

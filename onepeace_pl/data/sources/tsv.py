@@ -8,25 +8,26 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, read_text, shared_by_id
+from onepeace_pl.data.sources.presence import paths_of
 
 
 class TsvSource:
     """Rows of one table.
 
     Each line is split at most (columns - 1) times, so the last column may hold tabs. Columns are found by
-    name; those that serve no modality become labels.
+    name; those that serve no modality become labels. A subclass says by `labels_of` what labels mean.
 
     Args:
         path: The table.
-        columns: Modality to column.
+        columns: Modality to column; several columns give a row several values of that modality.
         id_column: Column of ids; None gives each row its number.
         root: Folder that media paths start from; None takes the table's own.
         text: Modalities whose values are text; all others are paths, or pictures in base64.
@@ -41,7 +42,7 @@ class TsvSource:
     def __init__(
         self,
         path: str,
-        columns: dict[str, str],
+        columns: dict[str, str | Sequence[str]],
         id_column: str | None = None,
         root: str | None = None,
         text: Sequence[str] = ("text",),
@@ -52,8 +53,11 @@ class TsvSource:
         self.root = Path(root) if root is not None else self.path.parent
         self.text = tuple(text)
         self.header, self._starts = _index(self.path)
-        self._numbers = {
-            name: column_number(self.path, self.header, column) for name, column in columns.items()
+        self._numbers: dict[str, int | tuple[int, ...]] = {
+            name: column_number(self.path, self.header, column)
+            if isinstance(column, str)
+            else tuple(column_number(self.path, self.header, one) for one in column)
+            for name, column in columns.items()
         }
         self._id = None if id_column is None else column_number(self.path, self.header, id_column)
         self.modalities = tuple(columns)
@@ -72,14 +76,41 @@ class TsvSource:
         if self._captions is not None:
             index, caption = self._captions[index]
         values = self.values(index)
-        fields: dict[str, Any] = {}
-        for name, number in self._numbers.items():
-            fields[name] = values[number] if name in self.text else media(values[number], self.root)
+        fields = self.fields_of(values, f"{self.path}:{index + 2}")
         if caption is not None:
             fields[self.text[0]] = caption
-        used = {self._id, *self._numbers.values()}
-        labels = {name: values[i] for i, name in enumerate(self.header) if i not in used}
-        return Row(self._id_of(values, index), fields, labels)
+        return Row(self._id_of(values, index), fields, self.labels_of(values, f"{self.path}:{index + 2}"))
+
+    def fields_of(self, values: list[str], place: str) -> dict[str, Any]:
+        """Return the fields of a line; `place` begins a complaint about it."""
+        fields: dict[str, Any] = {}
+        for name, number in self._numbers.items():
+            several = [values[i] for i in ((number,) if isinstance(number, int) else number)]
+            found = several if name in self.text else [media(value, self.root) for value in several]
+            fields[name] = found[0] if isinstance(number, int) else tuple(found)
+        return fields
+
+    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+        """Return the labels of a line; `place` begins a complaint about it."""
+        used = {self._id, *self._used()}
+        return {name: values[i] for i, name in enumerate(self.header) if i not in used}
+
+    def value(self, values: list[str], column: str) -> str:
+        """Return the value of a column of a line."""
+        return values[column_number(self.path, self.header, column)]
+
+    def files(self, index: int) -> list[str]:
+        """Return the media files that a row needs, whether or not they are there."""
+        line = index if self._captions is None else self._captions[index][0]
+        return paths_of(self.fields_of(self.values(line), f"{self.path}:{line + 2}"), self.text)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        return map(self.id, self._lines())
+
+    def labels(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the labels of every row; no media file is touched."""
+        return map(self._labels_at, self._lines())
 
     def values(self, line: int) -> list[str]:
         """Return the values of a line; the first after the header is 0."""
@@ -107,12 +138,24 @@ class TsvSource:
             yield from (caption for _, caption in self._captions)
             return
         for line in range(len(self._starts) - 1):
-            values = self.values(line)
-            yield from (values[self._numbers[name]] for name in names)
+            fields = self.fields_of(self.values(line), f"{self.path}:{line + 2}")
+            for name in names:
+                yield from (fields[name],) if isinstance(fields[name], str) else fields[name]
 
     def one_per_id(self) -> tuple[str, ...]:
         """Return the modalities of which rows with equal id hold one and the same thing."""
         return shared_by_id(self)
+
+    def _lines(self) -> Iterable[int]:
+        """Return the line of each row."""
+        return range(len(self._starts) - 1) if self._captions is None else (i for i, _ in self._captions)
+
+    def _used(self) -> Iterator[int]:
+        for number in self._numbers.values():
+            yield from (number,) if isinstance(number, int) else number
+
+    def _labels_at(self, line: int) -> Mapping[str, Any]:
+        return self.labels_of(self.values(line), f"{self.path}:{line + 2}")
 
     def _id_of(self, values: list[str], line: int) -> str:
         return str(line) if self._id is None else values[self._id]
@@ -149,27 +192,20 @@ class TsvSource:
 class ImageTextTsv(TsvSource):
     """Picture-caption pairs: columns ``image_id``, ``image``, ``caption``. Options as in `TsvSource`."""
 
+    layout: ClassVar[str] = """
+        <split>.tsv             image_id, image, caption
+        <split>_texts.json      {image_id: [caption, ...]}, for evaluation files with one row a picture
+        pictures                where the column `image` says, seen from the table's folder or `root`"""
+
     def __init__(
         self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
     ) -> None:
-        columns = {"image": "image", "text": "caption"}
+        columns: dict[str, str | Sequence[str]] = {"image": "image", "text": "caption"}
         super().__init__(path, columns, "image_id", root, captions=captions, unique_ids=unique_ids)
 
 
-class AudioTextTsv(TsvSource):
-    """Sound-caption pairs: ``uniq_id``, ``audio``, ``text``, ``duration``. Options as in `TsvSource`."""
-
-    def __init__(
-        self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
-    ) -> None:
-        super().__init__(
-            path,
-            {"audio": "audio", "text": "text"},
-            "uniq_id",
-            root,
-            captions=captions,
-            unique_ids=unique_ids,
-        )
+class AudioTsv(TsvSource):
+    """Sounds with a column ``duration``."""
 
     def lengths(self) -> list[float]:
         """Return the duration of every row in seconds, for batches of similar length.
@@ -186,6 +222,21 @@ class AudioTextTsv(TsvSource):
                     f"{self.path}:{line + 2}: duration {value!r} is no number of seconds"
                 ) from error
         return seconds if self._captions is None else [seconds[line] for line, _ in self._captions]
+
+
+class AudioTextTsv(AudioTsv):
+    """Sound-caption pairs: ``uniq_id``, ``audio``, ``text``, ``duration``. Options as in `TsvSource`."""
+
+    layout: ClassVar[str] = """
+        <split>.tsv             uniq_id, audio, text, duration
+        <split>_texts.json      {uniq_id: [caption, ...]}, for evaluation files with one row a clip
+        sounds                  where the column `audio` says, seen from the table's folder or `root`"""
+
+    def __init__(
+        self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
+    ) -> None:
+        columns: dict[str, str | Sequence[str]] = {"audio": "audio", "text": "text"}
+        super().__init__(path, columns, "uniq_id", root, captions=captions, unique_ids=unique_ids)
 
 
 def _index(path: Path) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:

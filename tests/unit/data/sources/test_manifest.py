@@ -80,3 +80,118 @@ def test_a_picture_in_a_cell_may_be_long(tmp_path: Path) -> None:
     assert source[0].fields["image"] == buffer.getvalue()
     with pytest.raises(ValueError, match=r"b\.csv:2: not valid CSV"):
         ManifestSource(write(tmp_path, "b.csv", 'image,text\na.png,"one" two\n'))
+
+
+def test_classes_by_name_and_by_number(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", 'image,kind,also\na.png,dog,dog\nb.png,cat,\nc.png,dog,"cat, dog"\n')
+    source = ManifestSource(path, labels={"class": "kind", "classes": "also"})
+    assert source.classes == ("cat", "dog")
+    assert source[0].labels == {"class": "dog", "classes": ("dog",)}
+    assert [row["classes"] for row in source.labels()] == [("dog",), (), ("cat", "dog")]
+    numbered = ManifestSource(write(tmp_path, "b.csv", "image,n\na.png,2\nb.png,0\n"), labels={"class": "n"})
+    assert numbered.classes == ("0", "1", "2")
+    assert [row["class"] for row in numbered.labels()] == [2, 0]
+    named = ManifestSource(str(tmp_path / "b.csv"), labels={"class": "n"}, classes=["x", "y", "z"])
+    assert named[0].labels == {"class": 2}
+    assert named.classes == ("x", "y", "z")
+
+
+def test_boxes(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    four = write(tmp_path, "a.csv", "image,text,l,t,r,b\na.png,the dog,1,2,30.5,20\n")
+    source = ManifestSource(four, labels={"box": ["l", "t", "r", "b"]})
+    assert next(source.labels()) == {"box": (1, 2, 30.5, 20)}
+    assert source[0].labels == {"box": (1, 2, 30.5, 20), "extent": (40, 30)}
+    rows = [
+        {"image": "a.png", "text": "it", "where": where, "w": 90, "h": 80}
+        for where in ([1, 2, 3, 4], "[1,2,3,4]", "1,2,3,4")
+    ]
+    one = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    source = ManifestSource(one, labels={"box": "where", "extent": ["w", "h"]})
+    assert list(source.labels()) == [{"box": (1, 2, 3, 4), "extent": (90, 80)}] * 3
+
+
+def test_questions_with_choices(tmp_path: Path) -> None:
+    text = "audio,ask,a,b,right\na.wav,what?,a dog,rain,rain\nb.wav,who?,a dog,a cat,0\n"
+    path = write(tmp_path, "a.csv", text)
+    options = {"columns": {"audio": "audio", "text": "ask"}, "labels": {"answer": "right"}}
+    source = ManifestSource(path, choices=["a", "b"], **options)
+    assert source[0].fields["text"] == ("what? answer: a dog", "what? answer: rain")
+    assert [row["answer"] for row in source.labels()] == [1, 0]
+    assert list(source.texts()) == ["what?", "a dog", "rain", "who?", "a dog", "a cat"]
+    rows = [{"audio": "a.wav", "ask": "what?", "all": ["x", "y", "z"], "right": 2}]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    source = ManifestSource(path, choices="all", template="{choice}: {question}", **options)
+    assert source[0].fields["text"] == ("x: what?", "y: what?", "z: what?")
+    assert source[0].labels == {"answer": 2}
+
+
+def test_answers_and_topics(tmp_path: Path) -> None:
+    rows = [
+        {"image": "a.png", "text": "?", "a": "yes", "type": 1},
+        {"image": "a.png", "text": "?", "a": ["no", "none"], "type": 2},
+        {"image": "a.png", "text": "?", "a": '{"two": 0.6}', "type": 1},
+        {"image": "a.png", "text": "?", "a": {"no": 0.3}, "type": 1},
+    ]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
+    source = ManifestSource(path, labels={"answers": "a", "topic": "type"})
+    assert [row["answers"] for row in source.labels()] == [
+        {"yes": 1.0}, {"no": 1.0, "none": 1.0}, {"two": 0.6}, {"no": 0.3},
+    ]  # fmt: skip
+    assert source[0].labels["topic"] == "1"
+    assert source.classes == ("no", "none", "two", "yes")
+
+
+def test_statements_about_two_pictures(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "left,right,text,holds\na.png,b.png,two dogs,Yes\nb.png,a.png,a cat,0\n")
+    columns = {"image": ["left", "right"], "text": "text"}
+    source = ManifestSource(path, columns, labels={"truth": "holds"}, root="/p")
+    assert source[0].fields["image"] == ("/p/a.png", "/p/b.png")
+    assert source.files(1) == ["/p/b.png", "/p/a.png"]
+    assert [row["truth"] for row in source.labels()] == [True, False]
+    assert list(source.ids()) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (
+            "image,k\na.png,dgo\n",
+            {"labels": {"class": "k"}, "classes": ["dog"]},
+            r"a\.csv:2: class 'dgo' is none of the 1; did you",
+        ),
+        (
+            "image,k\na.png,5\n",
+            {"labels": {"class": "k"}, "classes": ["x", "y"]},
+            r"a\.csv:2: class 5 is no number from 0 to 1",
+        ),
+        ("image,k\na.png,x\n", {"labels": {"class": "kind"}}, r"no column 'kind'"),
+        (
+            "image,k\na.png,x\n",
+            {"labels": {"truth": "k"}},
+            r"a\.csv:2: column k: 'x' is neither true nor false",
+        ),
+        ("image,k\na.png,wide\n", {"labels": {"box": "k"}}, r"a\.csv:2: column k: 'wide' are not numbers"),
+        ('image,k\na.png,"9,1,3,4"\n', {"labels": {"box": "k"}}, r"a\.csv:2: box \(9, 1, 3, 4\) is reversed"),
+        ('image,k\na.png,"1,2,3"\n', {"labels": {"box": "k"}}, r"a\.csv:2: box .* is not four"),
+        (
+            "text,a,b,k\n?,x,y,z\n",
+            {"labels": {"answer": "k"}, "choices": ["a", "b"]},
+            r"a\.csv:2: column k: answer 'z' is not among the choices \['x', 'y'\]",
+        ),
+        (
+            "text,a,b,k\n?,x,y,2\n",
+            {"labels": {"answer": "k"}, "choices": ["a", "b"]},
+            r"answer '2' is not among the choices",
+        ),
+        ('text,k\n?,"{oops"\n', {"labels": {"answers": "k"}}, r"a\.csv:2: column k: '\{oops' is not JSON"),
+        (
+            'text,k\n?,"{""yes"": 3}"\n',
+            {"labels": {"answers": "k"}},
+            r"a\.csv:2: confidence 3 of answer 'yes'",
+        ),
+    ],
+)
+def test_bad_labels_are_refused(tmp_path: Path, text: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ManifestSource(write(tmp_path, "a.csv", text), **options)

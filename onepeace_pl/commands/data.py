@@ -1,0 +1,201 @@
+"""Check the data of a config, or tell which files of a benchmark go where.
+
+data check CONFIG [flags]     rows, classes, files and labels of every split; exit code 1 where something is wrong
+data layout NAME              which files a benchmark needs, and where
+data ls                       the benchmarks
+
+CONFIG is an experiment, a file of configs/data, or the bare name of one (esc50).
+"""
+
+import argparse
+import contextlib
+import difflib
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onepeace_pl.cli.catalogue import purpose, shipped
+from onepeace_pl.cli.data_sources import SPLITS, class_of, described_data, described_sources, made
+
+if TYPE_CHECKING:
+    from onepeace_pl.data.inspection import Report
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one of the three and return the exit code."""
+    actions: dict[str, Callable[[list[str]], int]] = {"check": _check, "layout": _layout, "ls": _ls}
+    action, *words = argv or ["--help"]
+    if action in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    if action not in actions:
+        raise ValueError(f"data has no '{action}'; choose {', '.join(actions)}")
+    return actions[action](words)
+
+
+@dataclass
+class _Split:
+    """One source of a config: made, or the reason why not."""
+
+    name: str
+    reader: str
+    layout: str
+    source: Any = None
+    error: str = ""
+    said: tuple[str, ...] = ()
+    report: "Report | None" = None
+
+    @property
+    def misses_files(self) -> bool:
+        """Whether the layout would help."""
+        return self.source is None or bool(self.report and self.report.missing)
+
+
+def _check(words: list[str]) -> int:
+    parser = argparse.ArgumentParser("data check", description="Look at rows, classes, files and labels.")
+    parser.add_argument("config", help="an experiment, a file of configs/data, or the bare name of one")
+    parser.add_argument("--root", type=Path, help="folder that relative paths start from; default: this one")
+    parser.add_argument("--media", default="100", help="rows of each split to open, or 'all'")
+    options = parser.parse_args(words)
+    if options.media != "all" and not options.media.isdecimal():
+        raise ValueError(f"--media {options.media} is neither a number nor 'all'")
+    if options.root is not None and not options.root.is_dir():
+        raise ValueError(f"--root {options.root}: no such folder")
+    config = _find(options.config)
+    data = described_data(config)
+    with contextlib.chdir(options.root or "."):
+        splits = list(_splits(data))
+        _inspect(data, splits, None if options.media == "all" else int(options.media))
+    print(f"{options.config}: {purpose(config) or data['class_path']}")
+    for text in dict.fromkeys(split.layout for split in splits if split.layout and split.misses_files):
+        print(f"\nwhere files go, each below datasets/:\n{text}")
+    for split in splits:
+        print()
+        _print(split)
+    wrong = sum(not (split.report and split.report.is_right) for split in splits)
+    print(f"\n{len(splits) - wrong} of {len(splits)} splits are right")
+    return 1 if wrong or not splits else 0
+
+
+def _layout(words: list[str]) -> int:
+    parser = argparse.ArgumentParser("data layout", description="Tell which files of a benchmark go where.")
+    parser.add_argument("name", help="a file of configs/data, or the bare name of one; data ls lists them")
+    config = _find(parser.parse_args(words).name)
+    texts = [_text(spec) for _, spec in described_sources(described_data(config))]
+    layouts = dict.fromkeys(filter(None, texts))
+    if not layouts:
+        raise ValueError(f"{config}: its sources tell no layout")
+    print("each below datasets/:\n" + "\n\n".join(layouts))
+    return 0
+
+
+def _ls(words: list[str]) -> int:
+    argparse.ArgumentParser("data ls", description="List what configs/data describes.").parse_args(words)
+    files = sorted((shipped() / "data").glob("*.yaml"))
+    width = max(len(path.stem) for path in files) + 2
+    for path in files:
+        print(f"{path.stem:{width}}{purpose(path)}".rstrip())
+    return 0
+
+
+def _find(name: str) -> Path:
+    """Return the file that a path or a bare name means."""
+    if Path(name).is_file():
+        return Path(name).absolute()
+    known = {path.stem: path for path in (shipped() / "data").glob("*.yaml")}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "data ls lists the names"
+    raise ValueError(f"no config {name!r}; {hint}")
+
+
+def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:
+    """Make each source; a data module that makes its own is made as a whole."""
+    specs = list(described_sources(data))
+    for name, spec in specs:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            source, error = made(spec)
+        notes = tuple(str(each.message) for each in said)
+        yield _Split(name, spec["class_path"].rpartition(".")[2], _text(spec), source, error, notes)
+    if specs:
+        return
+    module, error = made(data)
+    if module is None:
+        yield _Split("data", data["class_path"].rpartition(".")[2], "", None, error)
+        return
+    if not hasattr(module, "evaluation_sets"):
+        raise ValueError(f"{data['class_path']} names no sources; there is nothing to check")
+    if module.train is not None:
+        yield _Split("train", type(module.train).__name__, "", module.train)
+    for split in SPLITS[1:]:
+        for each in module.evaluation_sets(split):
+            yield _Split(f"{split}/{each.name}", type(each.rows).__name__, "", each.rows)
+
+
+def _text(spec: Mapping[str, Any]) -> str:
+    """Return the layouts of a source and of those inside it."""
+    own = inspect.cleandoc(getattr(class_of(spec), "layout", ""))
+    inner = [_text(inside) for inside in (spec.get("init_args") or {}).get("sources") or ()]
+    return "\n".join(filter(None, [own, *inner]))
+
+
+def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | None) -> None:
+    from onepeace_pl.data.datamodule import class_names
+    from onepeace_pl.data.inspection import inspect as look
+
+    options = data.get("init_args", {})
+    needed = {name for split in splits if split.source for name in split.source.modalities}
+    processors = {}
+    for name, spec in (options.get("processors") or {}).items():
+        if name in needed and name != "text":  # text needs no opening, and its processor a tokenizer
+            processor, error = made(spec)
+            if processor is None:
+                raise ValueError(f"processors.{name}: {error}")
+            processors[name] = processor
+    classes = class_names(options.get("classes") or ())
+    for split in splits:
+        if split.source is None:
+            continue
+        split.report = look(split.source, classes, processors, media)
+        if split.name == "train" and not classes:
+            classes = tuple(getattr(split.source, "classes", ()))  # what the model will learn
+
+
+def _print(split: _Split) -> None:
+    print(f"{split.name}: {split.reader}")
+    report = split.report
+    if report is None:
+        print(f"  wrong     {split.error}")
+        return
+    ids = "" if report.ids is None else f", {report.ids:,} ids"
+    print(f"  rows      {report.rows:,}{ids}")
+    if any(report.classes.values()):
+        print(f"  classes   {_frequencies(report)}")
+    if report.files is not None:
+        gone = "all there"
+        if report.missing:
+            gone = f"{len(report.missing):,} missing, the first: {report.missing[0]}"
+        print(f"  files     {report.files:,}, {gone}")
+    print(f"  opened    {report.opened:,} rows")
+    for note in (*split.said, *report.notes):
+        print(f"  note      {note}")
+    from onepeace_pl.data.inspection import SHOWN
+
+    for line in report.wrong[:SHOWN]:
+        print(f"  wrong     {line}")
+    if len(report.wrong) > SHOWN:
+        print(f"  wrong     ... and {len(report.wrong) - SHOWN:,} more")
+
+
+def _frequencies(report: "Report") -> str:
+    ordered = sorted(report.classes, key=lambda name: report.classes[name])
+    few, many = ordered[0], ordered[-1]
+    ends = f"fewest rows {report.classes[few]:,} ({few}), most {report.classes[many]:,} ({many})"
+    text = f"{len(report.classes):,}; {ends}"
+    empty = sum(not count for count in report.classes.values())
+    return f"{text}; {empty:,} without any" if empty else text

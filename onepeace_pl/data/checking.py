@@ -1,0 +1,176 @@
+"""Are the labels of a row what a task can use? Needs no media, so every row can be looked at before training."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from onepeace_pl.data.batches import Source
+
+ROUNDING = 1.0
+"""Pixels that a box may reach beyond its picture: annotations are rounded."""
+
+
+def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices: int | None = None) -> None:
+    """Look at the labels of one row; what each means stands at :class:`~onepeace_pl.data.batches.Row`.
+
+    Args:
+        labels: Labels of the row; those that no task knows are passed over.
+        classes: Names of the classes in the order of their numbers; where there are none, names are taken as
+            they are.
+        choices: Number of choices of the row; None where that is not known.
+
+    Raises:
+        ValueError: If a class is unknown, a box is reversed or lies outside its picture, the right answer is
+            not among the choices, or a confidence is not in 0..1; names the value and the remedy.
+    """
+    if "class" in labels:
+        _check_class(labels["class"], classes, "class")
+    if "classes" in labels:
+        for value in several(labels["classes"]):
+            _check_class(value, classes, "class")
+    if "box" in labels:
+        check_box(labels["box"], labels.get("extent"))
+    if "answer" in labels:
+        _check_answer(labels["answer"], labels.get("choices"), choices)
+    if "answers" in labels:
+        _check_answers(labels["answers"], classes)
+    if "truth" in labels and str(labels["truth"]).lower() not in ("true", "false"):
+        raise ValueError(f"truth {labels['truth']!r} is neither true nor false; write one of the two")
+    if "topic" in labels and not isinstance(labels["topic"], str):
+        raise ValueError(f"topic {labels['topic']!r} is no text; give the name of a group")
+
+
+def checked(
+    place: str, labels: dict[str, Any], classes: Sequence[str] = (), choices: int | None = None
+) -> dict[str, Any]:
+    """Return labels that were looked at; a complaint begins with the place.
+
+    Raises:
+        ValueError: As `check_label`.
+    """
+    try:
+        check_label(labels, classes, choices)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+    return labels
+
+
+def bad_labels(source: Source, classes: Sequence[str] = ()) -> Iterator[tuple[int, str]]:
+    """Yield number and complaint for each row whose labels no task can use; makes no row where it need not."""
+    names = _Names(classes)
+    known = getattr(source, "labels", None)
+    every = known() if callable(known) else (source[index].labels for index in range(len(source)))
+    iterator, index = iter(every), 0
+    while True:
+        try:
+            check_label(next(iterator), names)
+        except StopIteration:
+            return
+        except ValueError as error:  # the source's own complaint about a row, too
+            yield index, str(error)
+        index += 1
+
+
+def several(value: Any) -> Sequence[Any]:
+    """Return the classes of a row one by one: a str is cut at its commas."""
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    if not isinstance(value, Sequence):
+        raise ValueError(f"classes {value!r} are no sequence; give a list, or a text with commas")
+    return value
+
+
+def check_box(box: Any, extent: Any = None) -> None:
+    """Look at a box x0, y0, x1, y1 and the width and height of its picture, all in pixels.
+
+    Raises:
+        ValueError: If it has no area, is reversed, lies outside the picture, or is not four numbers.
+    """
+    if not _are_numbers(box, 4):
+        raise ValueError(f"box {box!r} is not four finite numbers; write x0, y0, x1, y1 in pixels")
+    x0, y0, x1, y1 = box
+    shown = ", ".join(f"{value:g}" for value in box)
+    if x0 >= x1 or y0 >= y1:
+        raise ValueError(
+            f"box ({shown}) is reversed or empty; write the corners x0, y0, x1, y1 with x0 < x1 and y0 < y1"
+        )
+    if extent is None:
+        return
+    if not _are_numbers(extent, 2) or min(extent) <= 0:
+        raise ValueError(f"extent {extent!r} is no width and height; give both in pixels")
+    width, height = extent
+    if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
+        raise ValueError(
+            f"box ({shown}) lies outside its picture of {width:g} x {height:g} pixels; "
+            "write corners in pixels of the picture as stored"
+        )
+
+
+class _Names(tuple[str, ...]):
+    """A tuple that knows at once whether a name is in it."""
+
+    def __init__(self, _: Sequence[str]) -> None:
+        self._known = frozenset(self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+
+def _check_class(value: Any, classes: Sequence[str], what: str) -> None:
+    if isinstance(value, str):
+        if not classes or value in classes:
+            return
+        if not value.isdecimal():
+            near = difflib.get_close_matches(value, classes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "add it to `classes`, or leave the row out"
+            raise ValueError(f"{what} {value!r} is none of the {len(classes)}; {hint}")
+        value = int(value)
+    if not _is_whole(value):
+        raise ValueError(f"{what} {value!r} is neither a number nor a name")
+    if value < 0 or (classes and value >= len(classes)):
+        most = f" to {len(classes) - 1}" if classes else ""
+        raise ValueError(f"{what} {value} is no number from 0{most}; count from 0")
+
+
+def _check_answer(answer: Any, choices: Sequence[str] | None, count: int | None) -> None:
+    if choices is not None and answer in choices:
+        return
+    if isinstance(answer, str) and answer.isdecimal():
+        answer = int(answer)
+    if choices is not None:
+        count = len(choices)
+    if not _is_whole(answer) or answer < 0 or (count is not None and answer >= count):
+        among = "choices" if count is None else f"{count} choices"
+        raise ValueError(f"answer {answer!r} is not among the {among}; give its number, from 0")
+
+
+def _check_answers(answers: Any, classes: Sequence[str]) -> None:
+    """Answers in words may be outside `classes`: every vocabulary of frequent answers leaves some out."""
+    if not isinstance(answers, Mapping):
+        raise ValueError(f"answers {answers!r} are no mapping; give answer -> confidence")
+    for answer, confidence in answers.items():
+        _check_class(answer, () if isinstance(answer, str) else classes, "answer")
+        if not _is_number(confidence) or not 0 <= confidence <= 1:
+            raise ValueError(f"confidence {confidence!r} of answer {answer!r} is not in 0..1")
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return (
+        isinstance(values, Sequence)
+        and not isinstance(values, str)
+        and len(values) == count
+        and all(map(_is_number, values))
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

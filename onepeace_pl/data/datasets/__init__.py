@@ -1,0 +1,50 @@
+"""Readers of benchmarks as their authors ship them, and of the original's own tables of them."""
+
+from onepeace_pl.data.datasets.audio_captions import AudioCaps, Clotho
+from onepeace_pl.data.datasets.avqa import Avqa
+from onepeace_pl.data.datasets.class_folder import ClassFolder
+from onepeace_pl.data.datasets.coco_captions import CocoCaptions, CocoKarpathy, Flickr30kTokens
+from onepeace_pl.data.datasets.esc50 import Esc50
+from onepeace_pl.data.datasets.fsd50k import Fsd50k
+from onepeace_pl.data.datasets.kinetics import Kinetics
+from onepeace_pl.data.datasets.music_avqa import MusicAvqa
+from onepeace_pl.data.datasets.nlvr2 import Nlvr2
+from onepeace_pl.data.datasets.official import (
+    AvqaTsv,
+    Esc50Tsv,
+    Fsd50kTsv,
+    ImageClassTsv,
+    Nlvr2Tsv,
+    RefCocoTsv,
+    VggSoundTsv,
+    VqaTsv,
+)
+from onepeace_pl.data.datasets.refcoco import RefCoco
+from onepeace_pl.data.datasets.vggsound import VggSound
+from onepeace_pl.data.datasets.vqav2 import VqaV2
+
+__all__ = [
+    "AudioCaps",
+    "Avqa",
+    "AvqaTsv",
+    "ClassFolder",
+    "Clotho",
+    "CocoCaptions",
+    "CocoKarpathy",
+    "Esc50",
+    "Esc50Tsv",
+    "Flickr30kTokens",
+    "Fsd50k",
+    "Fsd50kTsv",
+    "ImageClassTsv",
+    "Kinetics",
+    "MusicAvqa",
+    "Nlvr2",
+    "Nlvr2Tsv",
+    "RefCoco",
+    "RefCocoTsv",
+    "VggSound",
+    "VggSoundTsv",
+    "VqaTsv",
+    "VqaV2",
+]

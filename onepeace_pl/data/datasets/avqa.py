@@ -1,0 +1,62 @@
+"""AVQA: questions about videos, four choices each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import checked
+from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
+from onepeace_pl.data.sources.choices import choice_texts
+from onepeace_pl.data.sources.tables import entries, need, read_json
+
+Question = tuple[str, str, str, tuple[str, ...], int, str]  # id, sound, question, choices, answer, topic
+
+
+class Avqa(Listing[Question]):
+    """Rows of ``train_qa.json`` or ``val_qa.json``: video_name, question_text, multi_choice, answer.
+
+    A row's text is a tuple with one text a choice (question, " answer: ", choice: spec of tasks, section 8),
+    its answer the number of the right one, its topic the question_type.
+
+    Args:
+        path: The JSON.
+        audio: Folder of the sounds of the videos.
+        pattern: Name of a sound's file, from the keys of an entry.
+        missing: "skip" leaves out rows whose sound is not there (many are gone from YouTube).
+
+    Raises:
+        ValueError: If the file is missing or of another shape, or a right answer is not among the choices.
+    """
+
+    layout: ClassVar[str] = """
+        avqa/train_qa.json, val_qa.json   57,335 questions (mn.cs.tsinghua.edu.cn/avqa)
+        avqa/audio/<video_name>.wav       sounds of the videos, which are VGGSound's; for other names set
+                                          `pattern`"""
+
+    modalities = ("audio", "text")
+
+    def __init__(
+        self, path: str, audio: str, pattern: str = "{video_name}.wav", missing: Missing = "keep"
+    ) -> None:
+        file, self.audio = Path(path), audio
+        records: list[Question] = []
+        for number, (place, entry) in enumerate(entries(file, read_json(file))):
+            choices = need(entry, "multi_choice", place)
+            if not isinstance(choices, list) or len(choices) < 2:
+                raise ValueError(f"{place}: multi_choice {choices!r} is no list of two or more choices")
+            answer = need(entry, "answer", place)
+            checked(place, {"answer": answer}, choices=len(choices))
+            sound = file_name(pattern, {**entry, "video_name": need(entry, "video_name", place)})
+            question = str(need(entry, "question_text", place)).strip()
+            identity, topic = str(entry.get("id", number)), str(entry.get("question_type", ""))
+            records.append((identity, sound, question, tuple(map(str, choices)), answer, topic))
+        super().__init__(file, records, missing)
+
+    def row(self, record: Question) -> Row:
+        """Make the row of (id, sound, question, choices, answer, topic)."""
+        identity, sound, question, choices, answer, topic = record
+        fields = {"audio": os.path.join(self.audio, sound), "text": choice_texts(question, choices)}
+        return Row(identity, fields, {"answer": answer, **({"topic": topic} if topic else {})})

@@ -1,0 +1,151 @@
+"""Captions of COCO and Flickr30k: Karpathy's JSON files and COCO's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.datasets.listing import Listing, Missing
+from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.sources.tables import entries, need, read_json
+
+Caption = tuple[str, str, str]  # id of the picture, its path, the caption
+
+
+class Captions(Listing[Caption]):
+    """Picture-caption pairs, one row a caption; captions of one picture have one id."""
+
+    modalities = ("image", "text")
+    shared: ClassVar[tuple[str, ...]] = ("image",)
+
+    def row(self, record: Caption) -> Row:
+        """Make the row of (id, path of the picture, caption)."""
+        identity, image, text = record
+        return Row(identity, {"image": image, "text": text})
+
+
+class CocoKarpathy(Captions):
+    """Karpathy's splits: ``dataset_coco.json``, ``dataset_flickr30k.json``.
+
+    The id is COCO's number of the picture where the file has it, else Karpathy's.
+
+    Args:
+        path: The JSON.
+        images: Folder of the pictures, which holds ``train2014`` and ``val2014`` of COCO, or Flickr's files.
+        split: Which rows.
+        restval: Count "restval", the rest of COCO's validation pictures, as "train" (usual for retrieval).
+        missing: "skip" leaves out rows whose picture is not there.
+
+    Raises:
+        ValueError: If the file is missing or of another shape, or has no rows of that split.
+    """
+
+    layout: ClassVar[str] = """
+        coco/dataset_coco.json             Karpathy's splits (caption_datasets.zip)
+        coco/train2014/*.jpg               82,783 pictures (train2014.zip)
+        coco/val2014/*.jpg                 40,504 pictures (val2014.zip)
+        flickr30k/dataset_flickr30k.json   Karpathy's splits (caption_datasets.zip)
+        flickr30k/flickr30k-images/*.jpg   31,783 pictures, of which 31,014 are used"""
+
+    def __init__(
+        self,
+        path: str,
+        images: str,
+        split: Literal["train", "val", "test"] = "train",
+        restval: bool = True,
+        missing: Missing = "keep",
+    ) -> None:
+        file = Path(path)
+        content = read_json(file)
+        wanted = (split, "restval") if split == "train" and restval else (split,)
+        records: list[Caption] = []
+        seen, has_rest = set(), False
+        for place, entry in entries(file, content, "images"):
+            part = need(entry, "split", place)
+            seen.add(part)
+            if part not in wanted:
+                continue
+            has_rest |= part == "restval"
+            identity = str(entry["cocoid"] if "cocoid" in entry else need(entry, "imgid", place))
+            image = os.path.join(images, entry.get("filepath", ""), need(entry, "filename", place))
+            sentences = need(entry, "sentences", place)
+            if not sentences:
+                raise ValueError(f"{place}: no sentences; give the picture a caption, or delete the entry")
+            records.extend((identity, image, need(sentence, "raw", place)) for sentence in sentences)
+        if not records:
+            raise ValueError(f"{path}: no pictures of split {split!r}; it has {', '.join(sorted(seen))}")
+        super().__init__(file, records, missing)
+        name = str(content.get("dataset", "coco"))
+        self.published = published(name, "train+restval" if has_rest else split)
+
+
+class CocoCaptions(Captions):
+    """Captions in COCO's own format: ``captions_val2017.json`` and the like.
+
+    Args:
+        path: The JSON, with ``images`` (id, file_name) and ``annotations`` (image_id, caption).
+        images: Folder that the file names start from.
+        missing: "skip" leaves out rows whose picture is not there.
+
+    Raises:
+        ValueError: If the file is missing or of another shape, or a caption is of an unknown picture.
+    """
+
+    layout: ClassVar[str] = """
+        coco/annotations/captions_train2017.json, captions_val2017.json    (annotations_trainval2017.zip)
+        coco/train2017/*.jpg, coco/val2017/*.jpg                           118,287 and 5,000 pictures"""
+
+    def __init__(self, path: str, images: str, missing: Missing = "keep") -> None:
+        file = Path(path)
+        content = read_json(file)
+        names = {
+            need(entry, "id", place): need(entry, "file_name", place)
+            for place, entry in entries(file, content, "images")
+        }
+        records: list[Caption] = []
+        for place, entry in entries(file, content, "annotations"):
+            identity = need(entry, "image_id", place)
+            if identity not in names:
+                raise ValueError(f"{place}: picture {identity!r} is not among the images; add or delete it")
+            image = os.path.join(images, names[identity])
+            records.append((str(identity), image, need(entry, "caption", place)))
+        super().__init__(file, records, missing)
+
+
+class Flickr30kTokens(Captions):
+    """Flickr30k as its authors ship it: ``results_20130124.token``, lines ``name.jpg#number<tab>caption``.
+
+    Args:
+        path: The file.
+        images: Folder of the pictures.
+        names: File with the names of the pictures of a split, one a line, with or without ``.jpg``; None
+            takes all.
+        missing: "skip" leaves out rows whose picture is not there.
+
+    Raises:
+        ValueError: If a file is missing, a line is of another shape, or nothing is left.
+    """
+
+    layout: ClassVar[str] = """
+        flickr30k/results_20130124.token   158,915 captions (flickr30k.tar.gz)
+        flickr30k/flickr30k-images/*.jpg   31,783 pictures"""
+
+    def __init__(self, path: str, images: str, names: str | None = None, missing: Missing = "keep") -> None:
+        from onepeace_pl.data.sources.columns import read_text
+
+        wanted = None
+        if names is not None:
+            lines = read_text(Path(names)).split()
+            wanted = {line if line.endswith(".jpg") else f"{line}.jpg" for line in lines}
+        records: list[Caption] = []
+        for number, line in enumerate(read_text(Path(path)).splitlines(), start=1):
+            left, tab, caption = line.partition("\t")
+            name, mark, _ = left.partition("#")
+            if not (tab and mark):
+                raise ValueError(f"{path}:{number}: {line[:40]!r} is not name.jpg#number<tab>caption")
+            if wanted is None or name in wanted:
+                records.append((name.removesuffix(".jpg"), os.path.join(images, name), caption))
+        super().__init__(Path(path), records, missing)
+        self.published = published("flickr30k", "all") if wanted is None else None

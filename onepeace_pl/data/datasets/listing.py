@@ -1,0 +1,131 @@
+"""What readers of benchmarks share: small records in memory, of which rows are made when asked for."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.datasets.published import Published
+from onepeace_pl.data.sources.presence import Presence, paths_of
+from onepeace_pl.data.sources.tables import no_rows
+
+Record = TypeVar("Record")
+Missing = Literal["keep", "skip"]
+
+
+class Listing(ABC, Generic[Record]):
+    """Rows of a benchmark's own files; nothing is opened but its annotations.
+
+    A subclass reads its files into `records`, a small tuple each, and says how a row is made of one.
+
+    Args:
+        path: The file of annotations, for messages.
+        records: One record a row.
+        missing: What to do with rows whose files are not there: "keep" them (a run then stops at them, or
+            leaves them out with `on_error: skip`), or "skip" them with a warning that counts them.
+
+    Attributes:
+        layout: Which files go where, for a reader of ``data layout``.
+        modalities: What a row has.
+        classes: Names of the classes in the order of their numbers.
+        published: How large the split is in full; None where that is not known.
+
+    Raises:
+        ValueError: If there are no rows.
+    """
+
+    layout: ClassVar[str] = ""
+    shared: ClassVar[tuple[str, ...]] = ()
+    """Modalities of which rows with equal id hold one and the same thing."""
+
+    modalities: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    published: Published | None = None
+
+    def __init__(self, path: Path, records: Sequence[Record], missing: Missing = "keep") -> None:
+        self.path = path
+        self.records = list(records)
+        if not self.records:
+            raise ValueError(no_rows(path))
+        if missing == "skip":
+            self._keep_present()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Row:
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        return self.row(self.records[index])
+
+    @abstractmethod
+    def row(self, record: Record) -> Row:
+        """Make the row of a record."""
+
+    def id_of(self, record: Record) -> str:
+        """Return the id of the row of a record."""
+        return self.row(record).id
+
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row; no media file is touched."""
+        return map(self.id_of, self.records)
+
+    def files_of(self, record: Record) -> list[str]:
+        """Return the media files that the row of a record needs."""
+        return paths_of(self.row(record).fields)
+
+    def files(self, index: int) -> list[str]:
+        """Return the media files that a row needs, whether or not they are there."""
+        return self.files_of(self.records[index])
+
+    def labels_of(self, record: Record) -> Mapping[str, Any]:
+        """Return the labels of the row of a record, as far as they are known without its media."""
+        return self.row(record).labels
+
+    def labels(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the labels of every row; no media file is touched."""
+        return map(self.labels_of, self.records)
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text, for training a tokenizer; no media file is touched."""
+        if "text" not in self.modalities:
+            return
+        for record in self.records:
+            text = self.row(record).fields["text"]
+            yield from (text,) if isinstance(text, str) else text
+
+    def one_per_id(self) -> tuple[str, ...]:
+        """Return the modalities of which rows with equal id hold one and the same thing."""
+        return self.shared
+
+    def _keep_present(self) -> None:
+        there = Presence()
+        kept = [record for record in self.records if all(file in there for file in self.files_of(record))]
+        gone = len(self.records) - len(kept)
+        if not kept:
+            raise ValueError(
+                f"{self.path}: none of its {gone} rows has its files (the first: "
+                f"{', '.join(self.files_of(self.records[0]))}); check the folder and the pattern of names"
+            )
+        if gone:
+            warnings.warn(
+                f"{self.path}: {gone} of {len(self.records)} rows lack a file and are left out", stacklevel=4
+            )
+        self.records = kept
+
+
+def file_name(pattern: str, values: Mapping[str, Any]) -> str:
+    """Fill a pattern of file names, such as ``{youtube_id}_{start_time}.wav``, with the values of a row.
+
+    Raises:
+        ValueError: If it names something that rows do not have.
+    """
+    try:
+        return pattern.format_map(values)
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        known = ", ".join(f"{{{name}}}" for name in values)
+        raise ValueError(f"pattern {pattern!r} cannot be filled ({error!r}); it may name {known}") from error

@@ -1,0 +1,62 @@
+"""NLVR2: does a sentence hold of two pictures?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.datasets.listing import Listing, Missing
+from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.sources.tables import need, read_json_lines
+
+Statement = tuple[str, str, str, bool]  # id, what both pictures' names begin with, sentence, truth
+_TRUTH = {"true": True, "false": False}
+
+
+class Nlvr2(Listing[Statement]):
+    """Rows of ``train.json``, ``dev.json``, ``test1.json`` (the published test, test-P), an object a line.
+
+    A row's image is the pair (left, right): ``<identifier without its last part>-img0.png`` and
+    ``-img1.png``, below the folder that the entry's ``directory`` names, where it has one.
+
+    Args:
+        path: The file.
+        images: Folder of the pictures of that split.
+        missing: "skip" leaves out rows of which a picture is not there.
+
+    Raises:
+        ValueError: If the file is missing, or a line is of another shape or neither True nor False.
+    """
+
+    layout: ClassVar[str] = """
+        nlvr2/data/train.json, dev.json, test1.json         (repository lil-lab/nlvr, folder nlvr2)
+        nlvr2/images/train/<directory>/train-*-img{0,1}.png     86,373 sentences
+        nlvr2/images/dev/dev-*-img{0,1}.png                     6,982 sentences
+        nlvr2/images/test1/test1-*-img{0,1}.png                 6,967 sentences"""
+
+    modalities = ("image", "text")
+
+    def __init__(self, path: str, images: str, missing: Missing = "keep") -> None:
+        file, self.images = Path(path), images
+        records: list[Statement] = []
+        for line, entry in read_json_lines(file):
+            place = f"{path}:{line}"
+            identity = str(need(entry, "identifier", place))
+            stem, dash, _ = identity.rpartition("-")
+            if not dash:
+                raise ValueError(f"{place}: identifier {identity!r} is not <split>-<pair>-<number>")
+            label = str(need(entry, "label", place))
+            if label.lower() not in _TRUTH:
+                raise ValueError(f"{place}: label {label!r} is neither True nor False; write one of the two")
+            stem = os.path.join(str(entry.get("directory", "")), stem)
+            records.append((identity, stem, need(entry, "sentence", place), _TRUTH[label.lower()]))
+        super().__init__(file, records, missing)
+        self.published = published("nlvr2", file.stem)
+
+    def row(self, record: Statement) -> Row:
+        """Make the row of (id, what the pictures' names begin with, sentence, truth)."""
+        identity, stem, sentence, truth = record
+        pair = tuple(os.path.join(self.images, f"{stem}-img{side}.png") for side in (0, 1))
+        return Row(identity, {"image": pair, "text": sentence}, {"truth": truth})

@@ -1,0 +1,34 @@
+"""Pickles of plain data, read without letting them run anything."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+class _Plain(pickle.Unpickler):
+    """Makes numbers, texts, lists and mappings, which need no name to be looked up."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        """Refuse: a name can be a function."""
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """Return what a pickle of plain data holds; strings of Python 2 are taken as Latin-1.
+
+    Raises:
+        ValueError: If it is missing, damaged, or asks for anything beyond plain data.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Plain(file, encoding="latin1").load()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}; check the path") from error
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path}: not read ({error}): only numbers, texts, lists and mappings are; download it again"
+        ) from error
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise ValueError(f"{path}: damaged, or no pickle ({error}); download it again") from error

@@ -1,0 +1,163 @@
+"""RefCOCO, RefCOCO+, RefCOCOg: expressions that mean one thing in a picture, and its box."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import checked
+from onepeace_pl.data.datasets.listing import Listing, Missing
+from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
+from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.sources.picture_size import picture_size
+from onepeace_pl.data.sources.tables import entries, need, read_json, read_json_lines
+
+
+class Expression(NamedTuple):
+    """One sentence and what it means; box in pixels, extent (width, height) or None where it is not known."""
+
+    id: str
+    image: str
+    text: str
+    box: tuple[float, ...]
+    extent: tuple[float, ...] | None
+
+
+class RefCoco(Listing[Expression]):
+    """Expressions of one split, one row a sentence; the id is the number of the sentence.
+
+    Boxes are stored as left, top, width, height and given as corners x0, y0, x1, y1; both are pixels of the
+    picture as stored.
+
+    Args:
+        path: ``refs(unc).p`` (RefCOCOg: ``refs(umd).p``), the same as JSON, or JSON lines with ``file_name``,
+            ``text`` and ``bbox_xyxy``. A pickle is read without running anything in it.
+        images: Folder of the pictures, COCO's ``train2014``.
+        instances: ``instances.json`` beside it, with boxes and sizes of pictures. None where the refs hold
+            ``bbox`` themselves; sizes are then read from the pictures when a row is asked for.
+        split: Which rows; None takes all.
+        missing: "skip" leaves out rows whose picture is not there.
+
+    Raises:
+        ValueError: If a file is missing, of another shape or no plain data, a box is unknown, reversed or
+            outside its picture, or there are no rows of that split.
+    """
+
+    layout: ClassVar[str] = """
+        refcoco/refs(unc).p, instances.json     train, val, testA, testB (repository lichengunc/refer)
+        refcoco+/refs(unc).p, instances.json    train, val, testA, testB
+        refcocog/refs(umd).p, instances.json    train, val, test
+        coco/train2014/*.jpg                    pictures of all three (train2014.zip)"""
+
+    modalities = ("image", "text")
+
+    def __init__(
+        self,
+        path: str,
+        images: str,
+        instances: str | None = None,
+        split: Literal["train", "val", "test", "testA", "testB"] | None = None,
+        missing: Missing = "keep",
+    ) -> None:
+        file, self.images = Path(path), images
+        if file.suffix == ".jsonl":
+            found = _flat(file, split)
+        else:
+            content = read_plain_pickle(file) if file.suffix == ".p" else read_json(file)
+            found = _refs(file, content, split, _Instances(instances))
+        records = []
+        for place, record in found:
+            labels = {"box": record.box} | ({"extent": record.extent} if record.extent else {})
+            checked(place, labels)
+            records.append(record)
+        if not records:
+            raise ValueError(
+                f"{path}: no rows of split {split!r}; RefCOCOg has test, the others testA, testB"
+            )
+        super().__init__(file, records, missing)
+        self.published = published(file.resolve().parent.name, split or "")
+
+    def row(self, record: Expression) -> Row:
+        """Make the row of an expression; reads the size of a picture where the files do not know it."""
+        image = os.path.join(self.images, record.image)
+        labels = {"box": record.box, "extent": record.extent or picture_size(image)}
+        return Row(record.id, {"image": image, "text": record.text}, labels)
+
+    def id_of(self, record: Expression) -> str:
+        """Return the number of the sentence."""
+        return record.id
+
+    def labels_of(self, record: Expression) -> Mapping[str, Any]:
+        """Return box and, where the files know it, extent."""
+        return {"box": record.box} | ({"extent": record.extent} if record.extent else {})
+
+    def files_of(self, record: Expression) -> list[str]:
+        """Return the picture of an expression."""
+        return [os.path.join(self.images, record.image)]
+
+    def texts(self) -> Iterator[str]:
+        """Yield every expression, for training a tokenizer; no media file is touched."""
+        return (record.text for record in self.records)
+
+
+class _Instances:
+    """Boxes and pictures of ``instances.json``; empty without a file."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self.boxes: dict[Any, Any] = {}
+        self.pictures: dict[Any, tuple[str, tuple[float, float]]] = {}
+        if path is None:
+            return
+        file = Path(path)
+        content = read_json(file)
+        for place, entry in entries(file, content, "annotations"):
+            self.boxes[need(entry, "id", place)] = need(entry, "bbox", place)
+        for place, entry in entries(file, content, "images"):
+            extent = (need(entry, "width", place), need(entry, "height", place))
+            self.pictures[need(entry, "id", place)] = (need(entry, "file_name", place), extent)
+
+
+def _refs(
+    file: Path, content: Any, split: str | None, instances: _Instances
+) -> Iterator[tuple[str, Expression]]:
+    for place, ref in entries(file, content):
+        if split is not None and need(ref, "split", place) != split:
+            continue
+        box = ref["bbox"] if "bbox" in ref else instances.boxes.get(need(ref, "ann_id", place))
+        if box is None:
+            where = instances.path or "no `instances` file is given"
+            raise ValueError(f"{place}: no box for ann_id {ref['ann_id']!r} ({where}); give the right file")
+        if not isinstance(box, list | tuple) or len(box) != 4:
+            raise ValueError(f"{place}: bbox {box!r} is not left, top, width, height")
+        left, top, width, height = box
+        known = instances.pictures.get(need(ref, "image_id", place))
+        name, extent = known if known else (need(ref, "file_name", place), None)
+        if extent is None and "width" in ref and "height" in ref:
+            extent = (ref["width"], ref["height"])
+        corners = (left, top, left + width, top + height)
+        for sentence in need(ref, "sentences", place):
+            identity = str(need(sentence, "sent_id", place))
+            yield place, Expression(identity, name, str(need(sentence, "sent", place)), corners, extent)
+
+
+def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
+    for line, row in read_json_lines(file):
+        place = f"{file}:{line}"
+        if split is not None and row.get("split", split) != split:
+            continue
+        extent = (row["width"], row["height"]) if "width" in row and "height" in row else None
+        box = need(row, "bbox_xyxy", place)
+        yield (
+            place,
+            Expression(
+                str(row.get("uniq_id", line)),
+                need(row, "file_name", place),
+                need(row, "text", place),
+                tuple(box) if isinstance(box, list) else box,
+                extent,
+            ),
+        )

@@ -1,0 +1,77 @@
+"""Frames of video files, by PyAV (the extra ``video``), which is imported when the first video is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ENDINGS = frozenset((".mp4", ".webm", ".mkv", ".avi", ".mov"))
+
+
+def count_frames(path: str) -> int:
+    """Return how many frames a video has; counted where its header does not say.
+
+    Raises:
+        ValueError: If the video is missing, unreadable or empty.
+    """
+    with _Video(path) as stream:
+        count = stream.frames or sum(1 for _ in stream.container.decode(stream))
+    if not count:
+        raise ValueError(f"{path}: a video without frames; replace the file or leave the row out")
+    return int(count)
+
+
+def read_frames(path: str, numbers: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+    """Return frames by ascending number, each uint8 (height, width, 3); the last stands for any beyond it.
+
+    Raises:
+        ValueError: If the video is missing, unreadable or empty.
+    """
+    wanted = set(numbers)
+    found: dict[int, npt.NDArray[np.uint8]] = {}
+    last: Any = None
+    number = -1
+    with _Video(path) as stream:
+        stream.thread_type = "AUTO"
+        for number, frame in enumerate(stream.container.decode(stream)):
+            last = frame
+            if number in wanted:
+                found[number] = frame.to_ndarray(format="rgb24")
+            if number >= numbers[-1]:
+                break
+    if last is None:
+        raise ValueError(f"{path}: a video without frames; replace the file or leave the row out")
+    if any(n > number for n in numbers):  # its header promised more
+        found |= dict.fromkeys((n for n in numbers if n > number), last.to_ndarray(format="rgb24"))
+    return [found[n] for n in numbers]
+
+
+class _Video:
+    """Opens a video and gives its stream of pictures; whatever goes wrong becomes one line."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> Any:
+        if not os.path.isfile(self.path):
+            raise ValueError(f"{self.path}: no such video; check `videos` and `pattern`")
+        try:
+            import av
+        except ImportError as error:
+            raise ValueError(
+                f"{self.path}: reading videos needs PyAV; install the extra: pip install onepeace-pl[video]"
+            ) from error
+        try:
+            self.container = av.open(self.path)
+            return self.container.streams.video[0]
+        except (av.FFmpegError, IndexError) as error:
+            raise ValueError(f"{self.path}: unreadable video ({error}); leave the row out") from error
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.container.close()
+        if error is not None and type(error).__module__.startswith("av."):
+            raise ValueError(f"{self.path}: unreadable video ({error}); leave the row out") from error

@@ -1,0 +1,104 @@
+"""VQAv2: questions about COCO's pictures, answered by ten people each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.datasets.class_names import read_classes
+from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
+from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.datasets.vqa_answers import confidences, vocabulary
+from onepeace_pl.data.sources.tables import entries, need, read_json
+
+Question = tuple[str, str, str, Mapping[str, float] | None, str]  # id, picture, question, answers, topic
+
+
+class VqaV2(Listing[Question]):
+    """Questions of one official file, with the confidences of their answers where there are annotations.
+
+    Answers outside the vocabulary are left out: no prediction can reach them. The topic is the type of the
+    answer (yes/no, number, other).
+
+    Args:
+        questions: ``v2_OpenEnded_mscoco_<subset>_questions.json``.
+        images: Folder of the pictures, which holds ``train2014``, ``val2014``, ``test2015``.
+        annotations: ``v2_mscoco_<subset>_annotations.json``; None for the test, which has none.
+        answers: The answers that there are, in the order of their numbers: a list, or a file (one a line, or
+            JSON as the original's ``ans2label``). None takes those that are the most common one of at least
+            `least` questions of the annotations. Give all splits the same.
+        least: See `answers`; 9 over training and validation gives the usual 3,129.
+        pattern: Name of a picture's file, from ``image_id`` and ``subset``.
+        missing: "skip" leaves out rows whose picture is not there.
+
+    Raises:
+        ValueError: If a file is missing or of another shape, or a question has no annotation.
+    """
+
+    layout: ClassVar[str] = """
+        vqav2/v2_OpenEnded_mscoco_train2014_questions.json, v2_mscoco_train2014_annotations.json
+        vqav2/v2_OpenEnded_mscoco_val2014_questions.json, v2_mscoco_val2014_annotations.json
+        vqav2/v2_OpenEnded_mscoco_test-dev2015_questions.json, v2_OpenEnded_mscoco_test2015_questions.json
+                                               (visualqa.org/download.html)
+        vqav2/answers.json                     3,129 answers: a JSON list, or ans2label of the original
+        coco/train2014/*.jpg, coco/val2014/*.jpg, coco/test2015/*.jpg    (cocodataset.org)"""
+
+    modalities = ("image", "text")
+
+    def __init__(
+        self,
+        questions: str,
+        images: str,
+        annotations: str | None = None,
+        answers: Sequence[str] | str | None = None,
+        least: int = 9,
+        pattern: str = "{subset}/COCO_{subset}_{image_id:012d}.jpg",
+        missing: Missing = "keep",
+    ) -> None:
+        file, self.images = Path(questions), images
+        content = read_json(file)
+        subset = str(need(content, "data_subtype", questions))
+        known = {} if annotations is None else _annotations(Path(annotations))
+        if answers is not None:
+            self.classes = read_classes(answers)
+        elif known:
+            self.classes = vocabulary((str(common) for _, common, _ in known.values()), least)
+        # most questions have the same few answers, and share one mapping
+        shared: dict[tuple[tuple[str, float], ...], Mapping[str, float]] = {}
+        names = frozenset(self.classes)
+        records: list[Question] = []
+        for place, entry in entries(file, content, "questions"):
+            identity = need(entry, "question_id", place)
+            found: Mapping[str, float] | None = None
+            topic = ""
+            if annotations is not None:
+                if identity not in known:
+                    raise ValueError(f"{place}: question {identity!r} has no annotation in {annotations}")
+                people, _, topic = known[identity]
+                right = tuple((a, c) for a, c in confidences(people).items() if not names or a in names)
+                found = shared.setdefault(right, dict(right))
+            pictures = "test2015" if subset.startswith("test") else subset
+            values = {"image_id": need(entry, "image_id", place), "subset": pictures}
+            image = file_name(pattern, values)
+            records.append((str(identity), image, need(entry, "question", place), found, topic))
+        super().__init__(file, records, missing)
+        self.published = published("vqav2", subset)
+
+    def row(self, record: Question) -> Row:
+        """Make the row of (id, picture, question, answers, topic)."""
+        identity, image, question, answers, topic = record
+        fields = {"image": os.path.join(self.images, image), "text": question}
+        return Row(identity, fields, {} if answers is None else {"answers": answers, "topic": topic})
+
+
+def _annotations(file: Path) -> dict[Any, tuple[list[str], str, str]]:
+    """Return question -> answers of the people, the most common one, type of the answer."""
+    found = {}
+    for place, entry in entries(file, read_json(file), "annotations"):
+        people = [str(need(answer, "answer", place)) for answer in need(entry, "answers", place)]
+        common = str(entry.get("multiple_choice_answer") or max(people, key=people.count))
+        found[need(entry, "question_id", place)] = (people, common, str(entry.get("answer_type", "other")))
+    return found

@@ -1,0 +1,188 @@
+"""What is in a source, and what is wrong with it: counts, labels, files, and a sample of media opened."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from onepeace_pl.data.batches import Source
+from onepeace_pl.data.checking import bad_labels, several
+from onepeace_pl.data.sources.presence import Presence, paths_of
+from onepeace_pl.modalities.base import Processor
+
+SHOWN = 5
+"""Bad rows that are told in full."""
+
+
+@dataclass
+class Report:
+    """What was found in one source.
+
+    Attributes:
+        rows: Number of rows.
+        ids: Number of different ids; None where the source does not tell.
+        classes: Name of a class (of an answer) -> rows that have it, in the order of their numbers.
+        names: Number of classes that the source names.
+        files: Number of different media files that rows need; None where the source does not tell.
+        missing: Those that are not there.
+        opened: Number of rows whose media were opened.
+        wrong: Complaints, one a row.
+        notes: What is worth knowing and need not be wrong.
+    """
+
+    rows: int
+    ids: int | None = None
+    classes: dict[str, int] = field(default_factory=dict)
+    names: int = 0
+    files: int | None = None
+    missing: list[str] = field(default_factory=list)
+    opened: int = 0
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is missing and nothing wrong."""
+        return not (self.missing or self.wrong)
+
+
+def inspect(
+    source: Source,
+    classes: Sequence[str] = (),
+    processors: Mapping[str, Processor] | None = None,
+    media: int | None = 100,
+) -> Report:
+    """Look at every row's labels and files, and open the media of some rows.
+
+    Args:
+        source: The rows.
+        classes: Names of the classes in the order of their numbers; empty takes the source's own.
+        processors: Modality to processor: what can be opened. Text needs none.
+        media: Rows to open, spread evenly; None opens all.
+    """
+    own = tuple(getattr(source, "classes", ()))
+    names = tuple(classes) or own
+    report = Report(len(source), names=len(names))
+    if classes and own and tuple(classes) != own:
+        report.wrong.append(
+            f"classes: its {len(own)} are not the {len(classes)} that the model learns, in their order; "
+            "give both the same list or file"
+        )
+    ids = getattr(source, "ids", None)
+    report.ids = len(set(ids())) if callable(ids) else None
+    report.wrong += (f"row {index}: {reason}" for index, reason in bad_labels(source, names))
+    report.classes = _count(source, names, report)
+    _compare(report, getattr(source, "published", None))
+    _find_files(report, source)
+    _open(report, source, processors or {}, media)
+    return report
+
+
+def _count(source: Source, names: Sequence[str], report: Report) -> dict[str, int]:
+    """Return how many rows have each class; rows whose labels are of no use are passed over."""
+    counts: Counter[str] = Counter()
+    known, beyond = frozenset(names), 0
+    every = getattr(source, "labels", None)
+    for labels in _yielded(every) if callable(every) else ():
+        found = [labels["class"]] if "class" in labels else []
+        found += several(labels["classes"]) if "classes" in labels else []
+        if isinstance(labels.get("answers"), Mapping):
+            right = [
+                answer
+                for answer in labels["answers"]
+                if not (known and isinstance(answer, str)) or answer in known
+            ]
+            beyond += not right
+            found += right
+        found += [str(labels["truth"])] if "truth" in labels else []
+        found += [f"choice {labels['answer']}"] if "answer" in labels else []
+        for value in found:
+            numbered = isinstance(value, int) and 0 <= value < len(names)
+            counts[names[value] if numbered else str(value)] += 1
+    if beyond:
+        report.notes.append(f"{beyond:,} rows have no answer that the vocabulary has: none can be right")
+    return {name: counts.pop(name, 0) for name in names} | dict(sorted(counts.items()))
+
+
+def _yielded(every: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+    """Yield what does not raise."""
+    iterator = iter(every())
+    while True:
+        try:
+            yield next(iterator)
+        except StopIteration:
+            return
+        except ValueError:
+            continue
+
+
+def _compare(report: Report, published: Any) -> None:
+    if published is None:
+        return
+    for what, found, expected in (
+        ("rows", report.rows, published.rows),
+        ("ids", report.ids, published.ids),
+        ("classes", report.names, (published.classes,) if published.classes else ()),
+    ):
+        if expected and found not in expected:
+            said = " or ".join(f"{number:,}" for number in expected)
+            report.notes.append(f"{found:,} {what}, published are {said}: another version, or a part")
+
+
+def _find_files(report: Report, source: Source) -> None:
+    files_of = getattr(source, "files", None)
+    if not callable(files_of):
+        if not paths_of(source[0].fields):
+            return  # pictures and sounds that are made, or stored in the table
+
+        def files_of(index: int) -> list[str]:
+            return paths_of(source[index].fields)
+
+    there, seen = Presence(), dict[str, bool]()
+    for index in range(len(source)):
+        try:
+            files = files_of(index)
+        except ValueError as error:
+            report.wrong.append(f"row {index}: {error}")
+            continue
+        for file in files or ():
+            if file not in seen:
+                seen[file] = file in there
+    report.files = len(seen)
+    report.missing = [file for file, is_there in seen.items() if not is_there]
+
+
+def _open(report: Report, source: Source, processors: Mapping[str, Processor], media: int | None) -> None:
+    count = len(source) if media is None else min(media, len(source))
+    gone = frozenset(report.missing)
+    files_of = getattr(source, "files", None)
+    rng = np.random.default_rng(0)
+    for index in np.unique(np.linspace(0, len(source) - 1, count).round().astype(int)).tolist():
+        place = f"row {index}"
+        try:
+            if callable(files_of) and any(file in gone for file in files_of(index) or ()):
+                continue  # told already
+            row = source[index]
+            place = f"row {index} (id {row.id})"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of sounds and texts that are cut
+                for name, raw in row.fields.items():
+                    for value in _single(raw):
+                        if isinstance(value, str) and not value.strip():
+                            raise ValueError(f"empty {name}; give it words or leave the row out")
+                        if name in processors:
+                            processors[name](value, train=False, rng=rng)
+        except (ValueError, TypeError, OSError) as error:
+            report.wrong.append(f"{place}: {' '.join(str(error).split())}")
+        report.opened += 1
+
+
+def _single(raw: Any) -> Iterable[Any]:
+    """Return the values of a field one by one; (samples, rate) is one sound."""
+    is_sound = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], int | float | np.number)
+    return raw if isinstance(raw, tuple) and not is_sound else (raw,)

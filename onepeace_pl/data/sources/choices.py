@@ -1,0 +1,12 @@
+"""Multiple choice as texts: the question with each of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TEMPLATE = "{question} answer: {choice}"  # spec of tasks, section 8
+
+
+def choice_texts(question: str, choices: Sequence[str], template: str = TEMPLATE) -> tuple[str, ...]:
+    """Return one text a choice, in the order of the choices."""
+    return tuple(template.format(question=question, choice=choice) for choice in choices)

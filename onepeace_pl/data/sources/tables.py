@@ -1,0 +1,124 @@
+"""Files of rows: CSV, JSON lines and JSON, read whole, with the place of whatever is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from onepeace_pl.data.sources.columns import column_number, read_text
+
+
+def read_csv(
+    path: Path, needs: Sequence[str] = (), header: Sequence[str] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number of the line and column -> value for each row.
+
+    Args:
+        path: The file; values may be quoted.
+        needs: Columns that must be there.
+        header: Names of the columns of a file that has no header.
+
+    Raises:
+        ValueError: If the file is missing or no CSV, has no rows, lacks a column, or a row is ragged.
+    """
+    csv.field_size_limit(2**31 - 1)  # a picture in base64 is longer than the default
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    names = list(header) if header is not None else next(_checked(reader, path), [])
+    for name in needs:
+        column_number(path, names, name)
+    line = 0
+    for values in _checked(reader, path):
+        line = reader.line_num
+        if len(values) != len(names):
+            raise ValueError(
+                f"{path}:{line}: {len(values)} columns instead of {len(names)}; "
+                "quote values that hold commas, or delete the line"
+            )
+        yield line, dict(zip(names, values, strict=True))
+    if not line:
+        raise ValueError(no_rows(path))
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of the line and the object of each line that is not empty.
+
+    Raises:
+        ValueError: If the file is missing or has no rows, or a line is no JSON object.
+    """
+    number = 0
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{path}:{line}: not JSON ({error}); write one object a line") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}:{line}: a {type(row).__name__}, not an object; write one object a line")
+        number = line
+        yield line, row
+    if not number:
+        raise ValueError(no_rows(path))
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        ValueError: If it is missing or not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg}); download the file again") from error
+
+
+def entries(path: Path, content: Any, key: str | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what to call it and the object for each of a list of objects.
+
+    Args:
+        path: Where `content` was read.
+        content: The list, or an object that holds it.
+        key: Under which key; None where `content` is the list.
+
+    Raises:
+        ValueError: If there is no such list, it is empty, or holds something else.
+    """
+    found = content if key is None else need(content, key, str(path))
+    if not isinstance(found, list):
+        place = "" if key is None else f" under {key!r}"
+        raise ValueError(f"{path}: a {type(found).__name__}, not a list{place}; is this the right file?")
+    if not found:
+        raise ValueError(no_rows(path))
+    for number, entry in enumerate(found):
+        if not isinstance(entry, dict):
+            raise ValueError(f"{path}: entry {number}: a {type(entry).__name__}, not an object")
+        yield f"{path}: entry {number}", entry
+
+
+def need(entry: Any, key: str, place: str) -> Any:
+    """Return the value of a key.
+
+    Raises:
+        ValueError: If it is not there; names the place and the keys that are.
+    """
+    if not isinstance(entry, Mapping) or key not in entry:
+        there = ", ".join(map(repr, list(entry)[:8])) if isinstance(entry, Mapping) else type(entry).__name__
+        raise ValueError(f"{place}: no {key!r}; it has {there or 'nothing'}: is this the right file?")
+    return entry[key]
+
+
+def no_rows(path: Path) -> str:
+    """Return the complaint about a file without rows."""
+    return f"{path}: no rows; check that the file was written whole"
+
+
+def _checked(reader: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ValueError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
