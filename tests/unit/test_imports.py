@@ -18,6 +18,7 @@ LAYERS = (
     {"task", "evaluation", "experiment", "strategies", "callbacks"},
     {"integrations", "benchmarks"},
     {"cli"},
+    {"sweeps"},
     {"commands"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
