@@ -11,12 +11,11 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from threading import Event
 from typing import IO, Any
 
-from onepeace_pl.cli.runs import CELL, CHECKPOINTS, LOG, first_free
-from onepeace_pl.sweeps.cells import Cell, Step
+from onepeace_pl.cli.runs import CELL, LOG, first_free
+from onepeace_pl.sweeps.cells import Cell, Step, has_checkpoint
 from onepeace_pl.sweeps.claim import Claim
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.log import why_it_ended
@@ -106,7 +105,7 @@ class Attempt:
     def _run_step(
         self, step: Step, record: Record, claim: Claim, stop: Stop, environment: Mapping[str, str]
     ) -> None:
-        words = [*step.words, *_checkpoint_words(step, self.cell.folder)]
+        words = step.words_now(self.cell.folder)
         path = self.cell.folder / LOG
         with path.open("ab") as log:
             log.write(f"$ python -m onepeace_pl {' '.join(words)}\n".encode())
@@ -137,24 +136,12 @@ def _make_room(cell: Cell, status: Status) -> None:
     if status in (Status.NEW, Status.CHANGED):
         if folder.exists():
             folder.rename(first_free(folder))
-    elif (
-        cell.steps[0].verb == "fit" and not _has(folder, "last") and not results_file(folder, "fit").is_file()
+    elif cell.steps[0].verb == "fit" and not (
+        has_checkpoint(folder, "last") or results_file(folder, "fit").is_file()
     ):
         for path in folder.iterdir():
             if path.name not in (LOG, CELL):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _checkpoint_words(step: Step, folder: Path) -> list[str]:
-    """Say with which checkpoint a command goes on, or what it measures."""
-    if any(word.startswith("--ckpt_path") for word in step.words):
-        return []
-    names = ("last",) if step.verb == "fit" else ("best", "last")
-    return next((["--ckpt_path", name] for name in names if _has(folder, name)), [])
-
-
-def _has(folder: Path, checkpoint: str) -> bool:
-    return (folder / CHECKPOINTS / f"{checkpoint}.ckpt").exists()
 
 
 def _start(

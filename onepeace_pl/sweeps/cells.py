@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.cli.runs import RUNS
+from onepeace_pl.cli.runs import CHECKPOINTS, RUNS
 from onepeace_pl.sweeps.plan import Part, Plan, Run, Verb
 
 Point = Mapping[str, Any]
@@ -29,6 +29,13 @@ class Step:
 
     verb: Verb
     words: tuple[str, ...]
+
+    def words_now(self, folder: Path) -> tuple[str, ...]:
+        """Return the words with the checkpoint that a fit goes on from, or that is measured, if one is there."""
+        names = ("last",) if self.verb == "fit" else ("best", "last")
+        given = any(word.startswith("--ckpt_path") for word in self.words)
+        found = [] if given else [name for name in names if has_checkpoint(folder, name)]
+        return (*self.words, "--ckpt_path", found[0]) if found else self.words
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,11 @@ def make_row(plan: Plan, label: str, axes: Mapping[str, str], point: Point) -> R
     seeds = plan.seeds if run.seeds is None else run.seeds
     cells = tuple(_cell(plan, f"{name},seed={seed}", seed, run, files, options) for seed in seeds)
     return Row(label, axes, point, _metric(plan.common, run, *added), cells)
+
+
+def has_checkpoint(folder: Path, name: str) -> bool:
+    """Say whether a run has its ``best`` or ``last`` checkpoint."""
+    return (folder / CHECKPOINTS / f"{name}.ckpt").exists()
 
 
 def flag_value(value: Any) -> str:

@@ -72,8 +72,9 @@ def comma_separated(summaries: Sequence[Summary]) -> str:
 
 
 def commands_of(cell: Cell) -> list[str]:
-    """Return the commands of a cell as one would type them."""
-    return [shlex.join(["python", "-m", "onepeace_pl", *step.words]) for step in cell.steps]
+    """Return the commands of a cell as one would type them, a fit from its beginning."""
+    said = (step.words if step.verb == "fit" else step.words_now(cell.folder) for step in cell.steps)
+    return [shlex.join(["python", "-m", "onepeace_pl", *words]) for words in said]
 
 
 def config_files(cell: Cell) -> list[str]:

@@ -78,7 +78,10 @@ def test_test_follows_fit_and_is_made_up_for_alone(sweep, starts):
     runs = {"a": {"config": "a.yaml", "verbs": ["fit", "test"], "options": {"fake.value": 0.5}}}
     assert sweep(runs=runs).run()
     assert starts() == ["a,seed=0 fit", "a,seed=0 test on"]
-    assert "| a | test/score | 0.5000 |" in Path("runs/s/table.md").read_text()
+    page = Path("runs/s/table.md").read_text()
+    assert "| a | test/score | 0.5000 |" in page
+    commands = [line for line in page.splitlines() if line.startswith("python -m")]
+    assert [line.endswith("--ckpt_path last") for line in commands] == [False, True]
     Path("runs/s/a,seed=0/results-test.json").unlink()
     assert sweep(runs=runs).run()
     assert starts() == ["a,seed=0 test on"]

@@ -62,6 +62,7 @@ def test_without_a_run_there_is_no_table(sweep):
     ("code", "text", "line", "failed"),
     [
         (2, "note: x\nerror: no such option\n", "no such option", True),
+        (2, "Epoch 0:  0%| [00:00<?, ?it/s]error: too small\n", "too small", True),
         (1, "Traceback\n  File x\nValueError: too big\nso much\n", "ValueError: too big", True),
         (
             1,
@@ -71,6 +72,7 @@ def test_without_a_run_there_is_no_table(sweep):
         ),
         (1, "step 3\nstopped by a signal\n", "stopped by a signal", False),
         (-9, "step 3\n", "ended by SIGKILL", False),
+        (-11, "step 3\n", "ended by SIGSEGV", True),
         (143, "", "stopped by a signal", False),
         (3, "", "exit code 3, and not a word", True),
         (0, "done\n", "it ended well but left no results; is trainer.fast_dev_run set?", True),
