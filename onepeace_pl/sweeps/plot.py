@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,4 +75,5 @@ def _draw_panel(axes: Axes, metric: str, rows: Sequence[Summary]) -> None:
 
 def _label(summary: Summary) -> str:
     seeds = f" ({len(summary.values)})" if len(summary.values) > 1 else ""
-    return f"{summary.row.label.replace(',', ', ')}{seeds}"
+    label = re.sub(r"~[0-9a-f]{6}", "", summary.row.label)  # digests are for folders
+    return f"{label.replace(',', ', ')}{seeds}"
