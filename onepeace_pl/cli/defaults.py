@@ -17,6 +17,7 @@ from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
+from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.callbacks.throughput import Throughput
 
 Monitor = tuple[str, Literal["min", "max"]]
@@ -38,12 +39,13 @@ def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback
 
 
 def result_callbacks(model: L.LightningModule, verb: str) -> list[Callback]:
-    """Make what writes ``report.md``; after a fit also the folder ``model/``, for predict its vectors instead."""
+    """Make what writes ``report.md`` and ``results.json``, after a fit also ``model/``; of predict its vectors."""
     from onepeace_pl.experiment import Experiment
 
     if verb == "predict":
         return [Predictions()]
-    return [ModelFolder(), Report()] if verb == "fit" and isinstance(model, Experiment) else [Report()]
+    results: list[Callback] = [Report(), ResultsFile()]  # the file comes last: with it, the run is done
+    return [ModelFolder(), *results] if verb == "fit" and isinstance(model, Experiment) else results
 
 
 def progress_callbacks(bar: bool) -> list[Callback]:

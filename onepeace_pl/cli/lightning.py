@@ -162,6 +162,7 @@ def run(words: Sequence[str], experiment: type[L.LightningModule] | None = None)
         try:
             return ExperimentCLI(experiment or default_experiment(), words)
         except SIGTERMException:
+            print(runs.STOPPED, file=sys.stderr)
             raise SystemExit(1) from None
 
 

@@ -16,6 +16,8 @@ CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.csv"
 KEYWORDS = ("best", "last")  # checkpoints of the run's own folder
+LOG, CELL = "log.txt", "cell.json"  # what a sweep puts into the folder before its run begins
+STOPPED = "stopped by a signal"
 
 
 def run_folder(run: str) -> Path:
@@ -99,17 +101,18 @@ def claim(folder: Path, resume: bool) -> str | None:
         ValueError: ``folder`` holds something that is no run.
     """
     moved = folder / METRICS if resume else folder
-    if not moved.exists() or (moved.is_dir() and not any(moved.iterdir())):
+    if not moved.exists() or (moved.is_dir() and {path.name for path in moved.iterdir()} <= {LOG, CELL}):
         return None
     is_run = folder.parent == RUNS or (folder / CONFIG).is_file() or any(folder.glob("report*.md"))
     if not resume and not is_run:
         raise ValueError(f"'{folder}' is not empty and holds no run (no {CONFIG}); choose another --run")
-    older = _first_free(moved)
+    older = first_free(moved)
     moved.rename(older)
     return f"{'earlier metrics' if resume else 'older run'} moved to {older}"
 
 
-def _first_free(path: Path) -> Path:
+def first_free(path: Path) -> Path:
+    """Return the first of ``path.1``, ``path.2`` ... that is free; of a file the number goes before the ending."""
     stem, suffix = (path.stem, path.suffix) if path.is_file() else (path.name, "")
     numbers = itertools.count(1)
     return next(older for n in numbers if not (older := path.with_name(f"{stem}.{n}{suffix}")).exists())

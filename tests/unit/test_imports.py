@@ -19,6 +19,7 @@ LAYERS = (
     {"task", "supervised", "compatibility", "evaluation", "experiment", "strategies", "callbacks"},
     {"integrations", "benchmarks"},
     {"cli"},
+    {"sweeps"},
     {"commands"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

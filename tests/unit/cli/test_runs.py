@@ -169,7 +169,13 @@ def test_own_loggers_and_checkpoints_are_kept(classify):
     assert main(["fit", "-c", str(classify), "-c", "mine.yaml"]) == 0
     assert [path.name for path in Path("kept").iterdir()] == ["mine.ckpt"]
     assert list(Path("logs").rglob("metrics.csv"))
-    assert {path.name for path in RUN.iterdir()} <= {"config.yaml", "report.md", "curves.png", "checkpoints"}
+    assert {path.name for path in RUN.iterdir()} <= {
+        "config.yaml",
+        "report.md",
+        "results.json",
+        "curves.png",
+        "checkpoints",
+    }
     assert [path.name for path in LAST.parent.iterdir()] == ["last.ckpt"]
 
 

@@ -1,0 +1,168 @@
+"""``results.json``: what a run measured, for programs; the report says the same to people.
+
+A run that is stopped, or breaks, leaves none: the file says that the run has come to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import lightning as L
+
+from onepeace_pl.metrics import RetrievalResult
+
+KINDS = ("chance", "baseline", "optimum")
+"""What a metric may be compared with."""
+
+References = dict[str, dict[str, float]]
+
+
+class ResultsFile(L.Callback):
+    """Writes ``RUN/results.json`` when ``fit`` ends, ``results-test.json`` and so on for other verbs.
+
+    It holds ``verb``; ``monitor``: what the task is judged by, with ``name``, ``mode``, ``value`` of the last
+    evaluation and ``best`` of all of them; ``metrics`` of the last evaluation by name; ``references``: metric ->
+    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``partial``: whether only a part of a set was
+    measured; ``seconds`` of all processes of the run from setup on; ``steps``: updates.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[str, Any] = {}
+        self._before = 0.0
+        self._started = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the last evaluation: a run that goes on after its last one has no other to tell of."""
+        return {"found": self._found, "seconds": self._seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        self._found, self._before = state_dict["found"], state_dict["seconds"]
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Start counting time."""
+        self._started = time.monotonic()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep what was measured; at the end of ``validate``, write."""
+        if not trainer.sanity_checking:
+            self._keep(trainer, pl_module)
+        if trainer.state.fn == "validate":
+            self._write(trainer, "validate")
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write."""
+        self._keep(trainer, pl_module)
+        self._write(trainer, "test")
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write."""
+        self._write(trainer, "fit")
+
+    @property
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def _keep(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        prefix = "test" if trainer.state.fn == "test" else "val"
+        results = getattr(module, "results", {})
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(f"{prefix}/")
+        }
+        self._found = {
+            "monitor": self._monitor(module, prefix, metrics),
+            "metrics": metrics,
+            "references": references(results, prefix, metrics),
+            "partial": any(getattr(result, "partial", False) for result in results.values()),
+        }
+
+    def _monitor(
+        self, module: L.LightningModule, prefix: str, metrics: Mapping[str, float]
+    ) -> dict[str, Any] | None:
+        monitor = getattr(getattr(module, "task", None), "monitor", None)
+        if monitor is None or (name := f"{prefix}/{monitor[0]}") not in metrics:
+            return None
+        before = (self._found.get("monitor") or {}).get("best")
+        best = (
+            metrics[name] if before is None else {"max": max, "min": min}[monitor[1]](before, metrics[name])
+        )
+        return {"name": name, "mode": monitor[1], "value": metrics[name], "best": best}
+
+    def _write(self, trainer: L.Trainer, verb: str) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        nothing: dict[str, Any] = {"monitor": None, "metrics": {}, "references": {}, "partial": False}
+        content = {"verb": verb, **(self._found or nothing)}
+        content |= {"seconds": round(self._seconds, 3), "steps": trainer.global_step}
+        path = Path(trainer.default_root_dir) / results_name(verb)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"new-{path.name}")
+        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        os.replace(fresh, path)  # never half written
+
+
+def references(results: Mapping[str, Any], prefix: str, metrics: Iterable[str]) -> References:
+    """Return what logged metrics are compared with.
+
+    Args:
+        results: Name of the evaluated set -> its result. What is known of chance and optimum stands in its
+            ``references`` (metric -> an object with ``chance``, ``baseline`` and ``optimum``), of retrieval in its
+            directions.
+        prefix: What the names of logged metrics begin with.
+        metrics: Names of the logged metrics, ``PREFIX/SET/METRIC``, or ``PREFIX/METRIC`` for the mean over the sets.
+
+    Returns:
+        Name of the metric -> kind -> value; what is not known is left out.
+    """
+    by_set = {name: _of_result(results[name]) for name in sorted(results, key=len, reverse=True)}
+    found: References = {}
+    for metric in metrics:
+        _, _, rest = metric.partition(f"{prefix}/")
+        name = next((n for n in by_set if rest.startswith(f"{n}/")), None)
+        own = [by_set[name].get(rest.removeprefix(f"{name}/"), {})] if name else []
+        sets = own or [each.get(rest, {}) for each in by_set.values()]
+        means = {
+            kind: fmean(s[kind] for s in sets) for kind in KINDS if sets and all(kind in s for s in sets)
+        }
+        if means:
+            found[metric] = means
+    return found
+
+
+def results_name(verb: str) -> str:
+    """Return the name of the file that a verb leaves in its run folder."""
+    return "results.json" if verb == "fit" else f"results-{verb}.json"
+
+
+def _of_result(result: Any) -> References:
+    if isinstance(result, RetrievalResult):
+        return _of_retrieval(result)
+    return {metric: _known(reference) for metric, reference in getattr(result, "references", {}).items()}
+
+
+def _known(reference: Any) -> dict[str, float]:
+    values = {kind: getattr(reference, kind, None) for kind in KINDS}
+    return {kind: float(value) for kind, value in values.items() if value is not None}
+
+
+def _of_retrieval(result: RetrievalResult) -> References:
+    found: References = {}
+    for name, direction in result.directions.items():
+        for k in direction.recall:
+            found[f"{name}/R@{k}"] = {"chance": direction.chance[k]}
+            if k in direction.optimum and not result.partial:  # it is the optimum of the whole
+                found[f"{name}/R@{k}"]["optimum"] = direction.optimum[k]
+    recalls = list(found.values())
+    found["mean_recall"] = {
+        kind: fmean(r[kind] for r in recalls) for kind in KINDS if all(kind in r for r in recalls)
+    }
+    return found

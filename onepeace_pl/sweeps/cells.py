@@ -1,0 +1,166 @@
+"""From a plan to commands: a row of the table is a run, labels and a point of the space; a cell is one seed of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from onepeace_pl.cli.runs import CHECKPOINTS, RUNS
+from onepeace_pl.sweeps.plan import Part, Plan, Run, Verb
+
+Point = Mapping[str, Any]
+"""Dotted option -> value: what a search tries out."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a cell.
+
+    Attributes:
+        verb: What it does.
+        words: The words after ``python -m onepeace_pl``.
+    """
+
+    verb: Verb
+    words: tuple[str, ...]
+
+    def words_now(self, folder: Path) -> tuple[str, ...]:
+        """Return the words with the checkpoint that a fit goes on from, or that is measured, if one is there."""
+        names = ("last",) if self.verb == "fit" else ("best", "last")
+        given = any(word.startswith("--ckpt_path") for word in self.words)
+        found = [] if given else [name for name in names if has_checkpoint(folder, name)]
+        return (*self.words, "--ckpt_path", found[0]) if found else self.words
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One seed of a row: what has a run folder.
+
+    Attributes:
+        name: The folder's name, the same whenever the plan says the same.
+        folder: The run folder.
+        seed: The seed.
+        steps: Its commands, in order.
+    """
+
+    name: str
+    folder: Path
+    seed: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        run: The run's label.
+        axes: Axis -> label.
+        point: What the search has chosen.
+        metric: What the plan says that it is judged by; None leaves it to the task.
+        cells: One a seed.
+    """
+
+    run: str
+    axes: Mapping[str, str]
+    point: Point
+    metric: str | None
+    cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """Run, labels and point in one word."""
+        return self.cells[0].name.rpartition(",")[0]
+
+
+def sweep_folder(plan: Plan) -> Path:
+    """Return where the sweep writes: ``runs/NAME``."""
+    return RUNS / plan.name
+
+
+def combinations(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield every run's label with every combination of the axes' labels."""
+    for label in plan.runs:
+        for labels in product(*plan.axes.values()):
+            yield label, dict(zip(plan.axes, labels, strict=True))
+
+
+def make_row(plan: Plan, label: str, axes: Mapping[str, str], point: Point) -> Row:
+    """Write down the commands of one row.
+
+    Configs come in the order run, common, axes; after them options in the order common, run, axes, point, so
+    that what is said more specifically wins.
+
+    Args:
+        plan: The sweep.
+        label: Of the run.
+        axes: Axis -> label.
+        point: Option -> value.
+    """
+    run = plan.runs[label]
+    added = [plan.axes[axis][chosen] for axis, chosen in axes.items()]
+    files = [file for part in (run, plan.common, *added) for file in part.config]
+    options = {option: value for part in (plan.common, run, *added) for option, value in part.options.items()}
+    options |= point
+    chosen = [f"{axis}={label}" for axis, label in axes.items()]
+    name = ",".join([label, *chosen, *_point_labels(point)])
+    seeds = plan.seeds if run.seeds is None else run.seeds
+    cells = tuple(_cell(plan, f"{name},seed={seed}", seed, run, files, options) for seed in seeds)
+    return Row(label, axes, point, _metric(plan.common, run, *added), cells)
+
+
+def has_checkpoint(folder: Path, name: str) -> bool:
+    """Say whether a run has its ``best`` or ``last`` checkpoint."""
+    return (folder / CHECKPOINTS / f"{name}.ckpt").exists()
+
+
+def flag_value(value: Any) -> str:
+    """Return a value as a flag of the command line gives it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cell(plan: Plan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, Any]) -> Cell:
+    folder = sweep_folder(plan) / name
+    words = [word for file in files for word in ("--config", file)]
+    words += ["--run", str(folder), f"--seed_everything={seed}"]
+    words += [f"--{option}={flag_value(value)}" for option, value in options.items()]
+    return Cell(name, folder, seed, tuple(Step(verb, (verb, *words)) for verb in run.verbs))
+
+
+def _metric(*parts: Part) -> str | None:
+    return next((part.metric for part in reversed(parts) if part.metric), None)
+
+
+def _point_labels(point: Point) -> list[str]:
+    labels = [f"{_short(option, point)}={_in_folder_name(value)}" for option, value in point.items()]
+    if len(",".join(labels)) <= 120:  # file systems allow 255 bytes for a name
+        return labels
+    return [f"point={_digest(json.dumps(dict(point)))}"]
+
+
+def _short(option: str, others: Point) -> str:
+    """Return as much of the end of a dotted option as tells it from the others."""
+    steps = option.split(".")
+    for count in range(1, len(steps)):
+        end = ".".join(steps[-count:])
+        if sum(f".{other}".endswith(f".{end}") for other in others) == 1:
+            return end
+    return option
+
+
+def _in_folder_name(value: Any) -> str:
+    """Shorten a value; where something is lost, a digest tells it from others."""
+    text = flag_value(value)
+    short = f"{value:.4g}" if isinstance(value, float) else re.sub(r"[^\w.+-]+", "_", Path(text).name)[:24]
+    same = short == text or (isinstance(value, float) and float(short) == value)
+    return short if same else f"{short}~{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

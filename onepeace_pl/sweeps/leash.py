@@ -1,0 +1,28 @@
+"""Start of a run that shall not outlive who started it: ``python -m onepeace_pl.sweeps.leash PARENT COMMAND ...``.
+
+A sweep that is told to stop stops its runs itself. One that is killed cannot; then, on Linux, the kernel sends the
+run SIGTERM, on which it writes its checkpoint. The process becomes the command, so nothing of this stays.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Tie this process to its parent and become the command."""
+    parent, *command = sys.argv[1:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != int(parent):  # it ended before it could be heard
+            raise SystemExit(128 + signal.SIGTERM)
+    # SLURM warns every process of a job by this signal, which submitit answers and which would end a run
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What a sweep's YAML must not say, as far as the file alone tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from onepeace_pl.sweeps.plan import Plan, Range, Run, Search
+
+_LABEL = re.compile(r"[\w.+-]+")
+_COLUMNS = ("run", "seed", "metric", "mean", "std", "seeds", "time", "remarks")
+_OWN = {  # options that a sweep gives itself
+    "run": "drop it: every run has a folder of its own",
+    "config": "write it beside 'options'",
+    "seed_everything": "write 'seeds'",
+    "print_config": "drop it: see --dry-run",
+}
+_CHECKPOINT = {
+    "ckpt_path": "drop it: a fit goes on from its own checkpoint; to start from another, model.init_from"
+}
+
+
+def check(plan: Plan) -> None:
+    """Refuse a plan that can't be right.
+
+    Args:
+        plan: What a file says.
+
+    Raises:
+        ValueError: What is wrong, where, and what to do.
+    """
+    _check_labels("name", [plan.name])
+    _check_labels("runs", plan.runs)
+    _check_labels("axes", plan.axes)
+    for axis, labels in plan.axes.items():
+        if axis in _COLUMNS:
+            raise ValueError(f"axes.{axis}: the table has a column of this name already; rename the axis")
+        _check_labels(f"axes.{axis}", labels)
+    empty = next((key for key, labels in {"runs": plan.runs, **_axes(plan)}.items() if not labels), None)
+    if empty:
+        raise ValueError(f"{empty} is empty; name at least one")
+    _check_seeds("seeds", plan.seeds)
+    if plan.workers < 1:
+        raise ValueError(f"workers {plan.workers}: at least 1 is needed")
+    for label, run in plan.runs.items():
+        _check_run(f"runs.{label}", run)
+    fits = any("fit" in run.verbs for run in plan.runs.values())
+    for key, part in plan.parts():
+        own = _OWN | _CHECKPOINT if ("fit" in part.verbs if isinstance(part, Run) else fits) else _OWN
+        _check_options(f"{key}.options", part.options, own)
+    if plan.search:
+        _check_search(plan.search)
+        _check_options("search.space", plan.search.space, _OWN | _CHECKPOINT)
+    if plan.executor.gpus and plan.executor.cluster:
+        raise ValueError(
+            "executor.gpus is for processes of this machine; a cluster takes options.gpus_per_node"
+        )
+    if plan.executor.gpus and len(plan.executor.gpus) < plan.workers:
+        raise ValueError(
+            f"executor.gpus: {plan.workers} workers need as many entries, not {len(plan.executor.gpus)}"
+        )
+
+
+def _axes(plan: Plan) -> dict[str, Mapping[str, Any]]:
+    return {f"axes.{axis}": labels for axis, labels in plan.axes.items()}
+
+
+def _check_labels(key: str, labels: Iterable[str]) -> None:
+    wrong = next((label for label in labels if not _LABEL.fullmatch(str(label))), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{key}: '{wrong}' becomes part of a folder's name: letters, digits and . _ + - only"
+        )
+
+
+def _check_seeds(key: str, seeds: list[int]) -> None:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{key} {seeds}: name at least one, and each once")
+
+
+def _check_run(key: str, run: Run) -> None:
+    if not run.config:
+        raise ValueError(f"{key} has no config; name the file that 'fit --config' would take")
+    if not run.verbs or len(set(run.verbs)) < len(run.verbs) or "fit" in run.verbs[1:]:
+        raise ValueError(f"{key}.verbs {run.verbs}: name each once, and fit first")
+    if run.seeds is not None:
+        _check_seeds(f"{key}.seeds", run.seeds)
+
+
+def _check_options(key: str, options: Iterable[str], own: Mapping[str, str]) -> None:
+    wrong = next((option for option in options if option in own), None)
+    if wrong:
+        raise ValueError(f"{key}: '{wrong}' is the sweep's to say; {own[wrong]}")
+
+
+def _check_search(search: Search) -> None:
+    if not search.space:
+        raise ValueError("search.space is empty; name an option and its values, or drop 'search'")
+    if search.trials < 1:
+        raise ValueError(f"search.trials {search.trials}: at least 1 is needed")
+    for option, values in search.space.items():
+        key = f"search.space.{option}"
+        if not isinstance(values, Range):
+            if not values or len(set(map(str, values))) < len(values):
+                raise ValueError(f"{key} {values}: name at least one value, and each once")
+        elif search.method == "grid":
+            raise ValueError(f"{key}: a grid needs a list of values; ranges are for 'method: optuna'")
+        elif values.low >= values.high:
+            raise ValueError(f"{key}: low {values.low} must be below high {values.high}")
+        elif values.log and values.low <= 0:
+            raise ValueError(f"{key}: low {values.low} must be above 0 on a logarithmic scale")

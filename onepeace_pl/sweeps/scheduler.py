@@ -1,0 +1,170 @@
+"""The loop of a sweep: keep so many cells at work, take note of what ends, stop all when told to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from onepeace_pl.sweeps.attempt import Attempt
+from onepeace_pl.sweeps.cells import Cell, Row
+from onepeace_pl.sweeps.claim import HOST
+from onepeace_pl.sweeps.executor import Executor, Job
+from onepeace_pl.sweeps.record import Status, read_outcome, status_of
+from onepeace_pl.sweeps.search import Search
+from onepeace_pl.sweeps.summary import duration, summarise
+
+_GLANCE = 0.1  # seconds
+
+
+class Scheduler:
+    """Runs the rows that searches choose.
+
+    Args:
+        searches: Asked in this order.
+        executor: Where cells run.
+        workers: How many cells at a time.
+        attempt: Makes what runs a cell.
+        retry_failed: Cells that failed before are run again.
+
+    Attributes:
+        notes: Name of a cell -> what happened to its job, where that stands nowhere else.
+        stopped: Whether a signal has ended the sweep.
+    """
+
+    def __init__(
+        self,
+        searches: Sequence[Search],
+        executor: Executor,
+        workers: int,
+        attempt: Callable[[Cell], Attempt] = Attempt,
+        retry_failed: bool = False,
+    ) -> None:
+        self.notes: dict[str, str] = {}
+        self._searches, self._executor, self._workers = searches, executor, workers
+        self._attempt, self._retry_failed = attempt, retry_failed
+        self._open: dict[str, tuple[Search, Row]] = {}
+        self._waiting: deque[Cell] = deque()
+        self._elsewhere: dict[str, tuple[float, Cell]] = {}  # cells of others, with when to ask again
+        self._jobs: dict[str, tuple[Cell, Job]] = {}
+        self._done = 0
+        self._signals = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has ended the sweep."""
+        return self._signals > 0
+
+    def run(self) -> None:
+        """Run until nothing is left to do, or a signal comes; the runs have ended when this returns."""
+        with self._listening():
+            heard = 0
+            while self._refill() or self._jobs or self._elsewhere:
+                if self._signals > heard:
+                    heard = self._signals
+                    self._stop()
+                time.sleep(_GLANCE)
+                self._collect()
+                self._close_rows()
+
+    def _refill(self) -> bool:
+        """Give free workers something to do; say whether anything waits for one."""
+        while not self.stopped and len(self._jobs) < self._workers:
+            cell = self._next_cell()
+            if cell is None:
+                break
+            self._jobs[cell.name] = cell, self._executor.submit(self._attempt(cell))
+        return bool(self._waiting)
+
+    def _next_cell(self) -> Cell | None:
+        due = [name for name, (when, _) in self._elsewhere.items() if when <= time.monotonic()]
+        if due:
+            return self._elsewhere.pop(due[0])[1]
+        while not self._waiting:
+            found = next(((search, row) for search in self._searches if (row := search.next())), None)
+            if found is None:
+                return None
+            self._take_in(*found)
+        return self._waiting.popleft()
+
+    def _take_in(self, search: Search, row: Row) -> None:
+        """Open a row, and leave out those of its cells that are done."""
+        self._open[row.label] = search, row
+        for cell in row.cells:
+            status = status_of(cell)
+            if status is Status.FINISHED or (status is Status.FAILED and not self._retry_failed):
+                self._report(cell, "already ")
+            elif cell not in self._waiting and cell.name not in {*self._jobs, *self._elsewhere}:
+                if status is Status.CHANGED:
+                    print(f"{cell.name}: {status}; it runs anew, the older run is kept aside", flush=True)
+                self._waiting.append(cell)
+        self._close_rows()
+
+    def _collect(self) -> None:
+        for name, (cell, job) in list(self._jobs.items()):
+            if not job.done():
+                continue
+            del self._jobs[name]
+            try:
+                holder = job.result()
+            except Exception as error:  # of the job itself, such as a node that went down
+                self.notes[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                holder = None
+            if holder is None:
+                self._report(cell)
+            elif not self.stopped:
+                if name not in self.notes:
+                    hint = "" if holder.startswith(f"{HOST} ") else "; if that is gone, add --take-over"
+                    print(f"{name}: {holder} is at work on it{hint}", flush=True)
+                    self.notes[name] = f"{holder} is at work on it"
+                self._elsewhere[name] = time.monotonic() + self._executor.patience, cell
+
+    def _close_rows(self) -> None:
+        """Tell searches of rows that have come to their end."""
+        busy = {*self._jobs, *self._elsewhere, *(cell.name for cell in self._waiting)}
+        for label, (search, row) in list(self._open.items()):
+            if self.stopped or any(cell.name in busy for cell in row.cells):
+                continue
+            del self._open[label]
+            summary = summarise(row)
+            search.tell(row, summary.mean if summary.complete else None)
+
+    def _report(self, cell: Cell, how: str = "") -> None:
+        outcome = read_outcome(cell)
+        if how or outcome.status in (Status.FINISHED, Status.FAILED):
+            self._done += 1
+        total = sum(search.cells() for search in self._searches)
+        value = outcome.metrics.get(outcome.monitor or "")
+        number = "" if value is None else f", {outcome.monitor} {value:.4g}"
+        said = outcome.error or self.notes.get(cell.name, "")
+        print(
+            f"[{self._done}/{total}] {cell.name}: {how}{outcome.status}"
+            f" ({duration(outcome.seconds)}){number}{': ' + said if said else ''}",
+            flush=True,
+        )
+
+    def _stop(self) -> None:
+        if self._signals == 1:
+            print("stopping: runs write their checkpoints; a second signal kills them", flush=True)
+        self._waiting.clear()
+        self._elsewhere.clear()
+        self._executor.stop(at_once=self._signals > 1)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1

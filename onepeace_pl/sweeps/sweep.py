@@ -1,0 +1,120 @@
+"""A sweep from its plan to its table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from onepeace_pl.cli.runs import CONFIG
+from onepeace_pl.sweeps.attempt import CLAIMS, Attempt
+from onepeace_pl.sweeps.cells import Row, combinations, make_row, sweep_folder
+from onepeace_pl.sweeps.check import check_commands, direction_of
+from onepeace_pl.sweeps.executor import make_executor
+from onepeace_pl.sweeps.optuna_search import OptunaSearch
+from onepeace_pl.sweeps.plot import draw
+from onepeace_pl.sweeps.reading import read_plan
+from onepeace_pl.sweeps.record import write_whole
+from onepeace_pl.sweeps.scheduler import Scheduler
+from onepeace_pl.sweeps.search import Grid, MakeRow, Search, samples
+from onepeace_pl.sweeps.summary import Summary, summarise
+from onepeace_pl.sweeps.table import comma_separated, commands_of, markdown
+
+
+class Sweep:
+    """A sweep that is described by a file.
+
+    Args:
+        path: Its YAML.
+
+    Raises:
+        ValueError: The file can't be right, or the sweep's folder is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.plan = path, read_plan(path)
+        self.folder = sweep_folder(self.plan)
+        if (self.folder / CONFIG).exists():
+            raise ValueError(f"'{self.folder}' is the folder of a run; give the sweep another name")
+        self._makers: list[MakeRow] = [
+            partial(make_row, self.plan, label, axes) for label, axes in combinations(self.plan)
+        ]
+
+    def check(self) -> None:
+        """Refuse commands that the command line would refuse.
+
+        Raises:
+            ValueError: One would be refused.
+        """
+        check_commands(self._samples())
+
+    def commands(self) -> list[str]:
+        """Return all commands; of an Optuna search those of the ends of its space."""
+        return [command for row in self._samples() for cell in row.cells for command in commands_of(cell)]
+
+    def run(self, retry_failed: bool = False, take_over: bool = False) -> bool:
+        """Run what has not been run, then write the table.
+
+        Args:
+            retry_failed: Run again what has failed before.
+            take_over: Disregard claims of other hosts.
+
+        Returns:
+            Whether every row has all its numbers.
+        """
+        self.check()
+        executor = make_executor(self.plan, self.folder / CLAIMS / "jobs")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.path, self.folder / "sweep.yaml")
+        searches = self._searches()
+        for search in searches:
+            search.recover(take_over, retry_failed)
+        attempt = partial(Attempt, retry_failed=retry_failed, take_over=take_over)
+        scheduler = Scheduler(searches, executor, self.plan.workers, attempt, retry_failed)
+        scheduler.run()
+        for search in searches:
+            search.close()
+        complete = self._write([summarise(row, scheduler.notes) for s in searches for row in s.rows()])
+        if scheduler.stopped:
+            print("stopped by a signal; the same command goes on with what is left")
+        return complete and not scheduler.stopped
+
+    def write_table(self) -> bool:
+        """Write the table from what is there.
+
+        Returns:
+            Whether every row has all its numbers.
+
+        Raises:
+            ValueError: Nothing is there.
+        """
+        if not self.folder.is_dir():
+            raise ValueError(f"no folder '{self.folder}': the sweep has not run yet; leave out --table")
+        return self._write([summarise(row) for search in self._searches() for row in search.rows()])
+
+    def _samples(self) -> Iterator[Row]:
+        search = self.plan.search
+        for make in self._makers:
+            if search is None or search.method == "grid":
+                yield from Grid(make, search).rows()
+            else:
+                yield from map(make, samples(search))
+
+    def _searches(self) -> list[Search]:
+        options = self.plan.search
+        if options is None or options.method == "grid":
+            return [Grid(make, options) for make in self._makers]
+        point = next(samples(options))
+        return [
+            OptunaSearch(make, options, options.direction or direction_of(make(point)), self.folder)
+            for make in self._makers
+        ]
+
+    def _write(self, summaries: Sequence[Summary]) -> bool:
+        table, picture = self.folder / "table.md", self.folder / "table.png"
+        drawn = draw(summaries, picture)
+        write_whole(self.folder / "table.csv", comma_separated(summaries))
+        write_whole(table, markdown(self.plan.name, summaries, picture.name if drawn else None))
+        print(f"table: {table}")
+        return all(summary.complete for summary in summaries)

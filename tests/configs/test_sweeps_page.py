@@ -1,0 +1,53 @@
+"""docs/sweeps.md: its commands run, with runs that only pretend; its files are read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from onepeace_pl.cli import main
+from onepeace_pl.cli.catalogue import purpose
+from onepeace_pl.sweeps.reading import read_plan
+from onepeace_pl.sweeps.sweep import Sweep
+from tests.configs.pages import ROOT, blocks, commands
+from tests.unit.sweeps.conftest import FAKE
+
+PAGE = "docs/sweeps.md"
+
+
+@pytest.fixture(autouse=True)
+def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("onepeace_pl.sweeps.attempt.PROGRAM", (sys.executable, str(FAKE)))
+    for part in ROOT.joinpath("configs").iterdir():
+        Path("configs").mkdir(exist_ok=True)
+        Path("configs", part.name).symlink_to(part)
+
+
+def test_the_commands_run() -> None:
+    said = commands(PAGE)
+    assert [words[0] for words in said] == ["sweep"] * 3
+    for words in said:
+        assert main(words) == 0, words
+    assert "| both_objectives | val/score |" in Path("runs/quick/table.md").read_text()
+
+
+def test_the_files_are_read_and_their_commands_would_be_taken() -> None:
+    mine, search, cluster = blocks(PAGE, "yaml")
+    sweep = Path("configs/mine.yaml")
+    for added in ("", search, cluster):
+        content = yaml.safe_load(mine.replace("../", "")) | (yaml.safe_load(added) or {} if added else {})
+        sweep.write_text(yaml.safe_dump(content))
+        read_plan(sweep)
+    made = Sweep(sweep)
+    made.check()
+    assert len(made.commands()) == 2 * 2 * 3 * 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/sweep").glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_sweeps(path: Path) -> None:
+    assert purpose(path)
+    Sweep(path).check()
