@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from onepeace_pl.data.batches import Source
+from onepeace_pl.data.datamodule import Split
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.task import Task
 
 
-def check_compatible(task: Task, data: Any) -> None:
+def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
     """Refuse a task and a data module that do not fit.
 
     Where the data are asked to leave out bad rows (``on_error: skip``), labels are checked as rows are read.
@@ -18,6 +19,7 @@ def check_compatible(task: Task, data: Any) -> None:
     Args:
         task: The task.
         data: The data module; one that says nothing of processors and sources is not checked.
+        verb: What is about to be done: only what it reads is checked, and ``predict`` needs no labels.
 
     Raises:
         ValueError: A modality, a label or a kind of evaluation is missing or wrong; names it and the remedy.
@@ -33,14 +35,15 @@ def check_compatible(task: Task, data: Any) -> None:
                 f"add data.init_args.processors.{modality}"
             )
     task.check_processors(processors)
-    sets = [each for split in ("validation", "test") for each in data.evaluation_sets(split)]
+    splits: tuple[Split, ...] = {"fit": ("validation",), "validate": ("validation",), "test": ("test",)}.get(verb, ())
+    sets = [each for split in splits for each in data.evaluation_sets(split)]
     for each in sets:
         if not isinstance(each, task.measured_on):
             raise ValueError(
                 f"{name} is measured on {task.measured_on.__name__}s, {type(data).__name__} gives "
                 f"{type(each).__name__}s; choose a data module that is made for it"
             )
-    training = {"train": data.train} if getattr(data, "train", None) is not None else {}
+    training = {"train": data.train} if verb == "fit" and getattr(data, "train", None) is not None else {}
     for place, source in training.items():
         lacking = [modality for modality in task.modalities if modality not in source.modalities]
         if lacking:

@@ -88,7 +88,7 @@ class Experiment(L.LightningModule):
         _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
         if data is not None:
-            check_compatible(task, data)
+            check_compatible(task, data, str(self.trainer.state.fn))
         if self.init_from is not None and not self.resumes and not backbone.logit_scale.is_meta:
             if data is not None:
                 _check_tokenizer(getattr(data, "processors", {}), self.init_from)

@@ -17,9 +17,9 @@ from onepeace_pl.data.facts import DataFacts
 
 
 class NoData(L.LightningDataModule):
-    """Takes the place of data that are not here."""
+    """Takes the place of data that are not here; a head needs at least one class."""
 
-    facts = DataFacts()
+    facts = DataFacts(classes=("unknown",))
 
 
 class Blueprint(ExperimentCLI):
