@@ -10,6 +10,8 @@ from onepeace_pl.data.datamodule import Split
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.task import Task
 
+READS: dict[str, tuple[Split, ...]] = {"fit": ("validation",), "validate": ("validation",), "test": ("test",)}
+
 
 def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
     """Refuse a task and a data module that do not fit.
@@ -35,7 +37,7 @@ def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
                 f"add data.init_args.processors.{modality}"
             )
     task.check_processors(processors)
-    splits: tuple[Split, ...] = {"fit": ("validation",), "validate": ("validation",), "test": ("test",)}.get(verb, ())
+    splits = READS.get(verb, ())
     sets = [each for split in splits for each in data.evaluation_sets(split)]
     for each in sets:
         if not isinstance(each, task.measured_on):

@@ -29,18 +29,18 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
             not among the choices, or a confidence is not in 0..1; names the value and the remedy.
     """
     if "class" in labels:
-        _check_class(labels["class"], classes, "class")
+        check_class(labels["class"], classes, "class")
     if "classes" in labels:
         for value in several(labels["classes"]):
-            _check_class(value, classes, "class")
+            check_class(value, classes, "class")
     if "box" in labels:
         check_box(labels["box"], labels.get("extent"))
     if "answer" in labels:
-        _check_answer(labels["answer"], labels.get("choices"), choices)
+        check_choice(labels["answer"], labels.get("choices"), choices)
     if "answers" in labels:
-        _check_answers(labels["answers"], classes)
-    if "truth" in labels and str(labels["truth"]).lower() not in ("true", "false"):
-        raise ValueError(f"truth {labels['truth']!r} is neither true nor false; write one of the two")
+        check_answers(labels["answers"], classes)
+    if "truth" in labels:
+        check_truth(labels["truth"])
     if "topic" in labels and not isinstance(labels["topic"], str):
         raise ValueError(f"topic {labels['topic']!r} is no text; give the name of a group")
 
@@ -111,6 +111,17 @@ def check_box(box: Any, extent: Any = None) -> None:
         )
 
 
+def check_truth(truth: Any) -> bool:
+    """Return whether a statement holds, from a bool or its name.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if str(truth).lower() not in ("true", "false"):
+        raise ValueError(f"truth {truth!r} is neither true nor false; write one of the two")
+    return str(truth).lower() == "true"
+
+
 class _Names(tuple[str, ...]):
     """A tuple that knows at once whether a name is in it."""
 
@@ -121,7 +132,12 @@ class _Names(tuple[str, ...]):
         return name in self._known
 
 
-def _check_class(value: Any, classes: Sequence[str], what: str) -> None:
+def check_class(value: Any, classes: Sequence[str], what: str = "class") -> None:
+    """Look at a class, a number or a name; without `classes` any will do.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
     if isinstance(value, str):
         if not classes or value in classes:
             return
@@ -137,9 +153,14 @@ def _check_class(value: Any, classes: Sequence[str], what: str) -> None:
         raise ValueError(f"{what} {value} is no number from 0{most}; count from 0")
 
 
-def _check_answer(answer: Any, choices: Sequence[str] | None, count: int | None) -> None:
+def check_choice(answer: Any, choices: Sequence[str] | None = None, count: int | None = None) -> int:
+    """Return the number of the right one among choices, from its number or its text.
+
+    Raises:
+        ValueError: If it is not among them.
+    """
     if choices is not None and answer in choices:
-        return
+        return list(choices).index(answer)
     if isinstance(answer, str) and answer.isdecimal():
         answer = int(answer)
     if choices is not None:
@@ -147,14 +168,21 @@ def _check_answer(answer: Any, choices: Sequence[str] | None, count: int | None)
     if not _is_whole(answer) or answer < 0 or (count is not None and answer >= count):
         among = "choices" if count is None else f"{count} choices"
         raise ValueError(f"answer {answer!r} is not among the {among}; give its number, from 0")
+    return int(answer)
 
 
-def _check_answers(answers: Any, classes: Sequence[str]) -> None:
-    """Answers in words may be outside `classes`: every vocabulary of frequent answers leaves some out."""
+def check_answers(answers: Any, classes: Sequence[str] = ()) -> None:
+    """Look at answers and their confidences.
+
+    Answers in words may be outside `classes`: every vocabulary of frequent answers leaves some out.
+
+    Raises:
+        ValueError: If they are no mapping, a number is no class, or a confidence is not in 0..1.
+    """
     if not isinstance(answers, Mapping):
         raise ValueError(f"answers {answers!r} are no mapping; give answer -> confidence")
     for answer, confidence in answers.items():
-        _check_class(answer, () if isinstance(answer, str) else classes, "answer")
+        check_class(answer, () if isinstance(answer, str) else classes, "answer")
         if not _is_number(confidence) or not 0 <= confidence <= 1:
             raise ValueError(f"confidence {confidence!r} of answer {answer!r} is not in 0..1")
 

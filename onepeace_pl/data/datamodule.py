@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch, Source
+from onepeace_pl.data.blind import blind_references
 from onepeace_pl.data.collate import BatchTransform, Collator
 from onepeace_pl.data.dataset import OnError, PreparedRows
 from onepeace_pl.data.evaluation_set import EvaluationSet
@@ -120,7 +121,9 @@ class SourceDataModule(L.LightningDataModule):
         """Make the sets: one for each source."""
         prompts = self.class_prompts()
         return [
-            EvaluationSet(name=name, rows=source, prompts=prompts)
+            EvaluationSet(
+                name=name, rows=source, references=blind_references(source, self.classes), prompts=prompts
+            )
             for name, source in self.sources[split].items()
         ]
 

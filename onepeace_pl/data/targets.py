@@ -5,12 +5,20 @@ Readers are picklable: loaders' workers run them. Shapes: C classes.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from onepeace_pl.data.checking import (
+    check_answers,
+    check_box,
+    check_choice,
+    check_class,
+    check_truth,
+    several,
+)
 
 Labels = Mapping[str, Any]
 
@@ -50,9 +58,7 @@ class ClassesTarget:
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return a mark for each class."""
-        given = _label(labels, self.label)
-        if isinstance(given, str):
-            given = [part.strip() for part in given.split(",") if part.strip()]
+        given = several(_label(labels, self.label))
         target = np.zeros(len(self.numbers), dtype=np.float32)
         for value in given:
             target[self.numbers(value, self.label)] = 1.0
@@ -71,11 +77,9 @@ class AnswersTarget:
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return the confidence in each answer."""
         target = np.zeros(len(self.numbers), dtype=np.float32)
-        for answer, confidence in _label(labels, "answers").items():
-            if not 0.0 <= float(confidence) <= 1.0:
-                raise ValueError(
-                    f"answers: confidence {confidence} of {answer!r} is not between 0 and 1; correct it"
-                )
+        answers = _label(labels, "answers")
+        check_answers(answers)
+        for answer, confidence in answers.items():
             number = self.numbers.find(answer)
             if number is not None:
                 target[number] = confidence
@@ -87,17 +91,8 @@ class ChoiceTarget:
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return the number of the right choice."""
-        answer = _label(labels, "answer")
-        choices = labels.get("choices")
-        if isinstance(answer, str) and not answer.isdecimal():
-            if choices is None or answer not in choices:
-                raise ValueError(
-                    f"answer {answer!r} is none of the choices {list(choices or [])}; correct one of them"
-                )
-            answer = list(choices).index(answer)
-        if int(answer) < 0 or (choices is not None and int(answer) >= len(choices)):
-            raise ValueError(f"answer {answer} is the number of no choice; count the choices from 0")
-        return np.array(int(answer), dtype=np.int64)
+        answer = check_choice(_label(labels, "answer"), labels.get("choices"))
+        return np.array(answer, dtype=np.int64)
 
 
 class TruthTarget:
@@ -105,12 +100,7 @@ class TruthTarget:
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return whether the text holds."""
-        truth = _label(labels, "truth")
-        if isinstance(truth, str) and truth.lower() in ("true", "false"):
-            truth = truth.lower() == "true"
-        if truth not in (True, False):
-            raise ValueError(f"truth is {truth!r}; write true or false")
-        return np.array(0 if truth else 1, dtype=np.int64)
+        return np.array(0 if check_truth(_label(labels, "truth")) else 1, dtype=np.int64)
 
 
 class BoxTarget:
@@ -121,15 +111,10 @@ class BoxTarget:
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return the corners."""
-        x0, y0, x1, y1 = (float(value) for value in _label(labels, "box"))
-        width, height = (float(value) for value in _label(labels, "extent"))
-        said = f"box {x0:g}, {y0:g}, {x1:g}, {y1:g}"
-        if not (x0 < x1 and y0 < y1):
-            raise ValueError(f"{said} is empty or reversed; give x0 < x1 and y0 < y1 in pixels")
-        if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
-            raise ValueError(f"{said} leaves the picture of {width:g} x {height:g} pixels; correct it")
-        box = np.array([x0 / width, y0 / height, x1 / width, y1 / height], dtype=np.float32)
-        return box.clip(0.0, 1.0)
+        box, extent = _label(labels, "box"), _label(labels, "extent")
+        check_box(box, extent)
+        shares = np.array(box, dtype=np.float32) / np.array([*extent, *extent], dtype=np.float32)
+        return shares.clip(0.0, 1.0)
 
 
 class ClassNumbers:
@@ -156,11 +141,8 @@ class ClassNumbers:
         """
         number = self.find(value)
         if number is None:
-            near = difflib.get_close_matches(str(value), self._names, n=1, cutoff=0.6)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"there are {len(self)}: {_some(list(self._names))}"
-            )
-            raise ValueError(f"{label} {value!r} is none of the classes; {hint}")
+            check_class(value, tuple(self._names), "class" if label == "classes" else label)
+            raise ValueError(f"{label} {value!r} is no class")
         return number
 
     def find(self, value: Any) -> int | None:
@@ -170,6 +152,8 @@ class ClassNumbers:
                 return self._names[value]
             if not value.isdecimal():
                 return None
+        elif isinstance(value, bool) or not isinstance(value, int | np.integer):
+            return None
         number = int(value)
         return number if 0 <= number < len(self) else None
 
@@ -179,7 +163,3 @@ def _label(labels: Labels, name: str) -> Any:
     if value is None:
         raise ValueError(f"no label {name!r}; the row has {', '.join(labels) or 'none'}")
     return value
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

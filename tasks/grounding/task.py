@@ -13,14 +13,13 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.blind import ENOUGH
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.targets import BoxTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities import Processor
 from onepeace_pl.supervised import SupervisedTask
 from tasks.grounding.boxes import generalised_iou, iou
-
-ENOUGH = 0.5  # overlap from which a box counts as found
 
 
 class Grounding(SupervisedTask):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onepeace_pl.data.blind import box_references
 from onepeace_pl.data.evaluation_set import Reference
 from onepeace_pl.data.triworld.labelled import (
     AnswerScenes,
@@ -28,7 +30,6 @@ from onepeace_pl.data.triworld.labelled import (
 )
 
 _SAMPLE: Final = 2000  # training rows from which the best blind answer is learnt
-_ENOUGH: Final = 0.5
 
 
 @singledispatch
@@ -71,13 +72,8 @@ def _(rows: ClipScenes, train: ClipScenes) -> dict[str, Reference]:
 
 @references.register
 def _(rows: BoxScenes, train: BoxScenes) -> dict[str, Reference]:
-    boxes, blind = _boxes(rows, len(rows)), _boxes(train, 500)
-    overlap = _overlaps(blind, boxes)  # every blind box with every box that is sought
-    hits = overlap >= _ENOUGH
-    return {
-        "accuracy": Reference(float(hits.mean()), float(hits.mean(1).max()), 1.0),
-        "iou": Reference(float(overlap.mean()), float(overlap.mean(1).max()), 1.0),
-    }
+    beside = box_references(_boxes(train, 500), _boxes(rows, len(rows)))
+    return {metric: replace(reference, optimum=1.0) for metric, reference in beside.items()}
 
 
 @references.register
@@ -132,12 +128,3 @@ def _boxes(rows: BoxScenes, most: int) -> NDArray[np.float64]:
         [rows.scenes[i].boxes(side)[rows.expression(i).target] for i in range(min(most, len(rows)))],
         dtype=float,
     )
-
-
-def _overlaps(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return intersection over union of every box of (N, 4) with every box of (M, 4): (N, M)."""
-    a, b = first[:, None], second[None]
-    inside = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0).prod(-1)
-    areas = [(x[..., 2:] - x[..., :2]).prod(-1) for x in (a, b)]
-    shared: NDArray[np.float64] = inside / (areas[0] + areas[1] - inside)
-    return shared
