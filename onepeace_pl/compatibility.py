@@ -42,8 +42,8 @@ def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
     for each in sets:
         if not isinstance(each, task.measured_on):
             raise ValueError(
-                f"{name} is measured on {task.measured_on.__name__}s, {type(data).__name__} gives "
-                f"{type(each).__name__}s; choose a data module that is made for it"
+                f"{name} is measured on sets of type {task.measured_on.__name__}, {type(data).__name__} gives "
+                f"{type(each).__name__}; choose a data module that is made for it"
             )
     training = {"train": data.train} if verb == "fit" and getattr(data, "train", None) is not None else {}
     for place, source in training.items():

@@ -3,6 +3,7 @@
 from onepeace_pl.data.sources.folder import FolderSource
 from onepeace_pl.data.sources.joined import JoinedSource
 from onepeace_pl.data.sources.manifest import ManifestSource
+from onepeace_pl.data.sources.part import PartSource
 from onepeace_pl.data.sources.tsv import AudioTextTsv, AudioTsv, ImageTextTsv, TsvSource
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "ImageTextTsv",
     "JoinedSource",
     "ManifestSource",
+    "PartSource",
     "TsvSource",
 ]

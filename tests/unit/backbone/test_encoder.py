@@ -233,3 +233,39 @@ def test_unknown_modalities_are_named(backbone: Backbone) -> None:
         backbone(fields(), [Stream(("smell",))])
     with pytest.raises(ValueError, match="the batch has no 'image'; it has text"):
         backbone(fields(("text",)), [Stream(("text", "image"))])
+
+
+def test_a_pass_ends_where_it_is_told() -> None:
+    backbone = make(("text", "image"))
+    inputs = fields(("text", "image"))
+    streams = [Stream(("image",), until=until) for until in ("projection", "norm", "blocks")]
+    (whole, normed, raw), _ = backbone(inputs, streams)
+    assert whole.embeddings
+    assert not normed.embeddings
+    assert not raw.embeddings
+    assert torch.allclose(normed.tokens["image"], whole.tokens["image"], atol=1e-6)
+    norm = backbone.encoder.transformer.norms["image"]
+    assert torch.allclose(norm(raw.tokens["image"]), whole.tokens["image"], atol=1e-5)
+
+
+def test_a_modality_can_be_read_from_another_field() -> None:
+    backbone = make(("text", "image"))
+    inputs = fields(("text", "image"))
+    inputs["second"] = field("image", (2, 1, 0))
+    first = Stream(("text", "image"))
+    (one, two), _ = backbone(inputs, [first, Stream(("text", "image"), fields={"image": "second"})])
+    (expected,), _ = backbone({"text": inputs["text"], "image": inputs["second"]}, [first])
+    assert torch.allclose(two.tokens["text"], expected.tokens["text"], atol=1e-5)
+    assert not torch.allclose(one.tokens["text"], two.tokens["text"], atol=1e-4)
+    with pytest.raises(ValueError, match="the batch has no 'third'"):
+        backbone(inputs, [Stream(("image",), fields={"image": "third"})])
+
+
+@pytest.mark.parametrize("name", ["audio", "image", "touch"])
+def test_repeating_what_the_stem_made(name: str) -> None:
+    backbone = make(("text", name))
+    texts = field("text", (0, 1, 2, 2, 1, 0))
+    (features,), _ = backbone({"text": texts, name: field(name)}, [Stream(("text", name), repeat={name: 2})])
+    rows = field(name, (0, 0, 1, 1, 2, 2))
+    (expected,), _ = backbone({"text": texts, name: rows}, [Stream(("text", name))])
+    assert torch.allclose(features.tokens["text"], expected.tokens["text"], atol=1e-5)

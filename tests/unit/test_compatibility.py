@@ -1,0 +1,96 @@
+"""A task and data that do not fit are refused by name, before anything trains."""
+
+from typing import Any
+
+import pytest
+
+from onepeace_pl.compatibility import check_compatible
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, TextProcessor
+from tasks.classification import Classification
+from tasks.grounding import Grounding
+from tasks.retrieval import Retrieval
+
+from .samples import make
+
+CLASSES = ("bell", "drum")
+
+
+class Rows:
+    def __init__(self, *labels: Any, modalities: tuple[str, ...] = ("image",), knows: bool = True) -> None:
+        self.every, self.modalities = labels, modalities
+        if knows:
+            self.labels = lambda: iter(self.every)
+
+    def __len__(self) -> int:
+        return len(self.every)
+
+    def __getitem__(self, index: int, /) -> Row:
+        return Row(str(index), dict.fromkeys(self.modalities, "none"), self.every[index])
+
+
+GOOD = Rows({"class": 0}, {"class": "drum"})
+
+
+def data(
+    train: Rows | None = GOOD, validation: Rows | None = None, kind: Any = SourceDataModule, **options: Any
+) -> Any:
+    processors = {"image": ImageProcessor(64), "text": TextProcessor()}
+    sets = {} if validation is None else {"val": validation}
+    return kind(processors=processors, train=train, validation=sets, classes=list(CLASSES), **options)
+
+
+def classification() -> Classification:
+    return Classification(make(("text", "image", "audio"), decoder=False), DataFacts(classes=CLASSES))
+
+
+def test_what_fits_passes() -> None:
+    check_compatible(classification(), data(validation=GOOD))
+    check_compatible(classification(), object())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda: data(Rows({"class": 0}, {"class": "harp"})), r"train: row 1: class 'harp' is none of the 2"),
+        (lambda: data(validation=Rows({"class": 5})), r"val: row 0: class 5 is no number from 0 to 1"),
+        (lambda: data(Rows({}, knows=False)), r"train: row 0: no label 'class'"),
+        (lambda: data(Rows({"class": 0}, modalities=("text",))), r"reads image, but train has text"),
+    ],
+)
+def test_what_does_not_fit_is_named(given: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_compatible(classification(), given())
+
+
+def test_only_what_the_verb_reads_is_checked() -> None:
+    wrong = data(Rows({"class": 9}), Rows({"class": 8}))
+    for verb, place in (("fit", "train"), ("validate", "val")):
+        with pytest.raises(ValueError, match=place):
+            check_compatible(classification(), wrong, verb)
+    check_compatible(classification(), wrong, "test")
+    check_compatible(classification(), wrong, "predict")
+
+
+def test_bad_rows_may_be_left_out() -> None:
+    check_compatible(classification(), data(Rows({"class": 9}), on_error="skip"))
+
+
+def test_kinds_of_evaluation() -> None:
+    backbone = make(("text", "image"), decoder=False)
+    pairs = Rows({}, modalities=("image", "text"))
+    with pytest.raises(ValueError, match=r"on sets of type Gallery, SourceDataModule gives EvaluationSet"):
+        check_compatible(Retrieval(backbone, DataFacts()), data(pairs, pairs))
+    check_compatible(Retrieval(backbone, DataFacts()), data(pairs, pairs, PairsDataModule))
+
+
+def test_processors_are_looked_at() -> None:
+    backbone = make(("text", "image"), decoder=False)
+    boxes = Rows({"box": (0, 0, 1, 1), "extent": (2, 2)}, modalities=("image", "text"))
+    with pytest.raises(ValueError, match="train_crop to null"):
+        check_compatible(Grounding(backbone, DataFacts()), data(boxes))
+    lacking = SourceDataModule({"audio": AudioProcessor()}, None, {})
+    with pytest.raises(ValueError, match=r"reads text, for which the data have no processor"):
+        check_compatible(Grounding(backbone, DataFacts()), lacking)
