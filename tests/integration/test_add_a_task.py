@@ -8,7 +8,16 @@ from tests.configs.pages import ROOT, blocks, commands
 
 PAGE = "docs/add_a_task.md"
 SMALL = [
-    *("--model.init_from", "null", "--data.size", "32", "--data.evaluation_size", "16", "--data.num_workers", "0"),
+    *(
+        "--model.init_from",
+        "null",
+        "--data.size",
+        "32",
+        "--data.evaluation_size",
+        "16",
+        "--data.num_workers",
+        "0",
+    ),
     *("--data.batch_size", "8", "--trainer.enable_progress_bar", "false"),
 ]
 

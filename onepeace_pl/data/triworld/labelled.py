@@ -230,7 +230,8 @@ class TruthScenes(LabelledScenes):
         right, said = self._said(index, epoch)
         left = index * self.scenes_a_row
         pictures = tuple(self._rows[place].fields["image"] for place in (left, left + 1 + right))
-        return Row(self.scenes[left].id, {"image": pictures, "text": said.text}, {"truth": said.truth})
+        labels = {"truth": said.truth, "topic": said.topic}
+        return Row(self.scenes[left].id, {"image": pictures, "text": said.text}, labels)
 
     def statement(self, index: int, epoch: int = 0) -> Statement:
         """Return the statement of a row."""

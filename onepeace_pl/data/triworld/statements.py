@@ -1,7 +1,7 @@
 """Statements about two pictures, true or false, as visual-reasoning tasks need them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from onepeace_pl.data.triworld import words
@@ -22,10 +22,12 @@ class Statement:
     Attributes:
         text: The statement.
         truth: Whether it holds.
+        topic: count, kind, colour, background or size; empty where nobody asks.
     """
 
     text: str
     truth: bool
+    topic: str = ""
 
 
 def _a(noun: str) -> str:
@@ -96,6 +98,17 @@ _KINDS_OF_STATEMENT: Final[tuple[Callable[[Scene, Scene, Draws], Statement], ...
     _larger,
 )
 
+_TOPICS: Final = {
+    _more: "count",
+    _as_many: "count",
+    _both_show: "kind",
+    _only_one_shows: "kind",
+    _total: "count",
+    _one_shows_colour: "colour",
+    _background: "background",
+    _larger: "size",
+}
+
 
 def statement(left: Scene, right: Scene, number: int = 0) -> Statement:
     """Return a statement about two scenes that is true one time in two.
@@ -126,9 +139,10 @@ def balanced_statement(left: Scene, rights: Sequence[Scene], number: int = 0) ->
     """
     draws = label_draws(left, _BALANCED + number)
     make, truth = draws.choice(_KINDS_OF_STATEMENT), draws.chance(0.5)
+    topic = _TOPICS[make]
     for attempt in range(_TRIES):
         right = attempt % len(rights)
         made = make(left, rights[right], draws)
         if made.truth == truth:
             break
-    return right, made
+    return right, replace(made, topic=topic)
