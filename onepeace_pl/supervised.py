@@ -53,6 +53,13 @@ class SupervisedTask(Task):
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return columns (B, ...) from which :meth:`summarise` makes metrics."""
 
+    def columns(self, outputs: Tensor, batch: Batch) -> dict[str, Any]:
+        """Return what is kept of each row in evaluation, (B, ...) or B words: here, what :meth:`measure` says.
+
+        A task that looks at several rows together keeps their ids and what it will compare.
+        """
+        return dict(self.measure(outputs, self.targets(batch)))
+
     def summarise(self, columns: Mapping[str, Any]) -> dict[str, float]:
         """Return the metrics over columns (N, ...): here the mean of each, under its name."""
         return {name: float(np.mean(values)) for name, values in columns.items()}
@@ -89,8 +96,7 @@ class SupervisedTask(Task):
 
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Measure one batch."""
-        outputs = self.outputs(backbone, batch)
-        columns: dict[str, Any] = dict(self.measure(outputs, self.targets(batch)))
+        columns = self.columns(self.outputs(backbone, batch), batch)
         if all(GROUP in labels for labels in batch.labels):
             columns[GROUP] = [str(labels[GROUP]) for labels in batch.labels]
         self._tables[loader].add(batch.indices, columns)

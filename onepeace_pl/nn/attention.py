@@ -15,7 +15,7 @@ from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 from onepeace_pl.nn.kernels import attend_rows
 from onepeace_pl.nn.packing import Packing
-from onepeace_pl.nn.routing import Routed
+from onepeace_pl.nn.routing import Routed, Segment
 
 
 class FusedProjection(nn.Module):
@@ -105,3 +105,17 @@ class SelfAttention(nn.Module):
         if self.head_scale is not None:
             out = (out.view(len(out), self.heads, -1) * self.head_scale[:, None]).flatten(1)
         return self.project_out(out, packing.segments)  # type: ignore[no-any-return]
+
+    def attend(self, tokens: Tensor, modality: str, bias: Tensor | None = None) -> Tensor:
+        """Let the tokens of one modality look at each other, outside a block.
+
+        Args:
+            tokens: (B, L, D), none padded.
+            modality: Whose projections are used.
+            bias: (1 or B, H, L, L) or None.
+
+        Returns:
+            (B, L, D).
+        """
+        packing = Packing([len(tokens)], [(Segment(modality, 0, tokens.shape[1]),)])
+        return packing.unpack(self(packing.pack([tokens]), packing, [bias], [None]))[0]

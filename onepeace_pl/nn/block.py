@@ -63,6 +63,11 @@ class LayerScale(nn.Module):
         return torch.addcmul(x, branch, self.gamma)
 
 
+def add_scaled(x: Tensor, branch: Tensor, scale: nn.Module) -> Tensor:
+    """Return ``x`` plus a branch, both (..., D), by a block's scale, which may be none (``nn.Identity``)."""
+    return scale.add(x, branch) if isinstance(scale, LayerScale) else x + branch
+
+
 class Block(nn.Module):
     """Attention shared by the modalities, then a feed-forward of each modality (spec: model, section 4).
 
@@ -136,7 +141,7 @@ class Block(nn.Module):
             out = self.dropout(branch(x))
             if rate:
                 out = out * packing.pack([keep_factor(tokens, rate) for tokens in xs])
-            x = scale.add(x, out) if isinstance(scale, LayerScale) else x + out
+            x = add_scaled(x, out, scale)
         return packing.unpack(x)
 
     def _subset(

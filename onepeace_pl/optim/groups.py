@@ -1,11 +1,13 @@
 """Parameter groups: what decays, and how much slower deeper layers learn. Knows no modality and no name.
 
-A module may carry ``no_weight_decay: frozenset[str]`` naming parameters of its own (timm's convention), and a
-module with ``depth`` and ``layer_of`` says where each of its parameters lies.
+A module may carry ``no_weight_decay: frozenset[str]`` naming parameters of its own (timm's convention), and
+``lr_scale: float``, the share of the learning rate for everything in it. A module with ``depth`` and ``layer_of`` says
+where each of its parameters lies.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
@@ -32,7 +34,8 @@ def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[st
 
     No weight decay acts on vectors and scalars, on biases, and on what a module's ``no_weight_decay`` names.
     The rate of a parameter in layer i of a :class:`Layered` module is scaled by ``layer_decay ** (depth + 1 -
-    i)``; parameters outside any such module (heads) are scaled by 1.
+    i)``; parameters outside any such module (heads) are scaled by 1. The ``lr_scale`` of every module around a
+    parameter is multiplied in.
 
     Args:
         model: The model; parameters that require no gradient are left out.
@@ -43,8 +46,8 @@ def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[st
         ``weight_decay = 0.0``; elsewhere the optimiser's own weight decay holds. First layers first.
 
     Raises:
-        ValueError: If ``layer_decay`` is out of range, a module marks a parameter that it does not have, or
-            nothing is trainable.
+        ValueError: If ``layer_decay`` is out of range, a module marks a parameter that it does not have or has
+            an ``lr_scale`` that is not positive, or nothing is trainable.
 
     Source: arXiv 2305.11172 appendix (fine-tuning settings).
     """
@@ -52,14 +55,15 @@ def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[st
         raise ValueError(f"layer_decay must be in (0, 1], not {layer_decay}")
     exempt = _marked(model)
     layered = {prefix: module for prefix, module in model.named_modules() if isinstance(module, Layered)}
+    shares = _shares(model)
     groups: dict[tuple[float, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        scale = layer_decay ** _layers_above(name, layered)
+        scale = layer_decay ** _layers_above(name, layered) * _share(name, shares)
         decays = parameter.ndim > 1 and name.rpartition(".")[2] != "bias" and name not in exempt
         if (scale, decays) not in groups:
-            label = f"x{scale:.4g}" if layer_decay < 1 else "all"
+            label = f"x{scale:.4g}" if layer_decay < 1 or shares else "all"
             group: dict[str, Any] = {"params": [], "name": label, "lr_scale": scale}
             if not decays:
                 group |= {"name": f"{label}-no-decay", "weight_decay": 0.0}
@@ -116,3 +120,21 @@ def _layers_above(name: str, layered: dict[str, Layered]) -> int:
         if module is not None:
             return module.depth + 1 - module.layer_of(name[len(owner) + 1 :] if owner else name)
     return 0
+
+
+def _shares(model: nn.Module) -> dict[str, float]:
+    """Prefixes of modules that learn at a share of the rate."""
+    shares: dict[str, float] = {}
+    for prefix, module in model.named_modules():
+        share = getattr(module, "lr_scale", None)
+        if share is not None:
+            if not share > 0:
+                raise ValueError(
+                    f"{type(module).__name__}.lr_scale must be positive, not {share}; freeze what must not learn"
+                )
+            shares[f"{prefix}." if prefix else ""] = float(share)
+    return shares
+
+
+def _share(name: str, shares: dict[str, float]) -> float:
+    return math.prod(share for prefix, share in shares.items() if name.startswith(prefix))

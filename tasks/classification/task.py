@@ -19,6 +19,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.targets import ClassesTarget, ClassTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead, MeanHead
+from onepeace_pl.metrics.classification import accuracies, likeliest
 from onepeace_pl.supervised import SupervisedTask
 
 
@@ -97,22 +98,11 @@ class Classification(SupervisedTask):
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Say for each row whether the best answer, and whether one of the best few, is right."""
-        columns = {"accuracy": (outputs.argmax(-1) == targets).float()}
-        if 1 < self.top < outputs.shape[-1]:
-            best = outputs.topk(self.top).indices
-            columns[f"accuracy_top{self.top}"] = (best == targets[:, None]).any(-1).float()
-        return columns
+        return accuracies(outputs, targets, self.top)
 
     def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Name the likeliest classes and their probabilities."""
-        best = outputs.float().softmax(-1).topk(min(self.top, outputs.shape[-1]))
-        return [
-            {
-                "class": self.classes[numbers[0]],
-                "probabilities": {self.classes[n]: round(p, 6) for n, p in zip(numbers, shares, strict=True)},
-            }
-            for numbers, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ]
+        return likeliest(outputs.float().softmax(-1), self.classes, self.top)
 
 
 class MultiLabelClassification(Classification):

@@ -97,6 +97,8 @@ def test_attention(options: dict[str, Any], padded: bool, rows: int) -> None:
         assert torch.allclose(attend(module.train(training), x, bias, padding), expected, atol=1e-5)
     with torch.no_grad():
         assert torch.allclose(attend(module, x, bias, padding), expected, atol=1e-5)
+    if not padded and options.get("share_attention", True):  # outside a block, of one modality
+        assert torch.allclose(module.attend(x, "a", bias), expected, atol=1e-5)
 
 
 def test_keys_have_no_bias_and_feed_forwards_none_inside() -> None:

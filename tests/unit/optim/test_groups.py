@@ -88,8 +88,29 @@ def test_frozen_parameters_are_in_no_group() -> None:
     assert set(by_name(model)) == {"head.weight", "head.bias", "bias"}
 
 
-def test_group_names_differ() -> None:
-    groups = parameter_groups(Task(), 0.9)
+def test_a_module_may_learn_at_a_share_of_the_rate() -> None:
+    model = Task()
+    model.head.lr_scale = 0.5  # type: ignore[assignment]
+    model.backbone.lr_scale = 0.1
+    model.backbone.blocks[0].lr_scale = 0.2  # type: ignore[assignment]
+    found = {name: scale for name, (scale, _) in by_name(model).items()}
+    assert found["head.weight"] == found["head.bias"] == 0.5
+    assert found["bias"] == 1
+    assert found["backbone.blocks.1.weight"] == pytest.approx(0.1)
+    assert found["backbone.blocks.0.weight"] == pytest.approx(0.1 * 0.2)
+    layered = {name: scale for name, (scale, _) in by_name(model, 0.9).items()}
+    assert layered["backbone.blocks.0.weight"] == pytest.approx(0.1 * 0.2 * 0.9**2)
+    assert by_name(model.head)["weight"] == (0.5, True)
+    model.head.lr_scale = 0  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"Linear\.lr_scale must be positive"):
+        parameter_groups(model)
+
+
+@pytest.mark.parametrize("layer_decay", [0.9, 1.0])
+def test_group_names_differ(layer_decay: float) -> None:
+    model = Task()
+    model.head.lr_scale = 0.5  # type: ignore[assignment]
+    groups = parameter_groups(model, layer_decay)
     assert len({group["name"] for group in groups}) == len(groups)
 
 
