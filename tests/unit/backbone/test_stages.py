@@ -109,7 +109,7 @@ def test_unknown_stages() -> None:
     with pytest.raises(ValueError, match="no stage 'vision_langauge'; did you mean 'vision_language'"):
         make(stage="vision_langauge")
     with pytest.raises(
-        ValueError, match=r"no stage '3'; there are vision_language, frozen and \{extend: MODALITY\}"
+        ValueError, match=r"no stage '3'; there are vision_language, frozen, \{extend: MODALITY\}, \{last: "
     ):
         make(stage="3")
     with pytest.raises(ValueError, match="extends by 'smell', but the adapters are text, image"):
