@@ -27,6 +27,7 @@ PLAIN: dict[str, Any] = {
     "bias": "none",
     "use_rslora": False,
     "use_dora": False,
+    "lora_bias": False,
     "fan_in_fan_out": False,
     "modules_to_save": None,
     "rank_pattern": {},

@@ -108,10 +108,10 @@ def fold(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
     """Return a state dict with all adapters folded into the weights that they belong to."""
     folded = {name: tensor for name, tensor in state.items() if name.rpartition(".")[2] not in (A, B)}
     for name in state:
-        owner, _, leaf = name.rpartition(".")
-        if leaf == A:
-            weight = f"{owner}.weight"
-            folded[weight] = _folded(state[weight], state[name], state[f"{owner}.{B}"], scale)
+        if name.rpartition(".")[2] == A:
+            layer = name.removesuffix(A)
+            weight, b = f"{layer}weight", state[f"{layer}{B}"]
+            folded[weight] = _folded(state[weight], state[name], b, scale)
     return folded
 
 
