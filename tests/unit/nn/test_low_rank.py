@@ -112,7 +112,9 @@ def test_targets_are_stretches_of_names() -> None:
         ValueError, match="target 'atention' of low_rank names no layer; did you mean 'attention'"
     ):
         attach(blocks, ["atention"], 2)
-    with pytest.raises(ValueError, match="there are attention, feed_forward.expand, feed_forward.contract"):
+    with pytest.raises(
+        ValueError, match=r"there are attention, feed_forward\.expand, feed_forward\.contract"
+    ):
         attach(blocks, ["attention", "xyz"], 2)
 
 
