@@ -13,8 +13,10 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.base import Base, check_same
 from onepeace_pl.backbone.loading import load_weights
 from onepeace_pl.backbone.parallel import shard
+from onepeace_pl.backbone.stages import rests_on_base
 from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
@@ -23,6 +25,8 @@ from onepeace_pl.hub.training import plain
 from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.task import Task
+
+BACKBONE = "backbone."
 
 
 class Experiment(L.LightningModule):
@@ -43,8 +47,10 @@ class Experiment(L.LightningModule):
         facts: Left empty, asked of the data module; then they travel in the checkpoint.
 
     Attributes:
-        resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read. The command
-            line says so where it is given ``--ckpt_path``.
+        resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read; unless
+            checkpoints of the stage rest on it. The command line says so where it is given ``--ckpt_path``.
+        base: Where the weights are that checkpoints and the model folder leave out, or None.
+        given: Their names in the backbone.
     """
 
     def __init__(
@@ -70,6 +76,8 @@ class Experiment(L.LightningModule):
         self.random_weights, self.new_head = random_weights, new_head
         self.facts = facts
         self.resumes = False
+        self.base: Base | None = None
+        self.given: frozenset[str] = frozenset()
         self.backbone: Backbone | None = None
         self.task: Task | None = None
 
@@ -89,16 +97,22 @@ class Experiment(L.LightningModule):
         task = self.make_task(backbone, self.facts)
         if data is not None:
             check_compatible(task, data, str(self.trainer.state.fn))
-        if self.init_from is not None and not self.resumes and not backbone.logit_scale.is_meta:
+        report, reads = None, not self.resumes or rests_on_base(backbone.stage)
+        if self.init_from is not None and reads and not backbone.logit_scale.is_meta:
             if data is not None:
                 _check_tokenizer(getattr(data, "processors", {}), self.init_from)
-            for line in load_weights(backbone, self.init_from).lines():
+            report = load_weights(backbone, self.init_from)
+            for line in report.lines():
                 self._tell(line)
             if self.reset_logit_scale:
                 backbone.reset_parameters()
-            if not self.new_head:
+            if not self.new_head and not self.resumes:
                 self._start_head(task, self.init_from)
         backbone.apply_stage(task.modalities, task.restores, task.until)
+        if report is not None and report.base is not None:
+            self.base = report.base
+            self.given = report.given(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
+            self.strict_loading = False  # a checkpoint lacks what the base gives
         if data is not None:
             data.batch_transform, data.read_target = task.batch_transform(data.seed), task.read_target
         mesh = getattr(self, "device_mesh", None)
@@ -126,13 +140,24 @@ class Experiment(L.LightningModule):
         facts = {} if self.facts is None else self.facts.to_dict()
         return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options, "facts": facts}
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return what a checkpoint must hold: all weights but those that the base gives."""
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        return {name: t for name, t in state.items() if name.removeprefix(BACKBONE) not in self.given}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say where the weights are that it leaves out."""
+        if self.base is not None:
+            checkpoint["base"] = self.base.tell()
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other data."""
+        """Refuse a checkpoint of other data, or one that rests on another base."""
         if not {"state_dict", "hyper_parameters", "pytorch-lightning_version"} & checkpoint.keys():
             raise ValueError(
                 f"not a checkpoint of a run (it holds {', '.join(map(str, checkpoint)) or 'nothing'}); "
                 "weights alone go to model.init_from"
             )
+        check_same(self.base, checkpoint.get("base"))
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
         if not isinstance(stored, Mapping) or self.facts is None:
             return
@@ -148,18 +173,18 @@ class Experiment(L.LightningModule):
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """Load weights; those of another config are refused in one line."""
-        own = self.state_dict()
+        own, needed = super().state_dict(), self.state_dict()
         wrong = {
-            "missing": [name for name in own if name not in state_dict],
+            "missing": [name for name in needed if name not in state_dict],
             "left over": [name for name in state_dict if name not in own],
             "of another size": [n for n, t in state_dict.items() if n in own and own[n].shape != t.shape],
         }
-        if strict and any(wrong.values()):
+        if (strict or self.base is not None) and any(wrong.values()):
             said = "; ".join(f"{len(v)} {k} ({v[0]})" for k, v in wrong.items() if v)
             raise ValueError(
                 f"the checkpoint does not fit this config: {said}; give the config of its run, RUN/config.yaml"
             )
-        return super().load_state_dict(state_dict, strict, assign)
+        return super().load_state_dict(state_dict, strict and self.base is None, assign)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""

@@ -4,7 +4,7 @@ from onepeace_pl.backbone.build import build, from_preset
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.presets import PRESETS
-from onepeace_pl.backbone.stages import Extend
+from onepeace_pl.backbone.stages import Extend, Last, LowRank
 from onepeace_pl.backbone.streams import Features, Stream
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "DecoderOptions",
     "Extend",
     "Features",
+    "Last",
+    "LowRank",
     "Stream",
     "TransformerOptions",
     "build",

@@ -10,7 +10,7 @@ from typing import Any
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.presets import adapter_options
-from onepeace_pl.backbone.stages import Extend
+from onepeace_pl.backbone.stages import read_stage
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, TextAdapter
 from onepeace_pl.modalities.description import factory
 from onepeace_pl.nn import TransformerConfig
@@ -24,12 +24,11 @@ def build(description: Mapping[str, Any]) -> Backbone:
         name: factory(spec, ModalityAdapter, f"adapter {name!r}")  # type: ignore[type-abstract]
         for name, spec in description["adapters"].items()
     }
-    stage = description.get("stage", "vision_language")
     return Backbone(
         adapters,
         TransformerOptions(**description["transformer"]),
         DecoderOptions(**description["decoder"]),
-        Extend(**stage) if isinstance(stage, Mapping) else stage,
+        read_stage(description.get("stage", "vision_language")),
     )
 
 

@@ -181,6 +181,8 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     official: dict[str, Tensor] = {}
     for name, tensor in state.items():
         found = next(((rule, match) for rule in RULES if (match := rule.patterns[1].match(name))), None)
+        if found is None and name.endswith((".lora_A", ".lora_B")):
+            raise ValueError("low-rank adapters have no official names; fold them into the weights (--merge)")
         if found is None:
             raise ValueError(
                 f"{name!r} has no official name: only text, image and audio adapters of the paper have"

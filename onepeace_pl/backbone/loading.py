@@ -1,11 +1,12 @@
 """Weights from anywhere into a backbone, with an account of every key.
 
 Sources: a model folder of ours, a Lightning checkpoint of ours, an official file. A pickle is read with
-``weights_only``, so it never runs code.
+``weights_only``, so it never runs code. What holds only what was learnt beside a base is read with its base.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onepeace_pl.backbone.base import Base
 from onepeace_pl.backbone.interop import BUFFERS, from_official
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.backbone.stages import rests_on_base
+from onepeace_pl.nn import low_rank
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass
@@ -31,6 +35,7 @@ class LoadReport:
         resized: Those that were adapted to another size on the way.
         new: Parameters that the source does not have; they keep their fresh values.
         left_over: Keys of the source that the backbone has no place for.
+        base: The source, for a stage whose runs save only what they learn; else None.
     """
 
     source: str
@@ -38,6 +43,7 @@ class LoadReport:
     resized: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
+    base: Base | None = None
 
     def lines(self, most: int = 8) -> list[str]:
         """Say it in a few lines; at most ``most`` names a kind."""
@@ -51,6 +57,13 @@ class LoadReport:
                 text.append(f"  {title}: {', '.join(names[:most])}{more}")
         return text
 
+    def given(self, backbone: Backbone) -> frozenset[str]:
+        """Return the parameters that need not be saved: the base has them and the stage leaves them as they are."""
+        if self.base is None:
+            return frozenset()
+        learning = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+        return frozenset(self.used) - frozenset(self.resized) - learning
+
 
 def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
     """Load what fits from ``source`` into ``backbone``, in place.
@@ -59,18 +72,24 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
         FileNotFoundError: Nothing is there.
         ValueError: The file is no checkpoint, nothing in it fits, or a tensor has another size.
     """
-    path = Path(source)
-    state = read_weights(path)
-    return load_state(backbone, state, str(source))
+    state = read_weights(Path(source))
+    report = load_state(backbone, state, str(source))
+    if rests_on_base(backbone.stage):
+        report.base = Base.of(str(source), state)
+    return report
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read our tensors from a model folder, a Lightning checkpoint or an official file.
+    """Read our tensors from a model folder, a Lightning checkpoint or an official file, and those of its base.
 
     Unknown keys keep their name.
     """
+    folder = path.parent if path.name == WEIGHTS else path
+    base = read_base(folder)
     if path.is_dir() and (path / WEIGHTS).is_file():
         path = path / WEIGHTS
+    if base is not None:
+        return on_base(read_safetensors(path) if path.is_file() else {}, base, folder)
     if not path.exists():
         raise FileNotFoundError(
             f"no weights at {path}: give a model folder, a checkpoint or an official file"
@@ -80,15 +99,48 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} is a folder without {WEIGHTS}; give a model folder (or consolidate it, if sharded)"
         )
     if path.suffix == ".safetensors":
-        state = read_safetensors(path)
+        state, content = read_safetensors(path), None
         if any(name.startswith("encoder.adapters.") for name in state):
             return state
     else:
-        state = state_dict_of(read_pickle(path), path)
-    if is_experiment(state):
-        return {name.removeprefix("backbone."): t for name, t in state.items()}
+        content = read_pickle(path)
+        state = state_dict_of(content, path)
+    told = content.get("base") if isinstance(content, Mapping) else None
+    if told or is_experiment(state):
+        mine = {name.removeprefix("backbone."): t for name, t in state.items()}
+        return on_base(mine, Base.told(told), path) if told else mine
     ours, left = from_official(state)
     return ours | left
+
+
+def read_base(folder: Path) -> Base | None:
+    """Return what a model folder rests on; None for a whole one, and for what is no model folder."""
+    if not (folder / CONFIG).is_file():
+        return None
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} is no valid JSON: {error}") from None
+    told = config.get("base") if isinstance(config, Mapping) else None
+    return None if told is None else Base.told(told)
+
+
+def on_base(own: Mapping[str, Tensor], base: Base, where: Path) -> dict[str, Tensor]:
+    """Complete what was learnt with the weights of its base, in the type of the former.
+
+    Args:
+        own: What was learnt.
+        base: What it rests on.
+        where: The folder or the checkpoint that holds ``own``.
+
+    Raises:
+        FileNotFoundError: The base is not there.
+        ValueError: It holds other weights now.
+    """
+    state = read_weights(base.find(where))
+    base.check(state, str(where))
+    kind = next((t.dtype for t in own.values() if t.is_floating_point()), None)
+    return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()} | dict(own)
 
 
 def read_safetensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
@@ -174,6 +226,11 @@ def fit_state(
             )
         report.used.append(name)
     report.left_over = sorted(name for name in state if not BUFFERS.search(name))
+    if any(name.endswith(f".{low_rank.A}") for name in report.left_over):
+        raise ValueError(
+            f"{source} holds low-rank adapters, which this stage has no place for; fold them into the weights "
+            "(convert --merge), and use what that writes"
+        )
     if not fitted:
         raise ValueError(f"{source}: none of its {len(report.left_over)} tensors fits this backbone")
     return fitted, report

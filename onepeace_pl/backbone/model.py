@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.decoder import Decoder
 from onepeace_pl.backbone.encoder import Encoder
-from onepeace_pl.backbone.stages import Extend, apply_stage, check_stage
+from onepeace_pl.backbone.stages import Extend, Last, LowRank, Stage, check_stage, tell_stage, trains
 from onepeace_pl.backbone.streams import Features, Stream, Until
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.nn.low_rank import LowRankLinear, attach
 from onepeace_pl.nn.routing import SHARED
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -35,7 +36,8 @@ class Backbone(nn.Module):
         adapters: By name of the modality; each is called with the encoder's config. ``Off`` is left out.
         transformer: The encoder's sizes and switches.
         decoder: The decoder's; only the denoising objective needs one.
-        stage: What trains: ``vision_language`` (everything), ``{extend: NAME}`` or ``frozen``.
+        stage: What trains: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
+            ``{low_rank: RANK}`` or ``frozen``.
     """
 
     def __init__(
@@ -43,23 +45,27 @@ class Backbone(nn.Module):
         adapters: dict[str, Callable[[TransformerConfig], ModalityAdapter]],
         transformer: TransformerOptions = TransformerOptions(),  # noqa: B008 - frozen
         decoder: DecoderOptions = DecoderOptions(),  # noqa: B008 - frozen
-        stage: str | Extend = "vision_language",
+        stage: str | Extend | Last | LowRank = "vision_language",
     ) -> None:
         super().__init__()
         _check_names(adapters)
-        self.transformer_options, self.decoder_options, self.stage = transformer, decoder, stage
+        self.transformer_options, self.decoder_options = transformer, decoder
+        self.stage: Stage = stage
         self.config = transformer.resolve()
         made = {name: make(self.config) for name, make in adapters.items()}
         made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
         if not made:
             raise ValueError("a backbone needs at least one adapter")
-        check_stage(stage, made)
+        check_stage(stage, made, self.depth)
         self.encoder = Encoder(self.config, made)
         small = decoder.resolve(transformer)
         self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
         self.logit_scale = nn.Parameter(torch.empty(1))  # one element: sharding knows no scalars
         self.reset_parameters()
-        self.apply_stage(self.modalities)
+        if isinstance(stage, LowRank):
+            self.adapt(stage)
+        else:
+            self.apply_stage(self.modalities)
 
     @property
     def modalities(self) -> list[str]:
@@ -92,7 +98,38 @@ class Backbone(nn.Module):
             restored: Modalities that its students restore; None for all that are used.
             until: Where its passes end.
         """
-        apply_stage(self, self.stage, used, self.modalities, restored, until)
+        used, modalities = list(used), self.modalities
+        restored = used if restored is None else list(restored)
+        for prefix, module in self.named_modules():
+            unused = getattr(module, "unused", ())  # without any effect
+            for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
+                behind = self.depth + 1 - self.layer_of(name)
+                parameter.requires_grad_(
+                    name.rpartition(".")[2] not in unused
+                    and trains(name, self.stage, used, modalities, restored, behind, until)
+                )
+
+    def adapt(self, stage: LowRank) -> None:
+        """Add low-rank adapters to the encoder's blocks; from now on they are what trains.
+
+        Raises:
+            ValueError: A target names no layer, or there are adapters already.
+        """
+        check_stage(stage, self.modalities, self.depth)
+        if any(isinstance(module, LowRankLinear) and module.rank for module in self.modules()):
+            raise ValueError("the backbone has low-rank adapters already; merge them first")
+        attach(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
+        self.stage = stage
+        self.apply_stage(self.modalities)
+
+    def merge(self) -> None:
+        """Fold low-rank adapters into the weights; then everything trains, as without a stage."""
+        for module in self.modules():
+            if isinstance(module, LowRankLinear):
+                module.merge()
+        if isinstance(self.stage, LowRank):
+            self.stage = "vision_language"
+        self.apply_stage(self.modalities)
 
     def forward(
         self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]
@@ -143,13 +180,12 @@ class Backbone(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """Return class paths and options, plain data from which :func:`build` makes the same model again."""
-        stage = asdict(self.stage) if isinstance(self.stage, Extend) else self.stage
         adapters = {name: describe(adapter, given=1) for name, adapter in self.encoder.adapters.items()}
         return {
             "adapters": adapters,
             "transformer": asdict(self.transformer_options),
             "decoder": asdict(self.decoder_options),
-            "stage": stage,
+            "stage": tell_stage(self.stage),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,16 @@ class ModelFolder(L.Callback):
 
     Whatever the strategy. The weights are the last ones. A run that is stopped by a signal leaves its folder too,
     unless its weights are shared out among processes; one that breaks does not.
+
+    Where little was trained, the folder holds that and says which base has the rest (``docs/fine_tuning.md``).
+
+    Args:
+        whole: Write all weights all the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool = False) -> None:
         super().__init__()
+        self.whole = whole
         self._processors: dict[str, Processor] = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -60,10 +67,12 @@ class ModelFolder(L.Callback):
         from onepeace_pl.hub.head import save_head
 
         backbone: Any = pl_module.backbone
-        state, head = full_state(backbone), full_state(pl_module.task)  # type: ignore[arg-type]
+        base = None if self.whole else getattr(pl_module, "base", None)
+        given: frozenset[str] = frozenset() if base is None else getattr(pl_module, "given", frozenset())
+        state, head = full_state(backbone, given), full_state(pl_module.task)  # type: ignore[arg-type]
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / FOLDER
-            folder = save_folder(path, backbone, self._processors, state)
+            folder = save_folder(path, backbone, self._processors, state, base=base)
             save_head(folder, head, pl_module.describe_task())  # type: ignore[operator]
             rank_zero_info(f"model folder: {folder}")
         trainer.strategy.barrier()
@@ -71,7 +80,8 @@ class ModelFolder(L.Callback):
 
 def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     """Return a processor for each of the backbone's modalities, as far as data and ``init_from`` know them."""
-    from onepeace_pl.hub.folder import CONFIG, load_processors, read_config
+    from onepeace_pl.backbone.loading import CONFIG
+    from onepeace_pl.hub.folder import load_processors, read_config
 
     known = dict(trainer.datamodule.processors)  # type: ignore[attr-defined]
     start = Path(getattr(module, "init_from", None) or "")
@@ -80,12 +90,24 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     return {name: known[name] for name in module.backbone.modalities if name in known}
 
 
-def full_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return all weights on the CPU, gathered where they are sharded; every rank must call it."""
+def full_state(module: nn.Module, without: Collection[str] = ()) -> dict[str, Tensor]:
+    """Return the weights on the CPU, gathered where they are sharded; every rank must call it.
+
+    Args:
+        module: The module.
+        without: Names to leave out.
+    """
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
     state = module.state_dict()
     if any(hasattr(tensor, "full_tensor") for tensor in state.values()):
+        if without:  # one at a time: few remain
+            return {n: _gathered(tensor) for n, tensor in state.items() if n not in without}
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         return dict(get_model_state_dict(module, options=options))  # type: ignore[arg-type]
-    return {name: tensor.detach().cpu() for name, tensor in state.items()}
+    return {name: tensor.detach().cpu() for name, tensor in state.items() if name not in without}
+
+
+def _gathered(tensor: Any) -> Tensor:
+    whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return whole.detach().cpu()

@@ -55,13 +55,19 @@ def _key(chain: Sequence[str]) -> str:
 
 def _culprit(chain: Sequence[str], unknown: str, known: Iterable[str]) -> str:
     deepest = chain[-1]
-    # the class being configured
-    owner = next((m[1] or m[2] for text in reversed(chain) if (m := _OWNER.search(text))), None)
+    # the class being configured; several where none of a union's takes the option
+    owners: list[str] = []
+    for text in reversed(chain):
+        m = _OWNER.search(text)
+        if m and (not owners or "\n" not in text):
+            owners.insert(0, m[1] or m[2])
+        elif owners:
+            break
     if m := _NO_FILE.search(" ".join(chain)):
         return f"'{m[1]}' is no file beside the one that mentions it, or no valid YAML"
     if unknown:
-        names = _options(owner) if owner else known
-        return f"{owner or 'this command'} has no option '{unknown}'" + _nearest(unknown, names)
+        names = [name for owner in owners for name in _options(owner)] if owners else known
+        return f"{' or '.join(owners) or 'this command'} has no option '{unknown}'" + _nearest(unknown, names)
     if m := _NO_NAME.search(deepest):
         return f"no '{m[2]}' in module {m[1]}" + _nearest(m[2], dir(import_module(m[1])))
     if m := _NO_MODULE.search(deepest):

@@ -4,6 +4,7 @@ import re
 
 _NONE_FITS = "Does not validate against any of the Union subtypes"
 _TELLING = re.compile(r"Problem with given class_path|ption '|has no attribute|No module named|required")
+_REJECTED = re.compile(r"ption '([^']+)' is not accepted")
 _KIND = re.compile(r"(?:Expected an? <class '|Not a valid subclass of )(\w+)")
 _GIVEN = re.compile(r"Given value: (.*)", re.S)
 
@@ -22,12 +23,16 @@ def _open(text: str) -> list[str]:
     errors, _, given = text.partition("Errors:\n")[2].rpartition("Given value type:")
     indent = re.match(" *", errors)
     bullets = re.split(rf"^{indent[0] if indent else ''}- ", errors, flags=re.M)[1:]
-    told = next((bullet for bullet in bullets if _TELLING.search(bullet)), None)
-    if told is None:
+    telling = [bullet for bullet in bullets if _TELLING.search(bullet)]
+    if not telling:
         kinds = [("null" if m[1] == "NoneType" else m[1]) for bullet in bullets if (m := _KIND.match(bullet))]
         value = _GIVEN.search(given)
         line = f"expected {' or '.join(kinds)}, got {value[1].strip() if value else 'something else'}"
         return [*_lines(text.partition(_NONE_FITS)[0]), line]
+    rejected = [m[1] if (m := _REJECTED.search(bullet)) else "" for bullet in telling]
+    told = telling[rejected.index(min(rejected, key=rejected.count))]  # the others reject what this one takes
+    if len(telling) > 1 and rejected.count(rejected[0]) == len(telling):  # nobody takes it
+        told = "".join(bullet.partition("\n")[0] + "\n" for bullet in telling[:-1]) + telling[-1]
     above, _, inside = told.partition(_NONE_FITS)
     deeper = _open(told) if inside else []
     return [*_lines(text.partition(_NONE_FITS)[0]), *_lines(above), *deeper]

@@ -4,6 +4,7 @@ convert one-peace.pt --to FOLDER --bpe BPE      an official file, sizes found in
 convert one-peace-vision.pkl --to FOLDER        the vision-only file
 convert RUN/checkpoints/last.ckpt --to FOLDER   a checkpoint of a run of ours
 convert FOLDER --to FOLDER --image-size 384     enlarge all image tables
+convert RUN/model --to FOLDER --merge           write whole what rests on a base; fold low-rank adapters
 convert FOLDER --to official.pt                 the official layout (.pkl: vision-only)
 
 Every file is read without running code in it, and every key is accounted for.
@@ -55,12 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", help="refuse a checkpoint of other sizes than this preset's")
     parser.add_argument("--bpe", metavar="DIR", help="folder with dict.txt, encoder.json, vocab.bpe")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the floats written")
+    parser.add_argument("--merge", action="store_true", help="fold low-rank adapters into the weights")
     parser.add_argument("--overwrite", action="store_true", help="replace what is at --to")
     parser.add_argument("--verbose", action="store_true", help="list every key")
     return parser
 
 
 def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) -> None:
+    from onepeace_pl.hub.adapters import merged
     from onepeace_pl.hub.folder import save_folder
     from onepeace_pl.hub.official import read_official
     from onepeace_pl.hub.preprocessing import released_processors
@@ -74,13 +77,16 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
     else:
         conversion = read_official(source, options.kind, options.image_size, options.preset)
         processors = released_processors(conversion.backbone, tokenizer)
+    backbone, state = conversion.backbone, conversion.state
+    if options.merge:
+        backbone, state = merged(backbone, state, str(source))
     print("\n".join(conversion.account.lines(None if options.verbose else 6)))
     _tell_tokenizer(conversion.backbone, processors)
     save_folder(
         target,
-        conversion.backbone,
+        backbone,
         processors,
-        _cast(conversion.state, options.dtype),
+        _cast(state, options.dtype),
         _cast(conversion.extra, options.dtype),
         conversion.origin,
         conversion.options,
@@ -92,6 +98,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
 
     from onepeace_pl.backbone import build
     from onepeace_pl.backbone.loading import fit_state
+    from onepeace_pl.hub.adapters import merged
     from onepeace_pl.hub.folder import (
         load_processors,
         read_config,
@@ -114,9 +121,11 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     _set_tokenizer(processors, _tokenizer(options.bpe))
     with torch.device("meta"):
         backbone = build(description)
-    state, report = fit_state(backbone, read_state(source), str(source))
+    state, report = fit_state(backbone, read_state(source, backbone), str(source))
     if report.new or report.left_over:
         raise ValueError(f"{source}: weights and config do not belong together; convert it anew")
+    if options.merge:
+        backbone, state = merged(backbone, state, str(source))
     print("\n".join(report.lines(10**6 if options.verbose else 6)))
     save_folder(
         target,
@@ -133,6 +142,7 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
     import torch
 
     from onepeace_pl.backbone import build
+    from onepeace_pl.hub.adapters import merged
     from onepeace_pl.hub.folder import read_config, read_extra, read_official, read_origin, read_state
     from onepeace_pl.hub.official import official_state, write_official
 
@@ -145,7 +155,10 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
     with torch.device("meta"):
         backbone = build(config["backbone"])
     origin, extra = read_origin(config), read_extra(source)
-    state = official_state(backbone, read_state(source), extra, origin, kind)
+    weights = read_state(source, backbone)
+    if options.merge:
+        backbone, weights = merged(backbone, weights, str(source))
+    state = official_state(backbone, weights, extra, origin, kind)
     fresh = list(origin.made_new) if origin else []
     print(f"{source}: {len(state)} official keys, {sum(t.numel() for t in state.values()):,} numbers")
     if fresh:

@@ -2,7 +2,8 @@
 
 ``config.json`` (class paths and options), ``model.safetensors``, ``tokenizer.json`` where there is text,
 ``README.md`` (the model card); from a converted checkpoint also ``extra.safetensors`` (its task head) and
-``official.json`` (its options).
+``official.json`` (its options); where there are low-rank adapters, these once more for peft. What a stage has left as
+it was may be missing: then the config says which base has it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from torch import Tensor
 
 import onepeace_pl
 from onepeace_pl.backbone import Backbone, build
-from onepeace_pl.backbone.loading import WEIGHTS, fit_state, read_safetensors
+from onepeace_pl.backbone.base import Base
+from onepeace_pl.backbone.loading import CONFIG, WEIGHTS, fit_state, on_base, read_base, read_safetensors
+from onepeace_pl.hub.adapters import write_adapters
 from onepeace_pl.hub.card import model_card
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe, factory
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
-CONFIG, TOKENIZER, EXTRA, CARD, OFFICIAL = (
-    "config.json",
+TOKENIZER, EXTRA, CARD, OFFICIAL = (
     "tokenizer.json",
     "extra.safetensors",
     "README.md",
@@ -58,6 +60,7 @@ def save_folder(
     extra: Mapping[str, Tensor] | None = None,
     origin: Origin | None = None,
     official: Mapping[str, Any] | None = None,
+    base: Base | None = None,
 ) -> Path:
     """Write a model folder.
 
@@ -65,10 +68,11 @@ def save_folder(
         folder: Made where it does not exist; files of an older model in it are replaced, or removed.
         backbone: Says the config and, without ``state``, the weights.
         processors: By modality.
-        state: Full weights, for a backbone that is sharded or on the meta device.
+        state: Full weights, for a backbone that is sharded or on the meta device; with ``base``, what it lacks.
         extra: Tensors that belong to no backbone (task heads of an official file), kept under their names.
         origin: Of converted weights.
         official: Options of the official file, plain data.
+        base: Has the weights that ``state`` leaves out.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +94,11 @@ def save_folder(
     }
     if origin is not None:
         config["origin"] = asdict(origin)
-    write_tensors(folder / WEIGHTS, backbone.state_dict() if state is None else state)
+    if base is not None:
+        config["base"] = base.tell(folder)
+    state = backbone.state_dict() if state is None else state
+    write_tensors(folder / WEIGHTS, state)
+    write_adapters(folder, backbone, state, base.path if base is not None else None)
     write_tensors(folder / EXTRA, extra or {})
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
@@ -118,7 +126,7 @@ def load_folder(
     config = read_config(folder)
     with torch.device("meta"):
         backbone = build(config["backbone"])
-    state, report = fit_state(backbone, read_state(folder, str(device)), str(folder))
+    state, report = fit_state(backbone, read_state(folder, backbone, str(device)), str(folder))
     wrong = report.new or report.left_over or report.resized
     if wrong:
         raise ValueError(
@@ -148,11 +156,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_state(folder: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """Read the weights under our names."""
-    if not (folder / WEIGHTS).is_file():
+def read_state(folder: Path, backbone: Backbone, device: str = "cpu") -> dict[str, Tensor]:
+    """Read the weights under our names; of a base, those that ``backbone`` has a place for."""
+    base = read_base(folder)
+    if base is None and not (folder / WEIGHTS).is_file():
         raise FileNotFoundError(f"{folder} has no {WEIGHTS}; copy the whole model folder")
-    return read_safetensors(folder / WEIGHTS, device)
+    own = read_safetensors(folder / WEIGHTS, device) if (folder / WEIGHTS).is_file() else {}
+    if base is None:
+        return own
+    wanted = {name for name, _ in backbone.named_parameters()}
+    state = on_base(own, base, folder)
+    return {name: t.to(device) for name, t in state.items() if name in own or name in wanted}
 
 
 def read_extra(folder: Path) -> dict[str, Tensor]:

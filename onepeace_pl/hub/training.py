@@ -10,12 +10,13 @@ import torch
 import yaml
 
 from onepeace_pl.backbone import build
+from onepeace_pl.backbone.base import Base
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.deduce import deduce
-from onepeace_pl.backbone.loading import fit_state, is_experiment, state_dict_of
+from onepeace_pl.backbone.loading import CONFIG, fit_state, is_experiment, on_base, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.hub.account import Account
-from onepeace_pl.hub.folder import CONFIG, Origin, load_processors, read_config
+from onepeace_pl.hub.folder import Origin, load_processors, read_config
 from onepeace_pl.hub.official import Conversion
 from onepeace_pl.hub.preprocessing import released_processors
 from onepeace_pl.modalities import Processor
@@ -30,7 +31,9 @@ def is_training_checkpoint(path: Path) -> bool:
     if path.suffix in (".pkl", ".safetensors"):
         return False
     content = read_pickle(path)
-    return isinstance(content, Mapping) and is_experiment(content.get("state_dict", {}))
+    return isinstance(content, Mapping) and (
+        "base" in content or is_experiment(content.get("state_dict", {}))
+    )
 
 
 def read_training_checkpoint(path: Path) -> tuple[Conversion, dict[str, Processor]]:
@@ -47,15 +50,23 @@ def read_training_checkpoint(path: Path) -> tuple[Conversion, dict[str, Processo
     mine = {n.removeprefix(BACKBONE): t for n, t in state.items() if n.startswith(BACKBONE)}
     extra = {name: tensor for name, tensor in state.items() if not name.startswith(BACKBONE)}
     told = (content.get("hyper_parameters") or {}).get("backbone")
+    own, base = mine, content.get("base")
+    if base:
+        mine = on_base(own, Base.told(base), path)
     description = _description(told) if told else deduce(mine)
     with torch.device("meta"):
         backbone = build(description)
+    if base:
+        wanted = {name for name, _ in backbone.named_parameters()}
+        mine = {name: tensor for name, tensor in mine.items() if name in own or name in wanted}
     whole, report = fit_state(backbone, mine, str(path))
     wrong = report.new or report.left_over
     if wrong:
         raise ValueError(f"{path}: weights and config do not belong together ({wrong[0]})")
     account = Account(str(path), "lightning", len(state), report.used, left_over=sorted(extra))
     account.parameters = sum(tensor.numel() for tensor in whole.values())
+    if base:
+        account.notes.append(f"{len(whole) - len(own):,} of its tensors are those of {base['path']}")
     if not told:
         account.notes.append("no config in the checkpoint: sizes were deduced from the tensors")
     known, where = _processors(path, content)

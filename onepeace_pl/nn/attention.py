@@ -14,31 +14,32 @@ from torch import Tensor, nn
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 from onepeace_pl.nn.kernels import attend_rows
+from onepeace_pl.nn.low_rank import LowRankLinear
 from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
 
 
-class FusedProjection(nn.Module):
+class FusedProjection(LowRankLinear):
     """Queries, keys and values in one product. Keys have no bias."""
 
     def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
         self.std = config.init_std
-        self.weight = nn.Parameter(torch.empty(3 * config.width, config.width))
-        self.query_bias = nn.Parameter(torch.empty(config.width))
-        self.value_bias = nn.Parameter(torch.empty(config.width))
-        self.reset_parameters()
+        super().__init__(config.width, 3 * config.width, bias=False)
+        self.query_bias = nn.Parameter(torch.zeros(config.width))
+        self.value_bias = nn.Parameter(torch.zeros(config.width))
 
     def reset_parameters(self) -> None:
         """Initialise in place."""
         truncated_normal_(self.weight, self.std)
-        nn.init.zeros_(self.query_bias)
-        nn.init.zeros_(self.value_bias)
+        for name, parameter in self.named_parameters(recurse=False):
+            if name in ("query_bias", "value_bias"):  # not there yet in the constructor
+                nn.init.zeros_(parameter)
+        self.reset_adapter()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """(..., D) -> (..., 3 D)."""
         bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
-        return F.linear(x, self.weight, bias)
+        return self.corrected(input, F.linear(input, self.weight, bias))
 
 
 class OutputProjection(nn.Module):
@@ -48,7 +49,7 @@ class OutputProjection(nn.Module):
         super().__init__()
         self.std = config.init_std
         self.sub_norm = nn.LayerNorm(config.width) if config.sub_norm else nn.Identity()
-        self.linear = nn.Linear(config.width, config.width)
+        self.linear = LowRankLinear(config.width, config.width)
         self.out_norm = nn.LayerNorm(config.width) if config.out_norm else nn.Identity()
         self.reset_parameters()
 

@@ -87,18 +87,8 @@ def _larger(left: Scene, right: Scene, draws: Draws) -> Statement:
     return Statement(f"the {side} picture shows a large {kind}", truth)
 
 
-_KINDS_OF_STATEMENT: Final[tuple[Callable[[Scene, Scene, Draws], Statement], ...]] = (
-    _more,
-    _as_many,
-    _both_show,
-    _only_one_shows,
-    _total,
-    _one_shows_colour,
-    _background,
-    _larger,
-)
-
-_TOPICS: Final = {
+_Make = Callable[[Scene, Scene, Draws], Statement]
+_TOPICS: Final[dict[_Make, str]] = {
     _more: "count",
     _as_many: "count",
     _both_show: "kind",
@@ -108,6 +98,7 @@ _TOPICS: Final = {
     _background: "background",
     _larger: "size",
 }
+_KINDS_OF_STATEMENT: Final = tuple(_TOPICS)
 
 
 def statement(left: Scene, right: Scene, number: int = 0) -> Statement:

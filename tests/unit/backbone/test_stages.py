@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Extend, Stream
-from onepeace_pl.backbone.stages import KEYED
+from onepeace_pl.backbone import Backbone, Extend, Last, LowRank, Stream, build
+from onepeace_pl.backbone.stages import KEYED, read_stage, rests_on_base, tell_stage
 from onepeace_pl.nn.routing import SHARED
-from onepeace_pl.optim import build_optimizer
+from onepeace_pl.optim import build_optimizer, parameter_groups
 
 from ..samples import ADAPTERS, ALL, Touch, fields, hide, make
 
@@ -109,7 +109,7 @@ def test_unknown_stages() -> None:
     with pytest.raises(ValueError, match="no stage 'vision_langauge'; did you mean 'vision_language'"):
         make(stage="vision_langauge")
     with pytest.raises(
-        ValueError, match=r"no stage '3'; there are vision_language, frozen and \{extend: MODALITY\}"
+        ValueError, match=r"no stage '3'; there are vision_language, frozen, \{extend: MODALITY\}, \{last: "
     ):
         make(stage="3")
     with pytest.raises(ValueError, match="extends by 'smell', but the adapters are text, image"):
@@ -152,3 +152,142 @@ def test_training_a_new_modality_leaves_all_others_as_they_were(name: str) -> No
         assert changed == (parameter in learning), parameter
     for n, vector in embeddings().items():
         assert torch.equal(vector, vectors[n]), n
+
+
+def test_the_last_blocks_and_what_follows_them() -> None:
+    everything = trainable(make())
+    found = {}
+    for count in (0, 1, 2):
+        found[count] = trainable(make(stage=Last(count)))
+        blocks = {n.split(".")[3] for n in found[count] if n.startswith("encoder.transformer.blocks.")}
+        assert blocks == {str(i) for i in range(2 - count, 2)}
+        assert not [n for n in found[count] if n.startswith("encoder.adapters.") and "bias.tables" not in n]
+    assert {n.split(".")[0] for n in found[0]} == {"encoder", "decoder", "logit_scale"}
+    assert {n for n in found[0] if n.startswith("encoder.")} == {
+        n for n in everything if n.startswith(("encoder.projections.", "encoder.transformer.norms."))
+    }
+    assert found[0] < found[1] < found[2] < everything
+    # a shared table of positions belongs to the first block, others to their own
+    assert "encoder.adapters.text.bias.tables.0" in found[2] - found[1]
+    tables = trainable(make(stage=Last(1), bias_per_layer=True))
+    assert "encoder.adapters.text.bias.tables.1" in tables
+    assert "encoder.adapters.text.bias.tables.0" not in tables
+
+
+def test_low_rank_adapters_train_and_the_rest_stays() -> None:
+    plain, backbone = make(), make(stage=LowRank(3))
+    added = set(dict(backbone.named_parameters())) - set(dict(plain.named_parameters()))
+    decoder = {n for n in trainable(plain) if n.startswith("decoder.")}
+    assert trainable(backbone) == added | decoder | {"logit_scale"}
+    assert {n.rpartition(".")[2] for n in added} == {"lora_A", "lora_B"}
+    assert all(n.startswith("encoder.transformer.blocks.") for n in added)
+    assert len(added) == 2 * 2 * (2 + 2 * len(ALL))  # two tensors, two blocks, attention, feed-forwards
+    backbone.apply_stage(("text",), restored=())
+    own = {n for n in added if not any(f".{name}." in n for name in ALL if name != "text")}
+    assert trainable(backbone) == own | {"logit_scale"}
+
+
+def test_targets_choose_layers() -> None:
+    backbone = make(stage=LowRank(3, targets=("project_in", "feed_forward.touch.contract")))
+    own = {n for n in trainable(backbone) if n.endswith("lora_A")}
+    assert {n.split(".", 4)[4] for n in own} == {
+        "attention.project_in.shared.lora_A",
+        "feed_forward.touch.contract.lora_A",
+    }
+
+
+def test_a_low_rank_backbone_is_the_plain_one_at_first_and_merges_back() -> None:
+    plain, backbone, inputs = make(), make(stage=LowRank(3, alpha=6.0)), fields()
+    _, unexpected = backbone.load_state_dict(plain.state_dict(), strict=False)
+    assert unexpected == []
+    for name, parameter in backbone.named_parameters():
+        if name.endswith("lora_B"):
+            torch.nn.init.zeros_(parameter)  # the sample shakes every parameter
+    with torch.no_grad():
+        before = plain.eval().embed(inputs)
+        for name, vector in backbone.eval().embed(inputs).items():
+            torch.testing.assert_close(vector, before[name], rtol=0, atol=1e-6)
+        for name, parameter in backbone.named_parameters():
+            if name.endswith("lora_B"):
+                parameter.normal_(std=0.1)
+        learnt = backbone.embed(inputs)
+        assert (learnt["text"] - before["text"]).abs().max() > 1e-3
+        backbone.merge()
+        for name, vector in backbone.embed(inputs).items():
+            torch.testing.assert_close(vector, learnt[name], rtol=0, atol=1e-6)
+    assert backbone.stage == "vision_language"
+    assert backbone.state_dict().keys() == plain.state_dict().keys()
+    assert trainable(backbone) == trainable(plain)
+
+
+def test_adapters_on_the_meta_device_are_initialised_with_the_rest() -> None:
+    with torch.device("meta"):
+        backbone = make(("text",), noise=0.0, stage=LowRank(3))
+    backbone.to_empty(device="cpu").initialise()
+    state = backbone.state_dict()
+    layer = "encoder.transformer.blocks.0.feed_forward.text.expand"
+    assert state[f"{layer}.lora_A"].abs().max() > 0
+    assert not state[f"{layer}.lora_B"].any()
+    assert state[f"{layer}.weight"].abs().max() <= backbone.config.init_std
+
+
+@pytest.mark.parametrize("stage", [Last(1), LowRank(3, targets=("project_in",))])
+def test_layer_decay_knows_the_layers_of_what_trains(stage: Last | LowRank) -> None:
+    backbone = make(("text",), decoder=False, stage=stage)
+    names = {id(p): n for n, p in backbone.named_parameters()}
+    scales = {names[id(p)]: g["lr_scale"] for g in parameter_groups(backbone, 0.5) for p in g["params"]}
+    assert scales.keys() == trainable(backbone)
+    assert scales["logit_scale"] == 1.0
+    blocks = {n.split(".")[3]: scale for n, scale in scales.items() if "blocks" in n}
+    assert blocks == ({"1": 0.5} if isinstance(stage, Last) else {"0": 0.25, "1": 0.5})
+
+
+@pytest.mark.parametrize(
+    "stage", ["vision_language", "frozen", Extend("text"), Last(0), LowRank(2, 4.0, 0.1, ("contract",))]
+)
+def test_stages_are_plain_data(stage: str | Extend | Last | LowRank) -> None:
+    assert read_stage(tell_stage(stage)) == stage
+    backbone = make(("text",), decoder=False, stage=stage)
+    again = build(backbone.describe())
+    assert again.stage == stage
+    assert trainable(again) == trainable(backbone)
+    assert rests_on_base(stage) == (stage not in ("vision_language", Extend("text")))
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"lastt": 2}, "no stage key 'lastt'; did you mean 'last'"),
+        ({"xyz": 2}, r"no stage key 'xyz'; there are vision_language, frozen, \{extend: MODALITY\}, .*RANK"),
+        ({"last": 2, "low_rank": 4}, "stage {'last': 2, 'low_rank': 4} is none; there are"),
+        ({"alpha": 2}, "stage {'alpha': 2} is none"),
+        ({"last": 2, "alpha": 2}, "is none"),
+        ({}, "is none"),
+    ],
+)
+def test_data_that_are_no_stage(told: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_stage(told)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (Last(3), "stage trains the last 3 blocks, but the encoder has 2; say 0 to 2"),
+        (Last(-1), "the last -1 blocks"),
+        (LowRank(0), "low_rank 0 must be at least 1"),
+        (LowRank(4, alpha=0.0), "alpha 0.0 of low_rank must be above 0"),
+        (LowRank(4, dropout=1.0), "dropout 1.0 of low_rank"),
+        (LowRank(4, targets=()), "targets of low_rank are empty"),
+        (LowRank(4, targets=("atention",)), "did you mean 'attention'"),
+        (LowRank(4, targets=("feed_forward.smell",)), "names no layer"),
+    ],
+)
+def test_stages_that_the_backbone_has_no_place_for(stage: Last | LowRank, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(("text",), stage=stage)
+
+
+def test_adapters_are_added_once() -> None:
+    with pytest.raises(ValueError, match="has low-rank adapters already; merge them first"):
+        make(("text",), stage=LowRank(2)).adapt(LowRank(2))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import nn
 
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.hub.folder import load_folder, save_folder
@@ -49,7 +50,7 @@ def test_processors_that_the_data_lacks_come_from_where_the_run_started(tmp_path
     save_folder(tmp_path / "older", backbone, older)
 
     def leave(init_from: str | None) -> dict[str, Processor]:
-        module = SimpleNamespace(backbone=backbone, init_from=init_from)
+        module = SimpleNamespace(backbone=backbone, init_from=init_from, task=nn.Module(), describe_task=dict)
         trainer = SimpleNamespace(
             datamodule=SimpleNamespace(processors={"image": ImageProcessor(64)}),
             fast_dev_run=False,

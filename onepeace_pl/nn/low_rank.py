@@ -1,0 +1,125 @@
+"""Low-rank adapters: a linear layer that learns a small correction beside its own weight (arXiv 2106.09685).
+
+``y = W x + s B A x`` with A (R, in), B (out, R) and s = alpha / R. B starts as zeros, so that at first nothing changes.
+``weight`` and ``bias`` keep their names: weights of a model without adapters fit one with them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+A, B = "lora_A", "lora_B"  # names that others' files have, too
+
+
+class LowRankLinear(nn.Linear):
+    """A linear layer that may carry a low-rank adapter.
+
+    Attributes:
+        rank: R; 0 where there is no adapter.
+        scale: s, the factor of the correction.
+        dropout: On what the adapter reads.
+        lora_A: (R, in); only with an adapter.
+        lora_B: (out, R); only with an adapter.
+    """
+
+    rank = 0
+    scale = 1.0
+    dropout = 0.0
+    lora_A: nn.Parameter
+    lora_B: nn.Parameter
+
+    def adapt(self, rank: int, scale: float = 1.0, dropout: float = 0.0) -> None:
+        """Add an adapter, which changes nothing yet; on the meta device, too."""
+        self.rank, self.scale, self.dropout = rank, scale, dropout
+        self.lora_A = nn.Parameter(self.weight.new_empty(rank, self.in_features))
+        self.lora_B = nn.Parameter(self.weight.new_empty(self.out_features, rank))
+        self.reset_adapter()
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        super().reset_parameters()
+        self.reset_adapter()
+
+    def reset_adapter(self) -> None:
+        """Initialise the adapter in place, if there is one."""
+        if self.rank:
+            nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+            nn.init.zeros_(self.lora_B)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return self.corrected(input, super().forward(input))
+
+    def corrected(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the adapter's correction of ``x`` (..., in) to ``y`` (..., out)."""
+        if not self.rank:
+            return y
+        narrow = F.linear(F.dropout(x, self.dropout, self.training), self.lora_A)
+        return torch.add(y, F.linear(narrow, self.lora_B), alpha=self.scale)
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Fold the adapter into the weight and drop it; outputs stay the same, but for rounding."""
+        if self.rank:
+            self.weight.copy_(_folded(self.weight, self.lora_A, self.lora_B, self.scale))
+            self.rank = 0
+            del self.lora_A, self.lora_B
+
+
+def attach(
+    root: nn.Module, targets: Sequence[str], rank: int, scale: float = 1.0, dropout: float = 0.0
+) -> list[str]:
+    """Add adapters to the layers that ``targets`` name.
+
+    Args:
+        root: Whose :class:`LowRankLinear` layers may be named.
+        targets: Each a stretch of layers' dotted names: ``attention``, ``feed_forward.text``, ``contract``.
+        rank: R.
+        scale: Factor of the correction.
+        dropout: On what adapters read.
+
+    Returns:
+        Names of the layers that now have one.
+
+    Raises:
+        ValueError: A target names no layer.
+    """
+    layers = {name: module for name, module in root.named_modules() if isinstance(module, LowRankLinear)}
+    for target in targets:
+        if not any(_names(target, name) for name in layers):
+            kinds = list(dict.fromkeys(re.sub(r"^(.*\.)?\d+\.", "", name) for name in layers))
+            near = difflib.get_close_matches(target, {p for k in kinds for p in k.split(".")}, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(kinds)}"
+            raise ValueError(f"target {target!r} of low_rank names no layer; {hint}")
+    chosen = [name for name in layers if any(_names(target, name) for target in targets)]
+    for name in chosen:
+        layers[name].adapt(rank, scale, dropout)
+    return chosen
+
+
+def fold(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Return a state dict with all adapters folded into the weights that they belong to."""
+    folded = {name: tensor for name, tensor in state.items() if name.rpartition(".")[2] not in (A, B)}
+    for name in state:
+        if name.rpartition(".")[2] == A:
+            layer = name.removesuffix(A)
+            weight, b = f"{layer}weight", state[f"{layer}{B}"]
+            folded[weight] = _folded(state[weight], state[name], b, scale)
+    return folded
+
+
+def _folded(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    """Compute in float32 at least, whatever the weights are kept in."""
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    return (weight.to(wide) + scale * (b.to(wide) @ a.to(wide))).to(weight.dtype)
+
+
+def _names(target: str, layer: str) -> bool:
+    return f".{target}." in f".{layer}."
