@@ -49,11 +49,9 @@ class ResumableLoader(DataLoader[Any]):
         self._done = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # Nothing happens before the first batch is asked for: a run that goes on sets the epoch only after this.
         self._done = self.batches.start()
-        return self._counted(super().__iter__())
-
-    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        for batch in batches:
+        for batch in super().__iter__():
             self._done += 1
             yield batch
 

@@ -184,14 +184,15 @@ def test_words_must_have_the_ids_that_the_model_has_learnt(tmp_path: Path) -> No
         trainer(tmp_path).fit(experiment(init_from=str(tmp_path / "model")), datamodule=other)
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3])
-def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stop", "workers"), [(1, 0), (2, 0), (3, 0), (3, 1)])
+def test_a_resumed_run_is_the_run(stop: int, workers: int, tmp_path: Path) -> None:
     def run(until: int, path: Path | None = None) -> dict[str, Tensor]:
-        module = experiment()
+        module, pairs = experiment(), data()
+        pairs.num_workers = workers
         module.schedule = lambda optimizer, total: LambdaLR(optimizer, lambda _: 1.0)
         saves = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
         options = {"max_steps": until, "enable_checkpointing": True, "callbacks": [saves]}
-        trainer(tmp_path, **options).fit(module, datamodule=data(), ckpt_path=path)
+        trainer(tmp_path, **options).fit(module, datamodule=pairs, ckpt_path=path)
         return module.backbone.state_dict()
 
     whole = run(4)
