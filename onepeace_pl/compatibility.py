@@ -7,7 +7,9 @@ from typing import Any
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.data.datamodule import Split
+from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
 from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.multitask import MultiTask, named
 from onepeace_pl.task import Task
 
 READS: dict[str, tuple[Split, ...]] = {"fit": ("validation",), "validate": ("validation",), "test": ("test",)}
@@ -27,6 +29,16 @@ def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
         ValueError: A modality, a label or a kind of evaluation is missing or wrong; names it and the remedy.
     """
     name = type(task).__name__
+    if isinstance(task, MultiTask) != isinstance(data, MultiTaskDataModule):
+        raise ValueError(
+            f"{name} and {type(data).__name__} do not fit: several tasks are trained by MultiTask with "
+            "MultiTaskDataModule, one task without either"
+        )
+    if isinstance(task, MultiTask):
+        for member, own in task.members.items():
+            with named(member):
+                check_compatible(own, data.tasks[member], verb)
+        return
     processors: Mapping[str, Any] = getattr(data, "processors", None) or {}
     if not processors:
         return

@@ -108,13 +108,13 @@ class Experiment(L.LightningModule):
                 backbone.reset_parameters()
             if not self.new_head and not self.resumes:
                 self._start_head(task, self.init_from)
-        backbone.apply_stage(task.modalities, task.restores, task.until)
+        task.apply_stage(backbone)
         if report is not None and report.base is not None:
             self.base = report.base
             self.given = report.given(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
             self.strict_loading = False  # a checkpoint lacks what the base gives
         if data is not None:
-            data.batch_transform, data.read_target = task.batch_transform(data.seed), task.read_target
+            task.prepare(data)
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
             shard(backbone, mesh["data_parallel"])
@@ -159,15 +159,8 @@ class Experiment(L.LightningModule):
             )
         check_same(self.base, checkpoint.get("base"))
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
-        if not isinstance(stored, Mapping) or self.facts is None:
-            return
-        now = asdict(self.facts)
-        for name in ("vocabulary_size", "classes"):  # modalities may differ: fewer can be measured
-            if name in stored and _plain(stored[name]) != _plain(now[name]):
-                raise ValueError(
-                    f"the checkpoint was trained with {name} = {stored[name]}, the data says {now[name]}; "
-                    "use the data that it was trained on"
-                )
+        if isinstance(stored, Mapping) and self.facts is not None:
+            self.facts.check_learnt(stored)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -218,7 +211,8 @@ class Experiment(L.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Answer the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
-        answers = self._task.predict(self._backbone, batch)
+        task = self._task if self._data is None else self._task.of(self._data.predicted[dataloader_idx])
+        answers = task.predict(self._backbone, batch)
         if answers is not None:
             return {"ids": batch.ids, "answers": answers}
         return {"ids": batch.ids, "embeddings": self._backbone.embed(batch.inputs)}
@@ -283,7 +277,3 @@ def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:
                 f"the data's tokenizer has {facts.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
                 f"set the adapter's vocabulary to at least {facts.vocabulary_size}"
             )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

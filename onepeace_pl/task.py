@@ -68,6 +68,10 @@ class Task(nn.Module, ABC):
         """Where its passes end; what follows in the encoder does not train."""
         return "projection"
 
+    def apply_stage(self, backbone: Backbone) -> None:
+        """Freeze what the backbone's stage leaves as it is, and what this task never reaches."""
+        backbone.apply_stage(self.modalities, self.restores, self.until)
+
     @property
     def read_target(self) -> TargetReader | None:
         """What reads a row's target from its labels, in the loader's workers; None where the task reads none."""
@@ -88,6 +92,10 @@ class Task(nn.Module, ABC):
         """
         return None
 
+    def prepare(self, data: Any) -> None:
+        """Tell a data module what its workers do for this task; called before it makes loaders."""
+        data.batch_transform, data.read_target = self.batch_transform(data.seed), self.read_target
+
     @abstractmethod
     def forward(self, backbone: Backbone, batch: Batch) -> Step:
         """Compute the loss of a training batch."""
@@ -102,6 +110,10 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def finish_evaluation(self) -> dict[str, float]:
         """Return the metrics over everything taken in, by name."""
+
+    def of(self, each: EvaluationSet) -> Task:
+        """Return the task that answers the rows of a set: this one, unless it stands for several."""
+        return self
 
     def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]] | None:
         """Return an answer for each row, plain values by name; None where the task gives vectors instead."""

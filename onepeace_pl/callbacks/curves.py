@@ -6,8 +6,8 @@ from pathlib import Path
 
 from onepeace_pl.callbacks.history import History
 
-NO_LOSS = ("accuracy", "scale")
-"""How the names of what a training logs begin where it is no loss."""
+NO_LOSS = ("accuracy", "iou", "scale")
+"""How the names of what a training logs begin where it is no loss, behind the name of a task where there is one."""
 
 
 def draw_curves(history: History, path: Path) -> None:
@@ -26,7 +26,7 @@ def draw_curves(history: History, path: Path) -> None:
     figure = Figure(figsize=(5.5 * panels, 3.4), dpi=110, layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     for name, curve in sorted(history.losses.items(), key=lambda item: (item[0] != "loss", item[0])):
-        if not name.startswith(NO_LOSS):
+        if not any(part.startswith(NO_LOSS) for part in name.split("/")):
             whole = name == "loss"
             style = {"color": "black", "zorder": 3} if whole else {}
             axes[0].plot(curve.steps, curve.numbers(), label=name, linewidth=1.6 if whole else 1.0, **style)

@@ -81,6 +81,13 @@ def _machine(trainer: L.Trainer) -> str:
 
 def _data(trainer: L.Trainer) -> str:
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    tasks = getattr(data, "tasks", None)
+    if tasks:
+        return "; ".join(f"{name}: {_rows(own)}" for name, own in tasks.items())
+    return _rows(data)
+
+
+def _rows(data: Any) -> str:
     parts = [type(data).__name__] if data is not None else []
     train = getattr(data, "train", None)
     if train is not None and hasattr(train, "modalities"):

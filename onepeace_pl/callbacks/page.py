@@ -55,12 +55,12 @@ def labelled_table(results: Iterable[LabelledResult]) -> str:
 
 def groups_table(results: Iterable[LabelledResult]) -> str:
     """Return a line for each group of rows of each set; empty where there are none."""
+    groups = [(result, *group) for result in results for group in result.groups.items()]
+    names = list(dict.fromkeys(name for _, _, metrics in groups for name in metrics))
     rows = [
-        [f"{result.name}: {group}", str(result.counts[group]), *(f"{v:.3f}" for v in metrics.values())]
-        for result in results
-        for group, metrics in result.groups.items()
+        [f"{result.name}: {group}", str(result.counts[group]), *(_number(metrics.get(n)) for n in names)]
+        for result, group, metrics in groups
     ]
-    names = next((list(m) for r in results for m in r.groups.values()), [])
     return table(["", "rows", *names], rows) if rows else ""
 
 

@@ -150,3 +150,39 @@ class Batch:
                 for stream, masks in self.masks.items()
             },
         )
+
+
+@dataclass
+class MultiTaskBatch(Batch):
+    """Batches of several tasks for one step: ids, rows left out and indices of all, inputs by task.
+
+    Attributes:
+        tasks: Task -> its batch.
+    """
+
+    tasks: dict[str, Batch] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tasks: dict[str, Batch], epoch: int) -> Self:
+        """Put batches together.
+
+        Args:
+            tasks: Task -> its batch, in whose epoch it was drawn.
+            epoch: The epoch of the run.
+        """
+        return cls(
+            ids=[id for batch in tasks.values() for id in batch.ids],
+            indices=torch.cat([batch.indices for batch in tasks.values()]),
+            epoch=epoch,
+            inputs={},
+            lengths={},
+            skipped=[
+                replace(skipped, reason=f"{name}: {skipped.reason}")
+                for name, batch in tasks.items()
+                for skipped in batch.skipped
+            ],
+            tasks=tasks,
+        )
+
+    def _map(self, change: Any) -> Self:
+        return replace(self, tasks={name: batch._map(change) for name, batch in self.tasks.items()})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
+
+_LEARNT = ("vocabulary_size", "classes")  # modalities may differ: fewer can be measured
 
 
 @dataclass(frozen=True)
@@ -14,23 +17,52 @@ class DataFacts:
         modalities: Modalities that are prepared.
         vocabulary_size: Rows of the token embedding; None where there is no text.
         classes: Names of classes in the order of their numbers; empty where there are none.
+        tasks: Facts about the data of each task, where several are trained together.
     """
 
     modalities: tuple[str, ...] = ()
     vocabulary_size: int | None = None
     classes: tuple[str, ...] = ()
+    tasks: Mapping[str, DataFacts] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return _plain(asdict(self))  # type: ignore[no-any-return]
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_dict` gave."""
         return cls(
             modalities=tuple(values["modalities"]),
             vocabulary_size=values["vocabulary_size"],
             classes=tuple(values["classes"]),
+            tasks={name: cls.from_dict(facts) for name, facts in values.get("tasks", {}).items()},
         )
+
+    def check_learnt(self, stored: Mapping[str, Any]) -> None:
+        """Refuse what a checkpoint says of the data that it was trained on, where it is not true of these.
+
+        Args:
+            stored: Facts as a mapping; what it does not say is not checked.
+
+        Raises:
+            ValueError: Names the fact, its two values and the remedy.
+        """
+        now = asdict(self)
+        for name in _LEARNT:
+            if name in stored and _plain(stored[name]) != _plain(now[name]):
+                raise ValueError(
+                    f"the checkpoint was trained with {name} = {stored[name]}, the data says {now[name]}; "
+                    "use the data that it was trained on"
+                )
+        for task, facts in self.tasks.items():
+            try:
+                facts.check_learnt(stored.get("tasks", {}).get(task, {}))
+            except ValueError as error:
+                raise ValueError(f"task {task!r}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return list(value) if isinstance(value, tuple) else value

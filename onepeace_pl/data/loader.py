@@ -57,11 +57,11 @@ class ResumableLoader(DataLoader[Any]):
 
     def state_dict(self) -> dict[str, int]:
         """Return where in which epoch the run is."""
-        return {**self._layout(), "epoch": self.batches.epoch, "batches": self._done}
+        return {**self.layout, "epoch": self.batches.epoch, "batches": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where `state_dict` was taken; another layout starts the epoch anew, with a warning."""
-        now = self._layout()
+        now = self.layout
         then = {name: state.get(name) for name in now}
         if then != now:
             warnings.warn(
@@ -72,6 +72,8 @@ class ResumableLoader(DataLoader[Any]):
             return
         self.batches.resume(state["epoch"], state["batches"])
 
-    def _layout(self) -> dict[str, int]:
+    @property
+    def layout(self) -> dict[str, int]:
+        """What must be the same for a run to go on in the middle of an epoch."""
         batches = self.batches
         return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}

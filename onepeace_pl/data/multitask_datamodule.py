@@ -1,0 +1,169 @@
+"""The data of several tasks that are trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import lightning as L
+from torch.utils.data import DataLoader
+
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.datamodule import SourceDataModule, Split
+from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.loader import ResumableLoader
+from onepeace_pl.data.multitask_loader import MultiTaskLoader
+from onepeace_pl.data.skips import SkipLog
+from onepeace_pl.modalities.base import Processor
+from onepeace_pl.modalities.processors import TextProcessor
+
+
+class MultiTaskDataModule(L.LightningDataModule):
+    """Loads a batch of each of several tasks a step; each task keeps sources, batch size and preparation of its own.
+
+    The data set with most batches says how long an epoch is; shorter ones start anew. All texts are read by one
+    tokenizer: the one that is given, or one that is trained on the texts of the first task that has any. A model
+    folder gets each modality's preparation from the first task that has it. Evaluation sets are named ``TASK/SET``.
+
+    Args:
+        tasks: Task -> its data, under the names that the model's tasks have.
+
+    Attributes:
+        trained: The tasks of which training reads batches, None for all; set before loaders are made.
+    """
+
+    def __init__(self, tasks: dict[str, SourceDataModule]) -> None:
+        super().__init__()
+        if not tasks:
+            raise ValueError("there are no data to train several tasks on; set data.init_args.tasks")
+        self.tasks = dict(tasks)
+        self.trained: Sequence[str] | None = None
+        self.skips = SkipLog()
+        for data in self.tasks.values():
+            data.skips = self.skips  # one list of the run
+        self._check_tokenizers()
+
+    @property
+    def processors(self) -> dict[str, Processor]:
+        """The processors of all modalities, of each the first task's."""
+        found: dict[str, Processor] = {}
+        for _, name, processor in self._all_processors():
+            found.setdefault(name, processor)
+        return found
+
+    @property
+    def facts(self) -> DataFacts:
+        """What only the data knows, task by task; trains the tokenizer where that has not happened."""
+        self.prepare_tokenizers()
+        facts = {name: data.facts for name, data in self.tasks.items()}
+        sizes = [each.vocabulary_size for each in facts.values() if each.vocabulary_size is not None]
+        return DataFacts(tuple(self.processors), max(sizes, default=None), tasks=facts)
+
+    def evaluation_sets(self, split: Split) -> list[EvaluationSet]:
+        """Return the sets of all tasks, one a loader, in the loaders' order."""
+        self.prepare_tokenizers()
+        return self._named({name: data.evaluation_sets(split) for name, data in self.tasks.items()})
+
+    @property
+    def predicted(self) -> list[EvaluationSet]:
+        """The sets that ``predict`` reads."""
+        return self._named({name: data.predicted for name, data in self.tasks.items()})
+
+    def prepare_tokenizers(self) -> None:
+        """Give every text processor the one tokenizer of its modality, training it where there is none."""
+        for texts in self._text_processors().values():
+            if not any(processor.tokenizer for processor in texts.values()):
+                first = next(
+                    (task for task in texts if self.tasks[task].train is not None), next(iter(texts))
+                )
+                self.tasks[first].prepare_tokenizers()
+            tokenizer = next(processor.tokenizer for processor in texts.values() if processor.tokenizer)
+            for processor in texts.values():
+                processor.tokenizer = tokenizer
+
+    def setup(self, stage: str) -> None:
+        """Make all data ready, the tokenizer first."""
+        self.prepare_tokenizers()
+        for data in self.tasks.values():
+            data.trainer = self.trainer  # which knows the ranks
+            data.setup(stage)
+
+    def train_dataloader(self) -> MultiTaskLoader:
+        """Return the loader that gives a batch of each task a step.
+
+        Raises:
+            ValueError: A task has no training source; names it.
+        """
+        names = self.tasks if self.trained is None else self.trained
+        for name in names:
+            if self.tasks[name].train is None:
+                raise ValueError(
+                    f"task {name!r} has no training source; set data.init_args.tasks.{name}.train"
+                )
+        return MultiTaskLoader({name: self.tasks[name].train_dataloader() for name in names})
+
+    def val_dataloader(self) -> list[ResumableLoader]:
+        """Return one loader a validation set of every task."""
+        return [loader for data in self.tasks.values() for loader in data.val_dataloader()]
+
+    def test_dataloader(self) -> list[ResumableLoader]:
+        """Return one loader a test set of every task."""
+        return [loader for data in self.tasks.values() for loader in data.test_dataloader()]
+
+    def predict_dataloader(self) -> list[DataLoader[Any]]:
+        """Return one loader a set of every task that has any.
+
+        Raises:
+            ValueError: There is nothing to read.
+        """
+        if not self.predicted:
+            raise ValueError("nothing to predict: give one of data.init_args.tasks test or validation rows")
+        return [
+            loader for data in self.tasks.values() if data.predicted for loader in data.predict_dataloader()
+        ]
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Write down the rows that were left out of a batch."""
+        if batch.skipped:
+            self.skips.add(batch.skipped)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the tokenizers that were trained here."""
+        trained = [data.state_dict()["tokenizers"] for data in self.tasks.values()]
+        return {"tokenizers": {name: text for each in trained for name, text in each.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the tokenizers of a checkpoint, with a warning where the texts at hand give others."""
+        for data in self.tasks.values():
+            data.load_state_dict(state_dict)
+
+    def _named(self, sets: dict[str, list[EvaluationSet]]) -> list[EvaluationSet]:
+        return [replace(each, name=f"{task}/{each.name}") for task, own in sets.items() for each in own]
+
+    def _text_processors(self) -> dict[str, dict[str, TextProcessor]]:
+        """Return modality -> task -> its processor, of what is read as text."""
+        found: dict[str, dict[str, TextProcessor]] = {}
+        for task, name, processor in self._all_processors():
+            if isinstance(processor, TextProcessor):
+                found.setdefault(name, {})[task] = processor
+        return found
+
+    def _all_processors(self) -> Iterator[tuple[str, str, Processor]]:
+        for task, data in self.tasks.items():
+            for name, processor in data.processors.items():
+                yield task, name, processor
+
+    def _check_tokenizers(self) -> None:
+        """Refuse texts that would be read by different ids."""
+        for name, texts in self._text_processors().items():
+            given = {task: processor for task, processor in texts.items() if processor.tokenizer}
+            for task, processor in given.items():
+                first = next(iter(given))
+                if processor.tokenizer != given[first].tokenizer:
+                    raise ValueError(
+                        f"tasks {first!r} and {task!r} have different tokenizers in processors.{name}: one model "
+                        "cannot read both; give them the same, or give it to one of them alone"
+                    )

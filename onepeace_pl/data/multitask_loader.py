@@ -1,0 +1,83 @@
+"""A loader that gives one batch of each of several tasks a step."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from onepeace_pl.data.batches import Batch, MultiTaskBatch
+from onepeace_pl.data.loader import ResumableLoader
+
+
+class MultiTaskLoader:
+    """Goes through the loaders of several tasks side by side, each in epochs of its own.
+
+    The longest says how long an epoch of the run is; a shorter one starts anew, in another order, as often as it must,
+    and goes on in the next epoch of the run where it was. So step `i` of epoch `e` takes batch `e * len(self) + i` of
+    every loader: what a step reads is a function of that number, wherever a run was resumed.
+
+    Args:
+        loaders: Task -> its loader.
+    """
+
+    def __init__(self, loaders: Mapping[str, ResumableLoader]) -> None:
+        self.loaders = dict(loaders)
+        self.epoch = 0
+        self._done = 0
+        self._resume: tuple[int, int] | None = None
+
+    @property
+    def sampler(self) -> MultiTaskLoader:
+        """Return itself: Lightning looks under this name for whose `set_epoch` to call."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of the next iteration; it stays the first where all loaders draw that again and again."""
+        fixed = all(loader.batches.fixed for loader in self.loaders.values())
+        self.epoch = 0 if fixed else epoch
+
+    def __len__(self) -> int:
+        """Number of steps of an epoch of the run, whatever is left out."""
+        return max(map(len, self.loaders.values()))
+
+    def __iter__(self) -> Iterator[MultiTaskBatch]:
+        # Nothing happens before the first batch is asked for: a run that goes on sets the epoch only after this.
+        epoch, start = self.epoch, 0
+        if self._resume is not None and self._resume[0] == epoch:
+            start = self._resume[1]
+        self._resume, self._done = None, start
+        streams = {name: _batches(loader, epoch * len(self) + start) for name, loader in self.loaders.items()}
+        for _ in range(start, len(self)):
+            batch = MultiTaskBatch.of({name: next(stream) for name, stream in streams.items()}, epoch)
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where in which epoch the run is."""
+        return {"tasks": self._layout(), "epoch": self.epoch, "batches": self._done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken; other tasks or batches start the epoch anew, with a warning."""
+        then, now = state.get("tasks"), self._layout()
+        if then != now:
+            warnings.warn(
+                f"the run was saved with {then} and goes on with {now}: its epoch is drawn anew, "
+                "so some rows come twice and some not at all in it",
+                stacklevel=2,
+            )
+            return
+        self._resume = (state["epoch"], state["batches"])
+
+    def _layout(self) -> dict[str, dict[str, int]]:
+        return {name: loader.layout for name, loader in self.loaders.items()}
+
+
+def _batches(loader: ResumableLoader, number: int) -> Iterator[Batch]:
+    """Yield the batches of a loader from that number on, counted through all its epochs, without an end."""
+    epoch, start = divmod(number, len(loader))
+    while True:
+        loader.batches.set_epoch(epoch)
+        loader.batches.resume(loader.batches.epoch, start)
+        yield from loader
+        epoch, start = epoch + 1, 0
