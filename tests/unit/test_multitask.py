@@ -248,7 +248,9 @@ def test_tasks_and_data_that_do_not_fit_are_named() -> None:
     source = data(topics=sentences(Sentences(label="kind")))
     with pytest.raises(ValueError, match=r"task 'topics': train: row 0: no label 'class'"):
         check_compatible(several(model), source)
-    with pytest.raises(ValueError, match=r"task 'pairs': Retrieval reads image, for which the data have no proc"):
+    with pytest.raises(
+        ValueError, match=r"task 'pairs': Retrieval reads image, for which the data have no proc"
+    ):
         check_compatible(several(model), data(pairs=sentences()))
     fits = (
         "MultiTask and SourceDataModule do not fit: several tasks are trained by MultiTask with MultiTaskData"

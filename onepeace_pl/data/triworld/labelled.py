@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, overload
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from onepeace_pl.data.triworld.world import Law, World
 
 Kind = Literal["class", "classes", "background", "box", "choices", "answers", "truth", "clip"]
 _PURPOSE: Final = 1000  # label draws below serve what is drawn once for a scene
-_RIGHTS: Final = 7  # scenes among which the second picture of a pair is chosen
+_RIGHTS: Final = 25  # one more than the scenes among which the second picture of a pair is chosen
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,31 @@ class Rendering:
     frames: int = 4
 
 
+class Remembered(Sequence[Scene]):
+    """Scenes that are drawn once; a copy for another process starts with none."""
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        self._scenes = scenes
+        self._drawn: dict[int, Scene] = {}
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    @overload
+    def __getitem__(self, index: int) -> Scene: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Scene]: ...
+    def __getitem__(self, index: int | slice) -> Scene | list[Scene]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if index not in self._drawn:
+            self._drawn[index] = self._scenes[index]
+        return self._drawn[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_scenes": self._scenes, "_drawn": {}}
+
+
 class LabelledScenes(ABC):
     """Rows of one split, one a scene; what they ask for is said by a subclass.
 
@@ -60,7 +85,6 @@ class LabelledScenes(ABC):
     takes_epoch = True
     classes: tuple[str, ...] = ()
     objects: ClassVar[tuple[int, int]] = (1, 2)
-    scenes_a_row: ClassVar[int] = 1
     texts_of_label: ClassVar[bool] = True
 
     def __init__(
@@ -74,7 +98,7 @@ class LabelledScenes(ABC):
         self.split, self.size, self.rendering = split, size, rendering
         novelty: Literal["exclude", "include"] = "exclude" if split == "train" else "include"
         law = Law(objects or self.objects, novelty)
-        self.scenes = World(split, size * self.scenes_a_row, law, seed)
+        self.scenes = Remembered(World(split, size, law, seed))
         self._rows = SceneRows(
             self.scenes,
             rendering.fields,
@@ -223,24 +247,22 @@ class AnswerScenes(QuestionScenes):
 class TruthScenes(LabelledScenes):
     """``truth``: whether a statement holds of two pictures."""
 
-    scenes_a_row = 1 + _RIGHTS
-
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with two pictures and a statement."""
         right, said = self._said(index, epoch)
-        left = index * self.scenes_a_row
-        pictures = tuple(self._rows[place].fields["image"] for place in (left, left + 1 + right))
+        pictures = tuple(self._rows[place].fields["image"] for place in (index, right))
         labels = {"truth": said.truth, "topic": said.topic}
-        return Row(self.scenes[left].id, {"image": pictures, "text": said.text}, labels)
+        return Row(self.scenes[index].id, {"image": pictures, "text": said.text}, labels)
 
     def statement(self, index: int, epoch: int = 0) -> Statement:
         """Return the statement of a row."""
         return self._said(index, epoch)[1]
 
     def _said(self, index: int, epoch: int) -> tuple[int, Statement]:
-        first = index * self.scenes_a_row
-        left, *rights = (self.scenes[first + number] for number in range(self.scenes_a_row))
-        return balanced_statement(left, rights, epoch)
+        """Return the row of the right picture, one of those that follow, and the statement."""
+        rights = [(index + number) % self.size for number in range(1, min(_RIGHTS, self.size))]
+        chosen, said = balanced_statement(self.scenes[index], [self.scenes[r] for r in rights], epoch)
+        return rights[chosen], said
 
 
 class ClipScenes(LabelledScenes):

@@ -11,7 +11,7 @@ from onepeace_pl.data.triworld.factors import BACKGROUNDS, COLOURS, KINDS
 from onepeace_pl.data.triworld.scene import Scene
 
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
-_TRIES: Final = 32
+_TRIES: Final = 48
 _BALANCED: Final = 1 << 20  # label draws below are those of other statements
 
 
@@ -121,7 +121,8 @@ def statement(left: Scene, right: Scene, number: int = 0) -> Statement:
 def balanced_statement(left: Scene, rights: Sequence[Scene], number: int = 0) -> tuple[int, Statement]:
     """Return a statement whose sort says nothing of its truth, and which of the right pictures it is about.
 
-    The sort of statement and its truth are drawn first, and then a right picture is looked for that suits them.
+    The sort of statement and its truth are drawn first, and then a right picture is looked for that suits them. Numbers
+    of objects are spoken of only where they differ between the scenes.
 
     Args:
         left: The scene of the left picture.
@@ -129,7 +130,9 @@ def balanced_statement(left: Scene, rights: Sequence[Scene], number: int = 0) ->
         number: Other numbers give other statements.
     """
     draws = label_draws(left, _BALANCED + number)
-    make, truth = draws.choice(_KINDS_OF_STATEMENT), draws.chance(0.5)
+    counts = {len(scene.objects) for scene in (left, *rights)}
+    sorts = [make for make in _KINDS_OF_STATEMENT if len(counts) > 1 or _TOPICS[make] != "count"]
+    make, truth = draws.choice(sorts), draws.chance(0.5)
     topic = _TOPICS[make]
     for attempt in range(_TRIES):
         right = attempt % len(rights)
