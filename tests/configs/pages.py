@@ -18,6 +18,19 @@ SHORT = [
     ),
     *("--data.size", "64", "--data.gallery_size", "16", "--data.batch_size", "8", "--data.num_workers", "0"),
 ]
+TASK_SHORT = [  # for what configs/triworld/ asks
+    *SHORT[:6],
+    *(
+        "--data.size",
+        "64",
+        "--data.evaluation_size",
+        "16",
+        "--data.batch_size",
+        "8",
+        "--data.num_workers",
+        "0",
+    ),
+]
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from onepeace_pl.cli import main
 from onepeace_pl.data.triworld import TriWorldSource
-from tests.configs.pages import ROOT, SHORT, blocks, commands
+from tests.configs.pages import ROOT, SHORT, TASK_SHORT, blocks, commands
 
 
 def test_the_readme_is_short_and_names_two_commands_for_the_start() -> None:
@@ -26,10 +26,12 @@ def test_the_readme_is_short_and_names_two_commands_for_the_start() -> None:
 def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
-    told = commands("README.md") + commands("docs/how_it_works.md")
+    *started, task = commands("README.md")
+    told = started + commands("docs/how_it_works.md")
     assert [words[0] for words in told] == ["fit", "fit", "compare"]
     for words in told:
         assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
+    assert main([*task, *TASK_SHORT, "--model.init_from", "runs/quickstart_audio/model"]) == 0
     # embedding with a checkpoint; --ckpt_path brings the run's config
     assert main(["predict", "--ckpt_path", "runs/quickstart/checkpoints/last.ckpt"]) == 0
     vectors = np.load("runs/quickstart/predictions/image_text.npz")
