@@ -110,7 +110,7 @@ class SpaceTime(nn.Module):
         if tokens.padding is not None:
             raise ValueError(f"frames of {modality} differ in length; give frames of one length")
         each, bias = tokens.embeddings, tokens.bias
-        clip_by_clip = each.view(-1, self.frames, *each.shape[1:])
+        clip_by_clip = each.reshape(-1, self.frames, *each.shape[1:])
         x: Tensor = (clip_by_clip + self.temporal_embedding[:, :, None]).flatten(0, 1)
         again = encoder.transformer.config.checkpoint and self.training
         for number, (block, layer) in enumerate(zip(encoder.transformer.blocks, self.layers, strict=True)):
