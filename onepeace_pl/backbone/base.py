@@ -48,8 +48,8 @@ class Base:
             told["relative"] = os.path.relpath(self.path, folder)
         return told
 
-    def find(self, where: Path) -> Path:
-        """Return where the base is: seen from the working directory, else from what rests on it.
+    def places(self, where: Path) -> list[Path]:
+        """Return where the base may be: seen from the working directory, else from what rests on it.
 
         Args:
             where: The folder or the checkpoint that rests on it.
@@ -59,21 +59,13 @@ class Base:
         """
         folder = where if where.is_dir() else where.parent
         places = [Path(self.path), folder / self.path, *([folder / self.relative] if self.relative else [])]
-        found = next((place for place in places if place.exists()), None)
-        if found is None:
+        found = {place.resolve(): place for place in reversed(places) if place.exists()}
+        if not found:
             raise FileNotFoundError(
                 f"{where} holds only what was learnt; the rest is in {self.path}, which is not here: bring it back, "
                 "or say base.path anew in config.json; where both are, convert writes a whole folder"
             )
-        return found
-
-    def check(self, state: Mapping[str, Tensor], who: str) -> None:
-        """Refuse other weights than ``who`` was trained on."""
-        if fingerprint(state) != self.fingerprint:
-            raise ValueError(
-                f"{self.path} holds other weights than those that {who} was trained on; bring those back (a run "
-                "moves an older one of its name to NAME.1)"
-            )
+        return list(reversed(found.values()))
 
 
 def check_same(base: Base | None, told: Mapping[str, Any] | None) -> None:

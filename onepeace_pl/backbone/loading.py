@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone.base import Base
+from onepeace_pl.backbone.base import Base, fingerprint
 from onepeace_pl.backbone.interop import BUFFERS, from_official
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.pickles import read_pickle
-from onepeace_pl.backbone.stages import rests_on_base
+from onepeace_pl.backbone.stages import LowRank, read_stage, rests_on_base
 from onepeace_pl.nn import low_rank
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -70,8 +70,10 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: The file is no checkpoint, nothing in it fits, or a tensor has another size.
+        ValueError: The file is no checkpoint, nothing in it fits, a tensor has another size, or low-rank adapters
+            another scale.
     """
+    _check_scale(backbone, Path(source))
     state = read_weights(Path(source))
     report = load_state(backbone, state, str(source))
     if rests_on_base(backbone.stage):
@@ -115,14 +117,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def read_base(folder: Path) -> Base | None:
     """Return what a model folder rests on; None for a whole one, and for what is no model folder."""
+    told = _config(folder).get("base")
+    return None if told is None else Base.told(told)
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
     if not (folder / CONFIG).is_file():
-        return None
+        return {}
     try:
         config = json.loads((folder / CONFIG).read_text())
     except ValueError as error:
         raise ValueError(f"{folder / CONFIG} is no valid JSON: {error}") from None
-    told = config.get("base") if isinstance(config, Mapping) else None
-    return None if told is None else Base.told(told)
+    return config if isinstance(config, Mapping) else {}
+
+
+def _check_scale(backbone: Backbone, folder: Path) -> None:
+    """Refuse to go on with a folder's low-rank adapters at another scale, which no tensor tells."""
+    stage = read_stage(_config(folder).get("backbone", {}).get("stage", "frozen"))
+    mine = backbone.stage
+    if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:
+        raise ValueError(
+            f"{folder} was trained with alpha / low_rank = {stage.scale:g}, this stage says {mine.scale:g}; say alpha: "
+            f"{stage.scale * mine.low_rank:g}"
+        )
 
 
 def on_base(own: Mapping[str, Tensor], base: Base, where: Path) -> dict[str, Tensor]:
@@ -137,10 +154,15 @@ def on_base(own: Mapping[str, Tensor], base: Base, where: Path) -> dict[str, Ten
         FileNotFoundError: The base is not there.
         ValueError: It holds other weights now.
     """
-    state = read_weights(base.find(where))
-    base.check(state, str(where))
     kind = next((t.dtype for t in own.values() if t.is_floating_point()), None)
-    return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()} | dict(own)
+    for place in base.places(where):
+        state = read_weights(place)
+        if fingerprint(state) == base.fingerprint:
+            return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()} | dict(own)
+    raise ValueError(
+        f"{base.path} holds other weights than those that {where} was trained on; bring those back (a run moves an "
+        "older one of its name to NAME.1)"
+    )
 
 
 def read_safetensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:

@@ -1,9 +1,15 @@
 """The parser of the Trainer's verbs: errors in one line, no abbreviated flags."""
 
+import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
@@ -19,6 +25,23 @@ class Parser(LightningArgumentParser):
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
 
+    def parse_object(self, cfg_obj: Any, namespace: Any = None, **options: Any) -> Any:
+        """Parse nested values on top of earlier ones."""
+        for key, value in dict(cfg_obj).items():
+            _make_way(namespace, key, value)
+        return super().parse_object(cfg_obj, namespace, **options)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None, **options: Any
+    ) -> Any:
+        """Parse words on top of earlier values."""
+        for word in (args or ()) if namespace is not None else ():
+            key, equals, value = str(word).removeprefix("--").partition("=")
+            if equals and value.lstrip().startswith("{"):
+                with suppress(yaml.YAMLError):  # the parser proper will complain
+                    _make_way(namespace, key, yaml.safe_load(value))
+        return super().parse_args(args, namespace, **options)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and leave with exit code 2."""
         if not self.exit_on_error:  # the parser of a nested class; its caller adds where
@@ -28,3 +51,19 @@ class Parser(LightningArgumentParser):
         )
         print("error:", line, file=sys.stderr)
         raise SystemExit(2)
+
+
+def _make_way(earlier: Any, key: str, value: Any) -> None:
+    """Take an earlier choice out where a value means another kind, as ``{last: 2}`` after ``{extend: audio}``.
+
+    Mappings add up, but these two would be neither. They are closed dataclasses, told apart by their options.
+    """
+    chosen = earlier.get(key) if isinstance(earlier, Namespace) else None
+    path = chosen.get("class_path") if isinstance(chosen, Namespace) else None
+    if path is None or not isinstance(value, Mapping | Namespace) or "class_path" in value:
+        return
+    module, _, name = path.rpartition(".")
+    kind = getattr(import_module(module), name)
+    closed = getattr(kind, "__final__", False) and dataclasses.is_dataclass(kind)
+    if closed and not set(value.keys()) <= {field.name for field in dataclasses.fields(kind)}:
+        earlier.pop(key)

@@ -12,7 +12,11 @@ PLAIN = bool | int | float | str
 
 
 def model_card(
-    backbone: Backbone, processors: Mapping[str, Processor], made_new: Sequence[str], extra: Sequence[str]
+    backbone: Backbone,
+    processors: Mapping[str, Processor],
+    made_new: Sequence[str],
+    extra: Sequence[str],
+    base: str | None = None,
 ) -> str:
     """Write a model card.
 
@@ -21,6 +25,7 @@ def model_card(
         processors: Its preprocessing.
         made_new: Parameters that hold fresh values since the source had none.
         extra: Names of tensors that travel along without belonging to the backbone.
+        base: Path of the weights that the folder leaves out.
     """
     config, names = backbone.config, backbone.modalities
     count = sum(parameter.numel() for parameter in backbone.parameters())
@@ -66,6 +71,12 @@ def model_card(
             "",
             f"The checkpoint that this was converted from had no projection for {_listed(fresh)}: it is "
             "random, and its vectors mean nothing beside those of another modality until it is trained.",
+        ]
+    if base is not None:
+        lines += [
+            "",
+            f"This folder holds what was learnt; all other weights are read from `{base}`. "
+            "`python -m onepeace_pl convert THIS --to WHOLE` makes a folder that needs no other.",
         ]
     if extra:
         lines += [

@@ -98,12 +98,13 @@ def save_folder(
         config["base"] = base.tell(folder)
     state = backbone.state_dict() if state is None else state
     write_tensors(folder / WEIGHTS, state)
-    write_adapters(folder, backbone, state, base.path if base is not None else None)
+    where = None if base is None else base.path
+    write_adapters(folder, backbone, state, where)
     write_tensors(folder / EXTRA, extra or {})
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
     made_new = () if origin is None else origin.made_new
-    _write_text(folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {})))
+    _write_text(folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {}), where))
     _write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     return folder
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from onepeace_pl.backbone import Last, LowRank
 from onepeace_pl.backbone.base import Base, check_same, fingerprint
 from onepeace_pl.backbone.loading import load_weights, read_base, read_weights
+from onepeace_pl.hub import save_folder
 
 from ..samples import make
 
@@ -39,15 +40,15 @@ def test_a_base_is_looked_for_from_here_and_from_what_rests_on_it(
     told = Base("runs/first/model", "abc").tell(folder)
     assert told["relative"] == "../../first/model"
     base = Base.told(json.loads(json.dumps(told)))
-    assert base.find(folder) == Path("runs/first/model")
+    assert base.places(folder) == [Path("runs/first/model")]
     monkeypatch.chdir("/")
-    assert base.find(folder).resolve() == weights
+    assert [place.resolve() for place in base.places(folder)] == [weights]
     assert "relative" not in Base(str(weights), "abc").tell(folder)
     weights.rename(tmp_path / "elsewhere")
     with pytest.raises(
         FileNotFoundError, match=r"only what was learnt; the rest is in runs/first/model, .* bring it"
     ):
-        base.find(folder)
+        base.places(folder)
 
 
 def _rest(folder: Path, base: str, own: dict[str, torch.Tensor]) -> None:
@@ -105,6 +106,29 @@ def test_adapters_are_not_lost_on_the_way(tmp_path: Path) -> None:
     assert load_weights(again, tmp_path / "tuned.safetensors").new == []
     with pytest.raises(ValueError, match="lora_A has shape"):
         load_weights(make(("text",), stage=LowRank(3)), tmp_path / "tuned.safetensors")
+
+
+def test_of_several_places_the_one_with_the_right_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another project may have a run of the same name."""
+    for project in ("here", "there"):
+        (tmp_path / project / "base").mkdir(parents=True)
+        state = {**make(("text",)).state_dict(), "logit_scale": torch.full((1,), float(len(project)))}
+        save_file(state, tmp_path / project / "base/model.safetensors")
+    monkeypatch.chdir(tmp_path / "there")
+    _rest(Path("tuned"), "base", {})
+    monkeypatch.chdir(tmp_path / "here")
+    assert read_weights(tmp_path / "there/tuned")["logit_scale"].item() == 5
+
+
+def test_adapters_go_on_at_their_scale(tmp_path: Path) -> None:
+    save_folder(tmp_path, make(("text",), stage=LowRank(2, alpha=6.0)), {})
+    load_weights(make(("text",), stage=LowRank(2, alpha=6.0)), tmp_path)
+    with pytest.raises(
+        ValueError, match=r"trained with alpha / low_rank = 3, this stage says 1; say alpha: 6"
+    ):
+        load_weights(make(("text",), stage=LowRank(2)), tmp_path)
 
 
 def test_a_checkpoint_of_another_base() -> None:

@@ -1,0 +1,62 @@
+"""docs/fine_tuning.md: its commands run, in their order, and its table counts."""
+
+import re
+
+import pytest
+import torch
+import yaml
+
+from onepeace_pl.backbone import LowRank, from_preset
+from onepeace_pl.backbone.stages import read_stage
+from onepeace_pl.cli import main
+from onepeace_pl.hub.folder import read_config
+from tests.configs.pages import ROOT, SHORT, blocks, commands
+
+PAGE = "docs/fine_tuning.md"
+ROW = re.compile(r"^\| `(?P<stage>[^`]+)` \|[^|]+\| (?P<base>[\d,]+) \| (?P<large>[\d,]+) \|$", re.M)
+
+
+@pytest.mark.parametrize("preset", ["base", "4b"])
+def test_the_table(preset: str) -> None:
+    rows = list(ROW.finditer((ROOT / PAGE).read_text(encoding="utf-8")))
+    assert len(rows) == 6
+    with torch.device("meta"):
+        backbone = from_preset(preset, ["text", "image"], decoder=False)
+        for row in rows:
+            stage = read_stage(yaml.safe_load(row["stage"]))
+            backbone.stage = "vision_language"
+            if isinstance(stage, LowRank):
+                backbone.adapt(stage)
+            backbone.stage = stage
+            backbone.apply_stage(["text", "image"])
+            count = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
+            assert f"{count:,}" == row["large" if preset == "4b" else "base"], row["stage"]
+            for module in backbone.modules():
+                if getattr(module, "rank", 0):
+                    module.merge()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    start = ["fit", "--config", "configs/quickstart_alignment.yaml", "--run", "quickstart"]
+    assert main([*start, *SHORT]) == 0
+    told = commands(PAGE)
+    assert [words[0] for words in told] == ["info", "fit", "convert", "convert", "convert"]
+    for words in told:
+        assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
+        if words[0] == "info":
+            assert "2,506,753" in capsys.readouterr().out
+    assert "base" in read_config(tmp_path / "runs/tuned/model")
+    for name in ("tuned", "merged", "last"):
+        assert "base" not in read_config(tmp_path / "models" / name)
+    assert main(["compare", "runs/tuned/model", "models/last", "--expect-equal", "text,image"]) == 0
+    (example,) = blocks(PAGE, "python")
+    exec(example, found := {})
+    assert found["vectors"].shape == (1, 128)
+    run, callback = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
+    assert run["model"]["backbone"]["stage"] == {"low_rank": 8}
+    (tmp_path / "whole.yaml").write_text(yaml.safe_dump(callback))
+    assert main([*told[1], *SHORT, "--config", "whole.yaml", "--run", "whole"]) == 0
+    assert "base" not in read_config(tmp_path / "runs/whole/model")
