@@ -34,7 +34,7 @@ class Data(L.LightningDataModule):
     batch_size = 4
     train = Scenes()
 
-    def galleries(self, split: str) -> list[SimpleNamespace]:
+    def evaluation_sets(self, split: str) -> list[SimpleNamespace]:
         return [SimpleNamespace(name="toy", rows=self.train)]
 
     def train_dataloader(self):
