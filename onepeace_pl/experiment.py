@@ -15,7 +15,7 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.base import Base, check_same
 from onepeace_pl.backbone.loading import load_weights
-from onepeace_pl.backbone.parallel import shard
+from onepeace_pl.backbone.parallel import shard, shard_heads
 from onepeace_pl.backbone.stages import rests_on_base
 from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Batch
@@ -118,6 +118,7 @@ class Experiment(L.LightningModule):
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
             shard(backbone, mesh["data_parallel"])
+            shard_heads(task.heads, mesh["data_parallel"])
         self.backbone, self.task = backbone, task
 
     def _start_head(self, task: Task, source: str) -> None:

@@ -85,6 +85,11 @@ class MultiTask(Task):
         """Where the passes end that go farthest."""
         return min((task.until for task in self.trained.values()), key=_FARTHEST.index)
 
+    @property
+    def heads(self) -> list[nn.Module]:
+        """Those of all tasks."""
+        return list(chain.from_iterable(task.heads for task in self.members.values()))
+
     def apply_stage(self, backbone: Backbone) -> None:
         """Let train what any task trains: what one reads to the end, another may not."""
         train = set()

@@ -68,6 +68,19 @@ class Task(nn.Module, ABC):
         """Where its passes end; what follows in the encoder does not train."""
         return "projection"
 
+    @property
+    def heads(self) -> list[nn.Module]:
+        """Modules with weights that the task calls; each is sharded as a whole.
+
+        Raises:
+            ValueError: The task has weights outside any module that it calls.
+        """
+        if any(True for _ in self.parameters(recurse=False)):
+            raise ValueError(
+                f"{type(self).__name__} has parameters of its own, which cannot be sharded; put them into a module"
+            )
+        return [child for child in self.children() if any(True for _ in child.parameters())]
+
     def apply_stage(self, backbone: Backbone) -> None:
         """Freeze what the backbone's stage leaves as it is, and what this task never reaches."""
         backbone.apply_stage(self.modalities, self.restores, self.until)

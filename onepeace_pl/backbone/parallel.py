@@ -8,6 +8,7 @@ sounds would not take part in gathering their adapter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -37,3 +38,17 @@ def shard(backbone: Backbone, mesh: Any, **options: Any) -> Backbone:
         fully_shard(unit, mesh=mesh, **options)
     fully_shard(backbone, mesh=mesh, **options)
     return backbone
+
+
+def shard_heads(heads: Iterable[nn.Module], mesh: Any, **options: Any) -> None:
+    """Shard what a task has besides the backbone: optimisers and clipping take sharded or whole weights, not both.
+
+    Args:
+        heads: Modules that are called as such, each gathered as a whole.
+        mesh: One-dimensional device mesh.
+        options: Passed to ``torch.distributed.fsdp.fully_shard``.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    for head in heads:
+        fully_shard(head, mesh=mesh, **options)

@@ -167,6 +167,13 @@ def test_what_trains_is_what_any_task_trains() -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_heads_are_those_of_all_tasks() -> None:
+    task = several(backbone())
+    assert task.heads == [task.members["topics"].head]
+    with pytest.raises(ValueError, match="Reach has parameters of its own, which cannot be sharded"):
+        _ = Reach(backbone(), FACTS, "image").heads
+
+
 def test_a_task_of_weight_0_is_measured_and_does_not_train(tmp_path: Path) -> None:
     tasks = {"topics": TASKS["topics"], "probe": partial(Reach, modality="image")}
     module = Experiment(backbone, partial(MultiTask, tasks=tasks, weights={"probe": 0}))
