@@ -36,7 +36,7 @@ def run_facts(
         "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))),
         "machine": _machine(trainer),
         "seed": os.environ.get("PL_GLOBAL_SEED", "not set"),
-        "data": _data(trainer),
+        "data": data_line(trainer.datamodule),  # type: ignore[attr-defined]
         "parameters": _parameters(module),
     }
     skips = getattr(trainer.datamodule, "skips", None)  # type: ignore[attr-defined]
@@ -79,15 +79,11 @@ def _machine(trainer: L.Trainer) -> str:
     return f"{trainer.world_size} x {device}, precision {trainer.precision}"
 
 
-def _data(trainer: L.Trainer) -> str:
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+def data_line(data: Any) -> str:
+    """Return what a data module trains on, task by task where there are several."""
     tasks = getattr(data, "tasks", None)
     if tasks:
-        return "; ".join(f"{name}: {_rows(own)}" for name, own in tasks.items())
-    return _rows(data)
-
-
-def _rows(data: Any) -> str:
+        return "; ".join(f"{name}: {data_line(own)}" for name, own in tasks.items())
     parts = [type(data).__name__] if data is not None else []
     train = getattr(data, "train", None)
     if train is not None and hasattr(train, "modalities"):

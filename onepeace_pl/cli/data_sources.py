@@ -26,6 +26,11 @@ def described_data(config: Path) -> dict[str, Any]:
     return parsed
 
 
+def described_tasks(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of each task by its name; of one task alone, under an empty name."""
+    return dict(data.get("init_args", {}).get("tasks") or {"": data})
+
+
 def described_sources(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield name and description of each source."""
     options = data.get("init_args", {})

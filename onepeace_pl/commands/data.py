@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onepeace_pl.cli.catalogue import purpose, shipped
-from onepeace_pl.cli.data_sources import SPLITS, class_of, described_data, described_sources, made
+from onepeace_pl.cli.data_sources import (
+    SPLITS,
+    class_of,
+    described_data,
+    described_sources,
+    described_tasks,
+    made,
+)
 
 if TYPE_CHECKING:
     from onepeace_pl.data.inspection import Report
@@ -67,8 +74,13 @@ def _check(words: list[str]) -> int:
     config = _find(options.config)
     data = described_data(config)
     with contextlib.chdir(options.root or "."):
-        splits = list(_splits(data))
-        _inspect(data, splits, None if options.media == "all" else int(options.media))
+        splits = []
+        for task, own in described_tasks(data).items():
+            mine = list(_splits(own))
+            _inspect(own, mine, None if options.media == "all" else int(options.media))
+            for split in mine:
+                split.name = f"{task}/{split.name}".removeprefix("/")
+            splits += mine
     print(f"{options.config}: {purpose(config) or data['class_path']}")
     for text in dict.fromkeys(split.layout for split in splits if split.layout and split.misses_files):
         print(f"\nwhere files go, each below datasets/:\n{text}")
@@ -84,7 +96,8 @@ def _layout(words: list[str]) -> int:
     parser = argparse.ArgumentParser("data layout", description="Tell which files of a benchmark go where.")
     parser.add_argument("name", help="a file of configs/data, or the bare name of one; data ls lists them")
     config = _find(parser.parse_args(words).name)
-    texts = [_text(spec) for _, spec in described_sources(described_data(config))]
+    tasks = described_tasks(described_data(config)).values()
+    texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
     layouts = dict.fromkeys(filter(None, texts))
     if not layouts:
         raise ValueError(f"{config}: its sources tell no layout")

@@ -89,6 +89,22 @@ def test_an_experiment_and_its_data(pets: str, configs: Path, capsys: pytest.Cap
     assert "3 of 3" in capsys.readouterr().out
 
 
+def test_the_data_of_several_tasks(pets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = "onepeace_pl.data.multitask_datamodule.MultiTaskDataModule"
+    pictures(Path("birds"), ["owl/1.png"])
+    reader = {"class_path": "onepeace_pl.data.datasets.ClassFolder", "init_args": {"path": "birds"}}
+    config(Path("birds.yaml"), train=reader, validation={}, test={})
+    text_file(
+        Path("both.yaml"), f"{{class_path: {kind}, init_args: {{tasks: {{a: {pets}, b: birds.yaml}}}}}}"
+    )
+    assert main(["data", "check", "both.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "a/validation/val: ClassFolder\n  rows      3, 3 ids\n" in out
+    assert "b/train: ClassFolder\n  rows      1, 1 ids\n" in out
+    assert "4 of 4 splits are right" in out
+    assert main(["data", "layout", "both.yaml"]) == 0
+
+
 def test_rows_that_were_skipped_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     source = {
         "class_path": "onepeace_pl.data.datasets.Flickr30kTokens",

@@ -1,0 +1,56 @@
+from types import SimpleNamespace
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from onepeace_pl.callbacks.curves import draw_curves
+from onepeace_pl.callbacks.facts import data_line
+from onepeace_pl.callbacks.history import Curve, History
+from onepeace_pl.callbacks.page import groups_table
+from onepeace_pl.metrics import LabelledResult
+
+
+def result(name: str, **groups: dict[str, float]) -> LabelledResult:
+    return LabelledResult(name, {}, 4, groups=groups, counts=dict.fromkeys(groups, 2))
+
+
+def test_groups_of_sets_with_other_metrics_keep_their_columns() -> None:
+    found = groups_table(
+        [result("boxes/val", near={"accuracy": 0.5, "iou": 0.25}), result("sounds/val", loud={"mAP": 0.75})]
+    )
+    lines = found.splitlines()
+    assert lines[0] == "|  | rows | accuracy | iou | mAP |"
+    assert lines[2] == "| boxes/val: near | 2 | 0.500 | 0.250 |  |"
+    assert lines[3] == "| sounds/val: loud | 2 |  |  | 0.750 |"
+    assert groups_table([result("boxes/val")]) == ""
+
+
+def test_what_is_no_loss_is_not_drawn_behind_the_name_of_a_task_either(
+    monkeypatch: Any, tmp_path: Any
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, path: drawn.extend(self.axes[0].get_legend_handles_labels()[1])
+    )
+    history = History()
+    names = (
+        "loss",
+        "boxes/loss",
+        "boxes/iou",
+        "boxes/accuracy",
+        "accuracy_top5",
+        "scale",
+        "align/text->image",
+    )
+    history.losses = {name: Curve() for name in names}
+    draw_curves(history, tmp_path / "curves.png")
+    assert drawn == ["loss", "align/text->image", "boxes/loss"]
+
+
+def test_the_data_of_every_task_are_named() -> None:
+    one, two = SimpleNamespace(batch_size=4, train=None), SimpleNamespace(batch_size=8, train=None)
+    assert data_line(SimpleNamespace(tasks={"one": one, "two": two})) == (
+        "one: SimpleNamespace, 4 a batch and process; two: SimpleNamespace, 8 a batch and process"
+    )
+    assert data_line(two) == "SimpleNamespace, 8 a batch and process"
+    assert data_line(None) == "loaders given by hand"
