@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.batches import Source, told_labels
+from onepeace_pl.data.checking import check_label
 from onepeace_pl.data.datamodule import Split
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
 from onepeace_pl.data.targets import TargetReader
@@ -72,19 +73,17 @@ def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
 
 
 def _check_labels(place: str, source: Source, read: TargetReader) -> None:
-    for number, labels in _labels(source):
+    """Read the targets of all rows, or of the first where a source cannot tell labels without making rows."""
+    told = told_labels(source)
+    every = iter([source[0].labels] if len(source) else []) if told is None else told
+    late = () if told is None else getattr(read, "late", ())
+    for number, labels in enumerate(every):
         try:
-            read(labels)
+            if all(name in labels for name in late):
+                read(labels)
+            else:  # the rest is known when the row is made
+                check_label(labels)
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"{place}: row {number}: {error} (on_error: skip leaves such rows out)"
             ) from None
-
-
-def _labels(source: Source) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the labels of all rows, or of the first where a source cannot tell them without making rows."""
-    known: Callable[[], Iterator[Mapping[str, Any]]] | None = getattr(source, "labels", None)
-    if callable(known):
-        yield from enumerate(known())
-    elif len(source):
-        yield 0, source[0].labels

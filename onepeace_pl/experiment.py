@@ -96,7 +96,7 @@ class Experiment(L.LightningModule):
         _check_vocabulary(backbone, self.facts)
         task = self.make_task(backbone, self.facts)
         if data is not None:
-            check_compatible(task, data, str(self.trainer.state.fn))
+            check_compatible(task, data, self._verb)
         report, reads = None, not self.resumes or rests_on_base(backbone.stage)
         if self.init_from is not None and reads and not backbone.logit_scale.is_meta:
             if data is not None:
@@ -124,7 +124,7 @@ class Experiment(L.LightningModule):
     def _start_head(self, task: Task, source: str) -> None:
         """Load the head of ``source``; without one, refuse to measure what was never trained."""
         line = load_head(task, source)
-        measures = self._trainer is not None and str(self.trainer.state.fn) in ("validate", "test", "predict")
+        measures = self._verb in ("validate", "test", "predict")
         if line.startswith("head: new") and measures and not self.random_weights:
             raise ValueError(
                 f"{line}, so {type(task).__name__} would be measured with random weights: give the model "
@@ -231,6 +231,12 @@ class Experiment(L.LightningModule):
     def results(self) -> Mapping[str, Any]:
         """Full results of the last evaluation, by gallery."""
         return {} if self.task is None else self.task.results
+
+    @property
+    def _verb(self) -> str:
+        """What the Trainer is doing, in the words of the command line; empty without one."""
+        doing = None if self._trainer is None else self.trainer.state.fn
+        return "" if doing is None else doing.value  # str() of the enum is another text
 
     @property
     def _task(self) -> Task:

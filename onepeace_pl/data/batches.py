@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -73,6 +73,28 @@ class Source(Protocol):
         def __len__(self): ...
 
         def __getitem__(self, index, /): ...
+
+
+def told_labels(source: Source) -> Iterator[Mapping[str, Any]] | None:
+    """Return the labels of every row of a source that tells them without making rows; None of any other."""
+    known = getattr(source, "labels", None)
+    return iter(known()) if callable(known) else None
+
+
+def labels_of(source: Source) -> Iterator[Mapping[str, Any]]:
+    """Return the labels of every row, without making it where the source can; goes on behind one that raises."""
+
+    def made(number: int) -> Mapping[str, Any]:
+        return source[number].labels
+
+    told = told_labels(source)
+    return map(made, range(len(source))) if told is None else told
+
+
+def values_of(raw: Any) -> tuple[Any, ...]:
+    """Return the raw values of a field one by one; (samples, rate) is one sound."""
+    is_sound = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], int | float | np.number)
+    return raw if isinstance(raw, tuple) and not is_sound else (raw,)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ Both are read from the labels of the very rows that are measured, so every resul
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.batches import Source, told_labels
 from onepeace_pl.data.evaluation_set import Reference
 from onepeace_pl.data.targets import (
     AnswersTarget,
@@ -38,21 +38,24 @@ def blind_references(source: Source, classes: Sequence[str]) -> dict[str, Refere
         source: The rows.
         classes: Names of the classes, where there are any.
     """
-    known: Callable[[], Iterator[Mapping[str, Any]]] | None = getattr(source, "labels", None)
-    if not callable(known) or not len(source):
+    told = told_labels(source)
+    if told is None or not len(source):
         return {}
     try:
-        rows = list(known())
+        rows = list(told)
         for label, (read, judge) in _sorts(classes).items():
             if label in rows[0]:
+                if any(name not in rows[0] for name in getattr(read, "late", ())):
+                    step = max(1, len(rows) // _BOXES)
+                    rows = [source[number].labels for number in range(0, len(rows), step)]
                 choices = source[0].fields.get("text") if label == "answer" else None
-                return judge(np.stack([read(row) for row in rows]), len(choices or classes))
+                return judge(map(read, rows), len(choices or classes))
     except (ValueError, TypeError, OSError):
         return {}
     return {}
 
 
-_Judge = Callable[[NDArray[Any], int], dict[str, Reference]]
+_Judge = Callable[[Iterable[NDArray[Any]], int], dict[str, Reference]]
 
 
 def _sorts(classes: Sequence[str]) -> dict[str, tuple[TargetReader, _Judge]]:
@@ -68,24 +71,33 @@ def _sorts(classes: Sequence[str]) -> dict[str, tuple[TargetReader, _Judge]]:
     return sorts
 
 
-def _of_numbers(targets: NDArray[Any], count: int) -> dict[str, Reference]:
-    commonest = Counter(targets.tolist()).most_common(1)[0][1]
-    return {"accuracy": Reference(1 / count, commonest / len(targets))}
+def _of_numbers(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Reference]:
+    counts = Counter(map(int, targets))
+    return {"accuracy": Reference(1 / count, max(counts.values()) / counts.total())}
 
 
-def _of_marks(targets: NDArray[Any], count: int) -> dict[str, Reference]:
-    shares = targets.mean(0)
+def _of_marks(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Reference]:
+    shares = _mean(targets)
     share = float(shares[shares > 0].mean())
     return {"mAP": Reference(share, share)}
 
 
-def _of_confidences(targets: NDArray[Any], count: int) -> dict[str, Reference]:
-    return {"accuracy": Reference(float(targets.mean()), float(targets.mean(0).max()))}
+def _of_confidences(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Reference]:
+    shares = _mean(targets)
+    return {"accuracy": Reference(float(shares.mean()), float(shares.max()))}
 
 
-def _of_boxes(targets: NDArray[Any], count: int) -> dict[str, Reference]:
-    step = max(1, len(targets) // _BOXES)
-    return box_references(targets[::step], targets)
+def _mean(targets: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
+    """Return the mean over rows, of which only one is in memory: thousands of answers times many rows are much."""
+    total, rows = np.zeros(1), 0
+    for target in targets:
+        total, rows = total + target, rows + 1
+    return total / rows
+
+
+def _of_boxes(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Reference]:
+    boxes = np.stack(list(targets))
+    return box_references(boxes[:: max(1, len(boxes) // _BOXES)], boxes)
 
 
 def box_references(blind: NDArray[Any], sought: NDArray[Any]) -> dict[str, Reference]:

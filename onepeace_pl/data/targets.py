@@ -39,8 +39,6 @@ class ClassTarget:
     """
 
     def __init__(self, classes: Sequence[str], label: str = "class") -> None:
-        if not classes:
-            raise ValueError("the data names no classes; set data.init_args.classes to their names or number")
         self.label = label
         self.numbers = ClassNumbers(classes)
 
@@ -107,7 +105,12 @@ class BoxTarget:
     """``box`` and ``extent`` in pixels -> (4,) float32: x0, y0, x1, y1 as shares of the picture.
 
     A box may overlap the picture's edge by a pixel, as rounding does, and is cut there.
+
+    Attributes:
+        late: Labels that a source may know only when it makes a row, and opens the picture.
     """
+
+    late = ("extent",)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return the corners."""
@@ -125,6 +128,8 @@ class ClassNumbers:
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
+        if not classes:
+            raise ValueError("the data names no classes; set data.init_args.classes to their names or number")
         self._names = {name: number for number, name in enumerate(classes)}
         if len(self._names) < len(classes):
             twice = next(name for name in classes if list(classes).count(name) > 1)

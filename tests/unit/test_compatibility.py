@@ -94,3 +94,17 @@ def test_processors_are_looked_at() -> None:
     lacking = SourceDataModule({"audio": AudioProcessor()}, None, {})
     with pytest.raises(ValueError, match=r"reads text, for which the data have no processor"):
         check_compatible(Grounding(backbone, DataFacts()), lacking)
+
+
+def test_what_is_known_only_with_the_row_is_left_to_it() -> None:
+    """The size of a picture: a reversed box is found all the same."""
+    task = Grounding(make(("text", "image"), decoder=False), DataFacts())
+    processors = {"image": ImageProcessor(64, train_crop=None), "text": TextProcessor()}
+
+    def given(*boxes: tuple[int, ...]) -> SourceDataModule:
+        rows = Rows(*({"box": box} for box in boxes), modalities=("image", "text"))
+        return SourceDataModule(processors, rows, {})
+
+    check_compatible(task, given((0, 0, 5, 5)))
+    with pytest.raises(ValueError, match=r"train: row 1: box .* is reversed"):
+        check_compatible(task, given((0, 0, 5, 5), (5, 0, 1, 5)))

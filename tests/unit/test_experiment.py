@@ -15,13 +15,14 @@ from torch.utils.data import DataLoader
 
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.data.batches import Batch, Row
-from onepeace_pl.data.datamodule import PairsDataModule
+from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.experiment import Experiment
 from onepeace_pl.hub.folder import save_folder
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.optim import WarmupCosine
+from tasks.classification import Classification
 from tasks.pretraining import MaskSampler, Pretraining, Student
 
 from .samples import make
@@ -236,3 +237,48 @@ def test_without_a_data_module_there_are_no_facts(tmp_path: Path) -> None:
     module = experiment(facts=DataFacts(MODALITIES))  # who builds by hand says the facts
     module.configure_model()
     assert isinstance(module.backbone, Backbone)
+
+
+class Labelled(Pictures):
+    modalities = ("image",)
+
+    def __init__(self, *classes: str) -> None:
+        self.classes = ("one", "two")
+        self.given = classes
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def __getitem__(self, index: int, /) -> Row:
+        return Row(str(index), super().__getitem__(index).fields, {"class": self.given[index]})
+
+    def labels(self) -> Any:
+        return iter([{"class": name} for name in self.given])
+
+
+def classification(
+    train: Labelled, validation: Labelled, **options: Any
+) -> tuple[Experiment, SourceDataModule]:
+    module = Experiment(partial(make, ("image",), noise=0.0), Classification, **options)
+    return module, SourceDataModule({"image": ImageProcessor(64)}, train, {"set": validation}, batch_size=2)
+
+
+def test_labels_are_looked_at_before_anything_trains(tmp_path: Path) -> None:
+    good, bad = Labelled("one", "two"), Labelled("one", "three")
+    for train, validation, place in ((bad, good, "train"), (good, bad, "set")):
+        module, labelled = classification(train, validation)
+        with pytest.raises(ValueError, match=rf"{place}: row 1: class 'three' is none of the 2"):
+            trainer(tmp_path).fit(module, datamodule=labelled)
+    module, labelled = classification(bad, good, random_weights=True)
+    trainer(tmp_path, limit_val_batches=None).validate(module, datamodule=labelled, verbose=False)
+
+
+def test_a_head_that_was_never_trained_is_not_measured(tmp_path: Path) -> None:
+    good = Labelled("one", "two")
+    save_folder(tmp_path / "pretrained", make(("image",), noise=0.0), {"image": ImageProcessor(64)})
+    module, labelled = classification(good, good, init_from=str(tmp_path / "pretrained"))
+    runner = trainer(tmp_path, limit_val_batches=None)
+    with pytest.raises(ValueError, match=r"head: new.*would be measured with random weights"):
+        runner.validate(module, datamodule=labelled, verbose=False)
+    module, labelled = classification(good, good, init_from=str(tmp_path / "pretrained"), random_weights=True)
+    runner.validate(module, datamodule=labelled, verbose=False)

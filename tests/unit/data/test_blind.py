@@ -59,3 +59,12 @@ def test_nothing_is_said_where_labels_are_unknown_or_wrong() -> None:
     silent = Labels({"class": "a"})
     silent.labels = None
     assert blind_references(silent, ("a",)) == {}
+
+
+def test_sizes_of_pictures_that_only_rows_tell() -> None:
+    class Late(Labels):
+        def __getitem__(self, index: int, /) -> Row:
+            return Row(str(index), {"text": "a"}, {**self.every[index], "extent": (10, 10)})
+
+    boxes = [{"box": (0, 0, 5, 10)}, {"box": (0, 0, 5, 10)}, {"box": (5, 0, 10, 10)}]
+    assert blind_references(Late(*boxes), ())["accuracy"].baseline == pytest.approx(2 / 3)
