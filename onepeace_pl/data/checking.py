@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.batches import Source, labels_of
 
 ROUNDING = 1.0
 """Pixels that a box may reach beyond its picture: annotations are rounded."""
@@ -63,9 +63,7 @@ def checked(
 def bad_labels(source: Source, classes: Sequence[str] = ()) -> Iterator[tuple[int, str]]:
     """Yield number and complaint for each row whose labels no task can use; makes no row where it need not."""
     names = _Names(classes)
-    known = getattr(source, "labels", None)
-    every = known() if callable(known) else (source[index].labels for index in range(len(source)))
-    iterator, index = iter(every), 0
+    iterator, index = labels_of(source), 0
     while True:
         try:
             check_label(next(iterator), names)

@@ -16,6 +16,7 @@ from onepeace_pl.data.batches import Batch, Source
 from onepeace_pl.data.blind import blind_references
 from onepeace_pl.data.collate import BatchTransform, Collator
 from onepeace_pl.data.dataset import OnError, PreparedRows
+from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
@@ -54,7 +55,7 @@ class SourceDataModule(L.LightningDataModule):
         vocabulary_size: Greatest size of a trained vocabulary.
         bucket_by_length: Put training rows of similar length into one batch; the source must know `lengths`.
         classes: Names of the classes of the data, in the order of their numbers, a number of nameless classes, or a
-            file with a name a line; None takes those that the training source knows.
+            file of names (one a line, JSON or CSV); None takes those that the training source knows.
         prompts: Sentences that name a class, ``{}`` standing for its name ("a photo of {}"), for tasks that tell
             classes apart by words.
 
@@ -321,18 +322,10 @@ class PairsDataModule(SourceDataModule):
 
 
 def class_names(classes: Sequence[str] | int | str) -> tuple[str, ...]:
-    """Return names of classes that are given as such, as a number of classes, or as a file with a name a line."""
+    """Return names of classes that are given as such, as a number of classes, or as a file of them."""
     if isinstance(classes, int):
         return tuple(map(str, range(classes)))
-    if not isinstance(classes, str):
-        return tuple(classes)
-    try:
-        lines = Path(classes).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"classes: {classes} cannot be read ({error}); give a file with a name a line"
-        ) from None
-    return tuple(line.strip() for line in lines if line.strip())
+    return read_classes(classes) if classes else ()
 
 
 def pair_galleries(name: str, source: Source) -> list[Gallery]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from onepeace_pl.data.batches import Alike, Row, Skipped, Source
+from onepeace_pl.data.batches import Alike, Row, Skipped, Source, values_of
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.modalities.base import ModalitySample, Processor
 
@@ -130,11 +130,9 @@ class PreparedRows(Dataset[Sample]):
 
 def _parts(raw: Any) -> Iterator[tuple[Any, list[int]]]:
     """Yield the values of a field, each with what its draws depend on besides; what is alike draws the same."""
-    a_sound = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], int | float)
-    if not isinstance(raw, tuple) or a_sound:
-        yield raw, []
-        return
-    if not raw:
+    values = values_of(raw)
+    if not values:
         raise ValueError("a field of several values has none; leave the row out")
-    for number, value in enumerate(raw):
-        yield value, [] if isinstance(raw, Alike) else [number]
+    draw_apart = values is raw and not isinstance(raw, Alike)
+    for number, value in enumerate(values):
+        yield value, [number] if draw_apart else []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.batches import Source, told_labels, values_of
 from onepeace_pl.data.checking import bad_labels, several
 from onepeace_pl.data.sources.presence import Presence, paths_of
 from onepeace_pl.modalities.base import Processor
@@ -87,8 +87,7 @@ def _count(source: Source, names: Sequence[str], report: Report) -> dict[str, in
     """Return how many rows have each class; rows whose labels are of no use are passed over."""
     counts: Counter[str] = Counter()
     known, beyond = frozenset(names), 0
-    every = getattr(source, "labels", None)
-    for labels in _yielded(every) if callable(every) else ():
+    for labels in _yielded(told_labels(source) or iter(())):
         found = [labels["class"]] if "class" in labels else []
         found += several(labels["classes"]) if "classes" in labels else []
         if isinstance(labels.get("answers"), Mapping):
@@ -109,9 +108,8 @@ def _count(source: Source, names: Sequence[str], report: Report) -> dict[str, in
     return {name: counts.pop(name, 0) for name in names} | dict(sorted(counts.items()))
 
 
-def _yielded(every: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+def _yielded(iterator: Iterator[Any]) -> Iterator[Any]:
     """Yield what does not raise."""
-    iterator = iter(every())
     while True:
         try:
             yield next(iterator)
@@ -172,7 +170,7 @@ def _open(report: Report, source: Source, processors: Mapping[str, Processor], m
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of sounds and texts that are cut
                 for name, raw in row.fields.items():
-                    for value in _single(raw):
+                    for value in values_of(raw):
                         if isinstance(value, str) and not value.strip():
                             raise ValueError(f"empty {name}; give it words or leave the row out")
                         if name in processors:
@@ -180,9 +178,3 @@ def _open(report: Report, source: Source, processors: Mapping[str, Processor], m
         except (ValueError, TypeError, OSError) as error:
             report.wrong.append(f"{place}: {' '.join(str(error).split())}")
         report.opened += 1
-
-
-def _single(raw: Any) -> Iterable[Any]:
-    """Return the values of a field one by one; (samples, rate) is one sound."""
-    is_sound = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], int | float | np.number)
-    return raw if isinstance(raw, tuple) and not is_sound else (raw,)

@@ -62,18 +62,22 @@ class ResumableLoader(DataLoader[Any]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where `state_dict` was taken; another layout starts the epoch anew, with a warning."""
         now = self.layout
-        then = {name: state.get(name) for name in now}
-        if then != now:
-            warnings.warn(
-                f"the run was saved with {then} and goes on with {now}: its epoch is drawn anew, "
-                "so some rows come twice and some not at all in it",
-                stacklevel=2,
-            )
-            return
-        self.batches.resume(state["epoch"], state["batches"])
+        if goes_on({name: state.get(name) for name in now}, now):
+            self.batches.resume(state["epoch"], state["batches"])
 
     @property
     def layout(self) -> dict[str, int]:
         """What must be the same for a run to go on in the middle of an epoch."""
         batches = self.batches
         return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
+
+
+def goes_on(then: Any, now: Any) -> bool:
+    """Say whether a run can go on in the middle of its epoch: only with the layout that it was saved with; warns."""
+    if then != now:
+        warnings.warn(
+            f"the run was saved with {then} and goes on with {now}: its epoch is drawn anew, "
+            "so some rows come twice and some not at all in it",
+            stacklevel=3,
+        )
+    return bool(then == now)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
-from onepeace_pl.data.loader import ResumableLoader
+from onepeace_pl.data.loader import ResumableLoader, goes_on
 
 
 class MultiTaskLoader:
@@ -59,15 +58,8 @@ class MultiTaskLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken; other tasks or batches start the epoch anew, with a warning."""
-        then, now = state.get("tasks"), self._layout()
-        if then != now:
-            warnings.warn(
-                f"the run was saved with {then} and goes on with {now}: its epoch is drawn anew, "
-                "so some rows come twice and some not at all in it",
-                stacklevel=2,
-            )
-            return
-        self._resume = (state["epoch"], state["batches"])
+        if goes_on(state.get("tasks"), self._layout()):
+            self._resume = (state["epoch"], state["batches"])
 
     def _layout(self) -> dict[str, dict[str, int]]:
         return {name: loader.layout for name, loader in self.loaders.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation_set import EvaluationSet
@@ -67,8 +67,8 @@ class ZeroShotClassification(Classification):
         values = batch.inputs[self.modality]
         if self._classes is None:
             self._classes = self._embed_classes(backbone, values.values.device)
-        scale = backbone.logit_scale.exp()
-        return scale * backbone.embed({self.modality: values})[self.modality] @ self._classes.T
+        (features,), scale = backbone(batch.inputs, [Stream(self.modalities)])
+        return scale * features.embeddings[self.modality] @ self._classes.T  # type: ignore[no-any-return]
 
     def forward(self, backbone: Backbone, batch: Batch) -> Any:
         """Refuse to train."""

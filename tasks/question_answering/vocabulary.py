@@ -39,8 +39,6 @@ class OpenAnswer(SupervisedTask):
     ) -> None:
         super().__init__(backbone, facts)
         self.evidence = check_evidence(evidence, backbone)
-        if not facts.classes:
-            raise ValueError("the data name no answers; set data.init_args.classes to them")
         self.classes = facts.classes
         self._read = AnswersTarget(facts.classes)
         self.head = ClassifyHead(backbone.config, len(facts.classes), pooler=pooler)

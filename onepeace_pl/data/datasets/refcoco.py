@@ -70,8 +70,7 @@ class RefCoco(Listing[Expression]):
             found = _refs(file, content, split, _Instances(instances))
         records = []
         for place, record in found:
-            labels = {"box": record.box} | ({"extent": record.extent} if record.extent else {})
-            checked(place, labels)
+            checked(place, dict(self.labels_of(record)))
             records.append(record)
         if not records:
             raise ValueError(

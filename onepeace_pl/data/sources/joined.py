@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate, chain
 from typing import Any
 
-from onepeace_pl.data.batches import Row, Source
+from onepeace_pl.data.batches import Row, Source, labels_of
 
 
 class JoinedSource:
@@ -52,7 +52,7 @@ class JoinedSource:
 
     def labels(self) -> Iterator[Mapping[str, Any]]:
         """Yield the labels of every row."""
-        return chain.from_iterable(map(_labels, self.sources))
+        return chain.from_iterable(map(labels_of, self.sources))
 
     def texts(self) -> Iterator[str]:
         """Yield every text, for training a tokenizer."""
@@ -84,8 +84,3 @@ class JoinedSource:
     def _find(self, number: int) -> tuple[int, Source, int]:
         which = bisect_right(self._ends, number)
         return which, self.sources[which], number - (self._ends[which - 1] if which else 0)
-
-
-def _labels(source: Source) -> Iterator[Mapping[str, Any]]:
-    known = getattr(source, "labels", None)
-    return known() if callable(known) else (source[index].labels for index in range(len(source)))

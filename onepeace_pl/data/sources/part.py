@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from onepeace_pl.data.batches import Row, Source
+from onepeace_pl.data.batches import Row, Source, labels_of
 
 
 class PartSource:
@@ -43,12 +43,9 @@ class PartSource:
 
     def labels(self) -> Iterator[Mapping[str, Any]]:
         """Yield the labels of every row."""
-        known = getattr(self.source, "labels", None)
-        if not callable(known):
-            yield from (self[number].labels for number in range(len(self)))
-            return
-        wanted = set(self._rows)
-        yield from (labels for number, labels in enumerate(known()) if number in wanted)
+        return (
+            labels for number, labels in enumerate(labels_of(self.source)) if number % self.folds in self.take
+        )
 
     def texts(self) -> Iterator[str]:
         """Yield every text, for training a tokenizer."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal, overload
 import numpy as np
 
 from onepeace_pl.data.batches import Alike, Row
+from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.triworld.clip import CLIP_CLASSES, film
 from onepeace_pl.data.triworld.draws import Draws
 from onepeace_pl.data.triworld.expressions import Expression, label_draws
@@ -221,14 +222,13 @@ class ChoiceScenes(QuestionScenes):
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its choices, each behind the question."""
         row, asked = self.media(index), self.question(index, epoch)
-        choices = self.choices(index, epoch)
-        text = tuple(f"{asked.text} answer: {choice}" for choice in choices)
+        choices = self.choices(asked, index, epoch)
+        text = choice_texts(asked.text, choices)
         labels = {"answer": choices.index(asked.answer), "choices": choices, "topic": asked.topic}
         return Row(row.id, {**row.fields, "text": text}, labels)
 
-    def choices(self, index: int, epoch: int = 0) -> list[str]:
-        """Return the choices of a row in the order in which they are read."""
-        asked = self.question(index, epoch)
+    def choices(self, asked: Question, index: int, epoch: int = 0) -> list[str]:
+        """Return the choices of a row's question in the order in which they are read."""
         return self.draws(self.scenes[index], epoch + _PURPOSE).shuffled([asked.answer, *asked.wrong])
 
 
@@ -288,12 +288,3 @@ ROWS: Final[dict[Kind, type[LabelledScenes]]] = {
     "truth": TruthScenes,
     "clip": ClipScenes,
 }
-
-
-def texts_of(rows: LabelledScenes, indices: Sequence[int]) -> list[str]:
-    """Return the texts of some rows as they are read, for instance to train a tokenizer."""
-    found: list[str] = []
-    for index in indices:
-        text: Any = rows[index].fields.get("text", ())
-        found.extend([text] if isinstance(text, str) else text)
-    return found

@@ -83,7 +83,8 @@ def _(rows: ChoiceScenes, train: ChoiceScenes) -> dict[str, Reference]:
     )
     right = []
     for i in range(len(rows)):
-        asked, choices = rows.question(i), rows.choices(i)
+        asked = rows.question(i)
+        choices = rows.choices(asked, i)
         right.append(max(choices, key=lambda choice: habits[asked.text][choice]) == asked.answer)
     return {"accuracy": Reference(0.25, float(np.mean(right)), 1.0)}
 

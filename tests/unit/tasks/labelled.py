@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.supervised import SupervisedTask
@@ -24,8 +24,8 @@ class Three:
     def __len__(self) -> int:
         return 3
 
-    def __getitem__(self, index: int, /) -> Any:
-        raise NotImplementedError
+    def __getitem__(self, index: int, /) -> Row:
+        return Row("abc"[index], {"text": f"row {index}"})
 
 
 def backbone(*modalities: str, **options: Any) -> Backbone:

@@ -14,7 +14,7 @@ from onepeace_pl.data.targets import (
     ClassTarget,
     TruthTarget,
 )
-from onepeace_pl.data.triworld.labelled import ROWS, Kind, LabelledScenes, Rendering, texts_of
+from onepeace_pl.data.triworld.labelled import ROWS, Kind, LabelledScenes, Rendering
 from onepeace_pl.data.triworld.references import references
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -109,8 +109,3 @@ def test_references_are_in_order(kind: Kind) -> None:
     for reference in references(rows(kind), rows(kind, "train", 80)).values():
         assert 0 < reference.chance < reference.optimum <= 1
         assert 0 < reference.baseline < reference.optimum
-
-
-def test_texts() -> None:
-    assert len(texts_of(rows("choices"), range(3))) == 12
-    assert texts_of(rows("class"), range(3)) == []
