@@ -13,6 +13,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
+from onepeace_pl.cli.merge import PARENTS
 
 
 class Parser(LightningArgumentParser):
@@ -30,6 +31,15 @@ class Parser(LightningArgumentParser):
         for key, value in dict(cfg_obj).items():
             _make_way(namespace, key, value)
         return super().parse_object(cfg_obj, namespace, **options)
+
+    def _apply_actions(self, cfg: Any, parent_key: str = "", *args: Any, **options: Any) -> Any:
+        """Take in the values of a file, but for those that it starts from: they were read before it.
+
+        jsonargparse would read a single one again here, alone and without what that one starts from itself.
+        """
+        if self.reading and not parent_key and isinstance(cfg, Mapping):
+            cfg = {key: value for key, value in cfg.items() if key != PARENTS}
+        return super()._apply_actions(cfg, parent_key, *args, **options)
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None, **options: Any

@@ -31,6 +31,16 @@ def test_files_refer_to_files_and_later_ones_win(resolve, classify):
     assert config["data"]["init_args"] == {"classes": ["cat", "dog", "owl"], "size": 8, "batch_size": 2}
 
 
+def test_a_file_starts_from_one_that_starts_from_another(resolve, classify):
+    """Options of a class that the first file alone names may stand in each of those that follow."""
+    write(f"config: {classify}\ndata: {{batch_size: 3}}\ntrainer: {{max_steps: 9}}", "second.yaml")
+    third = write("config: second.yaml\nmodel: {task: {dropout: 0.3}}\ntrainer: {max_steps: 7}", "third.yaml")
+    config = resolve("-c", third)
+    assert config["data"]["init_args"]["batch_size"] == 3
+    assert config["model"]["task"]["init_args"]["dropout"] == 0.3
+    assert config["trainer"]["max_steps"] == 7
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
