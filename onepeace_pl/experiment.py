@@ -188,6 +188,11 @@ class Experiment(L.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in step.logs.items()}, batch_size=size)
         return step.loss  # type: ignore[no-any-return]
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Update the weights."""
+        super().optimizer_step(*args, **kwargs)
+        self._backbone.clamp_logit_scale()
+
     def on_validation_start(self) -> None:
         """Begin an evaluation."""
         self._task.start_evaluation(self._data.evaluation_sets("validation"))

@@ -144,8 +144,6 @@ class Backbone(nn.Module):
             The features of each stream, and the factor of cosine similarities (scalar): exp of the clamped
             logit scale.
         """
-        with torch.no_grad():  # clamped in place on each use, so that the gradient still flows at the bounds
-            self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
         features = self.encoder(inputs, streams)
         students = [i for i, stream in enumerate(streams) if stream.masks is not None]
         if students and self.decoder is None:
@@ -154,7 +152,14 @@ class Backbone(nn.Module):
             restored = self.decoder([features[i] for i in students], [streams[i] for i in students], inputs)
             for i, result in zip(students, restored, strict=True):
                 features[i].restored = result
-        return features, self.logit_scale.exp().squeeze(0)
+        # the value within its bounds, the gradient as if there were none; not in place: a shard would not see it
+        outside = (self.logit_scale - self.logit_scale.clamp(0.0, MAX_LOGIT_SCALE)).detach()
+        return features, (self.logit_scale - outside).exp().squeeze(0)
+
+    @torch.no_grad()
+    def clamp_logit_scale(self) -> None:
+        """Put the logit scale back within its bounds, as is done after every update; on a sharded model too."""
+        self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
 
     def embed(self, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
         """Return unit vectors (B, D) of each modality by itself."""

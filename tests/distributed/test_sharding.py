@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,17 @@ def _all(stage: int, alone: dict[str, tuple[list[float], dict[str, Tensor]]]) ->
 def test_two_processes_equal_one(stage: int, tmp_path: Path) -> None:
     alone = {gradient: one_process(stage, gradient) for gradient in ("exact", "local")}
     run_in_processes(_all, tmp_path, stage, alone, seconds=120)
+
+
+def _clamp() -> None:
+    backbone = shard(make(1).backbone, init_device_mesh("cpu", (2,)))
+    for value, bound in ((9.0, math.log(100)), (-1.0, 0.0), (3.0, 3.0)):
+        with torch.no_grad():
+            backbone.logit_scale.fill_(value)
+        backbone.clamp_logit_scale()
+        assert backbone.logit_scale.full_tensor().item() == pytest.approx(bound)
+
+
+@pytest.mark.distributed
+def test_a_sharded_scale_is_put_back_within_its_bounds(tmp_path: Path) -> None:
+    run_in_processes(_clamp, tmp_path, seconds=60)
