@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, SHORT, commands
@@ -16,6 +17,7 @@ LESS = {
     "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
     "loss": [],
 }
+SMALL = ["--model.backbone.transformer.preset", "debug", "--trainer.precision", "32-true"]
 
 
 @pytest.mark.parametrize("words", commands("docs/performance.md"), ids=" ".join)
@@ -24,8 +26,11 @@ def test_command_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
+    if not torch.cuda.is_available():
+        words = ["cpu" if word == "cuda" else word for word in words]
     if words[0] == "fit":
-        assert main([*words, *SHORT]) == 0
+        small = SMALL if any("4b" in word for word in words) else []
+        assert main([*words, *SHORT, *small]) == 0
         (report,) = tmp_path.glob("runs/*/report.md")
         assert "samples/s" in report.read_text()
         return
