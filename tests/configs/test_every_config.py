@@ -41,11 +41,7 @@ def test_run_reads_back_what_it_prints(path, tmp_path):
     first = resolve(["-c", str(path), "--run=same"])
     (tmp_path / "printed.yaml").write_text(yaml.safe_dump(first))
     assert resolve(["-c", "printed.yaml"]) == first
-
-
-@pytest.mark.parametrize("path", RUNS, ids=name)
-def test_run_never_lets_lightning_choose_the_sampler(path):
-    assert resolve(["-c", str(path)])["trainer"]["use_distributed_sampler"] is False
+    assert first["trainer"]["use_distributed_sampler"] is False  # the data module's sampler knows the ranks
 
 
 RUN = ["-c", str(ROOT / "quickstart.yaml")]
@@ -96,8 +92,10 @@ def test_released_size(tmp_path):
 
 
 def test_check_agrees(capsys):
-    assert main(["configs", "check"]) == 0
-    assert f"{len(RUNS)} of {len(RUNS)}" in capsys.readouterr().out
+    """Of a folder; that each run is built is tested above."""
+    few = [path for path in RUNS if path.parent.name == "experiment"]
+    assert main(["configs", "check", *map(str, few)]) == 0
+    assert f"{len(few)} of {len(few)}" in capsys.readouterr().out
 
 
 def test_every_file_is_a_run_or_a_part_of_one():
