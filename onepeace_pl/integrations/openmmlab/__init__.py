@@ -1,0 +1,46 @@
+"""mmdetection and mmsegmentation on mmcv-lite: nothing is compiled, on CPU and CUDA.
+
+Everything that imports mmdet or mmseg calls ``prepare`` first, inside a function: importing them takes seconds.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from onepeace_pl.integrations.openmmlab.extension import provide
+
+__all__ = ["prepare", "provide"]
+
+# mmdet 3.3.0 and mmseg 1.2.2, their last releases, refuse mmcv 2.2
+NEEDED = {"mmcv": ("2.1.0",), "mmdet": ("3.3.0",), "mmsegmentation": ("1.2.2",), "mmengine": ("0.10.",)}
+NAMES = {"mmcv": ("mmcv", "mmcv-lite")}
+
+
+def prepare() -> None:
+    """Check versions and make mmcv's operators available.
+
+    Raises:
+        ImportError: A package is missing or its version does not fit the others.
+    """
+    for name, wanted in NEEDED.items():
+        found = _version(NAMES.get(name, (name,)))
+        if found is None or not found.startswith(wanted):
+            fix = "mmcv-lite" if name == "mmcv" else name
+            said = "is not installed" if found is None else f"is {found}"
+            raise ImportError(
+                f"{name} {said}; dense tasks need {fix} {wanted[0]}: pip install '{fix}=={_pin(wanted[0])}'"
+            )
+    provide()
+
+
+def _version(names: tuple[str, ...]) -> str | None:
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _pin(start: str) -> str:
+    return f"{start}*" if start.endswith(".") else start
