@@ -5,7 +5,7 @@ Shapes: B batch, L tokens, N rows, D width, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,9 @@ from onepeace_pl.nn.kernels import attend_rows
 from onepeace_pl.nn.low_rank import LowRankLinear
 from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
+
+# (1 or B, H, L, L), or what makes it of queries, keys and values (B, L, 3, H, K) as projected, or none
+Bias = Tensor | Callable[[Tensor], Tensor] | None
 
 
 class FusedProjection(LowRankLinear):
@@ -86,7 +89,7 @@ class SelfAttention(nn.Module):
         self,
         rows: Tensor,
         packing: Packing,
-        biases: Sequence[Tensor | None],
+        biases: Sequence[Bias],
         paddings: Sequence[Tensor | None],
     ) -> Tensor:
         """Let the tokens of each sequence look at each other.
@@ -94,7 +97,7 @@ class SelfAttention(nn.Module):
         Args:
             rows: (N, D), the packed tokens of all sequences.
             packing: Which rows belong to which sequence.
-            biases: For each sequence (1 or B, H, L, L) or None.
+            biases: For each sequence (1 or B, H, L, L), a function that makes it of queries, or None.
             paddings: For each sequence (B, L) bool, True where a key must not be seen, or None.
 
         Returns:
@@ -102,10 +105,16 @@ class SelfAttention(nn.Module):
         """
         qkv = self.project_in(rows, packing.segments)
         dropout = self.dropout if self.training else 0.0
-        out = attend_rows(qkv, packing, self.heads, biases, paddings, dropout)
+        out = attend_rows(qkv, packing, self.heads, self._made(biases, qkv, packing), paddings, dropout)
         if self.head_scale is not None:
             out = (out.view(len(out), self.heads, -1) * self.head_scale[:, None]).flatten(1)
         return self.project_out(out, packing.segments)  # type: ignore[no-any-return]
+
+    def _made(self, biases: Sequence[Bias], qkv: Tensor, packing: Packing) -> list[Tensor | None]:
+        if not any(callable(bias) for bias in biases):
+            return list(biases)  # type: ignore[arg-type]
+        each = [one.view(*one.shape[:2], 3, self.heads, -1) for one in packing.unpack(qkv)]
+        return [bias(one) if callable(bias) else bias for bias, one in zip(biases, each, strict=True)]
 
     def attend(self, tokens: Tensor, modality: str, bias: Tensor | None = None) -> Tensor:
         """Let the tokens of one modality look at each other, outside a block.

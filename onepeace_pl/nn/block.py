@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.nn.attention import SelfAttention
+from onepeace_pl.nn.attention import Bias, SelfAttention
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.drop_path import keep_factor, kept_samples
 from onepeace_pl.nn.feed_forward import GatedFeedForward
@@ -33,12 +33,14 @@ class Sequence:
         key_padding: (B, L) bool, True where attention must not look; None where it may look everywhere.
         grad: Whether this sequence is differentiated; a teacher's is not.
         norm: Whether final norms follow the last block.
+        group: Consecutive rows that belong to one sample, such as the windows of a picture; B is a multiple of it.
     """
 
     segments: tuple[Segment, ...]
     key_padding: Tensor | None = None
     grad: bool = True
     norm: bool = True
+    group: int = 1
 
 
 class LayerScale(nn.Module):
@@ -95,9 +97,9 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, tokens: list[Tensor], biases: list[Tensor | None], sequences: SequenceOf[Sequence]
+        self, tokens: list[Tensor], biases: list[Bias], sequences: SequenceOf[Sequence]
     ) -> list[Tensor]:
-        """Map each (B, L, D) of ``tokens`` with its bias (1 or B, H, L, L) or None."""
+        """Map each (B, L, D) of ``tokens`` with its bias: (1 or B, H, L, L), made from queries, or None."""
         outputs = list(tokens)
         for grad in (True, False):
             chosen = [i for i, s in enumerate(sequences) if (s.grad and torch.is_grad_enabled()) == grad]
@@ -125,9 +127,7 @@ class Block(nn.Module):
             room -= sizes[i]
         return bundles
 
-    def _together(
-        self, xs: list[Tensor], biases: list[Tensor | None], sequences: list[Sequence]
-    ) -> list[Tensor]:
+    def _together(self, xs: list[Tensor], biases: list[Bias], sequences: list[Sequence]) -> list[Tensor]:
         paddings = [s.key_padding for s in sequences]
         rate = self.drop_path if self.training else 0.0
         if rate and self.subset:
@@ -140,19 +140,22 @@ class Block(nn.Module):
         ):
             out = self.dropout(branch(x))
             if rate:
-                out = out * packing.pack([keep_factor(tokens, rate) for tokens in xs])
+                out = out * packing.pack(
+                    [keep_factor(x, rate, s.group) for x, s in zip(xs, sequences, strict=True)]
+                )
             x = add_scaled(x, out, scale)
         return packing.unpack(x)
 
-    def _subset(
-        self, xs: list[Tensor], biases: list[Tensor | None], sequences: list[Sequence]
-    ) -> list[Tensor]:
+    def _subset(self, xs: list[Tensor], biases: list[Bias], sequences: list[Sequence]) -> list[Tensor]:
         for attention in (True, False):
-            kept = [kept_samples(x, self.drop_path) for x in xs]
+            kept = [kept_samples(x, self.drop_path, s.group) for x, s in zip(xs, sequences, strict=True)]
             few = [x[rows] for x, rows in zip(xs, kept, strict=True)]
             packing = Packing([len(x) for x in few], [s.segments for s in sequences])
             if attention:
-                mine = [b if b is None or len(b) == 1 else b[r] for b, r in zip(biases, kept, strict=True)]
+                mine = [
+                    b[r] if isinstance(b, Tensor) and len(b) > 1 else b
+                    for b, r in zip(biases, kept, strict=True)
+                ]
                 hidden = [
                     None if s.key_padding is None else s.key_padding[r]
                     for s, r in zip(sequences, kept, strict=True)
@@ -169,7 +172,7 @@ class Block(nn.Module):
         return xs
 
     def _attend(
-        self, packing: Packing, biases: list[Tensor | None], paddings: list[Tensor | None]
+        self, packing: Packing, biases: list[Bias], paddings: list[Tensor | None]
     ) -> Callable[[Tensor], Tensor]:
         return lambda x: self.attention(self.attention_norm(x, packing.segments), packing, biases, paddings)
 

@@ -1,6 +1,6 @@
 """Position tables for another grid (spec: model, section 9; checkpoint, section 5).
 
-Shapes: S grid side, D width, H heads.
+Shapes: S grid side, h and w sides of another grid, D width, H heads.
 """
 
 from __future__ import annotations
@@ -13,22 +13,48 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def resize_positions(table: Tensor, side: int) -> Tensor:
+def resize_positions(table: Tensor, grid: int | tuple[int, int]) -> Tensor:
     """Resize learnt positions of a square grid, bicubic without antialiasing, computed in fp32.
 
     Args:
         table: (S * S + 1, D), row 0 for the summary, which stays as it is.
-        side: Wanted side.
+        grid: Wanted side, or height and width.
 
     Returns:
-        (side * side + 1, D) in the dtype of ``table``.
+        (h * w + 1, D) in the dtype of ``table``.
     """
+    size = (grid, grid) if isinstance(grid, int) else tuple(grid)
     old = math.isqrt(table.shape[0] - 1)
-    if old == side:
+    if size == (old, old):
         return table
-    grid = table[1:].float().reshape(1, old, old, -1).permute(0, 3, 1, 2)
-    grid = F.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
-    return torch.cat([table[:1], grid.permute(0, 2, 3, 1).reshape(side * side, -1).to(table.dtype)])
+    image = table[1:].float().reshape(1, old, old, -1).permute(0, 3, 1, 2)
+    image = F.interpolate(image, size=size, mode="bicubic", align_corners=False)
+    return torch.cat([table[:1], image.flatten(2)[0].t().to(table.dtype)])
+
+
+def relative_table_of(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Return the relative positions of a grid that need not be square: a part of the table's, or a larger one.
+
+    A grid that fits within the table's has offsets that the table knows. Of a larger one the offsets are stretched,
+    bicubic without antialiasing, computed in fp32 (spec: tasks, section 14).
+
+    Args:
+        table: ((2 S - 1) ** 2 + 3, H), the last three rows for the summary, which stay as they are.
+        grid: Height and width.
+
+    Returns:
+        ((2 h - 1) (2 w - 1) + 3, H) in the dtype of ``table``.
+    """
+    span = math.isqrt(table.shape[0] - 3)
+    side, (height, width) = (span + 1) // 2, grid
+    known = table[: span * span].view(span, span, -1)
+    if height <= side and width <= side:
+        part = known[side - height : side + height - 1, side - width : side + width - 1]
+    else:
+        image = known.float().permute(2, 0, 1)[None]
+        size = (2 * height - 1, 2 * width - 1)
+        part = F.interpolate(image, size=size, mode="bicubic", align_corners=False)[0].permute(1, 2, 0)
+    return torch.cat([part.reshape(-1, table.shape[1]).to(table.dtype), table[span * span :]])
 
 
 def enlarge_relative_table(table: Tensor, side: int) -> Tensor:

@@ -62,28 +62,30 @@ class SequenceBuckets:
 
 
 class GridBuckets:
-    """Vertical and horizontal offset on a square grid of patches in row-major order behind the summary.
+    """Vertical and horizontal offset on a grid of patches in row-major order behind the summary.
 
     Args:
-        side: Patches along a side.
+        side: Patches along a side, or from top to bottom.
+        width: Patches from left to right where they are another number.
     """
 
-    def __init__(self, side: int) -> None:
-        self.side = side
-        self.rows = (2 * side - 1) ** 2 + 3
-        self.original_length = side * side + 1
+    def __init__(self, side: int, width: int | None = None) -> None:
+        self.side, self.width = side, side if width is None else width
+        self.rows = (2 * side - 1) * (2 * self.width - 1) + 3
+        self.original_length = side * self.width + 1
 
     def index(self, length: int) -> Tensor:
-        """Return (L, L) int64 for ``L = side ** 2 + 1``."""
-        side, span = self.side, 2 * self.side - 1
-        if length != side * side + 1:
+        """Return (L, L) int64 for as many patches as the grid has, and the summary."""
+        height, width = self.side, self.width
+        if length != height * width + 1:
             raise ValueError(
-                f"{length - 1} patches do not fill a grid of {side} x {side}; resize the picture"
+                f"{length - 1} patches do not fill a grid of {height} x {width}; resize the picture"
             )
-        y, x = (a.flatten() for a in torch.meshgrid(*[torch.arange(side, device="cpu")] * 2, indexing="ij"))
+        sides = (torch.arange(side, device="cpu") for side in (height, width))
+        y, x = (place.flatten() for place in torch.meshgrid(*sides, indexing="ij"))
         index = torch.zeros(length, length, dtype=torch.long, device="cpu")
-        index[1:, 1:] = (y[:, None] - y + side - 1) * span + (x[:, None] - x + side - 1)
-        return _with_summary(index, span * span)
+        index[1:, 1:] = (y[:, None] - y + height - 1) * (2 * width - 1) + (x[:, None] - x + width - 1)
+        return _with_summary(index, self.rows - 3)
 
 
 def _with_summary(index: Tensor, first: int) -> Tensor:

@@ -14,7 +14,7 @@ LAYERS = (
     {"nn"},
     {"modalities"},
     {"backbone"},
-    {"heads"},
+    {"heads", "dense"},
     {"objectives", "metrics", "optim", "data", "hub"},
     {
         "task",
@@ -32,7 +32,7 @@ LAYERS = (
     {"commands"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-NO_LIGHTNING = {"nn", "modalities", "objectives", "backbone", "heads"}
+NO_LIGHTNING = {"nn", "modalities", "objectives", "backbone", "heads", "dense"}
 FILES = sorted((ROOT / "onepeace_pl").rglob("*.py")) + sorted((ROOT / "tasks").rglob("*.py"))
 
 

@@ -1,0 +1,188 @@
+"""Features of the dense branch against a slow computation, token by token where that says more."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, DecoderOptions, Stream, TransformerOptions
+from onepeace_pl.backbone.build import adapter_options
+from onepeace_pl.dense import DenseBranch
+from onepeace_pl.modalities import ImageAdapter, ModalityInput
+from onepeace_pl.nn.interpolation import resize_positions
+
+DEPTH = 2
+
+
+def made(**options: object) -> Backbone:
+    torch.manual_seed(0)
+    image = partial(ImageAdapter, **adapter_options("debug", "image"))
+    sizes = TransformerOptions("debug", **options)
+    backbone = Backbone({"image": image}, sizes, DecoderOptions(depth=0))
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return backbone.eval()
+
+
+def branch_of(backbone: Backbone, **options: object) -> DenseBranch:
+    branch = DenseBranch(backbone.config, **options)
+    for parameter in branch.parameters():
+        torch.nn.init.normal_(parameter)
+    return branch.eval()
+
+
+def pictures(height: int, width: int, count: int = 2) -> Tensor:
+    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def relative(table: Tensor, dy: int, dx: int, reach: tuple[int, int]) -> Tensor:
+    """Bias (H,) of an offset on a grid whose offsets go up to ``reach``, from a square table."""
+    span = int((len(table) - 3) ** 0.5)
+    image = table[:-3].view(span, span, -1)
+    wanted = (2 * reach[0] - 1, 2 * reach[1] - 1)
+    if max(wanted) > span:
+        image = F.interpolate(image.permute(2, 0, 1)[None], size=wanted, mode="bicubic")[0].permute(1, 2, 0)
+    return image[dy + image.shape[0] // 2, dx + image.shape[1] // 2]
+
+
+def slow(backbone: Backbone, branch: DenseBranch, images: Tensor) -> Tensor:
+    """(B, D, h, w) behind all blocks, one window and one head at a time, without the summary."""
+    encoder, config = backbone.encoder, backbone.config
+    adapter = encoder.adapter("image")
+    x = adapter.patches(images).permute(0, 2, 3, 1)
+    height, width = x.shape[1:3]
+    x = x + resize_positions(adapter.position_table, (height, width))[1:].view(height, width, -1)
+    heads, size = config.heads, config.width // config.heads
+    for number, block in enumerate(encoder.transformer.blocks):
+        side = branch.window if branch.window and number not in branch.everywhere else 0
+        steps = (side or height, side or width)
+        normed = block.attention_norm["shared"](x)
+        project = block.attention.project_in["shared"]
+        q, k, v = (normed @ w.t() for w in project.weight.split(config.width))
+        q, v = q + project.query_bias, v + project.value_bias
+        table = adapter.bias.tables[0]
+        seen = torch.zeros_like(x)
+        for top in range(0, height, steps[0]):
+            for left in range(0, width, steps[1]):
+                places = [
+                    (y, z)
+                    for y in range(top, min(top + steps[0], height))
+                    for z in range(left, min(left + steps[1], width))
+                ]
+                ys, zs = (torch.tensor(axis) for axis in zip(*places, strict=True))
+                dy, dx = ys[:, None] - ys, zs[:, None] - zs
+                known = relative(table, dy, dx, steps)
+                for head in range(heads):
+                    part = slice(head * size, (head + 1) * size)
+                    a, b, c = (t[:, ys, zs, part] for t in (q, k, v))
+                    scores = a @ b.transpose(1, 2) * size**-0.5 + known[..., head]
+                    if branch.decomposed:
+                        own = branch.decomposed[number]
+                        rows, columns = stretched(own.rows, steps[0]), stretched(own.columns, steps[1])
+                        scores += torch.einsum("bqk,qjk->bqj", a, rows[dy + steps[0] - 1])
+                        scores += torch.einsum("bqk,qjk->bqj", a, columns[dx + steps[1] - 1])
+                    seen[:, ys, zs, part] = scores.softmax(-1) @ c
+        if block.attention.head_scale is not None:
+            seen = seen * block.attention.head_scale.repeat_interleave(size)
+        x = x + block.attention_scale(block.attention.project_out["shared"](seen))
+        x = x + block.feed_forward_scale(block.feed_forward["image"](block.feed_forward_norm(x)))
+    return x.permute(0, 3, 1, 2)
+
+
+def stretched(table: Tensor, side: int) -> Tensor:
+    if len(table) == 2 * side - 1:
+        return table
+    return F.interpolate(table.t()[None], size=2 * side - 1, mode="linear")[0].t()
+
+
+WAYS = {
+    "everywhere": {},
+    "windows": {"window": 4},
+    "windows, one block everywhere": {"window": 4, "everywhere": [1]},
+    "decomposed": {"decomposed": 4},
+    "windows, one block everywhere, decomposed": {"window": 4, "everywhere": [1], "decomposed": 32},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("size", [(64, 64), (96, 80), (32, 64)], ids=str)
+@torch.no_grad()
+def test_features(way: str, size: tuple[int, int]) -> None:
+    backbone = made()
+    branch = branch_of(backbone, summary=False, **WAYS[way])
+    (found,) = branch.features(backbone.encoder, pictures(*size), [DEPTH - 1])
+    torch.testing.assert_close(found, slow(backbone, branch, pictures(*size)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("way", ["everywhere", "windows, one block everywhere, decomposed"])
+@torch.no_grad()
+def test_features_of_512_pixels(way: str) -> None:
+    backbone = made()
+    branch = branch_of(backbone, summary=False, **WAYS[way])
+    (found,) = branch.features(backbone.encoder, pictures(512, 512, 1), [DEPTH - 1])
+    torch.testing.assert_close(found, slow(backbone, branch, pictures(512, 512, 1)), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_pictures_of_the_encoders_size_are_read_as_it_does() -> None:
+    backbone = made()
+    side = backbone.encoder.adapter("image").image_size
+    given = pictures(side, side)
+    branch = branch_of(backbone)
+    patches = branch(backbone.encoder, branch.start(backbone.encoder, given), 0, DEPTH)
+    (expected,), _ = backbone({"image": ModalityInput(given)}, [Stream(("image",), until="blocks")])
+    torch.testing.assert_close(patches.tokens, expected.tokens["image"], rtol=1e-5, atol=1e-5)
+    assert torch.equal(patches.image[0, :, 0, 1], patches.tokens[0, 2])
+
+
+@torch.no_grad()
+def test_blocks_that_nobody_asks_for_are_not_run() -> None:
+    backbone = made()
+    branch = branch_of(backbone)
+    first, last = branch.features(backbone.encoder, pictures(64, 48), [0, 1])
+    assert first.shape == last.shape == (2, backbone.config.width, 4, 3)
+    backbone.encoder.transformer.blocks[1].register_forward_pre_hook(lambda *_: pytest.fail("was run"))
+    (again,) = branch.features(backbone.encoder, pictures(64, 48), [0])
+    assert torch.equal(first, again)
+
+
+def test_recomputed_blocks_have_the_same_gradients() -> None:
+    results = []
+    for again in (False, True):
+        backbone = made(checkpoint=again).train()
+        branch = branch_of(backbone, summary=False, window=2, everywhere=[1], decomposed=4).train()
+        branch.features(backbone.encoder, pictures(64, 48), [DEPTH - 1])[0].square().sum().backward()
+        named = [*backbone.named_parameters(), *branch.named_parameters()]
+        results.append({name: p.grad for name, p in named if p.grad is not None})
+    assert results[0].keys() == results[1].keys()
+    assert "decomposed.0.rows" in results[0]
+    for name, gradient in results[0].items():
+        torch.testing.assert_close(gradient, results[1][name], msg=name)
+
+
+@pytest.mark.parametrize("mode", ["bernoulli", "subset"])
+def test_stochastic_depth_takes_or_leaves_whole_pictures(mode: str) -> None:
+    backbone = made(drop_path=0.8, drop_path_mode=mode).train()
+    branch = branch_of(backbone, summary=False, window=2)
+    torch.manual_seed(3)
+    start = branch.start(backbone.encoder, pictures(64, 64, 8))
+    with torch.no_grad():
+        changed = branch(backbone.encoder, start, 1, 2).tokens != start.tokens
+    per_picture = changed.flatten(1).float().mean(1)
+    assert set(per_picture.gt(0.5).tolist()) == {True, False}
+    assert bool(((per_picture == 0) | (per_picture > 0.99)).all())
+
+
+def test_bad_input() -> None:
+    backbone = made()
+    with pytest.raises(ValueError, match="no place for the summary"):
+        DenseBranch(backbone.config, window=4)
+    with pytest.raises(ValueError, match="no block 9; the encoder has 2"):
+        DenseBranch(backbone.config, everywhere=[1, 9])
+    with pytest.raises(ValueError, match="60 x 64 pixels: sides must be multiples of 16"):
+        DenseBranch(backbone.config).start(backbone.encoder, pictures(60, 64))
