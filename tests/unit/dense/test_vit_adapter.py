@@ -1,0 +1,55 @@
+from functools import partial
+
+import pytest
+import torch
+
+from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.build import adapter_options
+from onepeace_pl.dense import DenseBranch, ViTAdapter
+from onepeace_pl.modalities import ImageAdapter
+
+
+def made(summary=True, **options):
+    torch.manual_seed(0)
+    image = partial(ImageAdapter, **adapter_options("debug", "image"))
+    backbone = Backbone({"image": image}, TransformerOptions("debug", depth=4), DecoderOptions(depth=0))
+    config = backbone.config
+    branch = DenseBranch(config, summary=summary)
+    return backbone, ViTAdapter(branch, config.width, config.depth, config.heads, channels=8, **options)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (48, 80)], ids=str)
+def test_maps_and_gradients(size):
+    backbone, adapter = made(drop_path=0.2)
+    adapter.train(), backbone.train()
+    maps = adapter(backbone.encoder, torch.randn(3, 3, *size))
+    width = backbone.config.width
+    assert [tuple(m.shape) for m in maps] == [
+        (3, width, -(-size[0] // s), -(-size[1] // s)) for s in (4, 8, 16, 32)
+    ]
+    sum((m * torch.randn_like(m)).sum() for m in maps).backward()
+    named = dict(adapter.named_parameters())
+    # the first injector is read by everything; with its factor of 1e-6 its gradients are small, not absent
+    assert not [name for name, p in named.items() if p.grad is None]
+    used = ("encoder.transformer.blocks", "encoder.adapters")
+    assert all(p.grad is not None for n, p in backbone.named_parameters() if n.startswith(used))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("summary", [True, False])
+def test_at_first_the_blocks_see_what_they_saw_before(summary):
+    backbone, adapter = made(summary)
+    backbone.eval(), adapter.eval()
+    seen = []
+    backbone.encoder.transformer.blocks[3].register_forward_hook(lambda m, i, out: seen.append(out[0]))
+    pictures = torch.randn(2, 3, 64, 48)
+    adapter(backbone.encoder, pictures)
+    adapter.branch.features(backbone.encoder, pictures, [3])
+    assert torch.allclose(*seen, atol=1e-4)
+    assert not torch.equal(*seen)
+
+
+def test_groups_must_be_four():
+    backbone, _ = made()
+    with pytest.raises(ValueError, match="6 is no multiple of 4"):
+        ViTAdapter(DenseBranch(backbone.config), 16, 6, 4)
