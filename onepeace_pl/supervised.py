@@ -83,7 +83,7 @@ class SupervisedTask(Task):
         """
         if batch.targets is None:
             raise ValueError("the batch has no targets; set the data module's read_target to the task's")
-        return batch.targets
+        return batch.targets  # type: ignore[no-any-return]
 
     def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]]:
         """Answer each row."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from onepeace_pl.modalities.base import Mask, ModalityInput
 
@@ -33,6 +34,7 @@ class Row:
     ``answers``     Answer (its number or its text) to confidence, 0 to 1.
     ``truth``       Whether the text holds, bool.
     ``topic``       Group that the row's result is also reported in, str.
+    ``mask``        Class of each pixel: a picture of numbers (path, encoded bytes, PIL image) or an array (H, W).
     ==============  =============================================================================
 
     Attributes:
@@ -122,7 +124,8 @@ class Batch:
         masks: Stream to modality to mask; filled by a task's batch transform.
         labels: One mapping a sample, as the source gave it.
         skipped: Rows that were left out of this batch.
-        targets: (B, ...), what the task reads of the labels; None where it reads none.
+        targets: What the task reads of the labels: (B, ...), or tensors in lists and mappings as its reader
+            collates them; None where it reads none.
     """
 
     ids: list[str]
@@ -134,7 +137,7 @@ class Batch:
     masks: dict[str, dict[str, Mask]] = field(default_factory=dict)
     labels: list[Mapping[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    targets: Tensor | None = None
+    targets: Any = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -166,7 +169,7 @@ class Batch:
         return replace(
             self,
             inputs={name: field_of(value) for name, value in self.inputs.items()},
-            targets=None if self.targets is None else change(self.targets),
+            targets=tree_map_only(Tensor, change, self.targets),
             masks={
                 stream: {name: mask_of(mask) for name, mask in masks.items()}
                 for stream, masks in self.masks.items()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.dataset import Sample
+from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.modalities.base import Processor
 
 BatchTransform = Callable[[Batch], Batch]
@@ -22,11 +22,18 @@ class Collator:
     Args:
         processors: Modality to processor.
         transform: Run on every batch; picklable. None leaves batches as they are.
+        read_target: What read the rows' targets; collates them where they are not all alike.
     """
 
-    def __init__(self, processors: Mapping[str, Processor], transform: BatchTransform | None = None) -> None:
+    def __init__(
+        self,
+        processors: Mapping[str, Processor],
+        transform: BatchTransform | None = None,
+        read_target: TargetReader | None = None,
+    ) -> None:
         self.processors = dict(processors)
         self.transform = transform
+        self.read_target = read_target
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Collate samples of one epoch.
@@ -55,15 +62,17 @@ class Collator:
                 for name, parts in fields.items()
             },
             labels=[sample.labels for sample in kept],
-            targets=_stack([sample.target for sample in kept]),
+            targets=self._targets([sample.target for sample in kept]),
             skipped=skipped,
         )
         return batch if self.transform is None else self.transform(batch)
 
-
-def _stack(targets: Sequence[NDArray[Any] | None]) -> torch.Tensor | None:
-    there = [target for target in targets if target is not None]
-    return torch.from_numpy(np.stack(there)) if there else None
+    def _targets(self, targets: Sequence[Any]) -> Any:
+        there = [target for target in targets if target is not None]
+        if not there:
+            return None
+        collate = getattr(self.read_target, "collate", None)
+        return collate(there) if callable(collate) else torch.from_numpy(np.stack(there))
 
 
 def _check_as_many(name: str, samples: Sequence[Sample]) -> None:

@@ -24,6 +24,7 @@ from onepeace_pl.data.loader import ResumableLoader
 from onepeace_pl.data.samplers import EpochBatchSampler
 from onepeace_pl.data.skips import SkipLog
 from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.modalities.base import ModalityInput, Processor
 from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
@@ -58,6 +59,7 @@ class SourceDataModule(L.LightningDataModule):
             file of names (one a line, JSON or CSV); None takes those that the training source knows.
         prompts: Sentences that name a class, ``{}`` standing for its name ("a photo of {}"), for tasks that tell
             classes apart by words.
+        transform: Changes pictures together with their labels (masks, boxes); None changes nothing.
 
     Attributes:
         batch_transform: Run on each training batch in the worker; set before loaders are made.
@@ -80,6 +82,7 @@ class SourceDataModule(L.LightningDataModule):
         bucket_by_length: bool = False,
         classes: list[str] | int | str | None = None,
         prompts: list[str] | None = None,
+        transform: JointTransform | None = None,
     ) -> None:
         super().__init__()
         self.processors = dict(processors)
@@ -95,6 +98,7 @@ class SourceDataModule(L.LightningDataModule):
         self.bucket_by_length = bucket_by_length
         self.classes = class_names(getattr(train, "classes", ()) if classes is None else classes)
         self.prompts = tuple(prompts or ())
+        self.transform = transform
         self.batch_transform: BatchTransform | None = None
         self.read_target: TargetReader | None = None
         self.skips = SkipLog()
@@ -231,7 +235,9 @@ class SourceDataModule(L.LightningDataModule):
             processors = {name: self.processors[name] for name in each.modalities}
             # torch's own: for predicting Lightning makes every loader anew, around a sampler that it knows
             loader = DataLoader(
-                PreparedRows(each.rows, processors, self.seed, on_error=self.on_error),
+                PreparedRows(
+                    each.rows, processors, self.seed, on_error=self.on_error, transform=self.transform
+                ),
                 batch_size=self.eval_batch_size,
                 sampler=[(0, index) for index in range(rank, len(each.rows), world_size)],
                 collate_fn=Collator(processors),
@@ -284,10 +290,11 @@ class SourceDataModule(L.LightningDataModule):
         transform: BatchTransform | None,
     ) -> ResumableLoader:
         processors = {name: self.processors[name] for name in modalities}
-        rows = PreparedRows(source, processors, self.seed, sampler.train, self.on_error, self.read_target)
-        return ResumableLoader(
-            rows, sampler, Collator(processors, transform), self.num_workers, self.pin_memory
+        rows = PreparedRows(
+            source, processors, self.seed, sampler.train, self.on_error, self.read_target, self.transform
         )
+        collator = Collator(processors, transform, self.read_target)
+        return ResumableLoader(rows, sampler, collator, self.num_workers, self.pin_memory)
 
     def _ranks(self) -> tuple[int, int]:
         """Return the number of this process and of all, as the strategy says (data-parallel ones only)."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from onepeace_pl.data.batches import Alike, Row, Skipped, Source, values_of
@@ -17,6 +16,13 @@ from onepeace_pl.modalities.base import ModalitySample, Processor
 
 OnError = Literal["raise", "skip"]
 _MOST_REPLACEMENTS = 100
+
+
+class RowTransform(Protocol):
+    """Changes a row before its labels are read and its fields are prepared. Picklable."""
+
+    def __call__(self, row: Row, *, train: bool, rng: np.random.Generator) -> Row:
+        """Return the changed row; ``rng`` feeds whatever is random in training."""
 
 
 @dataclass
@@ -30,7 +36,7 @@ class Sample:
         fields: Modality to samples, one or several; empty where an evaluation row was left out.
         labels: As the source gave them.
         skipped: Rows that were left out before this one was found.
-        target: What the task reads of the labels; None where it reads none.
+        target: What the task reads of the labels, in arrays; None where it reads none.
     """
 
     epoch: int
@@ -39,7 +45,7 @@ class Sample:
     fields: dict[str, list[ModalitySample]]
     labels: Mapping[str, Any] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
-    target: NDArray[Any] | None = None
+    target: Any = None
 
 
 class PreparedRows(Dataset[Sample]):
@@ -55,6 +61,7 @@ class PreparedRows(Dataset[Sample]):
             row, drawn from (seed, epoch, index), takes its place, so that batches stay equal; outside
             training nothing does.
         read_target: Reads the target of a row from its labels; a row without a sensible one cannot be prepared.
+        transform: Changes a picture together with its labels, before anything else is done; None changes nothing.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class PreparedRows(Dataset[Sample]):
         train: bool = False,
         on_error: OnError = "raise",
         read_target: TargetReader | None = None,
+        transform: RowTransform | None = None,
     ) -> None:
         self.source = source
         self.processors = dict(processors)
@@ -72,6 +80,7 @@ class PreparedRows(Dataset[Sample]):
         self.train = train
         self.on_error = on_error
         self.read_target = read_target
+        self.transform = transform
 
     def __len__(self) -> int:
         return len(self.source)
@@ -111,6 +120,9 @@ class PreparedRows(Dataset[Sample]):
         try:
             row = self.source[self._key(epoch, index)]
             place = f"row {index} (id {row.id})"
+            if self.transform is not None:
+                rng = np.random.default_rng([self.seed, epoch, index])
+                row = self.transform(row, train=self.train, rng=rng)
             target = None if self.read_target is None else self.read_target(row.labels)
             fields = {}
             for name, processor in self.processors.items():

@@ -24,10 +24,14 @@ Labels = Mapping[str, Any]
 
 
 class TargetReader(Protocol):
-    """Reads the target of one row."""
+    """Reads the target of one row.
 
-    def __call__(self, labels: Labels, /) -> NDArray[Any]:
-        """Return the target; all rows give arrays of one shape and type."""
+    May have besides: ``collate(targets)``, which makes a batch's of rows' targets that are not of one shape and type;
+    ``late``, labels that a source may know only when it makes a row.
+    """
+
+    def __call__(self, labels: Labels, /) -> Any:
+        """Return the target; all rows give arrays of one shape and type where there is no ``collate``."""
 
 
 class ClassTarget:

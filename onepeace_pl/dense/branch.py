@@ -25,6 +25,11 @@ from onepeace_pl.nn.interpolation import relative_table_of, resize_positions
 from onepeace_pl.nn.relative_bias import look_up
 
 
+def quarters(depth: int) -> list[int]:
+    """Return how many blocks there are up to the end of each quarter of them; in few blocks, some quarters are empty."""
+    return [-(-depth * part // 4) for part in (1, 2, 3, 4)]
+
+
 @dataclass(frozen=True)
 class Patches:
     """Tokens of pictures on their way through the blocks.

@@ -1,4 +1,4 @@
-"""A feature pyramid from the one map of a vision transformer (ViTDet, arXiv 2203.16527; spec: tasks, section 14).
+"""Feature pyramids from the maps of a plain vision transformer (arXiv 2203.16527; spec: tasks, section 14).
 
 Shapes: B batch, D width, C channels of the pyramid, h and w patches.
 """
@@ -10,25 +10,27 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onepeace_pl.backbone.encoder import Encoder
+from onepeace_pl.dense.branch import DenseBranch, quarters
 from onepeace_pl.modalities.image import ChannelNorm
+from onepeace_pl.nn import TransformerConfig
 
 
-def rescaling(width: int, scale: float, norm: bool = True) -> nn.Sequential:
-    """Return layers that change a map's size by 4, 2, 1 or 0.5, and how many channels they leave: D / 4, D / 2, D, D.
+def rescaling(width: int, scale: float) -> nn.Sequential:
+    """Return layers that change a map's size by 4, 2, 1 or 0.5; ``channels_of`` tells what they leave.
 
     Args:
         width: D.
         scale: Size of the result by that of the map.
-        norm: LayerNorm and GELU between the two steps of 4, as ViTDet has them; else the steps alone.
 
     Raises:
         ValueError: Another scale.
     """
     if scale == 4:
-        between = [ChannelNorm(width // 2), nn.GELU()] if norm else []
         return nn.Sequential(
             nn.ConvTranspose2d(width, width // 2, 2, 2),
-            *between,
+            ChannelNorm(width // 2),
+            nn.GELU(),
             nn.ConvTranspose2d(width // 2, width // 4, 2, 2),
         )
     if scale == 2:
@@ -45,21 +47,76 @@ def channels_of(width: int, scale: float) -> int:
     return int(width / scale) if scale > 1 else width
 
 
-class SimplePyramid(nn.Module):
-    """Maps of several sizes, each made of the last map alone.
+class BlockPyramid(nn.Module):
+    """Maps of a quarter to a thirty-second of the picture, each from a block of its own: what UPerNet wants of a ViT.
 
     Args:
-        width: D.
-        channels: C.
-        scales: Sizes by that of the map.
-        extra: Further maps, each half of the one before.
+        config: Of the encoder.
+        blocks: Numbers of four blocks; None takes the last of each quarter.
+        window: Side of the windows that attention looks at, in patches; 0 looks everywhere.
+        everywhere: Numbers of the blocks that look everywhere all the same.
+        modality: Name of the picture adapter.
+
+    Attributes:
+        channels: Of each map.
     """
 
     def __init__(
-        self, width: int, channels: int = 256, scales: Sequence[float] = (4, 2, 1, 0.5), extra: int = 1
+        self,
+        config: TransformerConfig,
+        blocks: Sequence[int] | None = None,
+        window: int = 0,
+        everywhere: Sequence[int] = (),
+        modality: str = "image",
     ) -> None:
         super().__init__()
-        self.extra = extra
+        self.blocks = tuple(blocks or (stop - 1 for stop in quarters(config.depth)))
+        known = all(number in range(config.depth) for number in self.blocks)
+        if len(self.blocks) != 4 or not known or list(self.blocks) != sorted(self.blocks):
+            raise ValueError(
+                f"blocks {list(self.blocks)}: give four of the numbers 0 to {config.depth - 1}, ascending"
+            )
+        self.branch = DenseBranch(config, window, everywhere, summary=not window, modality=modality)
+        self.rescale = nn.ModuleList(rescaling(config.width, scale) for scale in (4, 2, 1, 0.5))
+        self.channels = [channels_of(config.width, scale) for scale in (4, 2, 1, 0.5)]
+
+    def forward(self, encoder: Encoder, pictures: Tensor) -> list[Tensor]:
+        """(B, 3, 16 h, 16 w) -> maps, the largest first."""
+        maps = self.branch.features(encoder, pictures, self.blocks)
+        return [change(image) for change, image in zip(self.rescale, maps, strict=True)]
+
+
+class SimplePyramid(nn.Module):
+    """Maps of several sizes, each made of what the last block says: what detectors want of a ViT (ViTDet).
+
+    Args:
+        config: Of the encoder.
+        channels: C.
+        scales: Sizes by that of the patches' grid.
+        extra: Further maps, each half of the one before.
+        window: Side of the windows that attention looks at, in patches; 0 looks everywhere.
+        everywhere: Numbers of the blocks that look everywhere all the same.
+        decomposed: See :class:`~onepeace_pl.dense.branch.DenseBranch`.
+        modality: Name of the picture adapter.
+
+    Attributes:
+        channels: Of each map.
+    """
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        channels: int = 256,
+        scales: Sequence[float] = (4, 2, 1, 0.5),
+        extra: int = 1,
+        window: int = 0,
+        everywhere: Sequence[int] = (),
+        decomposed: int = 0,
+        modality: str = "image",
+    ) -> None:
+        super().__init__()
+        self.extra, self.channels, width = extra, [channels] * (len(scales) + extra), config.width
+        self.branch = DenseBranch(config, window, everywhere, decomposed, False, modality)
         self.levels = nn.ModuleList(
             nn.Sequential(
                 *rescaling(width, scale),
@@ -71,8 +128,9 @@ class SimplePyramid(nn.Module):
             for scale in scales
         )
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, D, h, w) -> maps (B, C, ...), the largest first."""
+    def forward(self, encoder: Encoder, pictures: Tensor) -> list[Tensor]:
+        """(B, 3, 16 h, 16 w) -> maps (B, C, ...), the largest first."""
+        (image,) = self.branch.features(encoder, pictures, [len(encoder.transformer.blocks) - 1])
         maps = [level(image) for level in self.levels]
         for _ in range(self.extra):
             maps.append(F.max_pool2d(maps[-1], 1, 2))

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.backbone.encoder import Encoder
-from onepeace_pl.dense.branch import DenseBranch, Patches
+from onepeace_pl.dense.branch import DenseBranch, Patches, quarters
 from onepeace_pl.dense.deformable import DeformableAttention, Shape, places_of
 from onepeace_pl.dense.spatial_prior import SpatialPrior
+from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.drop_path import keep_factor
 
 EPS = 1e-6  # of the norms here; the backbone's have PyTorch's
@@ -107,31 +108,32 @@ class ViTAdapter(nn.Module):
     """Four maps of a picture, of a quarter to a thirty-second of its size.
 
     Args:
-        branch: Runs the blocks.
-        width: D.
-        depth: Number of blocks; four groups of them, so a multiple of 4.
-        heads: Of deformable attention.
+        config: Of the encoder; its blocks make four groups.
+        heads: Of deformable attention; None takes the encoder's.
         points: That a head reads of each map.
         drop_path: Probability of leaving an extractor's feed-forward out.
         channels: Of the first convolutions.
         extra: Extractors behind the last block.
+        modality: Name of the picture adapter.
+
+    Attributes:
+        channels: Of each map.
     """
 
     def __init__(
         self,
-        branch: DenseBranch,
-        width: int,
-        depth: int,
-        heads: int,
+        config: TransformerConfig,
+        heads: int | None = None,
         points: int = 4,
         drop_path: float = 0.0,
         channels: int = 64,
         extra: int = 2,
+        modality: str = "image",
     ) -> None:
         super().__init__()
-        if depth % 4:
-            raise ValueError(f"ViT-Adapter makes four groups of the blocks, and {depth} is no multiple of 4")
-        self.branch, self.group = branch, depth // 4
+        width, depth, heads = config.width, config.depth, heads or config.heads
+        self.channels, self.stops = [width] * 4, quarters(depth)
+        self.branch = DenseBranch(config, modality=modality)
         self.prior = SpatialPrior(width, channels)
         self.level_embedding = nn.Parameter(torch.empty(LEVELS, width))
         self.injectors = nn.ModuleList(Injector(width, heads, points) for _ in range(4))
@@ -152,9 +154,10 @@ class ViTAdapter(nn.Module):
         maps = _cells([i + e[:, None, None] for i, e in zip(smaller, self.level_embedding, strict=True)])
         patches = self.branch.start(encoder, pictures)
         said = []
-        for number, (injector, extractor) in enumerate(zip(self.injectors, self.extractors, strict=True)):
+        groups = zip(self.injectors, self.extractors, [0, *self.stops[:3]], self.stops, strict=True)
+        for injector, extractor, first, stop in groups:
             patches = _changed(patches, injector(_patches(patches), patches.grid, maps, shapes))
-            patches = self.branch(encoder, patches, number * self.group, (number + 1) * self.group)
+            patches = self.branch(encoder, patches, first, stop)
             maps = extractor(maps, shapes, _patches(patches), patches.grid)
             said.append(patches.image)
         for extractor in self.extra:

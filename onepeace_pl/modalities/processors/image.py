@@ -85,11 +85,11 @@ class ImageProcessor(Processor):
         rng = rng if rng is not None else np.random.default_rng()
         if isinstance(raw, Tensor) and raw.is_floating_point():
             crop = self.train_crop if train else None
-            return ModalitySample(_normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
+            return ModalitySample(normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
         picture = open_picture(raw)
         picture = self._augment(picture, rng) if train else self._square(picture)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
-        return ModalitySample(_normalise(pixels), length)
+        return ModalitySample(normalise(pixels), length)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Stack pixels (B, 3, S, S); pictures are never padded."""
@@ -228,6 +228,7 @@ def _checked_tensor(pixels: Tensor) -> Tensor:
     return pixels
 
 
-def _normalise(pixels: Tensor) -> Tensor:
+def normalise(pixels: Tensor) -> Tensor:
+    """Shift and scale the colours of (3, H, W) in 0..1 as the original does, by the mean and deviation of CLIP."""
     mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
     return (pixels - mean) / std

@@ -3,19 +3,19 @@ from functools import partial
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
+from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions, from_preset
 from onepeace_pl.backbone.build import adapter_options
-from onepeace_pl.dense import DenseBranch, ViTAdapter
+from onepeace_pl.dense import ViTAdapter
+from onepeace_pl.dense.branch import quarters
 from onepeace_pl.modalities import ImageAdapter
 
 
-def made(summary=True, **options):
+def made(**options):
     torch.manual_seed(0)
     image = partial(ImageAdapter, **adapter_options("debug", "image"))
     backbone = Backbone({"image": image}, TransformerOptions("debug", depth=4), DecoderOptions(depth=0))
     config = backbone.config
-    branch = DenseBranch(config, summary=summary)
-    return backbone, ViTAdapter(branch, config.width, config.depth, config.heads, channels=8, **options)
+    return backbone, ViTAdapter(config, channels=8, **options)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)], ids=str)
@@ -36,9 +36,8 @@ def test_maps_and_gradients(size):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("summary", [True, False])
-def test_at_first_the_blocks_see_what_they_saw_before(summary):
-    backbone, adapter = made(summary)
+def test_at_first_the_blocks_see_what_they_saw_before():
+    backbone, adapter = made()
     backbone.eval(), adapter.eval()
     seen = []
     backbone.encoder.transformer.blocks[3].register_forward_hook(lambda m, i, out: seen.append(out[0]))
@@ -49,7 +48,8 @@ def test_at_first_the_blocks_see_what_they_saw_before(summary):
     assert not torch.equal(*seen)
 
 
-def test_groups_must_be_four():
-    backbone, _ = made()
-    with pytest.raises(ValueError, match="6 is no multiple of 4"):
-        ViTAdapter(DenseBranch(backbone.config), 16, 6, 4)
+def test_few_blocks_make_four_groups_all_the_same():
+    assert (quarters(40), quarters(3)) == ([10, 20, 30, 40], [1, 2, 3, 3])
+    backbone = from_preset("debug", ("image",), decoder=False)
+    maps = ViTAdapter(backbone.config)(backbone.encoder, torch.randn(1, 3, 32, 32))
+    assert [m.shape[-1] for m in maps] == [8, 4, 2, 1]

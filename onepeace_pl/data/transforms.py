@@ -1,0 +1,87 @@
+"""Changes of a picture in which its labels take part: what says places moves with it.
+
+Shapes: H and W height and width of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.masks import open_mask
+from onepeace_pl.modalities.processors.image import open_picture
+
+
+class JointTransform:
+    """Applies torchvision's transforms (``torchvision.transforms.v2``) to a picture and its labels.
+
+    In training both change. Outside training only the picture does: what is measured is compared with labels as they
+    are stored. ``extent`` tells the size of the picture as stored, ``size`` as it is handed on, each width and height.
+
+    Args:
+        train: Transforms of training rows, in order; of a mask they take the nearest pixels.
+        evaluation: Transforms of the picture alone.
+        field: Modality of the picture.
+    """
+
+    def __init__(
+        self,
+        train: list[nn.Module] | None = None,
+        evaluation: list[nn.Module] | None = None,
+        field: str = "image",
+    ) -> None:
+        self.train, self.evaluation, self.field = list(train or ()), list(evaluation or ()), field
+
+    def __call__(self, row: Row, *, train: bool, rng: np.random.Generator) -> Row:
+        """Return the changed row.
+
+        Raises:
+            ValueError: The picture or its mask is unreadable, or they differ in size.
+        """
+        from torchvision.transforms.v2.functional import pil_to_tensor
+        from torchvision.tv_tensors import Image
+
+        picture = open_picture(row.fields[self.field])
+        labels = {**row.labels, "extent": picture.size}
+        if "mask" in labels:
+            labels["mask"] = open_mask(labels["mask"])
+            height, width = labels["mask"].shape
+            if (width, height) != picture.size:
+                raise ValueError(
+                    f"the mask has {width} x {height} pixels and its picture {picture.width} x {picture.height}; "
+                    "they must lie on each other"
+                )
+        image: Any = Image(pil_to_tensor(picture))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**62)))
+            if train:
+                image, labels = _together(self.train, image, labels)
+            else:
+                image = _one_by_one(self.evaluation, image)
+        labels["size"] = (image.shape[-1], image.shape[-2])
+        array = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+        return Row(row.id, {**row.fields, self.field: array}, labels)
+
+
+def _together(
+    steps: Sequence[nn.Module], image: Any, labels: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    from torchvision.tv_tensors import Mask
+
+    given = {"image": image}
+    if "mask" in labels:
+        given["mask"] = Mask(torch.from_numpy(labels["mask"]))
+    given = _one_by_one(steps, given)
+    changed = {"mask": given["mask"].numpy()} if "mask" in given else {}
+    return given["image"], {**labels, **changed}
+
+
+def _one_by_one(steps: Sequence[nn.Module], given: Any) -> Any:
+    for step in steps:
+        given = step(given)
+    return given
