@@ -100,6 +100,21 @@ def _of_boxes(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Referenc
     return box_references(boxes[:: max(1, len(boxes) // _BOXES)], boxes)
 
 
+def mask_references(shares: NDArray[Any]) -> dict[str, Reference]:
+    """Return what masks are compared with: a class drawn for each pixel, and the commonest everywhere.
+
+    Args:
+        shares: Of all pixels, by class (C,).
+    """
+    there, drawn = shares[shares > 0], 1 / len(shares)
+    overlap = there * drawn / (there + drawn - there * drawn)
+    return {
+        "mIoU": Reference(float(overlap.mean()), float(shares.max() / len(there))),
+        "mAcc": Reference(drawn, 1 / len(there)),
+        "aAcc": Reference(drawn, float(shares.max())),
+    }
+
+
 def box_references(blind: NDArray[Any], sought: NDArray[Any]) -> dict[str, Reference]:
     """Return how well blind boxes (N, 4) do on those that are sought (M, 4): on the mean, and the best of them."""
     a, b = blind[:, None], sought[None]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from onepeace_pl.data.datamodule import SourceDataModule, Split
 from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.data.triworld.labelled import ROWS, Kind, LabelledScenes, Rendering
 from onepeace_pl.data.triworld.references import references
 from onepeace_pl.data.triworld_datamodule import world_processors, world_texts
@@ -20,7 +21,7 @@ class TriWorldTask(SourceDataModule):
         label: What is asked: ``class`` (the kind of the only object), ``classes`` (the kinds of one to three),
             ``background`` (from a sentence), ``box`` (of the object that a phrase singles out), ``choices`` or
             ``answers`` (to a question), ``truth`` (of a statement over two pictures), ``clip`` (direction and
-            speed of what moves).
+            speed of what moves), ``mask`` (the kind of object or background at each pixel).
         fields: Modalities of a row, besides the texts that belong to the label: [image], [audio] or both.
         size: Number of training rows.
         evaluation_size: Number of rows for validation, and for testing.
@@ -31,6 +32,7 @@ class TriWorldTask(SourceDataModule):
         world_seed: Seed of the world.
         processors: Replaces the processors of some modalities, or adds others.
         prompts: See :class:`onepeace_pl.data.datamodule.SourceDataModule`.
+        transform: See there.
         batch_size: Training rows a step and process.
         eval_batch_size: Rows at a time in evaluation; None takes `batch_size`.
         num_workers: Processes that prepare rows, for each loader.
@@ -52,6 +54,7 @@ class TriWorldTask(SourceDataModule):
         world_seed: int = 0,
         processors: dict[str, Processor] | None = None,
         prompts: list[str] | None = None,
+        transform: JointTransform | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         num_workers: int = 0,
@@ -84,6 +87,7 @@ class TriWorldTask(SourceDataModule):
             pin_memory=pin_memory,
             vocabulary_size=vocabulary_size,
             prompts=prompts,
+            transform=transform,
         )
 
     def rows(self, split: str, size: int) -> LabelledScenes:

@@ -26,7 +26,7 @@ from onepeace_pl.nn.relative_bias import look_up
 
 
 def quarters(depth: int) -> list[int]:
-    """Return how many blocks there are up to the end of each quarter of them; in few blocks, some quarters are empty."""
+    """Return how many blocks there are up to the end of each quarter of them; of few, some are empty."""
     return [-(-depth * part // 4) for part in (1, 2, 3, 4)]
 
 

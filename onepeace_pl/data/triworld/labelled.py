@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onepeace_pl.data.batches import Alike, Row
 from onepeace_pl.data.sources.choices import choice_texts
@@ -20,12 +21,13 @@ from onepeace_pl.data.triworld.draws import Draws
 from onepeace_pl.data.triworld.expressions import Expression, label_draws
 from onepeace_pl.data.triworld.factors import BACKGROUNDS, KINDS
 from onepeace_pl.data.triworld.questions import BOTH, Question, answers
+from onepeace_pl.data.triworld.regions import SEMANTIC_CLASSES, semantic_mask
 from onepeace_pl.data.triworld.scene import Scene
 from onepeace_pl.data.triworld.source import SceneRows
 from onepeace_pl.data.triworld.statements import Statement, balanced_statement
 from onepeace_pl.data.triworld.world import Law, World
 
-Kind = Literal["class", "classes", "background", "box", "choices", "answers", "truth", "clip"]
+Kind = Literal["class", "classes", "background", "box", "choices", "answers", "truth", "clip", "mask"]
 _PURPOSE: Final = 1000  # label draws below serve what is drawn once for a scene
 _RIGHTS: Final = 25  # one more than the scenes among which the second picture of a pair is chosen
 
@@ -278,6 +280,23 @@ class ClipScenes(LabelledScenes):
         return Row(scene.id, {"image": Alike(clip.frames)}, {"class": clip.label})
 
 
+class MaskScenes(LabelledScenes):
+    """``mask``: the kind of the object, or else of the background, at each pixel."""
+
+    classes = SEMANTIC_CLASSES
+    objects = (1, 4)
+    texts_of_label = False
+
+    def row(self, index: int, epoch: int) -> Row:
+        """Return a row with its mask."""
+        row = self.media(index)
+        return Row(row.id, row.fields, {"mask": self.mask(index)})
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        """Return the mask of a row."""
+        return semantic_mask(self.scenes[index], self.rendering.picture_size)
+
+
 ROWS: Final[dict[Kind, type[LabelledScenes]]] = {
     "class": ClassScenes,
     "classes": ClassesScenes,
@@ -287,4 +306,5 @@ ROWS: Final[dict[Kind, type[LabelledScenes]]] = {
     "answers": AnswerScenes,
     "truth": TruthScenes,
     "clip": ClipScenes,
+    "mask": MaskScenes,
 }

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.data.blind import box_references
+from onepeace_pl.data.blind import box_references, mask_references
 from onepeace_pl.data.evaluation_set import Reference
 from onepeace_pl.data.triworld.labelled import (
     AnswerScenes,
@@ -26,6 +26,7 @@ from onepeace_pl.data.triworld.labelled import (
     ClassScenes,
     ClipScenes,
     LabelledScenes,
+    MaskScenes,
     TruthScenes,
 )
 
@@ -62,6 +63,15 @@ def _(rows: BackgroundScenes, train: BackgroundScenes) -> dict[str, Reference]:
     said = np.mean([1.0 if rows.says(i) else chance for i in range(len(rows))])
     common = _commonest([rows.scenes[i].background for i in range(len(rows))])
     return {"accuracy": Reference(chance, common, float(said))}
+
+
+@references.register
+def _(rows: MaskScenes, train: MaskScenes) -> dict[str, Reference]:
+    shares = np.zeros(len(rows.classes))
+    for number in range(len(rows)):
+        mask = rows.mask(number)
+        shares += np.bincount(mask.ravel(), minlength=len(shares)) / mask.size / len(rows)
+    return {metric: replace(beside, optimum=1.0) for metric, beside in mask_references(shares).items()}
 
 
 @references.register
