@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from torchvision.transforms import v2
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.transforms import JointTransform
+
+
+def row(height=6, width=8):
+    """A picture whose red value tells the class of its pixel."""
+    mask = np.arange(height * width, dtype=np.uint8).reshape(height, width)
+    picture = np.stack([mask, np.zeros_like(mask), np.zeros_like(mask)], 2)
+    return Row("a", {"image": picture}, {"mask": mask, "topic": "x"})
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_picture_and_mask_change_together():
+    change = JointTransform([v2.RandomHorizontalFlip(1.0), v2.RandomCrop((4, 5))])
+    made = change(row(), train=True, rng=rng())
+    assert made.fields["image"].shape == (4, 5, 3)
+    assert np.array_equal(made.fields["image"][..., 0], made.labels["mask"])
+    assert (made.labels["mask"][:, 0] > made.labels["mask"][:, -1]).all()
+    assert (made.labels["extent"], made.labels["size"], made.labels["topic"]) == ((8, 6), (5, 4), "x")
+
+
+def test_draws_depend_on_the_generator_alone():
+    change = JointTransform([v2.RandomCrop((3, 3))])
+    masks = [change(row(), train=True, rng=rng(seed)).labels["mask"].tolist() for seed in (1, 1, 2, 3, 4, 5)]
+    assert masks[0] == masks[1]
+    assert len({str(m) for m in masks}) > 2
+
+
+def test_outside_training_labels_stay_as_stored():
+    change = JointTransform([v2.RandomHorizontalFlip(1.0)], [v2.Resize(3)])
+    made = change(row(), train=False, rng=rng())
+    assert made.fields["image"].shape == (3, 4, 3)
+    assert np.array_equal(made.labels["mask"], row().labels["mask"])
+    assert (made.labels["extent"], made.labels["size"]) == ((8, 6), (4, 3))
+
+
+def test_a_mask_of_another_size_is_refused():
+    given = row()
+    odd = Row("a", given.fields, {"mask": given.labels["mask"][:, :5]})
+    with pytest.raises(ValueError, match="the mask has 5 x 6 pixels and its picture 8 x 6"):
+        JointTransform()(odd, train=True, rng=rng())

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from tasks.segmentation import Inference
+from tasks.segmentation.inference import counts, tiles
+
+
+def by_place(pictures):
+    """Scores that depend on each pixel alone."""
+    return torch.cat([pictures, 2 * pictures[:, :1]], 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "stride"), [((70, 100), 32, 20), ((32, 32), 32, 32), ((20, 90), 32, 32)]
+)
+def test_tiles_cover_everything_and_stay_inside(size, side, stride):
+    covered = torch.zeros(max(size[0], side), max(size[1], side))
+    places = list(tiles(*size, side, stride))
+    assert len(places) == len(set(places))
+    for top, left in places:
+        assert top == 0 or top + side <= size[0]
+        assert left == 0 or left + side <= size[1]
+        covered[top : top + side, left : left + side] = 1
+    assert covered.bool().all()
+
+
+@pytest.mark.parametrize("way", [Inference(), Inference(tile=64, stride=40), Inference(tile=64)])
+@pytest.mark.parametrize("size", [(70, 100), (40, 64)])
+def test_what_looks_at_pixels_alone_is_the_same_however_it_is_cut(way, size):
+    pictures = torch.randn(2, 3, *size)
+    assert torch.allclose(way(by_place, pictures), by_place(pictures), atol=1e-6)
+
+
+def test_several_looks_give_mean_probabilities():
+    pictures = torch.randn(1, 3, 64, 64)
+    found = Inference(flip=True)(by_place, pictures)
+    assert torch.allclose(found, by_place(pictures).softmax(1), atol=1e-6)
+    seen = []
+    Inference(scales=(0.5, 1.0, 2.0))(lambda p: seen.append(p.shape[-1]) or by_place(p), pictures)
+    assert seen == [32, 64, 128]
+
+
+def test_counts():
+    found = torch.tensor([[0, 1, 1], [2, 2, 0]])
+    mask = torch.tensor([[0, 1, 2], [2, 255, 255]])
+    right, said, labelled = counts(found, mask, 4)
+    assert right.tolist() == [1, 1, 1, 0]
+    assert said.tolist() == [1, 2, 1, 0]
+    assert labelled.tolist() == [1, 1, 2, 0]
+
+
+def test_bad_options():
+    with pytest.raises(ValueError, match="tile=40 must be a multiple of 32"):
+        Inference(tile=40)
+    with pytest.raises(ValueError, match="stride=80 must be at most"):
+        Inference(tile=64, stride=80)
+    with pytest.raises(ValueError, match="one or more numbers above 0"):
+        Inference(scales=())

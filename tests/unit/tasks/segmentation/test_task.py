@@ -1,0 +1,134 @@
+"""Both heads learn a few pictures by heart; metrics are mmsegmentation's."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from onepeace_pl.backbone import Backbone, from_preset
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.transforms import JointTransform
+from onepeace_pl.data.triworld.regions import SEMANTIC_CLASSES
+from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.dense import BlockPyramid, ViTAdapter
+from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
+from tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
+
+HEADS = {
+    "upernet": partial(UPerNet, width=32, dropout=0.0),
+    "mask2former": partial(
+        Mask2Former, width=32, queries=12, heads=4, encoder_layers=1, decoder_layers=2, points=256
+    ),
+}
+NECKS = {"upernet": BlockPyramid, "mask2former": partial(ViTAdapter, channels=8)}
+
+
+def data() -> TriWorldTask:
+    from torchvision.transforms import v2
+
+    return TriWorldTask(
+        "mask",
+        ("image",),
+        size=4,
+        evaluation_size=4,
+        picture_size=64,
+        processors={"image": AnySizeProcessor()},
+        transform=JointTransform([v2.RandomHorizontalFlip(0.0)]),
+        batch_size=4,
+    )
+
+
+def made(head: str, **options: object) -> tuple[Backbone, Segmentation, TriWorldTask]:
+    torch.manual_seed(0)
+    backbone, module = from_preset("debug", ("image",), decoder=False), data()
+    task = Segmentation(backbone, module.facts, NECKS[head], HEADS[head], **options)
+    task.prepare(module)
+    backbone.apply_stage(task.modalities, until=task.until)
+    return backbone, task, module
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_learns_by_heart(head: str) -> None:
+    backbone, task, module = made(head)
+    (batch,) = module.train_dataloader()
+    assert batch.inputs["image"].values.shape == (4, 3, 64, 64)
+    assert [m.shape for m in batch.targets] == [(64, 64)] * 4
+    trained = [p for m in (backbone, task) for p in m.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=3e-3)
+    losses, right = [], []
+    for _ in range(40):
+        step = task(backbone, batch)
+        optimizer.zero_grad()
+        step.loss.backward()
+        optimizer.step()
+        losses.append(step.loss.item())
+        right.append(step.logs["aAcc"].item())
+    assert losses[-1] < 0.7 * losses[0]
+    assert right[-1] > right[0]
+    assert right[-1] > 0.6
+    unread = [n for n, p in task.named_parameters() if p.grad is None]
+    assert not [n for n in unread if "conv_seg" not in n and "query" not in n], unread
+
+
+def test_metrics_are_those_of_mmseg() -> None:
+    backbone, task, module = made("upernet")
+    backbone.eval(), task.eval()
+    (rows,) = module.evaluation_sets("validation")
+    masks = [torch.from_numpy(rows.rows[i].labels["mask"]).long() for i in range(4)]
+    task.start_evaluation([rows])
+    (batch,) = module.val_dataloader()[0]
+    with torch.no_grad():
+        found = task.outputs(backbone, batch)
+        task.evaluate(backbone, batch, 0)
+    metrics = task.finish_evaluation()
+
+    from mmseg.evaluation.metrics import IoUMetric
+
+    theirs = IoUMetric(iou_metrics=["mIoU"])
+    theirs.dataset_meta = {"classes": SEMANTIC_CLASSES}
+    for seen, mask in zip(found, masks, strict=True):
+        sample = {"pred_sem_seg": {"data": seen[None]}, "gt_sem_seg": {"data": mask[None]}}
+        theirs.process({}, [sample])
+    expected = theirs.evaluate(4)
+    for name in ("mIoU", "mAcc", "aAcc"):
+        assert metrics[name] * 100 == pytest.approx(expected[name], abs=0.006), name  # theirs has two digits
+    assert set(task.results) == {"triworld"}
+
+
+def test_pictures_of_other_sizes_and_tiles() -> None:
+    backbone, task, module = made("upernet", inference=Inference(tile=32, stride=16))
+    backbone.eval(), task.eval()
+    (batch,) = module.val_dataloader()[0]
+    labels = [dict(each) for each in batch.labels]
+    labels[0] |= {"size": (48, 40), "extent": (96, 80)}  # shown smaller than it is stored
+    odd = copy.copy(batch)
+    odd.labels = labels
+    with torch.no_grad():
+        found = task.outputs(backbone, odd)
+    assert [tuple(f.shape) for f in found] == [(80, 96), (64, 64), (64, 64), (64, 64)]
+    answers = task.answers(found, odd)
+    assert sum(answers[0]["shares"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_bad_input() -> None:
+    _, task, _ = made("upernet")
+    task.check_processors({"image": AnySizeProcessor()})
+    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their masks"):
+        task.check_processors({"image": ImageProcessor(64)})
+    backbone = from_preset("debug", ("image",), decoder=False)
+    with pytest.raises(ValueError, match="names no classes"):
+        Segmentation(backbone, DataFacts(), BlockPyramid, HEADS["upernet"])
+
+
+def test_a_mask_without_any_class_trains() -> None:
+    for head in HEADS:
+        backbone, task, module = made(head)
+        (batch,) = module.train_dataloader()
+        batch.targets = [torch.full_like(m, 255) for m in batch.targets]
+        loss = task(backbone, batch).loss
+        loss.backward()
+        assert np.isfinite(loss.item())
