@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +19,44 @@ IGNORED: Final = 255
 """Pixels of this class are neither trained on nor measured."""
 
 
+@dataclass(frozen=True)
+class StoredMask:
+    """A mask whose file numbers classes in a way of its own.
+
+    Attributes:
+        path: The file.
+        classes: (256,) int16: class of each number of the file, ``IGNORED``, or -1 for numbers that must not occur.
+    """
+
+    path: str
+    classes: NDArray[np.int16]
+
+    def open(self) -> NDArray[np.uint8]:
+        """Return the mask (H, W) of class numbers.
+
+        Raises:
+            ValueError: The file is unreadable, or holds a number without a class.
+        """
+        stored = open_mask(self.path)
+        mask = self.classes[stored]
+        if mask.min() < 0:
+            number = int(stored[mask < 0][0])
+            raise ValueError(
+                f"{self.path}: number {number} has no class; add it to `numbers` in the place of its class, or to "
+                "`ignored`"
+            )
+        return mask.astype(np.uint8)
+
+
 def open_mask(raw: Any) -> NDArray[np.uint8]:
-    """Return a mask (H, W) of class numbers from a path, encoded bytes, a PIL image or an array.
+    """Return a mask (H, W) of class numbers from a stored mask, a path, encoded bytes, a PIL image or an array.
 
     Raises:
         ValueError: It is unreadable, or not one number for each pixel.
         TypeError: It is something else.
     """
+    if isinstance(raw, StoredMask):
+        return raw.open()
     if isinstance(raw, str | Path | bytes):
         name = str(raw) if not isinstance(raw, bytes) else f"a mask of {len(raw)} bytes"
         try:
@@ -57,7 +89,6 @@ class MaskTarget:
 
     Args:
         classes: Names of the classes in the order of their numbers.
-        zero_is_ignored: Number 0 marks what has no class, and classes are counted from 1 (ADE20K).
 
     Attributes:
         late: Labels that are known when a row is made; masks are opened no earlier.
@@ -65,12 +96,12 @@ class MaskTarget:
 
     late = ("size",)
 
-    def __init__(self, classes: Sequence[str], zero_is_ignored: bool = False) -> None:
+    def __init__(self, classes: Sequence[str]) -> None:
         if not classes:
             raise ValueError("the data names no classes; set data.init_args.classes to their names or number")
         if len(classes) > IGNORED:
             raise ValueError(f"{len(classes)} classes: a mask of bytes tells {IGNORED} apart")
-        self.classes, self.zero_is_ignored = tuple(classes), zero_is_ignored
+        self.classes = tuple(classes)
 
     def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.uint8]:
         """Return the mask.
@@ -81,8 +112,6 @@ class MaskTarget:
         if "mask" not in labels:
             raise ValueError(f"no label 'mask'; the row has {', '.join(labels) or 'none'}")
         mask = open_mask(labels["mask"])
-        if self.zero_is_ignored:
-            mask = np.where(mask == 0, IGNORED, mask - (mask != IGNORED)).astype(np.uint8)
         unknown = np.flatnonzero(
             np.bincount(mask.ravel(), minlength=IGNORED + 1)[len(self.classes) : IGNORED]
         )

@@ -39,7 +39,6 @@ class Segmentation(SupervisedTask):
         neck: Makes a pyramid of maps, given the encoder's config (:mod:`onepeace_pl.dense`).
         head: Makes scores of maps, given their channels and the number of classes.
         inference: How pictures are looked at outside training.
-        zero_is_ignored: In masks 0 marks what has no class, and classes are counted from 1 (ADE20K).
         modality: Name of the picture adapter.
     """
 
@@ -52,12 +51,11 @@ class Segmentation(SupervisedTask):
         neck: Callable[[TransformerConfig], nn.Module],
         head: Callable[[Sequence[int], int], nn.Module],
         inference: Inference = Inference(),  # noqa: B008 - holds options only
-        zero_is_ignored: bool = False,
         modality: str = "image",
     ) -> None:
         super().__init__(backbone, facts)
         self.modality, self.classes, self.inference = modality, facts.classes, inference
-        self._read = MaskTarget(facts.classes, zero_is_ignored)
+        self._read = MaskTarget(facts.classes)
         self.neck = neck(backbone.config)
         self.head = head(self.neck.channels, len(facts.classes))  # type: ignore[arg-type]
 

@@ -7,6 +7,7 @@ from onepeace_pl.data.datasets.coco_captions import CocoCaptions, CocoKarpathy, 
 from onepeace_pl.data.datasets.esc50 import Esc50
 from onepeace_pl.data.datasets.fsd50k import Fsd50k
 from onepeace_pl.data.datasets.kinetics import Kinetics
+from onepeace_pl.data.datasets.mask_folder import MaskFolder
 from onepeace_pl.data.datasets.music_avqa import MusicAvqa
 from onepeace_pl.data.datasets.nlvr2 import Nlvr2
 from onepeace_pl.data.datasets.official import (
@@ -38,6 +39,7 @@ __all__ = [
     "Fsd50kTsv",
     "ImageClassTsv",
     "Kinetics",
+    "MaskFolder",
     "MusicAvqa",
     "Nlvr2",
     "Nlvr2Tsv",

@@ -26,6 +26,10 @@ class Published:
 SIZES = {
     ("imagenet", "train"): Published((1_281_167,), classes=1000),
     ("imagenet", "val"): Published((50_000,), classes=1000),
+    ("ade20k", "training"): Published((20_210,), classes=150),
+    ("ade20k", "validation"): Published((2000,), classes=150),
+    ("coco_stuff", "train2017"): Published((118_287,), classes=171),
+    ("coco_stuff", "val2017"): Published((5000,), classes=171),
     ("coco", "train"): Published((414_113,), (82_783,)),
     ("coco", "train+restval"): Published((566_747,), (113_287,)),
     ("coco", "val"): Published((25_010,), (5000,)),

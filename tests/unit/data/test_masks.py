@@ -55,13 +55,6 @@ def test_targets():
         MaskTarget(())
 
 
-def test_classes_counted_from_one():
-    read = MaskTarget(CLASSES, zero_is_ignored=True)
-    assert read({"mask": np.array([[0, 1, 3, 255]], dtype=np.uint8)}).tolist() == [[255, 0, 2, 255]]
-    with pytest.raises(ValueError, match="has number 3"):
-        read({"mask": np.array([[4]], dtype=np.uint8)})
-
-
 def test_padding():
     masks = padded_masks([torch.zeros(2, 3).long(), torch.ones(1, 1).long()], (2, 4))
     assert masks.tolist() == [[[0, 0, 0, 255], [0, 0, 0, 255]], [[1, 255, 255, 255], [255] * 4]]

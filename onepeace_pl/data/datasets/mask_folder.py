@@ -1,0 +1,126 @@
+"""Pictures and masks of the same names in two folders: ADE20K, COCO-Stuff, CamVid, and a user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onepeace_pl.data.batches import Row
+from onepeace_pl.data.datasets.class_names import read_classes
+from onepeace_pl.data.datasets.listing import Listing
+from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.masks import IGNORED, StoredMask
+from onepeace_pl.data.sources.folder import ENDINGS
+
+
+class MaskFolder(Listing[tuple[str, str]]):
+    """A picture and the class of each of its pixels.
+
+    Args:
+        images: Folder of the pictures; they may lie deeper.
+        masks: Folder of the masks, pictures of one number a pixel without loss, named like the pictures.
+        classes: Names of the classes: a list, or a file with one a line (or JSON).
+        numbers: What masks say for each class, in the order of ``classes``; None for 0, 1, 2 and so on.
+        ignored: Numbers of pixels that are neither trained on nor measured; with 255, which always is one.
+        ending: What a mask's name has behind the picture's without its ending.
+        dataset: Name under which the size of its splits is known, such as ``ade20k``.
+
+    Raises:
+        ValueError: A folder is missing or empty, a picture has no mask or a mask no picture, or a number is
+            given twice.
+    """
+
+    layout: ClassVar[str] = """
+        ade20k/images/training/*.jpg           20,210 pictures (ADEChallengeData2016.zip)
+        ade20k/images/validation/*.jpg         2,000 pictures
+        ade20k/annotations/training/*.png      masks: 0 other, 1 to 150 the classes of objectInfo150.txt
+        ade20k/annotations/validation/*.png
+        coco_stuff/train2017, val2017          118,287 and 5,000 pictures of COCO
+        coco_stuff/masks/train2017, val2017    masks of COCO-Stuff 164k (stuffthingmaps_trainval2017.zip)
+        Any two folders with pictures and masks of the same names will do."""
+
+    modalities = ("image",)
+
+    def __init__(
+        self,
+        images: str,
+        masks: str,
+        classes: Sequence[str] | str,
+        numbers: Sequence[int] | None = None,
+        ignored: Sequence[int] = (),
+        ending: str = ".png",
+        dataset: str | None = None,
+    ) -> None:
+        self.classes = read_classes(classes)
+        self.table = _table(self.classes, numbers, ignored)
+        self.masks = masks
+        super().__init__(Path(images), _pairs(Path(images), Path(masks), ending))
+        self.published = published(dataset, Path(images).name) if dataset else None
+
+    def row(self, record: tuple[str, str]) -> Row:
+        """Make the row of (path below the folder of pictures, path below that of masks)."""
+        image, mask = record
+        stored = StoredMask(os.path.join(self.masks, mask), self.table)
+        return Row(os.path.splitext(image)[0], {"image": os.path.join(self.path, image)}, {"mask": stored})
+
+    def files_of(self, record: tuple[str, str]) -> list[str]:
+        """Return the picture and its mask."""
+        return [os.path.join(self.path, record[0]), os.path.join(self.masks, record[1])]
+
+
+def _table(
+    classes: Sequence[str], numbers: Sequence[int] | None, ignored: Sequence[int]
+) -> NDArray[np.int16]:
+    said = list(range(len(classes))) if numbers is None else list(numbers)
+    if len(said) != len(classes):
+        raise ValueError(f"{len(said)} numbers for {len(classes)} classes; give one for each, in their order")
+    every = [*said, *ignored]
+    twice = next((number for number in every if every.count(number) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"number {twice} stands twice in `numbers` and `ignored`; a pixel has one class or none"
+        )
+    wrong = next((number for number in every if not 0 <= number <= IGNORED), None)
+    if wrong is not None:
+        raise ValueError(f"number {wrong} does not fit a byte; masks have 0 to 255")
+    table = np.full(256, -1, dtype=np.int16)
+    table[IGNORED] = IGNORED
+    table[list(ignored)] = IGNORED
+    table[said] = np.arange(len(classes))
+    return table
+
+
+def _pairs(images: Path, masks: Path, ending: str) -> list[tuple[str, str]]:
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such folder; check the path") from FileNotFoundError(str(folder))
+    there = {name for name in _files(masks) if name.endswith(ending)}
+    pairs = []
+    for image in _files(images):
+        stem, kind = os.path.splitext(image)
+        if ENDINGS.get(kind.lower()) != "image":
+            continue
+        if stem + ending not in there:
+            raise ValueError(
+                f"{images / image}: no mask {masks / (stem + ending)}; add it, or move the picture away"
+            )
+        pairs.append((image, stem + ending))
+    left = there - {mask for _, mask in pairs}
+    if pairs and left:
+        raise ValueError(
+            f"{masks / min(left)}: no picture of that name in {images}; add it, or move the mask away"
+        )
+    return pairs
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, _, names in os.walk(folder)
+        for name in names
+    )
