@@ -34,6 +34,8 @@ class Row:
     ``answers``     Answer (its number or its text) to confidence, 0 to 1.
     ``truth``       Whether the text holds, bool.
     ``topic``       Group that the row's result is also reported in, str.
+    ``objects``     What is in the picture: mappings with ``class``, ``box`` and, where known, ``outline``
+                    (polygons, run lengths or an array) and ``crowd``.
     ``mask``        Class of each pixel: a picture of numbers (path, encoded bytes, PIL image) or an array (H, W).
     ==============  =============================================================================
 

@@ -35,6 +35,16 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
             check_class(value, classes, "class")
     if "box" in labels:
         check_box(labels["box"], labels.get("extent"))
+    for number, thing in enumerate(labels.get("objects", ())):
+        try:
+            check_class(thing["class"], classes)
+            check_box(thing["box"], labels.get("extent"))
+        except KeyError as error:
+            raise ValueError(
+                f"object {number} has no {error}; it has {', '.join(thing) or 'nothing'}"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"object {number}: {error}") from None
     if "answer" in labels:
         check_choice(labels["answer"], labels.get("choices"), choices)
     if "answers" in labels:

@@ -6,6 +6,7 @@ Shapes: H and W height and width of a picture.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.masks import open_mask
+from onepeace_pl.data.objects import Objects, ObjectsTarget
 from onepeace_pl.modalities.processors.image import open_picture
 
 
@@ -24,9 +26,13 @@ class JointTransform:
     are stored. ``extent`` tells the size of the picture as stored, ``size`` as it is handed on, each width and height.
 
     Args:
-        train: Transforms of training rows, in order; of a mask they take the nearest pixels.
+        train: Transforms of training rows, in order; of masks they take the nearest pixels. Objects of which
+            nothing is left in the picture are left out.
         evaluation: Transforms of the picture alone.
         field: Modality of the picture.
+
+    Attributes:
+        read_objects: Reads the label ``objects``; a detection task gives its own.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class JointTransform:
         field: str = "image",
     ) -> None:
         self.train, self.evaluation, self.field = list(train or ()), list(evaluation or ()), field
+        self.read_objects: ObjectsTarget | None = None
 
     def __call__(self, row: Row, *, train: bool, rng: np.random.Generator) -> Row:
         """Return the changed row.
@@ -56,6 +63,8 @@ class JointTransform:
                     f"the mask has {width} x {height} pixels and its picture {picture.width} x {picture.height}; "
                     "they must lie on each other"
                 )
+        if "objects" in labels and self.read_objects is not None:
+            labels["objects"] = self.read_objects(labels)
         image: Any = Image(pil_to_tensor(picture))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
@@ -71,13 +80,22 @@ class JointTransform:
 def _together(
     steps: Sequence[nn.Module], image: Any, labels: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    from torchvision.tv_tensors import Mask
+    from torchvision.tv_tensors import BoundingBoxes, Mask
 
-    given = {"image": image}
+    given, objects = {"image": image}, labels.get("objects")
     if "mask" in labels:
         given["mask"] = Mask(torch.from_numpy(labels["mask"]))
+    if isinstance(objects, Objects):
+        boxes = torch.from_numpy(objects.boxes)
+        given["boxes"] = BoundingBoxes(boxes, format="XYXY", canvas_size=image.shape[-2:])
+        if objects.masks is not None:
+            given["masks"] = Mask(torch.from_numpy(objects.masks))
     given = _one_by_one(steps, given)
-    changed = {"mask": given["mask"].numpy()} if "mask" in given else {}
+    changed: dict[str, Any] = {"mask": given["mask"].numpy()} if "mask" in given else {}
+    if isinstance(objects, Objects):
+        masks = given["masks"].numpy() if "masks" in given else None
+        moved = replace(objects, boxes=given["boxes"].numpy(), masks=masks)
+        changed["objects"] = moved.sensible()
     return given["image"], {**labels, **changed}
 
 

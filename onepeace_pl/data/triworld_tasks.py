@@ -21,7 +21,8 @@ class TriWorldTask(SourceDataModule):
         label: What is asked: ``class`` (the kind of the only object), ``classes`` (the kinds of one to three),
             ``background`` (from a sentence), ``box`` (of the object that a phrase singles out), ``choices`` or
             ``answers`` (to a question), ``truth`` (of a statement over two pictures), ``clip`` (direction and
-            speed of what moves), ``mask`` (the kind of object or background at each pixel).
+            speed of what moves), ``mask`` (the kind of object or background at each pixel), ``objects`` (kinds,
+            boxes and outlines).
         fields: Modalities of a row, besides the texts that belong to the label: [image], [audio] or both.
         size: Number of training rows.
         evaluation_size: Number of rows for validation, and for testing.

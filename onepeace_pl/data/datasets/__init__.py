@@ -4,6 +4,7 @@ from onepeace_pl.data.datasets.audio_captions import AudioCaps, Clotho
 from onepeace_pl.data.datasets.avqa import Avqa
 from onepeace_pl.data.datasets.class_folder import ClassFolder
 from onepeace_pl.data.datasets.coco_captions import CocoCaptions, CocoKarpathy, Flickr30kTokens
+from onepeace_pl.data.datasets.coco_objects import CocoObjects
 from onepeace_pl.data.datasets.esc50 import Esc50
 from onepeace_pl.data.datasets.fsd50k import Fsd50k
 from onepeace_pl.data.datasets.kinetics import Kinetics
@@ -32,6 +33,7 @@ __all__ = [
     "Clotho",
     "CocoCaptions",
     "CocoKarpathy",
+    "CocoObjects",
     "Esc50",
     "Esc50Tsv",
     "Flickr30kTokens",

@@ -21,13 +21,15 @@ from onepeace_pl.data.triworld.draws import Draws
 from onepeace_pl.data.triworld.expressions import Expression, label_draws
 from onepeace_pl.data.triworld.factors import BACKGROUNDS, KINDS
 from onepeace_pl.data.triworld.questions import BOTH, Question, answers
-from onepeace_pl.data.triworld.regions import SEMANTIC_CLASSES, semantic_mask
+from onepeace_pl.data.triworld.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
 from onepeace_pl.data.triworld.scene import Scene
 from onepeace_pl.data.triworld.source import SceneRows
 from onepeace_pl.data.triworld.statements import Statement, balanced_statement
 from onepeace_pl.data.triworld.world import Law, World
 
-Kind = Literal["class", "classes", "background", "box", "choices", "answers", "truth", "clip", "mask"]
+Kind = Literal[
+    "class", "classes", "background", "box", "choices", "answers", "truth", "clip", "mask", "objects"
+]
 _PURPOSE: Final = 1000  # label draws below serve what is drawn once for a scene
 _RIGHTS: Final = 25  # one more than the scenes among which the second picture of a pair is chosen
 
@@ -297,6 +299,29 @@ class MaskScenes(LabelledScenes):
         return semantic_mask(self.scenes[index], self.rendering.picture_size)
 
 
+class ObjectScenes(LabelledScenes):
+    """``objects``: kind, box and outline of each object that can be seen."""
+
+    classes = KINDS
+    objects = (1, 4)
+    texts_of_label = False
+
+    def row(self, index: int, epoch: int) -> Row:
+        """Return a row with its objects."""
+        row, side = self.media(index), self.rendering.picture_size
+        return Row(row.id, row.fields, {"objects": self.things(index), "extent": (side, side)})
+
+    def things(self, index: int) -> list[dict[str, Any]]:
+        """Return the objects of a row."""
+        scene = self.scenes[index]
+        masks = instance_masks(scene, self.rendering.picture_size)
+        return [
+            {"class": KINDS.index(thing.kind), "box": tuple(map(float, box)), "outline": mask}
+            for thing, box, mask in zip(scene.objects, mask_boxes(masks), masks, strict=True)
+            if mask.any()
+        ]
+
+
 ROWS: Final[dict[Kind, type[LabelledScenes]]] = {
     "class": ClassScenes,
     "classes": ClassesScenes,
@@ -307,4 +332,5 @@ ROWS: Final[dict[Kind, type[LabelledScenes]]] = {
     "truth": TruthScenes,
     "clip": ClipScenes,
     "mask": MaskScenes,
+    "objects": ObjectScenes,
 }

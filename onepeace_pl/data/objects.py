@@ -1,0 +1,175 @@
+"""Objects of a picture: classes, boxes, outlines. Shapes: N objects, H and W height and width of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onepeace_pl.data.checking import check_box, check_class
+from onepeace_pl.data.targets import ClassNumbers
+
+SMALLEST = 1.0
+"""Pixels of a side below which a box is nothing that could be learnt."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects in arrays.
+
+    Attributes:
+        boxes: (N, 4) float32, corners x0, y0, x1, y1 in pixels.
+        classes: (N,) int64.
+        crowd: (N,) bool, True where a region stands for many objects: nothing to train on.
+        masks: (N, H, W) bool; None where outlines are not known.
+    """
+
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    crowd: NDArray[np.bool_]
+    masks: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @classmethod
+    def of(
+        cls,
+        objects: Sequence[Mapping[str, Any]],
+        extent: tuple[int, int],
+        classes: Sequence[str],
+        masks: bool = False,
+    ) -> Self:
+        """Read the label ``objects`` of a row.
+
+        Args:
+            objects: Each with ``class`` and ``box``, and where they are known ``outline`` (polygons, RLE or an array)
+                and ``crowd``.
+            extent: Width and height of the picture.
+            classes: Names of the classes.
+            masks: Whether outlines are wanted.
+
+        Raises:
+            ValueError: A class is unknown, a box is reversed or outside the picture, or an outline is missing or none.
+        """
+        numbers = ClassNumbers(classes)
+        boxes = np.zeros((len(objects), 4), dtype=np.float32)
+        kinds = np.zeros(len(objects), dtype=np.int64)
+        for place, thing in enumerate(objects):
+            where = f"object {place}"
+            for name in ("class", "box"):
+                if name not in thing:
+                    raise ValueError(f"{where} has no {name!r}; it has {', '.join(thing) or 'nothing'}")
+            try:
+                check_box(thing["box"], extent)
+                check_class(thing["class"], classes)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+            boxes[place], kinds[place] = thing["box"], numbers(thing["class"], "class")
+        limits = np.array([*extent, *extent], dtype=np.float32)
+        crowd = np.array([bool(thing.get("crowd")) for thing in objects], dtype=np.bool_)
+        outlines = None
+        if masks:
+            width, height = extent
+            outlines = np.zeros((len(objects), height, width), dtype=np.bool_)
+            for place, thing in enumerate(objects):
+                if thing.get("outline") is None:
+                    raise ValueError(
+                        f"object {place} has no outline; give it one, or set the task's masks to false"
+                    )
+                outlines[place] = draw(thing["outline"], height, width)
+        return cls(np.clip(boxes, 0, limits), kinds, crowd, outlines)
+
+    def choose(self, kept: NDArray[Any]) -> Self:
+        """Return the objects that are marked."""
+        masks = None if self.masks is None else self.masks[kept]
+        return replace(
+            self, boxes=self.boxes[kept], classes=self.classes[kept], crowd=self.crowd[kept], masks=masks
+        )
+
+    def sensible(self) -> Self:
+        """Return the objects of which something can be seen: after a crop, some are cut away or slivers."""
+        kept = np.all(self.boxes[:, 2:] - self.boxes[:, :2] >= SMALLEST, axis=1)
+        if self.masks is not None:
+            kept = kept & np.any(self.masks, axis=(1, 2))
+        return self.choose(kept)
+
+
+def draw(outline: Any, height: int, width: int) -> NDArray[np.bool_]:
+    """Return the pixels (H, W) of an outline: polygons [x, y, x, y, ...], COCO's run lengths, or an array (H, W).
+
+    Raises:
+        ValueError: A polygon has fewer than three corners, run lengths are for another size, or it is none of these.
+    """
+    if isinstance(outline, np.ndarray):
+        if outline.shape != (height, width):
+            raise ValueError(f"an outline of {list(outline.shape)} for a picture of {[height, width]} pixels")
+        return outline.astype(np.bool_)
+    from pycocotools import mask as coco
+
+    if isinstance(outline, Mapping) and {"size", "counts"} <= outline.keys():
+        if list(outline["size"]) != [height, width]:
+            raise ValueError(
+                f"run lengths for {outline['size']} pixels, and the picture has {[height, width]}"
+            )
+        packed = (
+            coco.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else dict(outline)
+        )
+        return coco.decode(packed).astype(np.bool_)  # type: ignore[no-any-return]
+    if isinstance(outline, Sequence) and not isinstance(outline, str):
+        for polygon in outline:
+            if not isinstance(polygon, Sequence) or len(polygon) < 6 or len(polygon) % 2:
+                raise ValueError(
+                    "a polygon needs three corners or more, x and y of each; leave the object out, or give its "
+                    "box as a polygon"
+                )
+        if outline:
+            parts = coco.decode(coco.frPyObjects([list(map(float, p)) for p in outline], height, width))
+            return parts.any(-1)  # type: ignore[no-any-return]
+    raise ValueError("an outline is none of polygons, run lengths {size, counts} and array")
+
+
+class ObjectsTarget:
+    """``objects`` -> :class:`Objects`.
+
+    Args:
+        classes: Names of the classes in the order of their numbers.
+        masks: Whether outlines are wanted.
+
+    Attributes:
+        late: Labels that are known when a row is made; outlines are drawn no earlier.
+    """
+
+    late = ("size",)
+
+    def __init__(self, classes: Sequence[str], masks: bool = False) -> None:
+        if not classes:
+            raise ValueError("the data names no classes; set data.init_args.classes to their names or number")
+        self.classes, self.masks = tuple(classes), masks
+
+    def __call__(self, labels: Mapping[str, Any]) -> Objects:
+        """Return the objects; a picture may have none.
+
+        Raises:
+            ValueError: There is no such label, or an object makes no sense.
+        """
+        if "objects" not in labels:
+            raise ValueError(f"no label 'objects'; the row has {', '.join(labels) or 'none'}")
+        objects = labels["objects"]
+        if isinstance(objects, Objects):
+            if self.masks and objects.masks is None:
+                raise ValueError("objects without outlines; set the task's masks to false")
+            return objects
+        if "extent" not in labels:
+            raise ValueError("no label 'extent', the width and height of the picture in pixels")
+        return Objects.of(objects, labels["extent"], self.classes, self.masks)
+
+    def collate(self, targets: Sequence[Objects]) -> list[dict[str, Tensor]]:
+        """Return tensors ``boxes``, ``classes``, ``crowd`` and, where they are wanted, ``masks``, row by row."""
+        names = ("boxes", "classes", "crowd", *(("masks",) if self.masks else ()))
+        return [{name: torch.from_numpy(getattr(t, name)) for name in names} for t in targets]

@@ -1,0 +1,138 @@
+"""Average precision by COCO's protocol, counted by pycocotools over a whole set.
+
+Shapes: N objects or finds of a picture, H and W its height and width as stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+from torch import Tensor
+
+NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
+
+
+class AveragePrecision:
+    """Takes in finds and objects picture by picture.
+
+    Args:
+        classes: Number of classes.
+        masks: Whether outlines are compared, too.
+    """
+
+    def __init__(self, classes: int, masks: bool) -> None:
+        self.classes, self.kinds = classes, ("bbox", "segm") if masks else ("bbox",)
+        self._pictures: dict[int, dict[str, Any]] = {}
+
+    def add(
+        self, number: int, extent: tuple[int, int], found: Mapping[str, Tensor], there: Mapping[str, Tensor]
+    ) -> None:
+        """Take in a picture; one that comes twice counts once.
+
+        Args:
+            number: Of the picture in its source.
+            extent: Width and height as stored.
+            found: ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) where outlines are compared.
+            there: The same of the objects, without scores, with ``crowd``.
+        """
+        self._pictures[number] = {
+            "extent": extent,
+            "found": self._packed(found),
+            "there": self._packed(there),
+        }
+
+    def finish(self) -> dict[str, float]:
+        """Return ``box_AP`` and the others of :data:`NAMES`, over all processes; the same of masks."""
+        pictures = self._gathered()
+        truth, finds = self._content(pictures)
+        metrics: dict[str, float] = {}
+        for kind in self.kinds:
+            values = _evaluate(truth, finds, kind)
+            what = "box" if kind == "bbox" else "mask"
+            metrics |= {f"{what}_{name}": value for name, value in zip(NAMES, values, strict=True)}
+        return metrics
+
+    def _packed(self, things: Mapping[str, Tensor]) -> dict[str, Any]:
+        packed: dict[str, Any] = {
+            name: things[name].cpu().numpy()
+            for name in ("boxes", "scores", "classes", "crowd")
+            if name in things
+        }
+        if "segm" in self.kinds:
+            from pycocotools import mask as coco
+
+            drawn = things["masks"].cpu().numpy().astype(np.uint8)
+            packed["masks"] = [coco.encode(np.asfortranarray(mask)) for mask in drawn]
+        return packed
+
+    def _gathered(self) -> dict[int, dict[str, Any]]:
+        if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+            return dict(sorted(self._pictures.items()))
+        everywhere: list[dict[int, dict[str, Any]] | None] = [None] * dist.get_world_size()
+        dist.all_gather_object(everywhere, self._pictures)
+        merged = {number: each for part in everywhere for number, each in (part or {}).items()}
+        return dict(sorted(merged.items()))
+
+    def _content(
+        self, pictures: Mapping[int, Mapping[str, Any]]
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return the set in COCO's format, and the finds in that of its results."""
+        images: list[dict[str, Any]] = []
+        notes: list[dict[str, Any]] = []
+        finds: list[dict[str, Any]] = []
+        for number, picture in pictures.items():
+            width, height = picture["extent"]
+            images.append({"id": number, "width": width, "height": height})
+            for place in range(len(picture["there"]["classes"])):
+                note = self._note(number, picture["there"], place)
+                note |= {"id": len(notes) + 1, "iscrowd": int(picture["there"]["crowd"][place])}
+                note["area"] = _area(note)
+                notes.append(note)
+            for place in range(len(picture["found"]["classes"])):
+                note = self._note(number, picture["found"], place)
+                finds.append(note | {"score": float(picture["found"]["scores"][place])})
+        categories = [{"id": number + 1, "name": str(number)} for number in range(self.classes)]
+        return {"images": images, "annotations": notes, "categories": categories, "info": {}}, finds
+
+    def _note(self, number: int, things: Mapping[str, Any], place: int) -> dict[str, Any]:
+        x0, y0, x1, y1 = map(float, things["boxes"][place])
+        note = {
+            "image_id": number,
+            "category_id": int(things["classes"][place]) + 1,
+            "bbox": [x0, y0, x1 - x0, y1 - y0],
+        }
+        return note | ({"segmentation": things["masks"][place]} if "masks" in things else {})
+
+
+def _area(note: Mapping[str, Any]) -> float:
+    if "segmentation" in note:
+        from pycocotools import mask as coco
+
+        return float(coco.area(note["segmentation"]))
+    return float(note["bbox"][2] * note["bbox"][3])
+
+
+def _evaluate(truth: dict[str, Any], finds: list[dict[str, Any]], kind: str) -> list[float]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    if not finds:
+        return [0.0] * len(NAMES)
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells what it does
+        given = COCO()
+        given.dataset = truth
+        given.createIndex()
+        # without outlines, or it would take the boxes for rectangles of them
+        stripped = [
+            {k: v for k, v in find.items() if kind == "segm" or k != "segmentation"} for find in finds
+        ]
+        counted = COCOeval(given, given.loadRes(stripped), kind)
+        counted.evaluate()
+        counted.accumulate()
+        counted.summarize()
+    return [float(value) for value in counted.stats[:6]]
