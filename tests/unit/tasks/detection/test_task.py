@@ -1,0 +1,193 @@
+"""The detector learns a few pictures by heart; precision is pycocotools' own."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from onepeace_pl.backbone import Backbone, from_preset
+from onepeace_pl.data.transforms import JointTransform
+from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.dense import SimplePyramid
+from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
+from tasks.detection import AveragePrecision, CascadeRCNN, Detection
+
+SMALL = {"convolutions": 1, "width": 32, "anchor_scale": 4.0, "proposals": 32, "samples": 32}
+
+
+def data() -> TriWorldTask:
+    from torchvision.transforms import v2
+
+    return TriWorldTask(
+        "objects",
+        ("image",),
+        size=4,
+        evaluation_size=4,
+        picture_size=64,
+        processors={"image": AnySizeProcessor()},
+        transform=JointTransform([v2.RandomHorizontalFlip(0.0)]),
+        batch_size=4,
+    )
+
+
+def made(masks: bool = True, **options: object) -> tuple[Backbone, Detection, TriWorldTask]:
+    torch.manual_seed(0)
+    backbone, module = from_preset("debug", ("image",), decoder=False), data()
+    head = partial(CascadeRCNN, **SMALL, rpn_convolutions=1, **options)
+    task = Detection(backbone, module.facts, partial(SimplePyramid, channels=32), head, masks)
+    task.prepare(module)
+    backbone.apply_stage(task.modalities, until=task.until)
+    return backbone, task, module
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_learns_by_heart(masks: bool) -> None:
+    backbone, task, module = made(masks)
+    (batch,) = module.train_dataloader()
+    trained = [p for m in (backbone, task) for p in m.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=3e-3)
+    losses = []
+    for _ in range(30):
+        step = task(backbone, batch)
+        optimizer.zero_grad()
+        step.loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 5.0)
+        optimizer.step()
+        losses.append(step.loss.item())
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+    assert ("s0.loss_mask" in step.logs) == masks
+    assert not [n for n, p in task.named_parameters() if p.grad is None]
+
+
+@pytest.mark.parametrize("options", [{}, {"soft": True}])
+def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
+    backbone, task, module = made(score=0.0, **options)
+    backbone.eval(), task.eval()
+    sets = module.evaluation_sets("validation")
+    task.start_evaluation(sets)
+    (batch,) = module.val_dataloader()[0]
+    with torch.no_grad():
+        found = task.outputs(backbone, batch)
+        task.evaluate(backbone, batch, 0)
+        answers = task.predict(backbone, batch)
+    metrics = task.finish_evaluation()
+    assert {"box_AP", "box_AP50", "mask_AP", "triworld/mask_AP75"} <= metrics.keys()
+    assert found[0]["masks"].shape[1:] == (64, 64)
+    assert all(0 <= value <= 64 for thing in answers[0]["objects"] for value in thing["box"])
+    assert len(answers[0]["objects"]) == len(found[0]["scores"])
+
+
+def test_finds_are_told_in_pixels_of_the_picture_as_stored() -> None:
+    backbone, task, module = made(score=0.0)
+    backbone.eval(), task.eval()
+    (batch,) = module.val_dataloader()[0]
+    with torch.no_grad():
+        plain = task.outputs(backbone, batch)
+        batch.labels = [{**labels, "extent": (128, 192)} for labels in batch.labels]
+        larger = task.outputs(backbone, batch)
+    scale = torch.tensor([2.0, 3.0, 2.0, 3.0])
+    assert torch.allclose(larger[0]["boxes"], plain[0]["boxes"] * scale, atol=1e-3)
+    assert larger[0]["masks"].shape[1:] == (192, 128)
+
+
+def test_a_picture_without_objects_trains() -> None:
+    backbone, task, module = made()
+    (batch,) = module.train_dataloader()
+    batch.targets[0] = {name: tensor[:0] for name, tensor in batch.targets[0].items()}
+    step = task(backbone, batch)
+    step.loss.backward()
+    assert torch.isfinite(step.loss)
+    batch.targets = [{name: tensor[:0] for name, tensor in each.items()} for each in batch.targets]
+    assert torch.isfinite(task(backbone, batch).loss)
+
+
+def test_bfloat16() -> None:
+    backbone, task, module = made()
+    (batch,) = module.train_dataloader()
+    exact = task(backbone, batch).loss
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = task(backbone, batch).loss
+    rounded.backward()
+    assert rounded.item() == pytest.approx(exact.item(), rel=0.3)  # other regions are drawn
+
+
+def test_precision_is_pycocotools_own() -> None:
+    """Against results and annotations that are written down in COCO's format here."""
+    from pycocotools import mask as coco
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    rng = np.random.default_rng(0)
+    precision = AveragePrecision(3, masks=True)
+    truth: dict[str, list[dict[str, object]]] = {"images": [], "annotations": [], "categories": []}
+    truth["categories"] = [{"id": i + 1, "name": str(i)} for i in range(3)]
+    results = []
+    for picture in range(6):
+        truth["images"].append({"id": picture, "width": 120, "height": 100})
+        kinds = {}
+        for name, count in (("there", picture), ("found", 5)):  # the first picture has no object
+            corners = rng.uniform(0, 60, (count, 2))
+            boxes = np.concatenate([corners, corners + rng.uniform(5, 40, (count, 2))], 1).astype(np.float32)
+            masks = np.zeros((count, 100, 120), np.bool_)
+            for mask, (x0, y0, x1, y1) in zip(masks, boxes.astype(int), strict=True):
+                mask[y0:y1, x0:x1] = True
+            kinds[name] = (boxes, rng.integers(0, 3, count), masks)
+        near = kinds["there"][0] + rng.normal(0, 1.5, kinds["there"][0].shape)  # some finds are good
+        found = (
+            np.concatenate([kinds["found"][0], near.astype(np.float32)]),
+            np.concatenate([kinds["found"][1], kinds["there"][1]]),
+            np.concatenate([kinds["found"][2], kinds["there"][2]]),
+        )
+        scores = rng.uniform(0, 1, len(found[0])).astype(np.float32)
+        crowd = rng.uniform(0, 1, len(kinds["there"][0])) < 0.2
+        tensors = [
+            {"boxes": torch.from_numpy(b), "classes": torch.from_numpy(c), "masks": torch.from_numpy(m)}
+            for b, c, m in (found, kinds["there"])
+        ]
+        precision.add(
+            picture,
+            (120, 100),
+            tensors[0] | {"scores": torch.from_numpy(scores)},
+            tensors[1] | {"crowd": torch.from_numpy(crowd)},
+        )
+        for place, (box, kind, mask) in enumerate(zip(*found, strict=True)):
+            results.append(_note(picture, box, kind, mask) | {"score": float(scores[place])})
+        for place, (box, kind, mask) in enumerate(zip(*kinds["there"], strict=True)):
+            note = _note(picture, box, kind, mask)
+            note |= {"id": len(truth["annotations"]) + 1, "iscrowd": int(crowd[place])}
+            truth["annotations"].append(note | {"area": float(coco.area(note["segmentation"]))})
+    metrics = precision.finish()
+    given = COCO()
+    given.dataset = truth | {"info": {}}
+    given.createIndex()
+    for kind, name in (("bbox", "box"), ("segm", "mask")):
+        mine = [{k: v for k, v in r.items() if kind == "segm" or k != "segmentation"} for r in results]
+        counted = COCOeval(given, given.loadRes(mine), kind)
+        counted.evaluate(), counted.accumulate(), counted.summarize()
+        assert metrics[f"{name}_AP"] == pytest.approx(counted.stats[0])
+        assert metrics[f"{name}_AP50"] == pytest.approx(counted.stats[1])
+        assert metrics[f"{name}_AP_medium"] == pytest.approx(counted.stats[4])
+        assert 0.05 < metrics[f"{name}_AP"] < 0.95
+
+
+def _note(picture: int, box: np.ndarray, kind: int, mask: np.ndarray) -> dict[str, object]:
+    from pycocotools import mask as coco
+
+    x0, y0, x1, y1 = map(float, box)
+    return {
+        "image_id": picture,
+        "category_id": int(kind) + 1,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "segmentation": coco.encode(np.asfortranarray(mask.astype(np.uint8))),
+    }
+
+
+def test_bad_input() -> None:
+    _, task, _ = made()
+    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their objects"):
+        task.check_processors({"image": ImageProcessor(64)})
+    with pytest.raises(ValueError, match=r"maps of \[8, 8\] channels for strides \[4, 8, 16, 32, 64\]"):
+        CascadeRCNN([8, 8], 3)
