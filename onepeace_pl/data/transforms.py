@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.masks import open_mask
+from onepeace_pl.data.masks import IGNORED, open_mask
 from onepeace_pl.data.objects import Objects, ObjectsTarget
 from onepeace_pl.modalities.processors.image import open_picture
 
@@ -75,6 +75,40 @@ class JointTransform:
         labels["size"] = (image.shape[-1], image.shape[-2])
         array = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
         return Row(row.id, {**row.fields, self.field: array}, labels)
+
+
+class VariedCrop(nn.Module):
+    """A random square of a picture that is not nearly all of one class (mmsegmentation's ``cat_max_ratio``).
+
+    A side that is shorter stays as it is; batches are padded where they are collated.
+
+    Args:
+        size: Side of the square.
+        most: Greatest share of one class; after ten squares with more, the last is taken.
+    """
+
+    def __init__(self, size: int, most: float = 0.75) -> None:
+        super().__init__()
+        if size < 1 or not 0 < most <= 1:
+            raise ValueError(f"size={size} must be at least 1, and most={most} a share above 0")
+        self.size, self.most = size, most
+
+    def forward(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Cut the same square out of everything."""
+        from torchvision.transforms.v2.functional import crop
+
+        height, width = given["image"].shape[-2:]
+        high, wide = min(self.size, height), min(self.size, width)
+        for _ in range(10):
+            top = int(torch.randint(height - high + 1, ()))
+            left = int(torch.randint(width - wide + 1, ()))
+            if "mask" not in given or self._varied(given["mask"][top : top + high, left : left + wide]):
+                break
+        return {name: crop(value, top, left, high, wide) for name, value in given.items()}
+
+    def _varied(self, mask: Any) -> bool:
+        counts = torch.bincount(mask.flatten().long(), minlength=IGNORED + 1)[:IGNORED]
+        return bool((counts > 0).sum() > 1 and counts.max() < self.most * counts.sum())
 
 
 def _together(

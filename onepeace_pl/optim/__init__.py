@@ -2,7 +2,7 @@
 
 from onepeace_pl.optim.adamw import AdamW
 from onepeace_pl.optim.groups import BuildOptimizer, Layered, build_optimizer, parameter_groups
-from onepeace_pl.optim.schedule import Schedule, WarmupCosine, WarmupPolynomial
+from onepeace_pl.optim.schedule import Schedule, WarmupCosine, WarmupPolynomial, WarmupSteps
 
 __all__ = [
     "AdamW",
@@ -11,6 +11,7 @@ __all__ = [
     "Schedule",
     "WarmupCosine",
     "WarmupPolynomial",
+    "WarmupSteps",
     "build_optimizer",
     "parameter_groups",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import partial
 
 from torch.optim import Optimizer
@@ -124,3 +125,29 @@ class WarmupPolynomial(Schedule):
             return self.lr_min
         left = (total - step) / (total - warmup)
         return self.lr_min + (lr_max - self.lr_min) * math.pow(left, self.power)
+
+
+class WarmupSteps(Schedule):
+    """From 0 up to the peak in a line, then flat, and lower by a factor from each milestone on.
+
+    Args:
+        warmup: See :class:`Schedule`.
+        milestones: Updates, or shares of all updates, from which the rate is lower; ascending.
+        factor: By which it is.
+    """
+
+    def __init__(
+        self, warmup: int | float = 0.1, milestones: Sequence[int | float] = (0.89, 0.96), factor: float = 0.1
+    ) -> None:
+        super().__init__(warmup, 0.0)
+        if list(milestones) != sorted(milestones):
+            raise ValueError(f"milestones {list(milestones)} must ascend")
+        self.milestones, self.factor = tuple(milestones), factor
+
+    def lr(self, step: int, total: int, lr_max: float) -> float:
+        """Return the rate of update ``step`` of ``total``."""
+        warmup = self.warmup_steps(total)
+        if step < warmup:
+            return step * lr_max / warmup
+        places = (m * total if isinstance(m, float) else m for m in self.milestones)
+        return lr_max * self.factor ** sum(step >= place for place in places)

@@ -8,7 +8,7 @@ from onepeace_pl.data.datasets.coco_objects import CocoObjects
 from onepeace_pl.data.datasets.esc50 import Esc50
 from onepeace_pl.data.datasets.fsd50k import Fsd50k
 from onepeace_pl.data.datasets.kinetics import Kinetics
-from onepeace_pl.data.datasets.mask_folder import MaskFolder
+from onepeace_pl.data.datasets.mask_folder import Ade20k, CocoStuff, MaskFolder
 from onepeace_pl.data.datasets.music_avqa import MusicAvqa
 from onepeace_pl.data.datasets.nlvr2 import Nlvr2
 from onepeace_pl.data.datasets.official import (
@@ -26,6 +26,7 @@ from onepeace_pl.data.datasets.vggsound import VggSound
 from onepeace_pl.data.datasets.vqav2 import VqaV2
 
 __all__ = [
+    "Ade20k",
     "AudioCaps",
     "Avqa",
     "AvqaTsv",
@@ -34,6 +35,7 @@ __all__ = [
     "CocoCaptions",
     "CocoKarpathy",
     "CocoObjects",
+    "CocoStuff",
     "Esc50",
     "Esc50Tsv",
     "Flickr30kTokens",

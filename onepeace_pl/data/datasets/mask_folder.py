@@ -1,4 +1,4 @@
-"""Pictures and masks of the same names in two folders: ADE20K, COCO-Stuff, CamVid, and a user's own."""
+"""Pictures and masks of the same names in two folders: a user's own, CamVid, ADE20K, COCO-Stuff."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.masks import IGNORED, StoredMask
+from onepeace_pl.data.sources.columns import read_text
 from onepeace_pl.data.sources.folder import ENDINGS
 
 
@@ -36,13 +37,7 @@ class MaskFolder(Listing[tuple[str, str]]):
     """
 
     layout: ClassVar[str] = """
-        ade20k/images/training/*.jpg           20,210 pictures (ADEChallengeData2016.zip)
-        ade20k/images/validation/*.jpg         2,000 pictures
-        ade20k/annotations/training/*.png      masks: 0 other, 1 to 150 the classes of objectInfo150.txt
-        ade20k/annotations/validation/*.png
-        coco_stuff/train2017, val2017          118,287 and 5,000 pictures of COCO
-        coco_stuff/masks/train2017, val2017    masks of COCO-Stuff 164k (stuffthingmaps_trainval2017.zip)
-        Any two folders with pictures and masks of the same names will do."""
+        Any two folders with pictures and masks of the same names: IMAGES/a.jpg, MASKS/a.png."""
 
     modalities = ("image",)
 
@@ -71,6 +66,70 @@ class MaskFolder(Listing[tuple[str, str]]):
     def files_of(self, record: tuple[str, str]) -> list[str]:
         """Return the picture and its mask."""
         return [os.path.join(self.path, record[0]), os.path.join(self.masks, record[1])]
+
+
+class Ade20k(MaskFolder):
+    """ADE20K with its 150 classes (ADEChallengeData2016).
+
+    Args:
+        root: Folder of ``images``, ``annotations`` and ``objectInfo150.txt``.
+        split: ``training`` or ``validation``.
+    """
+
+    layout: ClassVar[str] = """
+        ade20k/objectInfo150.txt               names of the classes (ADEChallengeData2016.zip, as the rest)
+        ade20k/images/training/*.jpg           20,210 pictures
+        ade20k/images/validation/*.jpg         2,000 pictures
+        ade20k/annotations/training/*.png      masks: 0 other, 1 to 150 the classes
+        ade20k/annotations/validation/*.png"""
+
+    def __init__(self, root: str, split: str) -> None:
+        place = Path(root) / "objectInfo150.txt"
+        lines = [line.split("\t") for line in read_text(place).splitlines()[1:] if line.strip()]
+        if any(len(line) < 5 for line in lines):
+            raise ValueError(f"{place}: a line has fewer than five columns; download the file again")
+        names = [line[4].strip() for line in lines]
+        super().__init__(
+            f"{root}/images/{split}",
+            f"{root}/annotations/{split}",
+            names,
+            range(1, len(names) + 1),
+            [0],
+            dataset="ade20k",
+        )
+
+
+# numbers of COCO's labels that no picture has
+UNUSED_LABELS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91})
+
+
+class CocoStuff(MaskFolder):
+    """COCO-Stuff 164k with its 171 classes.
+
+    Args:
+        root: Folder of ``images``, ``masks`` and ``labels.txt``.
+        split: ``train2017`` or ``val2017``.
+    """
+
+    layout: ClassVar[str] = """
+        coco_stuff/labels.txt                  numbers and names of labels (github.com/nightrome/cocostuff)
+        coco_stuff/images/train2017/*.jpg      118,287 pictures of COCO
+        coco_stuff/images/val2017/*.jpg        5,000 pictures
+        coco_stuff/masks/train2017/*.png       masks (stuffthingmaps_trainval2017.zip): number of the label less 1
+        coco_stuff/masks/val2017/*.png"""
+
+    def __init__(self, root: str, split: str) -> None:
+        place, names, numbers = Path(root) / "labels.txt", [], []
+        for line in read_text(place).splitlines():
+            number, colon, name = line.partition(":")
+            if line.strip() and not (colon and number.strip().isdecimal()):
+                raise ValueError(f"{place}: {line!r} is no number and name; download the file again")
+            if line.strip() and int(number) and int(number) not in UNUSED_LABELS:
+                numbers.append(int(number) - 1)
+                names.append(name.strip())
+        super().__init__(
+            f"{root}/images/{split}", f"{root}/masks/{split}", names, numbers, dataset="coco_stuff"
+        )
 
 
 def _table(

@@ -3,7 +3,7 @@ import pytest
 from torchvision.transforms import v2
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.transforms import JointTransform
+from onepeace_pl.data.transforms import JointTransform, VariedCrop
 
 
 def row(height=6, width=8):
@@ -46,3 +46,17 @@ def test_a_mask_of_another_size_is_refused():
     odd = Row("a", given.fields, {"mask": given.labels["mask"][:, :5]})
     with pytest.raises(ValueError, match="the mask has 5 x 6 pixels and its picture 8 x 6"):
         JointTransform()(odd, train=True, rng=rng())
+
+
+def test_crops_are_varied():
+    mask = np.zeros((40, 40), dtype=np.uint8)
+    mask[:, 30:] = 1
+    given = Row("a", {"image": np.stack([mask] * 3, 2)}, {"mask": mask})
+    crops = [JointTransform([VariedCrop(12)])(given, train=True, rng=rng(seed)) for seed in range(30)]
+    assert all(np.array_equal(crop.fields["image"][..., 0], crop.labels["mask"]) for crop in crops)
+    assert {crop.labels["mask"].shape for crop in crops} == {(12, 12)}
+    assert np.mean([0.25 < crop.labels["mask"].mean() < 0.75 for crop in crops]) > 0.5  # by chance 0.2
+    small = JointTransform([VariedCrop(60)])(given, train=True, rng=rng())
+    assert small.labels["mask"].shape == (40, 40)
+    with pytest.raises(ValueError, match="most=0 a share above 0"):
+        VariedCrop(12, 0)

@@ -3,7 +3,7 @@ import pickle
 import pytest
 import torch
 
-from onepeace_pl.optim import Schedule, WarmupCosine, WarmupPolynomial
+from onepeace_pl.optim import Schedule, WarmupCosine, WarmupPolynomial, WarmupSteps
 
 
 def optimizer(*groups: dict[str, float]) -> torch.optim.Optimizer:
@@ -94,3 +94,12 @@ def test_a_warmup_longer_than_the_run_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="3000 updates is longer than the run of 200"):
         found = rates(WarmupCosine(3000, lr_min=0.0), 200, 100)
     assert found[99] == pytest.approx(0.1 * 99 / 3000)
+
+
+@pytest.mark.parametrize("milestones", [(10, 15), (0.5, 0.75)])
+def test_steps(milestones) -> None:
+    found = [WarmupSteps(5, milestones).lr(step, 20, 1.0) for step in range(20)]
+    assert found[:5] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    assert found[5:] == pytest.approx([1.0] * 5 + [0.1] * 5 + [0.01] * 5)
+    with pytest.raises(ValueError, match="must ascend"):
+        WarmupSteps(5, (3, 2))

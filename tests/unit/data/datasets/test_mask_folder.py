@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onepeace_pl.data.datasets import MaskFolder
+from onepeace_pl.data.datasets import Ade20k, CocoStuff, MaskFolder
 from onepeace_pl.data.masks import MaskTarget
 
 
@@ -58,18 +58,42 @@ def test_a_mask_without_a_picture(tmp_path):
         MaskFolder(**folders(tmp_path), classes=["wall"])
 
 
-def test_ade20k(shared):
+def benchmark(tmp_path, masks, split, mask):
+    for kind, pixels in (("images", np.zeros((*mask.shape, 3), np.uint8)), (masks, mask)):
+        path = tmp_path / kind / split / ("a.jpg" if kind == "images" else "a.png")
+        path.parent.mkdir(parents=True)
+        Image.fromarray(pixels).save(path)
+
+
+def test_ade20k(tmp_path):
+    benchmark(tmp_path, "annotations", "validation", np.array([[0, 1, 3]], np.uint8))
+    lines = ["Idx\tRatio\tTrain\tVal\tName", *(f"{i}\t0.1\t1\t1\tthing {i}" for i in (1, 2, 3))]
+    (tmp_path / "objectInfo150.txt").write_text("\n".join(lines) + "\n")
+    rows = Ade20k(str(tmp_path), "validation")
+    assert rows.classes == ("thing 1", "thing 2", "thing 3")
+    assert MaskTarget(rows.classes)(rows[0].labels).tolist() == [[255, 0, 2]]
+    (tmp_path / "objectInfo150.txt").write_text("Idx\n1 wall\n")
+    with pytest.raises(ValueError, match="fewer than five columns"):
+        Ade20k(str(tmp_path), "validation")
+
+
+def test_real_ade20k(shared):
     folder = shared / "data/ade20k_sample"
     names = [line.split("\t")[4] for line in (folder / "objectInfo150.txt").read_text().splitlines()[1:]]
-    rows = MaskFolder(
-        str(folder / "images"),
-        str(folder / "annotations"),
-        names,
-        numbers=range(1, 151),
-        ignored=[0],
-        dataset="ade20k",
-    )
+    images, masks = str(folder / "images"), str(folder / "annotations")
+    rows = MaskFolder(images, masks, names, numbers=range(1, 151), ignored=[0])
     assert len(rows) == 3
     mask = MaskTarget(rows.classes)(rows[0].labels)
-    assert mask.max() == 255 or mask.max() < 150
     assert "building, edifice" in {names[n] for n in np.unique(mask) if n != 255}
+
+
+def test_coco_stuff(tmp_path):
+    benchmark(tmp_path, "masks", "val2017", np.array([[0, 12, 181, 255]], np.uint8))
+    labels = ["0: unlabeled", "1: person", "12: street sign", "13: stop sign", "182: wood"]
+    (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n")
+    rows = CocoStuff(str(tmp_path), "val2017")
+    assert rows.classes == ("person", "stop sign", "wood")
+    assert MaskTarget(rows.classes)(rows[0].labels).tolist() == [[0, 1, 2, 255]]
+    (tmp_path / "labels.txt").write_text("person\n")
+    with pytest.raises(ValueError, match="'person' is no number and name"):
+        CocoStuff(str(tmp_path), "val2017")
