@@ -238,6 +238,11 @@ class Experiment(L.LightningModule):
         return {} if self.task is None else self.task.results
 
     @property
+    def drawings(self) -> Mapping[str, Any]:
+        """Pictures of what the last evaluation found, by set."""
+        return {} if self.task is None else self.task.drawings
+
+    @property
     def _verb(self) -> str:
         """What the Trainer is doing, in the words of the command line; empty without one."""
         doing = None if self._trainer is None else self.trainer.state.fn

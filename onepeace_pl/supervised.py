@@ -25,16 +25,11 @@ from onepeace_pl.task import Step, Task
 GROUP = "topic"  # the label by which results are also reported in groups
 
 
-class SupervisedTask(Task):
-    """Base of tasks with one answer a row: says how answers are made, compared and counted.
+class MeasuredTask(Task):
+    """Base of tasks that answer rows and are measured over them: says how answers are made and counted.
 
     Metrics come as ``SET/METRIC`` of each evaluation set, and as ``METRIC``, the mean over the sets.
     """
-
-    @property
-    def until(self) -> Until:
-        """Heads read tokens behind the final norms."""
-        return "norm"
 
     @property
     @abstractmethod
@@ -42,48 +37,33 @@ class SupervisedTask(Task):
         """What reads a row's target from its labels."""
 
     @abstractmethod
-    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
-        """Return what the head says of each row, (B, ...)."""
+    def outputs(self, backbone: Backbone, batch: Batch) -> Any:
+        """Return what the head says of each row: (B, ...), or a list of B."""
 
     @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss, a mean over rows."""
-
-    @abstractmethod
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return columns (B, ...) from which :meth:`summarise` makes metrics."""
-
-    def columns(self, outputs: Tensor, batch: Batch) -> dict[str, Any]:
-        """Return what is kept of each row in evaluation, (B, ...) or B words: here, what :meth:`measure` says.
+    def columns(self, outputs: Any, batch: Batch) -> dict[str, Any]:
+        """Return what is kept of each row in evaluation, (B, ...) or B words.
 
         A task that looks at several rows together keeps their ids and what it will compare.
         """
-        return dict(self.measure(outputs, self.targets(batch)))
 
     def summarise(self, columns: Mapping[str, Any]) -> dict[str, float]:
         """Return the metrics over columns (N, ...): here the mean of each, under its name."""
         return {name: float(np.mean(values)) for name, values in columns.items()}
 
     @abstractmethod
-    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def answers(self, outputs: Any, batch: Batch) -> list[dict[str, Any]]:
         """Return the answer of each row in plain values, for predictions."""
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        """Compute the loss, and how well the batch is answered."""
-        outputs, targets = self.outputs(backbone, batch), self.targets(batch)
-        loss = self.loss(outputs, targets)
-        columns = self.measure(outputs.detach(), targets)
-        return Step(loss, {name: values.mean() for name, values in columns.items() if values.dim() == 1})
-
-    def targets(self, batch: Batch) -> Tensor:
-        """Return the batch's targets.
+    def targets(self, batch: Batch) -> Any:
+        """Return the batch's targets, as the task's reader collates them.
 
         Raises:
             ValueError: It has none, because its data module does not know the task's reader.
         """
         if batch.targets is None:
             raise ValueError("the batch has no targets; set the data module's read_target to the task's")
-        return batch.targets  # type: ignore[no-any-return]
+        return batch.targets
 
     def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]]:
         """Answer each row."""
@@ -96,10 +76,15 @@ class SupervisedTask(Task):
 
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Measure one batch."""
-        columns = self.columns(self.outputs(backbone, batch), batch)
+        outputs = self.outputs(backbone, batch)
+        columns = self.columns(outputs, batch)
         if all(GROUP in labels for labels in batch.labels):
             columns[GROUP] = [str(labels[GROUP]) for labels in batch.labels]
         self._tables[loader].add(batch.indices, columns)
+        self.measured(outputs, batch, loader)
+
+    def measured(self, outputs: Any, batch: Batch, loader: int) -> None:
+        """Do more with the outputs of a batch that was measured; here nothing."""
 
     def finish_evaluation(self) -> dict[str, float]:
         """Return the metrics of every set, and their means over the sets.
@@ -140,3 +125,35 @@ class SupervisedTask(Task):
             result.groups[group] = self.summarise({name: values[mine] for name, values in columns.items()})
             result.counts[group] = int(mine.sum())
         return result
+
+
+class SupervisedTask(MeasuredTask):
+    """Base of tasks with one answer a row that outputs of the head are compared with."""
+
+    @property
+    def until(self) -> Until:
+        """Heads read tokens behind the final norms."""
+        return "norm"
+
+    @abstractmethod
+    def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return what the head says of each row, (B, ...)."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss, a mean over rows."""
+
+    @abstractmethod
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return columns (B, ...) from which :meth:`summarise` makes metrics."""
+
+    def columns(self, outputs: Tensor, batch: Batch) -> dict[str, Any]:
+        """Return what :meth:`measure` says."""
+        return dict(self.measure(outputs, self.targets(batch)))
+
+    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+        """Compute the loss, and how well the batch is answered."""
+        outputs, targets = self.outputs(backbone, batch), self.targets(batch)
+        loss = self.loss(outputs, targets)
+        columns = self.measure(outputs.detach(), targets)
+        return Step(loss, {name: values.mean() for name, values in columns.items() if values.dim() == 1})

@@ -129,10 +129,27 @@ class Task(nn.Module, ABC):
         return self
 
     def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]] | None:
-        """Return an answer for each row, plain values by name; None where the task gives vectors instead."""
+        """Return an answer for each row, plain values by name; None where the task gives vectors instead.
+
+        ``drawing``, a picture (H, W, 3) uint8, is written into a file of its own.
+        """
         return None
+
+    def export(self, each: EvaluationSet, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Return further files of the answers to a set, ending -> text, in formats that others read.
+
+        Args:
+            each: The set.
+            answers: Of its rows, each with its ``id``.
+        """
+        return {}
 
     @property
     def results(self) -> Mapping[str, Any]:
         """Full results of the last evaluation, for reports."""
+        return {}
+
+    @property
+    def drawings(self) -> Mapping[str, Sequence[Any]]:
+        """By set, pictures (H, W, 3) uint8 of what the last evaluation found; none for most tasks."""
         return {}

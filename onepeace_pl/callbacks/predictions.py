@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
+from PIL import Image
 
 FOLDER = "predictions"
 
@@ -18,12 +19,34 @@ FOLDER = "predictions"
 class Predictions(BasePredictionWriter):
     """Writes ``RUN/predictions/SET.jsonl``: the answers of a task, a line a row, with its id.
 
+    What a task draws goes to ``SET/ID.png``, batch by batch, and what it exports to ``SET.ENDING``.
     For a task without answers it is ``SET.npz``: ``ids`` (N,), and for each modality unit vectors (N, D). With
     several processes each writes its own rows, to ``SET-0.jsonl`` and so on.
     """
 
     def __init__(self) -> None:
-        super().__init__(write_interval="epoch")
+        super().__init__(write_interval="batch_and_epoch")
+
+    def write_on_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write drawings, which are too many to be kept."""
+        each = trainer.datamodule.predicted[dataloader_idx]  # type: ignore[attr-defined]
+        for row, answer in zip(prediction["ids"], prediction.get("answers") or (), strict=False):
+            drawing = answer.pop("drawing", None)
+            if drawing is not None:
+                path = (
+                    Path(trainer.default_root_dir) / FOLDER / _file_name(each.name) / f"{_file_name(row)}.png"
+                )
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(drawing).save(path)
 
     def write_on_epoch_end(
         self,
@@ -33,19 +56,22 @@ class Predictions(BasePredictionWriter):
         batch_indices: Sequence[Any],
     ) -> None:
         """Write one file for each set."""
-        names = [each.name for each in trainer.datamodule.predicted]  # type: ignore[attr-defined]
+        sets = trainer.datamodule.predicted  # type: ignore[attr-defined]
         folder = Path(trainer.default_root_dir) / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
-        for name, batches in zip(names, predictions if len(names) > 1 else [predictions], strict=True):
-            path = folder / f"{name.replace('/', '-')}{rank}"
+        for each, batches in zip(sets, predictions if len(sets) > 1 else [predictions], strict=True):
+            path = folder / f"{_file_name(each.name)}{rank}"
             if "answers" in batches[0]:
-                lines = [
-                    json.dumps({"id": row, **answer}, ensure_ascii=False)
+                answers = [
+                    {"id": row, **answer}
                     for batch in batches
                     for row, answer in zip(batch["ids"], batch["answers"], strict=True)
                 ]
-                path.with_name(f"{path.name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+                lines = "\n".join(json.dumps(answer, ensure_ascii=False) for answer in answers)
+                texts = {"jsonl": f"{lines}\n", **_exported(pl_module, each, answers)}
+                for ending, text in texts.items():
+                    path.with_name(f"{path.name}.{ending}").write_text(text, encoding="utf-8")
                 continue
             vectors = {
                 modality: np.concatenate(
@@ -56,3 +82,14 @@ class Predictions(BasePredictionWriter):
             ids = np.array([row for batch in batches for row in batch["ids"]])
             np.savez(path.with_name(f"{path.name}.npz"), ids=ids, **vectors)  # type: ignore[arg-type]
         rank_zero_info(f"predictions: {folder}")
+
+
+def _exported(
+    module: L.LightningModule, each: Any, answers: Sequence[Mapping[str, Any]]
+) -> Mapping[str, str]:
+    task = getattr(module, "task", None)
+    return {} if task is None else task.of(each).export(each, answers)
+
+
+def _file_name(name: str) -> str:
+    return name.replace("/", "-")

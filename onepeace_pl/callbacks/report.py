@@ -24,6 +24,7 @@ from onepeace_pl.callbacks.page import (
     retrieval_section,
     training_table,
 )
+from onepeace_pl.callbacks.sheet import sheet_of, write_sheet
 from onepeace_pl.callbacks.throughput import TrainClock, batch_size
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
 
@@ -37,6 +38,8 @@ LOGGED = "train/"
 
 class Report(L.Callback):
     """Writes ``report.md``, ``curves.png`` and ``gallery.png`` into the run's folder when ``fit`` ends.
+
+    What a dense task found is drawn into ``predictions.png``, and into TensorBoard after every evaluation.
 
     ``validate`` and ``test`` write ``report-validate.md`` and so on, so that the report of the training
     stays. The page says what was run (command, versions, seed, data, parameters, time, samples a second), how
@@ -109,6 +112,7 @@ class Report(L.Callback):
         self.clock.start()
         if not trainer.sanity_checking:
             self.history.add_results(trainer.global_step, _results(pl_module))
+            _show(trainer, pl_module)
         if trainer.state.fn == "validate":
             self._write(trainer, pl_module, "validate")
 
@@ -152,6 +156,11 @@ class Report(L.Callback):
             parts.append(_picture(curves, "losses by step", lambda: draw_curves(self.history, curves)))
         if labelled:
             parts += ["## Results\n", labelled_table(labelled), groups_table(labelled)]
+        drawings = {name: few for name, few in getattr(module, "drawings", {}).items() if few}
+        if drawings:
+            sheet = folder / f"predictions{suffix}.png"
+            write_sheet(drawings, sheet)
+            parts += ["Found, and what is there, side by side:\n", f"![predictions]({sheet.name})\n"]
         metrics = _evaluation_metrics(trainer, {**results, **{r.name: r for r in labelled}})
         if metrics:
             parts += ["## Evaluation\n", metrics_table(metrics)]
@@ -168,6 +177,17 @@ class Report(L.Callback):
         page = folder / f"report{suffix}.md"
         page.write_text("\n".join(parts), encoding="utf-8")
         rank_zero_info(f"report: {page}")
+
+
+def _show(trainer: L.Trainer, module: L.LightningModule) -> None:
+    """Hand drawings to TensorBoard."""
+    if not trainer.is_global_zero:
+        return
+    for name, few in getattr(module, "drawings", {}).items():
+        for logger in trainer.loggers:
+            add = getattr(logger.experiment, "add_image", None)
+            if callable(add) and few:
+                add(f"predictions/{name}", sheet_of(few), trainer.global_step, dataformats="HWC")
 
 
 def _results(module: L.LightningModule) -> dict[str, RetrievalResult]:

@@ -64,10 +64,7 @@ class AveragePrecision:
             if name in things
         }
         if "segm" in self.kinds:
-            from pycocotools import mask as coco
-
-            drawn = things["masks"].cpu().numpy().astype(np.uint8)
-            packed["masks"] = [coco.encode(np.asfortranarray(mask)) for mask in drawn]
+            packed["masks"] = run_lengths(things["masks"])
         return packed
 
     def _gathered(self) -> dict[int, dict[str, Any]]:
@@ -107,6 +104,14 @@ class AveragePrecision:
             "bbox": [x0, y0, x1 - x0, y1 - y0],
         }
         return note | ({"segmentation": things["masks"][place]} if "masks" in things else {})
+
+
+def run_lengths(masks: Tensor) -> list[dict[str, Any]]:
+    """Return masks (N, H, W) in COCO's packed run lengths, ``size`` and ``counts``."""
+    from pycocotools import mask as coco
+
+    drawn = masks.cpu().numpy().astype(np.uint8)
+    return [coco.encode(np.asfortranarray(mask)) for mask in drawn]
 
 
 def _area(note: Mapping[str, Any]) -> float:

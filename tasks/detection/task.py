@@ -5,6 +5,7 @@ Shapes: B batch, N objects or finds, H and W height and width in pixels.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,23 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.objects import ObjectsTarget
 from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.dense.drawing import drawn_objects
+from onepeace_pl.dense_task import DenseTask, Picture
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.rows import Columns
-from onepeace_pl.modalities.base import Processor
-from onepeace_pl.modalities.processors import AnySizeProcessor
 from onepeace_pl.nn import TransformerConfig
-from onepeace_pl.supervised import SupervisedTask
-from onepeace_pl.task import Step
-from tasks.detection.average_precision import AveragePrecision
+from tasks.detection.average_precision import AveragePrecision, run_lengths
 
 
-class Detection(SupervisedTask):
+class Detection(DenseTask):
     """Finds the objects of a picture.
 
     Metrics are COCO's average precision of boxes (``box_AP``, ``box_AP50``, ...) and of masks (``mask_AP``, ...).
@@ -42,6 +40,8 @@ class Detection(SupervisedTask):
         modality: Name of the picture adapter.
     """
 
+    monitor = ("box_AP", "max")
+
     def __init__(
         self,
         backbone: Backbone,
@@ -51,23 +51,10 @@ class Detection(SupervisedTask):
         masks: bool = True,
         modality: str = "image",
     ) -> None:
-        super().__init__(backbone, facts)
-        self.modality, self.classes, self.with_masks = modality, facts.classes, masks
+        super().__init__(backbone, facts, neck, modality)
+        self.with_masks = masks
         self._read = ObjectsTarget(facts.classes, masks)
-        self.neck = neck(backbone.config)
         self.head = head(self.neck.channels, len(facts.classes), masks)  # type: ignore[arg-type]
-
-    monitor = ("box_AP", "max")
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Pictures."""
-        return (self.modality,)
-
-    @property
-    def until(self) -> Until:
-        """Necks read blocks; the final norms never run."""
-        return "blocks"
 
     @property
     def read_target(self) -> TargetReader:
@@ -80,48 +67,39 @@ class Detection(SupervisedTask):
         if getattr(data, "transform", None) is not None:
             data.transform.read_objects = self._read
 
-    def check_processors(self, processors: Mapping[str, Processor]) -> None:
-        """Refuse a processor that resizes pictures by itself: boxes would not follow."""
-        processor = processors.get(self.modality)
-        if processor is not None and not isinstance(processor, AnySizeProcessor):
-            raise ValueError(
-                f"processors.{self.modality}: {type(processor).__name__} changes pictures without their objects; "
-                "use AnySizeProcessor, and data.init_args.transform for what changes both"
-            )
-
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        """Compute the loss; a picture without objects teaches what is background."""
+    def losses(self, backbone: Backbone, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the head's losses; a picture without objects teaches what is background."""
         pictures = batch.inputs[self.modality].values
-        targets = [{**each} for each in self._targets(batch)]
+        targets = [{**each} for each in self.targets(batch)]
         if self.with_masks:  # as large as the batch's pictures, which are padded
             for each in targets:
                 height, width = each["masks"].shape[-2:]
                 room = (0, pictures.shape[-1] - width, 0, pictures.shape[-2] - height)
                 each["masks"] = nn.functional.pad(each["masks"], room)
-        losses = self.head(self.neck(backbone.encoder, pictures), _sizes(batch, pictures), targets)
-        loss = torch.stack(list(losses.values())).sum()
-        return Step(loss, {name: value.detach() for name, value in losses.items()})
+        return self.head(self.neck(backbone.encoder, pictures), self.sizes(batch)[0], targets), {}
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Any:
         """Return the finds of each picture, in pixels of the picture as stored."""
-        pictures = batch.inputs[self.modality].values
-        sizes = _sizes(batch, pictures)
-        maps = self.neck(backbone.encoder, pictures)
-        return self.head(maps, sizes, None, _extents(batch, sizes))
+        given, stored = self.sizes(batch)
+        maps = self.neck(backbone.encoder, batch.inputs[self.modality].values)
+        return self.head(maps, given, None, stored)
 
     def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
         """Forget earlier results."""
         super().start_evaluation(sets)
         self._precision = [AveragePrecision(len(self.classes), self.with_masks) for _ in sets]
 
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Take in the finds of a batch, and the objects."""
-        found = self.outputs(backbone, batch)
-        sizes = _extents(batch, _sizes(batch, batch.inputs[self.modality].values))
-        rows = zip(batch.indices.tolist(), sizes, found, self._targets(batch), strict=True)
-        for number, extent, mine, there in rows:
-            self._precision[loader].add(number, extent, mine, there)
-        self._tables[loader].add(batch.indices, {"finds": torch.tensor([len(f["scores"]) for f in found])})
+    def columns(self, outputs: Any, batch: Batch) -> dict[str, Any]:
+        """Count the finds; precision keeps them for itself."""
+        return {"finds": torch.tensor([len(each["scores"]) for each in outputs])}
+
+    def measured(self, outputs: Any, batch: Batch, loader: int) -> None:
+        """Take in the finds and the objects of a batch."""
+        super().measured(outputs, batch, loader)
+        _, stored = self.sizes(batch)
+        rows = zip(batch.indices.tolist(), stored, outputs, self.targets(batch), strict=True)
+        for number, extent, found, there in rows:
+            self._precision[loader].add(number, extent, found, there)
 
     def _result(self, each: EvaluationSet, columns: Columns) -> LabelledResult:
         metrics = self._precision[self._sets.index(each)].finish()
@@ -138,35 +116,50 @@ class Detection(SupervisedTask):
                         "class": self.classes[kind],
                         "score": round(score, 6),
                         "box": [round(value, 2) for value in box],
+                        **outline,
                     }
-                    for kind, score, box in zip(
-                        each["classes"].tolist(), each["scores"].tolist(), each["boxes"].tolist(), strict=True
+                    for kind, score, box, outline in zip(
+                        each["classes"].tolist(),
+                        each["scores"].tolist(),
+                        each["boxes"].tolist(),
+                        _outlines(each),
+                        strict=True,
                     )
                 ]
             }
             for each in outputs
         ]
 
-    def loss(self, outputs: Any, targets: Any) -> Tensor:
-        """Not used: the head has losses of its own."""
-        raise NotImplementedError
+    def export(self, each: EvaluationSet, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Return ``coco.json``, the finds as COCO's server and tools want them."""
+        ids = getattr(each.rows, "category_ids", range(1, len(self.classes) + 1))
+        numbers = dict(zip(self.classes, ids, strict=True))
+        finds = []
+        for answer in answers:
+            for thing in answer["objects"]:
+                x0, y0, x1, y1 = thing["box"]
+                row = str(answer["id"])
+                finds.append(
+                    {
+                        "image_id": int(row) if row.isdecimal() else row,
+                        "category_id": numbers[thing["class"]],
+                        "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
+                        "score": thing["score"],
+                        **({"segmentation": thing["outline"]} if "outline" in thing else {}),
+                    }
+                )
+        return {"coco.json": json.dumps(finds)}
 
-    def measure(self, outputs: Any, targets: Any) -> dict[str, Tensor]:
-        """Not used: finds are counted over a whole set."""
-        raise NotImplementedError
-
-    def _targets(self, batch: Batch) -> list[dict[str, Tensor]]:
-        if batch.targets is None:
-            raise ValueError("the batch has no objects; set the data module's read_target to the task's")
-        return batch.targets  # type: ignore[no-any-return]
+    def draw(self, picture: Picture, found: Any) -> Picture:
+        """Draw boxes, outlines and names."""
+        return drawn_objects(picture, found, self.classes)
 
 
-def _sizes(batch: Batch, pictures: Tensor) -> list[tuple[int, int]]:
-    """Return width and height of each picture as given, without padding."""
-    whole = (pictures.shape[-1], pictures.shape[-2])
-    return [tuple(labels.get("size", labels.get("extent", whole))) for labels in batch.labels]
-
-
-def _extents(batch: Batch, sizes: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return width and height of each picture as stored."""
-    return [tuple(labels.get("extent", size)) for labels, size in zip(batch.labels, sizes, strict=True)]
+def _outlines(found: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Return the outline of each find in COCO's run lengths; empty mappings where outlines are not found."""
+    if "masks" not in found:
+        return [{} for _ in found["scores"]]
+    return [
+        {"outline": {"size": packed["size"], "counts": packed["counts"].decode()}}
+        for packed in run_lengths(found["masks"])
+    ]

@@ -14,20 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.masks import MaskTarget, padded_masks
+from onepeace_pl.data.masks import IGNORED, MaskTarget, padded_masks
 from onepeace_pl.data.targets import TargetReader
-from onepeace_pl.modalities.base import Processor
-from onepeace_pl.modalities.processors import AnySizeProcessor
+from onepeace_pl.dense.drawing import drawn_mask
+from onepeace_pl.dense_task import DenseTask, Picture
 from onepeace_pl.nn import TransformerConfig
-from onepeace_pl.supervised import SupervisedTask
-from onepeace_pl.task import Step
 from tasks.segmentation.inference import Inference, counts
 
 
-class Segmentation(SupervisedTask):
+class Segmentation(DenseTask):
     """Tells which class each pixel of a picture is of.
 
     Metrics are counted over the pixels of a whole set, at the size in which its masks are stored: mean overlap
@@ -53,53 +50,26 @@ class Segmentation(SupervisedTask):
         inference: Inference = Inference(),  # noqa: B008 - holds options only
         modality: str = "image",
     ) -> None:
-        super().__init__(backbone, facts)
-        self.modality, self.classes, self.inference = modality, facts.classes, inference
+        super().__init__(backbone, facts, neck, modality)
+        self.inference = inference
         self._read = MaskTarget(facts.classes)
-        self.neck = neck(backbone.config)
         self.head = head(self.neck.channels, len(facts.classes))  # type: ignore[arg-type]
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Pictures."""
-        return (self.modality,)
-
-    @property
-    def until(self) -> Until:
-        """Necks read blocks; the final norms never run."""
-        return "blocks"
 
     @property
     def read_target(self) -> TargetReader:
         """Read the mask of a row."""
         return self._read
 
-    def check_processors(self, processors: Mapping[str, Processor]) -> None:
-        """Refuse a processor that resizes pictures by itself: their masks would not follow."""
-        processor = processors.get(self.modality)
-        if processor is not None and not isinstance(processor, AnySizeProcessor):
-            raise ValueError(
-                f"processors.{self.modality}: {type(processor).__name__} changes pictures without their masks; "
-                "use AnySizeProcessor, and data.init_args.transform for what changes both"
-            )
-
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        """Compute the loss, and how many pixels are right."""
+    def losses(self, backbone: Backbone, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the head's losses, and how many pixels are right."""
         pictures = batch.inputs[self.modality].values
-        masks = padded_masks(self.masks(batch), (pictures.shape[-2], pictures.shape[-1]))
+        masks = padded_masks(self.targets(batch), (pictures.shape[-2], pictures.shape[-1]))
         scores, losses = self.head(self.neck(backbone.encoder, pictures), masks)
         with torch.no_grad():
             found = F.interpolate(scores.detach(), masks.shape[-2:], mode="bilinear").argmax(1)
-            measured = masks != 255
+            measured = masks != IGNORED
             right = ((found == masks) & measured).sum() / measured.sum().clamp(min=1)
-        loss = torch.stack(list(losses.values())).sum()
-        return Step(loss, {"aAcc": right, **{name: value.detach() for name, value in losses.items()}})
-
-    def masks(self, batch: Batch) -> list[Tensor]:
-        """Return the masks of a batch, (H, W) each."""
-        if batch.targets is None:
-            raise ValueError("the batch has no masks; set the data module's read_target to the task's")
-        return batch.targets  # type: ignore[no-any-return]
+        return losses, {"aAcc": right}
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Any:
         """Return the classes of all pixels of each picture at its size as stored, (H, W) int64 each."""
@@ -109,18 +79,17 @@ class Segmentation(SupervisedTask):
             return F.interpolate(scores.float(), pictures.shape[-2:], mode="bilinear")
 
         found = []
-        for picture, labels in zip(batch.inputs[self.modality].values, batch.labels, strict=True):
-            width, height = labels.get("size", picture.shape[:0:-1])
+        pictures, sizes = batch.inputs[self.modality].values, zip(*self.sizes(batch), strict=True)
+        for picture, ((width, height), stored) in zip(pictures, sizes, strict=True):
             scores = self.inference(score, picture[None, :, :height, :width])
-            stored = labels.get("extent", (width, height))
-            found.append(F.interpolate(scores, (stored[1], stored[0]), mode="bilinear")[0].argmax(0))
+            found.append(F.interpolate(scores, stored[::-1], mode="bilinear")[0].argmax(0))
         return found
 
     def columns(self, outputs: Any, batch: Batch) -> dict[str, Any]:
         """Count the pixels of each class."""
         each = [
             torch.stack(counts(found, mask.to(found.device), len(self.classes)))
-            for found, mask in zip(outputs, self.masks(batch), strict=True)
+            for found, mask in zip(outputs, self.targets(batch), strict=True)
         ]
         return dict(zip(("right", "found", "labelled"), torch.stack(each).unbind(1), strict=True))
 
@@ -135,13 +104,9 @@ class Segmentation(SupervisedTask):
             "aAcc": float(right.sum() / labelled.sum()),
         }
 
-    def loss(self, outputs: Any, targets: Any) -> Tensor:
-        """Not used: the head has losses of its own."""
-        raise NotImplementedError
-
-    def measure(self, outputs: Any, targets: Any) -> dict[str, Tensor]:
-        """Not used: pixels are counted by ``columns``."""
-        raise NotImplementedError
+    def draw(self, picture: Picture, found: Any) -> Picture:
+        """Colour the pixels of each class."""
+        return drawn_mask(picture, found, len(self.classes))
 
     def answers(self, outputs: Any, batch: Batch) -> list[dict[str, Any]]:
         """Give the share of the picture that each class has, where it has any."""

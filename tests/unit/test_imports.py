@@ -19,6 +19,7 @@ LAYERS = (
     {
         "task",
         "supervised",
+        "dense_task",
         "multitask",
         "compatibility",
         "evaluation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import numpy as np
@@ -76,8 +77,17 @@ def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
     metrics = task.finish_evaluation()
     assert {"box_AP", "box_AP50", "mask_AP", "triworld/mask_AP75"} <= metrics.keys()
     assert found[0]["masks"].shape[1:] == (64, 64)
+    assert [d.shape for d in task.drawings["triworld"]] == [(64, 128, 3)] * 4  # found, and what is there
     assert all(0 <= value <= 64 for thing in answers[0]["objects"] for value in thing["box"])
     assert len(answers[0]["objects"]) == len(found[0]["scores"])
+    assert answers[0]["drawing"].shape == (64, 64, 3)
+    rows = [{"id": "7", **answers[0]}, {"id": "b", **answers[1]}]
+    finds = json.loads(task.export(sets[0], rows)["coco.json"])
+    assert len(finds) == sum(len(answer["objects"]) for answer in answers[:2])
+    thing = answers[0]["objects"][0]
+    assert (finds[0]["image_id"], finds[-1]["image_id"]) == (7, "b")
+    assert finds[0]["category_id"] == task.classes.index(thing["class"]) + 1
+    assert finds[0]["segmentation"]["size"] == [64, 64]
 
 
 def test_finds_are_told_in_pixels_of_the_picture_as_stored() -> None:
@@ -187,7 +197,7 @@ def _note(picture: int, box: np.ndarray, kind: int, mask: np.ndarray) -> dict[st
 
 def test_bad_input() -> None:
     _, task, _ = made()
-    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their objects"):
+    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their labels"):
         task.check_processors({"image": ImageProcessor(64)})
     with pytest.raises(ValueError, match=r"maps of \[8, 8\] channels for strides \[4, 8, 16, 32, 64\]"):
         CascadeRCNN([8, 8], 3)

@@ -97,6 +97,7 @@ def test_metrics_are_those_of_mmseg() -> None:
     for name in ("mIoU", "mAcc", "aAcc"):
         assert metrics[name] * 100 == pytest.approx(expected[name], abs=0.006), name  # theirs has two digits
     assert set(task.results) == {"triworld"}
+    assert [d.shape for d in task.drawings["triworld"]] == [(64, 128, 3)] * 4  # found, and what is there
 
 
 def test_pictures_of_other_sizes_and_tiles() -> None:
@@ -117,7 +118,7 @@ def test_pictures_of_other_sizes_and_tiles() -> None:
 def test_bad_input() -> None:
     _, task, _ = made("upernet")
     task.check_processors({"image": AnySizeProcessor()})
-    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their masks"):
+    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their labels"):
         task.check_processors({"image": ImageProcessor(64)})
     backbone = from_preset("debug", ("image",), decoder=False)
     with pytest.raises(ValueError, match="names no classes"):
