@@ -185,7 +185,7 @@ def _show(trainer: L.Trainer, module: L.LightningModule) -> None:
         return
     for name, few in getattr(module, "drawings", {}).items():
         for logger in trainer.loggers:
-            add = getattr(logger.experiment, "add_image", None)
+            add = getattr(getattr(logger, "experiment", None), "add_image", None)
             if callable(add) and few:
                 add(f"predictions/{name}", sheet_of(few), trainer.global_step, dataformats="HWC")
 

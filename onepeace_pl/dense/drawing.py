@@ -68,4 +68,4 @@ def drawn_objects(picture: Picture, found: Mapping[str, Any], names: Sequence[st
     limits = torch.tensor([picture.shape[1], picture.shape[0]] * 2) - 1
     corners = torch.minimum(boxes[kept].clamp(min=0), limits)
     image = draw_bounding_boxes(image, corners, said, colors=mine)
-    return image.permute(1, 2, 0).numpy()
+    return np.asarray(image.permute(1, 2, 0), dtype=np.uint8)

@@ -238,4 +238,4 @@ def denormalise(pixels: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return what ``normalise`` was given, as a picture (H, W, 3) uint8."""
     mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
     colours = (pixels.float().cpu() * std + mean).clamp(0, 1) * 255
-    return colours.round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()  # type: ignore[no-any-return]
+    return colours.round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
