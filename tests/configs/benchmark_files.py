@@ -6,6 +6,9 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from tests.unit.data.datasets.making import json_file, json_lines, pictures, sounds, text_file
 
 SPLITS = ("train", "val", "test")
@@ -16,7 +19,7 @@ def write_all(root: Path) -> None:
     data = root / "datasets"
     for write in (
         _imagenet, _captions, _sound_captions, _esc50, _fsd50k, _vggsound, _sound_questions, _refcoco, _vqav2,
-        _nlvr2, _kinetics,
+        _nlvr2, _kinetics, _masks, _objects,
     ):  # fmt: skip
         write(data)
 
@@ -170,3 +173,37 @@ def _kinetics(data: Path) -> None:
             f"surfing,a,0,10,{split}",
         )
         text_file(data / f"kinetics400/{split}/a_000000_000010.mp4", "no video: the test opens none")
+
+
+def _masks(data: Path) -> None:
+    lines = ["Idx\tRatio\tTrain\tVal\tName", *(f"{i}\t0.1\t1\t1\tthing {i}" for i in range(1, 151))]
+    text_file(data / "ade20k/objectInfo150.txt", *lines)
+    text_file(data / "coco_stuff/labels.txt", *(f"{i}: thing {i}" for i in range(183)))
+    for folder, masks, splits in (
+        ("ade20k", "annotations", ("training", "validation")),
+        ("coco_stuff", "masks", ("train2017", "val2017")),
+    ):
+        for split in splits:
+            pictures(data / folder / "images" / split, ["a.jpg"])
+            place = data / folder / masks / split / "a.png"
+            place.parent.mkdir(parents=True)
+            Image.fromarray(np.ones((32, 32), np.uint8)).save(place)
+
+
+def _objects(data: Path) -> None:
+    note = {
+        "id": 1,
+        "image_id": 1,
+        "category_id": 1,
+        "bbox": [1, 1, 9, 9],
+        "segmentation": [[1, 1, 9, 1, 9, 9]],
+    }
+    for split in ("train2017", "val2017"):
+        image = {"id": 1, "file_name": "a.jpg", "width": 32, "height": 32}
+        content = {
+            "images": [image],
+            "annotations": [note],
+            "categories": [{"id": number + 1, "name": f"thing {number}"} for number in range(80)],
+        }
+        json_file(data / f"coco/annotations/instances_{split}.json", content)
+        pictures(data / f"coco/{split}", ["a.jpg"])
