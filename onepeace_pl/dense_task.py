@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -20,14 +19,13 @@ from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import AnySizeProcessor
 from onepeace_pl.modalities.processors.image import denormalise, open_picture
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.supervised import MeasuredTask
 from onepeace_pl.task import Step
-
-Picture = NDArray[np.uint8]  # (H, W, 3)
 
 
 class DenseTask(MeasuredTask):

@@ -36,15 +36,7 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
     if "box" in labels:
         check_box(labels["box"], labels.get("extent"))
     for number, thing in enumerate(labels.get("objects", ())):
-        try:
-            check_class(thing["class"], classes)
-            check_box(thing["box"], labels.get("extent"))
-        except KeyError as error:
-            raise ValueError(
-                f"object {number} has no {error}; it has {', '.join(thing) or 'nothing'}"
-            ) from None
-        except ValueError as error:
-            raise ValueError(f"object {number}: {error}") from None
+        check_object(number, thing, labels.get("extent"), classes)
     if "answer" in labels:
         check_choice(labels["answer"], labels.get("choices"), choices)
     if "answers" in labels:
@@ -117,6 +109,22 @@ def check_box(box: Any, extent: Any = None) -> None:
             f"box ({shown}) lies outside its picture of {width:g} x {height:g} pixels; "
             "write corners in pixels of the picture as stored"
         )
+
+
+def check_object(number: int, thing: Mapping[str, Any], extent: Any, classes: Sequence[str] = ()) -> None:
+    """Look at class and box of an object of a picture; ``number`` is its own among them.
+
+    Raises:
+        ValueError: If one is missing, or as `check_box` and `check_class`.
+    """
+    for name in ("class", "box"):
+        if name not in thing:
+            raise ValueError(f"object {number} has no {name!r}; it has {', '.join(thing) or 'nothing'}")
+    try:
+        check_box(thing["box"], extent)
+        check_class(thing["class"], classes)
+    except ValueError as error:
+        raise ValueError(f"object {number}: {error}") from None
 
 
 def check_truth(truth: Any) -> bool:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onepeace_pl.data.checking import check_box, check_class
+from onepeace_pl.data.checking import check_object
 from onepeace_pl.data.targets import ClassNumbers
 
 SMALLEST = 1.0
@@ -43,6 +43,7 @@ class Objects:
         objects: Sequence[Mapping[str, Any]],
         extent: tuple[int, int],
         classes: Sequence[str],
+        numbers: ClassNumbers,
         masks: bool = False,
     ) -> Self:
         """Read the label ``objects`` of a row.
@@ -52,24 +53,16 @@ class Objects:
                 and ``crowd``.
             extent: Width and height of the picture.
             classes: Names of the classes.
+            numbers: Their numbers.
             masks: Whether outlines are wanted.
 
         Raises:
             ValueError: A class is unknown, a box is reversed or outside the picture, or an outline is missing or none.
         """
-        numbers = ClassNumbers(classes)
         boxes = np.zeros((len(objects), 4), dtype=np.float32)
         kinds = np.zeros(len(objects), dtype=np.int64)
         for place, thing in enumerate(objects):
-            where = f"object {place}"
-            for name in ("class", "box"):
-                if name not in thing:
-                    raise ValueError(f"{where} has no {name!r}; it has {', '.join(thing) or 'nothing'}")
-            try:
-                check_box(thing["box"], extent)
-                check_class(thing["class"], classes)
-            except ValueError as error:
-                raise ValueError(f"{where}: {error}") from None
+            check_object(place, thing, extent, classes)
             boxes[place], kinds[place] = thing["box"], numbers(thing["class"], "class")
         limits = np.array([*extent, *extent], dtype=np.float32)
         crowd = np.array([bool(thing.get("crowd")) for thing in objects], dtype=np.bool_)
@@ -148,9 +141,7 @@ class ObjectsTarget:
     late = ("size",)
 
     def __init__(self, classes: Sequence[str], masks: bool = False) -> None:
-        if not classes:
-            raise ValueError("the data names no classes; set data.init_args.classes to their names or number")
-        self.classes, self.masks = tuple(classes), masks
+        self.classes, self.numbers, self.masks = tuple(classes), ClassNumbers(classes), masks
 
     def __call__(self, labels: Mapping[str, Any]) -> Objects:
         """Return the objects; a picture may have none.
@@ -167,7 +158,7 @@ class ObjectsTarget:
             return objects
         if "extent" not in labels:
             raise ValueError("no label 'extent', the width and height of the picture in pixels")
-        return Objects.of(objects, labels["extent"], self.classes, self.masks)
+        return Objects.of(objects, labels["extent"], self.classes, self.numbers, self.masks)
 
     def collate(self, targets: Sequence[Objects]) -> list[dict[str, Tensor]]:
         """Return tensors ``boxes``, ``classes``, ``crowd`` and, where they are wanted, ``masks``, row by row."""

@@ -18,8 +18,8 @@ from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.objects import ObjectsTarget
 from onepeace_pl.data.targets import TargetReader
-from onepeace_pl.dense.drawing import drawn_objects
-from onepeace_pl.dense_task import DenseTask, Picture
+from onepeace_pl.dense.drawing import Picture, drawn_objects
+from onepeace_pl.dense_task import DenseTask
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.nn import TransformerConfig

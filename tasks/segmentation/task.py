@@ -18,8 +18,8 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.masks import IGNORED, MaskTarget, padded_masks
 from onepeace_pl.data.targets import TargetReader
-from onepeace_pl.dense.drawing import drawn_mask
-from onepeace_pl.dense_task import DenseTask, Picture
+from onepeace_pl.dense.drawing import Picture, drawn_mask
+from onepeace_pl.dense_task import DenseTask
 from onepeace_pl.nn import TransformerConfig
 from tasks.segmentation.inference import Inference, counts
 
