@@ -5,6 +5,7 @@ bench attention --length 65 257           the core of attention, and which kerne
 bench layer --length 20 257               one block
 bench bias                                relative position bias, of all tokens and of visible ones
 bench loss --fit-exponent                 how the losses' memory grows with the batch
+bench dense --task FILE --label mask      memory that a dense task takes for one large picture
 """
 
 import argparse
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     numbers: dict[str, Any] = {"machine": _machine(args.device), "torch": torch.__version__}
     numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
     print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
-    good = _loss(args, numbers) if args.what == "loss" else _times(args, numbers)
+    good = {"loss": _loss, "dense": _dense}.get(args.what, _times)(args, numbers)
     if args.json:
         args.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     return 0 if good else 1
@@ -64,7 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     loss = verbs.add_parser("loss", help="memory of the losses")
     loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="samples")
     loss.add_argument("--fit-exponent", action="store_true", help="exit 1 where ours grows beyond 1.1")
-    for verb in (*made.values(), loss):
+    dense = verbs.add_parser("dense", help="memory of a dense task for one large picture")
+    dense.add_argument("--task", type=Path, required=True, metavar="FILE", help="of configs/task")
+    dense.add_argument(
+        "--label", choices=("mask", "objects"), required=True, help="what the task learns from"
+    )
+    dense.add_argument("--preset", default="base", help="sizes; default: base")
+    dense.add_argument("--size", type=int, default=1024, help="side of the picture; default: 1024")
+    dense.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    for verb in (*made.values(), loss, dense):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="default: PyTorch's own choice")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
@@ -114,6 +123,20 @@ def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
             print(f"{name:34}", *(f"{peak / 2**20:8.1f}" for peak in peaks), f"  batch ** {power:.2f}")
             good &= power <= 1.1 or not tiled or not args.fit_exponent
     return good
+
+
+def _dense(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    import torch
+
+    from onepeace_pl.benchmarks.dense import peaks, read_task
+
+    print(f"{args.task}, {args.preset}, one picture of {args.size} pixels, {args.dtype}")
+    print(f"{'':34} {'weights':>8} {'peak besides':>13}  MiB")
+    dtype = getattr(torch, args.dtype)
+    for peak in peaks(read_task(args.task), args.label, args.preset, args.size, dtype, args.device):
+        numbers[peak.name] = asdict(peak)
+        print(f"{peak.name:34} {peak.weights / 2**20:8.0f} {peak.bytes / 2**20:13.0f}  {peak.seconds:.1f} s")
+    return True
 
 
 def _machine(device: str) -> str:

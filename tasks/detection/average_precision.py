@@ -37,7 +37,8 @@ class AveragePrecision:
         Args:
             number: Of the picture in its source.
             extent: Width and height as stored.
-            found: ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) where outlines are compared.
+            found: ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) where outlines are compared, with
+                ``mask_scores`` where theirs differ.
             there: The same of the objects, without scores, with ``crowd``.
         """
         self._pictures[number] = {
@@ -49,10 +50,9 @@ class AveragePrecision:
     def finish(self) -> dict[str, float]:
         """Return ``box_AP`` and the others of :data:`NAMES`, over all processes; the same of masks."""
         pictures = self._gathered()
-        truth, finds = self._content(pictures)
         metrics: dict[str, float] = {}
         for kind in self.kinds:
-            values = _evaluate(truth, finds, kind)
+            values = _evaluate(*self._content(pictures, kind), kind)
             what = "box" if kind == "bbox" else "mask"
             metrics |= {f"{what}_{name}": value for name, value in zip(NAMES, values, strict=True)}
         return metrics
@@ -60,7 +60,7 @@ class AveragePrecision:
     def _packed(self, things: Mapping[str, Tensor]) -> dict[str, Any]:
         packed: dict[str, Any] = {
             name: things[name].cpu().numpy()
-            for name in ("boxes", "scores", "classes", "crowd")
+            for name in ("boxes", "scores", "mask_scores", "classes", "crowd")
             if name in things
         }
         if "segm" in self.kinds:
@@ -76,7 +76,7 @@ class AveragePrecision:
         return dict(sorted(merged.items()))
 
     def _content(
-        self, pictures: Mapping[int, Mapping[str, Any]]
+        self, pictures: Mapping[int, Mapping[str, Any]], kind: str
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the set in COCO's format, and the finds in that of its results."""
         images: list[dict[str, Any]] = []
@@ -90,9 +90,10 @@ class AveragePrecision:
                 note |= {"id": len(notes) + 1, "iscrowd": int(picture["there"]["crowd"][place])}
                 note["area"] = _area(note)
                 notes.append(note)
-            for place in range(len(picture["found"]["classes"])):
-                note = self._note(number, picture["found"], place)
-                finds.append(note | {"score": float(picture["found"]["scores"][place])})
+            found = picture["found"]
+            scores = found.get("mask_scores", found["scores"]) if kind == "segm" else found["scores"]
+            for place, score in enumerate(scores.tolist()):
+                finds.append(self._note(number, found, place) | {"score": score})
         categories = [{"id": number + 1, "name": str(number)} for number in range(self.classes)]
         return {"images": images, "annotations": notes, "categories": categories, "info": {}}, finds
 

@@ -37,6 +37,7 @@ class CascadeRCNN(nn.Module):
         soft: Lower the scores of what better finds cover, instead of dropping it.
         suppression: Overlap from which a find is covered.
         most: Greatest number of finds in a picture.
+        rescored: Outlines have scores of their own, ``mask_scores``: how sure the mask head is counts, too.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class CascadeRCNN(nn.Module):
         soft: bool = False,
         suppression: float = 0.5,
         most: int = 100,
+        rescored: bool = False,
     ) -> None:
         super().__init__()
         if len(channels) != len(strides) or len(set(channels)) != 1:
             raise ValueError(
                 f"maps of {list(channels)} channels for strides {list(strides)}: give one for each, all alike"
             )
-        from onepeace_pl.integrations.openmmlab import prepare
+        from onepeace_pl.integrations.openmmlab import init_weights, prepare
 
         prepare()
         from mmdet.registry import MODELS
@@ -81,6 +83,10 @@ class CascadeRCNN(nn.Module):
         rpn = _rpn(channels[0], strides, anchor_scale, rpn_convolutions, proposals)
         self._proposing = ConfigDict(rpn.pop("proposing"))
         roi = _roi(channels[0], classes, masks, overlaps, convolutions, width, strides[:-1], samples)
+        if masks and rescored:
+            from tasks.detection.mask_head import SureMaskHead
+
+            roi["mask_head"]["type"] = SureMaskHead
         roi["test_cfg"] = {
             "score_thr": score,
             "nms": suppress,
@@ -88,12 +94,12 @@ class CascadeRCNN(nn.Module):
             "mask_thr_binary": 0.5,
         }
         self.classes, self.masks, self.stride = classes, masks, strides[0]
+        self.rescored = masks and rescored
         with DefaultScope.overwrite_default_scope("mmdet"):
             self.rpn = MODELS.build(ConfigDict(rpn))
             self.roi = MODELS.build(ConfigDict(roi))
-        if not next(self.rpn.parameters()).is_meta:  # mmengine looks at the values
-            self.rpn.init_weights()
-            self.roi.init_weights()
+        for head in (self.rpn, self.roi):
+            init_weights(head)
 
     def forward(
         self, maps: list[Tensor], sizes: Sizes, targets: Targets | None = None, stored: Sizes | None = None
@@ -109,7 +115,8 @@ class CascadeRCNN(nn.Module):
             stored: Of the pictures as stored, in whose pixels finds are told.
 
         Returns:
-            Finds have ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) bool.
+            Finds have ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) bool, with ``mask_scores``
+            where outlines are rescored.
         """
         with torch.autocast(maps[0].device.type, enabled=False):
             given = [image.float().contiguous() for image in maps]
@@ -138,6 +145,8 @@ class CascadeRCNN(nn.Module):
                 "scores": each.scores,
                 "classes": each.labels,
                 **({"masks": each.masks} if self.masks else {}),
+                # where there is no find at all the mask head is not asked
+                **({"mask_scores": each.get("mask_scores", each.scores)} if self.rescored else {}),
             }
             for each in found
         ]

@@ -131,10 +131,13 @@ class Detection(DenseTask):
         ]
 
     def export(self, each: EvaluationSet, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        """Return ``coco.json``, the finds as COCO's server and tools want them."""
+        """Return ``coco.json``, the finds as COCO's server and tools want them.
+
+        Where outlines have scores of their own there is a second file of them, ``coco_outlines.json``.
+        """
         ids = getattr(each.rows, "category_ids", range(1, len(self.classes) + 1))
         numbers = dict(zip(self.classes, ids, strict=True))
-        finds = []
+        finds, outlines = [], []
         for answer in answers:
             for thing in answer["objects"]:
                 x0, y0, x1, y1 = thing["box"]
@@ -148,7 +151,10 @@ class Detection(DenseTask):
                         **({"segmentation": thing["outline"]} if "outline" in thing else {}),
                     }
                 )
-        return {"coco.json": json.dumps(finds)}
+                if "outline_score" in thing:
+                    outlines.append(finds[-1] | {"score": thing["outline_score"]})
+        files = {"coco.json": json.dumps(finds)}
+        return files | ({"coco_outlines.json": json.dumps(outlines)} if outlines else {})
 
     def draw(self, picture: Picture, found: Any) -> Picture:
         """Draw boxes, outlines and names."""
@@ -156,10 +162,14 @@ class Detection(DenseTask):
 
 
 def _outlines(found: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """Return the outline of each find in COCO's run lengths; empty mappings where outlines are not found."""
+    """Return the outline of each find in COCO's run lengths, and its own score where it has one; else nothing."""
     if "masks" not in found:
         return [{} for _ in found["scores"]]
-    return [
+    outlines = [
         {"outline": {"size": packed["size"], "counts": packed["counts"].decode()}}
         for packed in run_lengths(found["masks"])
     ]
+    if "mask_scores" not in found:
+        return outlines
+    scores = [{"outline_score": round(score, 6)} for score in found["mask_scores"].tolist()]
+    return [outline | score for outline, score in zip(outlines, scores, strict=True)]

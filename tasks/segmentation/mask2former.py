@@ -40,7 +40,7 @@ class Mask2Former(nn.Module):
         points: int = 12544,
     ) -> None:
         super().__init__()
-        from onepeace_pl.integrations.openmmlab import prepare
+        from onepeace_pl.integrations.openmmlab import init_weights, prepare
 
         prepare()
         from mmengine.config import ConfigDict
@@ -59,8 +59,7 @@ class Mask2Former(nn.Module):
                 num_transformer_feat_level=3,
                 **options,
             )
-        if not next(self.head.parameters()).is_meta:  # mmengine looks at the values
-            self.head.init_weights()
+        init_weights(self.head)
 
     def forward(self, maps: list[Tensor], masks: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Say the class of each pixel.

@@ -35,7 +35,7 @@ class UPerNet(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        from onepeace_pl.integrations.openmmlab import prepare
+        from onepeace_pl.integrations.openmmlab import init_weights, prepare
 
         prepare()
         from mmseg.models.decode_heads import FCNHead, UPerHead
@@ -67,8 +67,8 @@ class UPerNet(nn.Module):
             else None
         )
         for head in (self.head, self.auxiliary):
-            if head is not None and not next(head.parameters()).is_meta:  # mmengine looks at the values
-                head.init_weights()
+            if head is not None:
+                init_weights(head)
 
     def forward(self, maps: list[Tensor], masks: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Say the class of each pixel.

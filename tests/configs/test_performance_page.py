@@ -16,6 +16,7 @@ LESS = {
     "attention": ["--preset", "debug", "--rounds", "1", "--length", "20"],
     "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
     "loss": [],
+    "dense": ["--preset", "debug", "--size", "64"],
 }
 SMALL = ["--model.backbone.transformer.preset", "debug", "--trainer.precision", "32-true"]
 
@@ -36,4 +37,4 @@ def test_command_runs(
         return
     assert words[0] == "bench"
     assert main([*words, *LESS[words[1]]]) == 0
-    assert "ours" in capsys.readouterr().out
+    assert ("inference" if words[1] == "dense" else "ours") in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,13 @@ PRETRAINING = (*SMALL, "--data.novel_size", "0", "--data.gallery_size", "32")
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
+    yield
+    if (
+        torch.distributed.is_initialized()
+    ):  # a strategy leaves its process group behind, of one kind of device
+        torch.distributed.destroy_process_group()
 
 
 def fit(config: str, run: str, *words: str) -> list[float]:
@@ -60,12 +66,13 @@ def test_losses_are_those_of_the_cpu(config: str, start: tuple[str, str]) -> Non
 
 @pytest.mark.parametrize("strategy", ["gpu", "ddp", "fsdp", "fsdp1"])
 def test_strategies_in_bfloat16(strategy: str, start: tuple[str, str]) -> None:
-    exact = fit("quickstart.yaml", "exact", *PRETRAINING, *start, *DEVICE, *FULL)
+    start = (*PRETRAINING, *start, "--trainer.gradient_clip_val", "null")  # fsdp1 cannot clip by norm
+    exact = fit("quickstart.yaml", "exact", *start, *DEVICE, *FULL)
     trainer = ("--trainer", str(CONFIGS / f"trainer/{strategy}.yaml"), "--trainer.devices", "1")
-    rounded = fit("quickstart.yaml", "rounded", *trainer, *PRETRAINING, *start)
+    rounded = fit("quickstart.yaml", "rounded", *trainer, *start)
     assert rounded == pytest.approx(exact, rel=2e-2)
     longer = ("--trainer.max_steps", "6", "--ckpt_path", "last")
-    assert np.isfinite(fit("quickstart.yaml", "rounded", *trainer, *PRETRAINING, *start, *longer)).all()
+    assert np.isfinite(fit("quickstart.yaml", "rounded", *trainer, *start, *longer)).all()
 
 
 UNTRAINED = ("base", "several", "zero_shot_image", "zero_shot_audio")

@@ -5,11 +5,15 @@ Everything that imports mmdet or mmseg calls ``prepare`` first, inside a functio
 
 from __future__ import annotations
 
+import logging
+import warnings
 from importlib.metadata import PackageNotFoundError, version
+
+from torch import nn
 
 from onepeace_pl.integrations.openmmlab.extension import provide
 
-__all__ = ["prepare", "provide"]
+__all__ = ["init_weights", "prepare", "provide"]
 
 # mmdet 3.3.0 and mmseg 1.2.2, their last releases, refuse mmcv 2.2
 NEEDED = {"mmcv": ("2.1.0",), "mmdet": ("3.3.0",), "mmsegmentation": ("1.2.2",), "mmengine": ("0.10.",)}
@@ -31,6 +35,26 @@ def prepare() -> None:
                 f"{name} {said}; dense tasks need {fix} {wanted[0]}: pip install '{fix}=={_pin(wanted[0])}'"
             )
     provide()
+    # its heads copy the outlines that they hand over, harmlessly, and PyTorch would complain of each
+    warnings.filterwarnings("ignore", "To copy construct from a tensor", UserWarning, r"mmdet\.")
+
+
+def init_weights(module: nn.Module) -> None:
+    """Draw the first parameters of a module of OpenMMLab's, which would print a line of each to the terminal.
+
+    A module whose parameters are not there yet is left alone: values would be looked at.
+    """
+    from mmengine.logging import MMLogger
+
+    if next(module.parameters()).is_meta:
+        return
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        module.init_weights()  # type: ignore[operator]
+    finally:
+        logger.setLevel(level)
 
 
 def _version(names: tuple[str, ...]) -> str | None:

@@ -30,3 +30,23 @@ def test_growth_of_the_losses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "loss", "--batches", "16", "32", "--fit-exponent"]) == 0
     assert "denoising, ours" in capsys.readouterr().out
     assert main(["bench", "loss", "--batches", "16"]) == 2
+
+
+def test_memory_of_a_dense_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(
+        "class_path: tasks.segmentation.Segmentation\n"
+        "init_args:\n"
+        "  neck: onepeace_pl.dense.BlockPyramid\n"
+        "  head: {class_path: tasks.segmentation.UPerNet, init_args: {width: 16}}\n"
+    )
+    target = tmp_path / "numbers.json"
+    words = ["bench", "dense", "--task", str(task), "--label", "mask", "--preset", "debug", "--size", "64"]
+    assert main([*words, "--json", str(target)]) == 0
+    numbers = json.loads(target.read_text())
+    assert 0 < numbers["inference"]["bytes"] < numbers["training"]["bytes"]
+    assert numbers["training, blocks computed again"]["bytes"] < numbers["training"]["bytes"]
+    assert "init_weights" not in capsys.readouterr().out
+    task.write_text("nothing: here\n")
+    assert main(words) == 2
+    assert "not the file of a dense task" in capsys.readouterr().err

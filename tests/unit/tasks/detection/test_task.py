@@ -63,7 +63,7 @@ def test_learns_by_heart(masks: bool) -> None:
     assert not [n for n, p in task.named_parameters() if p.grad is None]
 
 
-@pytest.mark.parametrize("options", [{}, {"soft": True}])
+@pytest.mark.parametrize("options", [{}, {"soft": True}, {"rescored": True}])
 def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
     backbone, task, module = made(score=0.0, **options)
     backbone.eval(), task.eval()
@@ -82,12 +82,48 @@ def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
     assert len(answers[0]["objects"]) == len(found[0]["scores"])
     assert answers[0]["drawing"].shape == (64, 64, 3)
     rows = [{"id": "7", **answers[0]}, {"id": "b", **answers[1]}]
-    finds = json.loads(task.export(sets[0], rows)["coco.json"])
+    files = task.export(sets[0], rows)
+    finds = json.loads(files["coco.json"])
     assert len(finds) == sum(len(answer["objects"]) for answer in answers[:2])
     thing = answers[0]["objects"][0]
     assert (finds[0]["image_id"], finds[-1]["image_id"]) == (7, "b")
     assert finds[0]["category_id"] == task.classes.index(thing["class"]) + 1
     assert finds[0]["segmentation"]["size"] == [64, 64]
+    assert ("coco_outlines.json" in files) == ("rescored" in options)
+    if "rescored" in options:
+        outlines = json.loads(files["coco_outlines.json"])
+        assert all(a["score"] <= b["score"] for a, b in zip(outlines, finds, strict=True))
+        assert [o["score"] for o in outlines] == [
+            t["outline_score"] for a in answers[:2] for t in a["objects"]
+        ]
+
+
+def test_outlines_are_scored_by_the_probability_inside() -> None:
+    from tasks.detection.mask_head import sureness
+
+    shares = torch.tensor([[[0.9, 0.7], [0.2, 0.5]], [[0.1, 0.2], [0.3, 0.4]]])
+    assert sureness(shares).tolist() == pytest.approx([0.8, 0.0])
+
+
+def test_scores_of_outlines_count_for_outlines_alone() -> None:
+    """One object, one right find and a wrong one: the order of their scores makes the precision 1 or a half."""
+    there = {"boxes": torch.tensor([[0.0, 0.0, 20.0, 20.0]]), "classes": torch.tensor([0])}
+    there |= {"crowd": torch.tensor([False]), "masks": torch.zeros(1, 50, 50, dtype=torch.bool)}
+    there["masks"][0, :20, :20] = True
+    wrong = torch.zeros(50, 50, dtype=torch.bool)
+    wrong[30:, 30:] = True
+    found = {
+        "boxes": torch.tensor([[0.0, 0.0, 20.0, 20.0], [30.0, 30.0, 50.0, 50.0]]),
+        "classes": torch.tensor([0, 0]),
+        "masks": torch.stack([there["masks"][0], wrong]),
+        "scores": torch.tensor([0.9, 0.5]),
+        "mask_scores": torch.tensor([0.4, 0.5]),
+    }
+    precision = AveragePrecision(1, masks=True)
+    precision.add(0, (50, 50), found, there)
+    metrics = precision.finish()
+    assert metrics["box_AP50"] == pytest.approx(1.0)
+    assert metrics["mask_AP50"] == pytest.approx(0.5)
 
 
 def test_finds_are_told_in_pixels_of_the_picture_as_stored() -> None:

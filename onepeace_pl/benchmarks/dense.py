@@ -1,0 +1,116 @@
+"""Memory that a dense task takes for one large picture.
+
+Shapes: B batch, S side of the picture in pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from torch import Tensor, nn
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.presets import adapter_options
+from onepeace_pl.benchmarks.memory import peak_bytes
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.triworld.labelled import Kind
+from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.dense_task import DenseTask
+from onepeace_pl.modalities import ImageAdapter
+from onepeace_pl.modalities.processors import AnySizeProcessor
+
+MakeTask = Callable[[Backbone, DataFacts], DenseTask]
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What one use of a model takes.
+
+    Attributes:
+        name: Of the use.
+        weights: Bytes of the parameters.
+        bytes: Most bytes alive at a time besides them; gradients count, the state of an optimizer is not there.
+        seconds: Time of the call.
+    """
+
+    name: str
+    weights: int
+    bytes: int
+    seconds: float
+
+
+def read_task(path: Path) -> MakeTask:
+    """Read a file of ``configs/task``.
+
+    Raises:
+        ValueError: It describes no dense task.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--task", type=MakeTask)
+    try:
+        described = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parser.instantiate(parser.parse_object({"task": described})).task  # type: ignore[no-any-return]
+    except OSError:
+        raise
+    except Exception as error:
+        line = " ".join(str(error).split())
+        raise ValueError(
+            f"{path}: not the file of a dense task, such as segmentation_upernet.yaml: {line}"
+        ) from None
+
+
+def peaks(
+    make: MakeTask, label: Kind, preset: str, size: int, dtype: torch.dtype, device: str
+) -> Iterator[Peak]:
+    """Measure training, training that computes blocks again, and inference, for one picture of the generated world.
+
+    Args:
+        make: Makes the task.
+        label: ``mask`` or ``objects``: what it learns from.
+        preset: Of the backbone.
+        size: Side S, a multiple of 16.
+        dtype: Other than float32 by autocast.
+        device: Where.
+    """
+    data = TriWorldTask(
+        label, size=1, picture_size=size, processors={"image": AnySizeProcessor()}, batch_size=1
+    )
+    for name, again in (("training", False), ("training, blocks computed again", True), ("inference", False)):
+        torch.manual_seed(0)
+        adapter = partial(ImageAdapter, **adapter_options(preset, "image"))
+        backbone = Backbone(
+            {"image": adapter}, TransformerOptions(preset, checkpoint=again), DecoderOptions(depth=0)
+        )
+        task = make(backbone, data.facts)
+        task.prepare(data)
+        backbone.apply_stage(task.modalities, until=task.until)
+        both = nn.ModuleList([backbone, task]).to(device).train(name != "inference")
+        for module in both.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()  # one picture has no statistics of its own
+        (batch,) = data.train_dataloader()
+        run = partial(_run, backbone, task, batch.to(device), dtype)
+        start = time.perf_counter()
+        most = peak_bytes(run, device)
+        seconds = time.perf_counter() - start
+        yield Peak(name, sum(p.numel() * p.element_size() for p in both.parameters()), most, seconds)
+
+
+def _run(backbone: Backbone, task: DenseTask, batch: Batch, dtype: torch.dtype) -> None:
+    kind = batch.inputs[task.modality].values.device.type
+    with torch.autocast(kind, dtype, enabled=dtype != torch.float32):
+        if not task.training:
+            with torch.no_grad():
+                task.outputs(backbone, batch)
+            return
+        loss: Tensor = task(backbone, batch).loss
+    loss.backward()  # type: ignore[no-untyped-call]
