@@ -19,6 +19,7 @@ from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.dense.branch import DenseBranch
 from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import AnySizeProcessor
@@ -62,6 +63,13 @@ class DenseTask(MeasuredTask):
         """Necks read blocks; the final norms never run."""
         return "blocks"
 
+    def apply_stage(self, backbone: Backbone) -> None:
+        """Freeze what the stage leaves as it is, and what the neck never reaches."""
+        super().apply_stage(backbone)
+        for module in self.neck.modules():
+            if isinstance(module, DenseBranch):
+                module.freeze_unread(backbone.encoder)
+
     def check_processors(self, processors: Mapping[str, Processor]) -> None:
         """Refuse a processor that resizes pictures by itself: their labels would not follow."""
         processor = processors.get(self.modality)
@@ -70,6 +78,13 @@ class DenseTask(MeasuredTask):
                 f"processors.{self.modality}: {type(processor).__name__} changes pictures without their labels; "
                 "use AnySizeProcessor, and data.init_args.transform for what changes both"
             )
+
+    def survives(self, name: str) -> bool:
+        """Keep the neck, and of a head that says which parts are ``of_classes`` the others."""
+        if name.startswith("neck."):
+            return True
+        parts: Sequence[str] | None = getattr(self.head, "of_classes", None)
+        return parts is not None and not set(parts) & set(name.split("."))
 
     @abstractmethod
     def losses(self, backbone: Backbone, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

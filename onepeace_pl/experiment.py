@@ -43,7 +43,8 @@ class Experiment(L.LightningModule):
         reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second
             stage does.
         random_weights: Lets ``validate`` and ``test`` measure a model, or a head, that was never trained.
-        new_head: Start the task's head anew, although ``init_from`` has one of such a task.
+        new_head: Start the task's head anew, although ``init_from`` has one of such a task; dense tasks keep what of it
+            does not depend on the classes.
         facts: Left empty, asked of the data module; then they travel in the checkpoint.
 
     Attributes:
@@ -106,7 +107,7 @@ class Experiment(L.LightningModule):
                 self._tell(line)
             if self.reset_logit_scale:
                 backbone.reset_parameters()
-            if not self.new_head and not self.resumes:
+            if not self.resumes:
                 self._start_head(task, self.init_from)
         task.apply_stage(backbone)
         if report is not None and report.base is not None:
@@ -123,7 +124,7 @@ class Experiment(L.LightningModule):
 
     def _start_head(self, task: Task, source: str) -> None:
         """Load the head of ``source``; without one, refuse to measure what was never trained."""
-        line = load_head(task, source)
+        line = load_head(task, source, self.new_head)
         measures = self._verb in ("validate", "test", "predict")
         if line.startswith("head: new") and measures and not self.random_weights:
             raise ValueError(

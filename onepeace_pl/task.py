@@ -81,6 +81,10 @@ class Task(nn.Module, ABC):
             )
         return [child for child in self.children() if any(True for _ in child.parameters())]
 
+    def survives(self, name: str) -> bool:
+        """Say whether a weight of the task keeps its worth for other classes (``model.new_head``)."""
+        return False
+
     def apply_stage(self, backbone: Backbone) -> None:
         """Freeze what the backbone's stage leaves as it is, and what this task never reaches."""
         backbone.apply_stage(self.modalities, self.restores, self.until)

@@ -25,7 +25,7 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.triworld.labelled import Kind
 from onepeace_pl.data.triworld_tasks import TriWorldTask
 from onepeace_pl.dense_task import DenseTask
-from onepeace_pl.modalities import ImageAdapter
+from onepeace_pl.modalities import ImageAdapter, ModalityAdapter
 from onepeace_pl.modalities.processors import AnySizeProcessor
 
 MakeTask = Callable[[Backbone, DataFacts], DenseTask]
@@ -86,9 +86,11 @@ def peaks(
     )
     for name, again in (("training", False), ("training, blocks computed again", True), ("inference", False)):
         torch.manual_seed(0)
-        adapter = partial(ImageAdapter, **adapter_options(preset, "image"))
+        adapter: Callable[..., ModalityAdapter] = ImageAdapter
         backbone = Backbone(
-            {"image": adapter}, TransformerOptions(preset, checkpoint=again), DecoderOptions(depth=0)
+            {"image": partial(adapter, **adapter_options(preset, "image"))},
+            TransformerOptions(preset, checkpoint=again),
+            DecoderOptions(depth=0),
         )
         task = make(backbone, data.facts)
         task.prepare(data)

@@ -26,12 +26,14 @@ class Objects:
         boxes: (N, 4) float32, corners x0, y0, x1, y1 in pixels.
         classes: (N,) int64.
         crowd: (N,) bool, True where a region stands for many objects: nothing to train on.
+        areas: (N,) float32, pixels as annotated; where nothing is said those of the outline, or else of the box.
         masks: (N, H, W) bool; None where outlines are not known.
     """
 
     boxes: NDArray[np.float32]
     classes: NDArray[np.int64]
     crowd: NDArray[np.bool_]
+    areas: NDArray[np.float32]
     masks: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
@@ -50,7 +52,7 @@ class Objects:
 
         Args:
             objects: Each with ``class`` and ``box``, and where they are known ``outline`` (polygons, RLE or an array)
-                and ``crowd``.
+                ``crowd`` and ``area``.
             extent: Width and height of the picture.
             classes: Names of the classes.
             numbers: Their numbers.
@@ -76,14 +78,16 @@ class Objects:
                         f"object {place} has no outline; give it one, or set the task's masks to false"
                     )
                 outlines[place] = draw(thing["outline"], height, width)
-        return cls(np.clip(boxes, 0, limits), kinds, crowd, outlines)
+        boxes = np.clip(boxes, 0, limits)
+        filled = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) if outlines is None else outlines.sum((1, 2))
+        areas = [thing.get("area", there) for thing, there in zip(objects, filled, strict=True)]
+        return cls(boxes, kinds, crowd, np.array(areas, dtype=np.float32), outlines)
 
     def choose(self, kept: NDArray[Any]) -> Self:
         """Return the objects that are marked."""
         masks = None if self.masks is None else self.masks[kept]
-        return replace(
-            self, boxes=self.boxes[kept], classes=self.classes[kept], crowd=self.crowd[kept], masks=masks
-        )
+        names = ("boxes", "classes", "crowd", "areas")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names}, masks=masks)
 
     def sensible(self) -> Self:
         """Return the objects of which something can be seen: after a crop, some are cut away or slivers."""
@@ -161,6 +165,6 @@ class ObjectsTarget:
         return Objects.of(objects, labels["extent"], self.classes, self.numbers, self.masks)
 
     def collate(self, targets: Sequence[Objects]) -> list[dict[str, Tensor]]:
-        """Return tensors ``boxes``, ``classes``, ``crowd`` and, where they are wanted, ``masks``, row by row."""
-        names = ("boxes", "classes", "crowd", *(("masks",) if self.masks else ()))
+        """Return tensors ``boxes``, ``classes``, ``crowd``, ``areas`` and, where wanted, ``masks``, row by row."""
+        names = ("boxes", "classes", "crowd", "areas", *(("masks",) if self.masks else ()))
         return [{name: torch.from_numpy(getattr(t, name)) for name in names} for t in targets]

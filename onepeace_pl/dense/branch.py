@@ -24,6 +24,9 @@ from onepeace_pl.nn.decomposed_bias import DecomposedBias
 from onepeace_pl.nn.interpolation import relative_table_of, resize_positions
 from onepeace_pl.nn.relative_bias import look_up
 
+GRIDS = 4
+"""Grids whose indices are kept: those of pictures of many sizes would fill a GPU."""
+
 
 def quarters(depth: int) -> list[int]:
     """Return how many blocks there are up to the end of each quarter of them; of few, some are empty."""
@@ -62,6 +65,10 @@ class DenseBranch(nn.Module):
             none. They start at zero.
         summary: Whether the summary is among the tokens; windows have no place for it.
         modality: Name of the picture adapter.
+        stop: Number of blocks that are run at most; None for all.
+
+    Attributes:
+        depth: Number of blocks of the encoder; the branch's own parameters learn at the rate of their block.
 
     Raises:
         ValueError: Windows with a summary, or a block that is not there.
@@ -75,8 +82,10 @@ class DenseBranch(nn.Module):
         decomposed: int = 0,
         summary: bool = True,
         modality: str = "image",
+        stop: int | None = None,
     ) -> None:
         super().__init__()
+        self.depth, self.stop = config.depth, config.depth if stop is None else stop
         self.everywhere = frozenset(everywhere)
         if window and summary:
             raise ValueError("windows have no place for the summary: set summary to false")
@@ -90,6 +99,20 @@ class DenseBranch(nn.Module):
             for number in range(config.depth if decomposed else 0)
         )
         self._places: dict[tuple[tuple[int, int], torch.device], Tensor] = {}
+
+    def layer_of(self, name: str) -> int:
+        """Layer of one of the branch's own parameters, that of the block which it belongs to."""
+        return int(name.split(".")[1]) + 1
+
+    def freeze_unread(self, encoder: Encoder) -> None:
+        """Freeze what of the picture's side no pass through this branch reaches: it would get no gradient."""
+        adapter = self._adapter(encoder)
+        if not self.summary:
+            adapter.summary.requires_grad_(False)
+        encoder.transformer.blocks[self.stop :].requires_grad_(False)
+        if adapter.bias is not None and len(adapter.bias.tables) > 1:
+            for table in adapter.bias.tables[self.stop :]:
+                table.requires_grad_(False)
 
     def start(self, encoder: Encoder, pictures: Tensor) -> Patches:
         """Make tokens of pictures (B, 3, 16 h, 16 w): contents and positions, resized to their grid.
@@ -117,9 +140,7 @@ class DenseBranch(nn.Module):
         blocks = encoder.transformer.blocks
         again = encoder.transformer.config.checkpoint and self.training and torch.is_grad_enabled()
         x, windows = patches.tokens, Windows(patches.grid, self.window)
-        known: dict[
-            tuple[int, tuple[int, int]], Tensor
-        ] = {}  # blocks with the same table share what is looked up
+        known: dict[tuple[int, int], Tensor] = {}  # blocks with the same table share what is looked up
         for number in range(first, stop):
             windowed = bool(self.window) and number not in self.everywhere
             grid = (self.window, self.window) if windowed else patches.grid
@@ -164,28 +185,35 @@ class DenseBranch(nn.Module):
         encoder: Encoder,
         number: int,
         grid: tuple[int, int],
-        known: dict[tuple[int, tuple[int, int]], Tensor],
+        known: dict[tuple[int, int], Tensor],
     ) -> Bias:
         relative = self._adapter(encoder).bias
-        shared = None
-        if relative is not None:
-            key = (number if len(relative.tables) > 1 else 0, grid)
-            if key not in known:
-                table = relative_table_of(relative.tables[key[0]], grid)
-                known[key] = look_up(table, self._index(grid, table.device))[None]
-            shared = known[key]
-        if not self.decomposed:
-            return shared
-        weigh = self.decomposed[number]
+        tables = [] if relative is None else list(relative.tables)
+        if len(tables) == 1 and grid not in known:
+            known[grid] = self._looked_up(tables[0], grid)
+        weigh = self.decomposed[number] if self.decomposed else None
+        if weigh is None and len(tables) < 2:
+            return known.get(grid)
 
-        def of_queries(qkv: Tensor) -> Tensor:
+        def of_queries(qkv: Tensor) -> Tensor | None:
+            # a table of the block's own is looked up here, within the block: 40 biases of a large picture at a
+            # time would not fit into memory
+            shared = self._looked_up(tables[number], grid) if len(tables) > 1 else known.get(grid)
+            if weigh is None:
+                return shared
             own: Tensor = weigh(qkv[:, :, 0], grid)
             return own if shared is None else own + shared
 
         return of_queries
 
+    def _looked_up(self, table: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return the bias (1, H, L, L) of a table on a grid."""
+        return look_up(relative_table_of(table, grid), self._index(grid, table.device))[None]
+
     def _index(self, grid: tuple[int, int], device: torch.device) -> Tensor:
         if (grid, device) not in self._places:
+            while len(self._places) >= GRIDS:
+                del self._places[next(iter(self._places))]
             index = GridBuckets(*grid).index(grid[0] * grid[1] + 1)
             self._places[grid, device] = (index if self.summary else index[1:, 1:].contiguous()).to(device)
         return self._places[grid, device]

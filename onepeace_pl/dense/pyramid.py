@@ -76,7 +76,10 @@ class BlockPyramid(nn.Module):
             raise ValueError(
                 f"blocks {list(self.blocks)}: give four of the numbers 0 to {config.depth - 1}, ascending"
             )
-        self.branch = DenseBranch(config, window, everywhere, summary=not window, modality=modality)
+        stop = self.blocks[-1] + 1
+        self.branch = DenseBranch(
+            config, window, everywhere, summary=not window, modality=modality, stop=stop
+        )
         self.rescale = nn.ModuleList(rescaling(config.width, scale) for scale in (4, 2, 1, 0.5))
         self.channels = [channels_of(config.width, scale) for scale in (4, 2, 1, 0.5)]
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from onepeace_pl.backbone.loading import is_experiment, read_safetensors, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.heads.official import head_from_official
 from onepeace_pl.hub.folder import EXTRA, write_tensors
+from onepeace_pl.task import Task
 
 HEAD, TASK = "task.safetensors", "task.json"
 _PREFIX = "task."
@@ -44,8 +45,13 @@ def read_head(source: str | Path) -> dict[str, Tensor]:
     return _official(state)
 
 
-def load_head(task: nn.Module, source: str | Path) -> str:
+def load_head(task: Task, source: str | Path, anew: bool = False) -> str:
     """Load a task's weights in place, if the source has those of such a task.
+
+    Args:
+        task: The task.
+        source: A model folder, a checkpoint of ours or an official file.
+        anew: Load only what does not depend on the classes.
 
     Returns:
         One line that says what became of them; empty where the task has none.
@@ -59,6 +65,12 @@ def load_head(task: nn.Module, source: str | Path) -> str:
     found = read_head(source)
     if not found:
         return f"head: new; {source} has none"
+    if anew:
+        kept = {n: t for n, t in found.items() if task.survives(n) and n in own and own[n].shape == t.shape}
+        task.load_state_dict(kept, strict=False)
+        return (
+            f"head: new but for {len(kept)} of {len(own)} tensors, those of {source}" if kept else "head: new"
+        )
     if found.keys() != own.keys():
         return f"head: new; that of {source} belongs to another task"
     for name, tensor in found.items():

@@ -19,7 +19,7 @@ from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
 
 # (1 or B, H, L, L), or what makes it of queries, keys and values (B, L, 3, H, K) as projected, or none
-Bias = Tensor | Callable[[Tensor], Tensor] | None
+Bias = Tensor | Callable[[Tensor], Tensor | None] | None
 
 
 class FusedProjection(LowRankLinear):

@@ -35,7 +35,7 @@ def resize_positions(table: Tensor, grid: int | tuple[int, int]) -> Tensor:
 def relative_table_of(table: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return the relative positions of a grid that need not be square: a part of the table's, or a larger one.
 
-    A grid that fits within the table's has offsets that the table knows. Of a larger one the offsets are stretched,
+    Along an axis on which the grid fits, offsets are those that the table knows; along a longer one they are stretched,
     bicubic without antialiasing, computed in fp32 (spec: tasks, section 14).
 
     Args:
@@ -47,11 +47,11 @@ def relative_table_of(table: Tensor, grid: tuple[int, int]) -> Tensor:
     """
     span = math.isqrt(table.shape[0] - 3)
     side, (height, width) = (span + 1) // 2, grid
-    known = table[: span * span].view(span, span, -1)
-    if height <= side and width <= side:
-        part = known[side - height : side + height - 1, side - width : side + width - 1]
-    else:
-        image = known.float().permute(2, 0, 1)[None]
+    part = table[: span * span].view(span, span, -1)
+    rows, columns = (slice(max(side - length, 0), side + length - 1) for length in (height, width))
+    part = part[rows, columns]
+    if max(height, width) > side:
+        image = part.float().permute(2, 0, 1)[None]
         size = (2 * height - 1, 2 * width - 1)
         part = F.interpolate(image, size=size, mode="bicubic", align_corners=False)[0].permute(1, 2, 0)
     return torch.cat([part.reshape(-1, table.shape[1]).to(table.dtype), table[span * span :]])

@@ -39,7 +39,8 @@ class AveragePrecision:
             extent: Width and height as stored.
             found: ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) where outlines are compared, with
                 ``mask_scores`` where theirs differ.
-            there: The same of the objects, without scores, with ``crowd``.
+            there: The same of the objects, without scores, with ``crowd``, and ``areas`` where those of their outlines
+                or boxes will not do.
         """
         self._pictures[number] = {
             "extent": extent,
@@ -60,7 +61,7 @@ class AveragePrecision:
     def _packed(self, things: Mapping[str, Tensor]) -> dict[str, Any]:
         packed: dict[str, Any] = {
             name: things[name].cpu().numpy()
-            for name in ("boxes", "scores", "mask_scores", "classes", "crowd")
+            for name in ("boxes", "scores", "mask_scores", "classes", "crowd", "areas")
             if name in things
         }
         if "segm" in self.kinds:
@@ -88,7 +89,8 @@ class AveragePrecision:
             for place in range(len(picture["there"]["classes"])):
                 note = self._note(number, picture["there"], place)
                 note |= {"id": len(notes) + 1, "iscrowd": int(picture["there"]["crowd"][place])}
-                note["area"] = _area(note)
+                areas = picture["there"].get("areas")
+                note["area"] = _area(note) if areas is None else float(areas[place])
                 notes.append(note)
             found = picture["found"]
             scores = found.get("mask_scores", found["scores"]) if kind == "segm" else found["scores"]
@@ -134,9 +136,9 @@ def _evaluate(truth: dict[str, Any], finds: list[dict[str, Any]], kind: str) -> 
         given.dataset = truth
         given.createIndex()
         # without outlines, or it would take the boxes for rectangles of them
-        stripped = [
-            {k: v for k, v in find.items() if kind == "segm" or k != "segmentation"} for find in finds
-        ]
+        # and with boxes, it would take their areas for those of the outlines
+        unwanted = "bbox" if kind == "segm" else "segmentation"
+        stripped = [{k: v for k, v in find.items() if k != unwanted} for find in finds]
         counted = COCOeval(given, given.loadRes(stripped), kind)
         counted.evaluate()
         counted.accumulate()

@@ -40,6 +40,8 @@ class CascadeRCNN(nn.Module):
         rescored: Outlines have scores of their own, ``mask_scores``: how sure the mask head is counts, too.
     """
 
+    of_classes = ("fc_cls", "conv_logits")
+
     def __init__(
         self,
         channels: Sequence[int],
@@ -95,6 +97,7 @@ class CascadeRCNN(nn.Module):
         }
         self.classes, self.masks, self.stride = classes, masks, strides[0]
         self.rescored = masks and rescored
+        self.keeps = (suppression, most)  # what a find may share with a better one, and how many there may be
         with DefaultScope.overwrite_default_scope("mmdet"):
             self.rpn = MODELS.build(ConfigDict(rpn))
             self.roi = MODELS.build(ConfigDict(roi))
@@ -224,7 +227,7 @@ def _rpn(
                 "neg_iou_thr": 0.3,
                 "min_pos_iou": 0.3,
                 "match_low_quality": True,
-                "ignore_iof_thr": -1,
+                "ignore_iof_thr": 0.5,  # a crowd is no background
             },
             "sampler": {
                 "type": "RandomSampler",
@@ -233,7 +236,7 @@ def _rpn(
                 "neg_pos_ub": -1,
                 "add_gt_as_proposals": False,
             },
-            "allowed_border": 0,
+            "allowed_border": -1,  # narrow pictures have no anchor inside
             "pos_weight": -1,
             "debug": False,
         },
@@ -293,7 +296,7 @@ def _roi(
                 "neg_iou_thr": overlap,
                 "min_pos_iou": overlap,
                 "match_low_quality": False,
-                "ignore_iof_thr": -1,
+                "ignore_iof_thr": 0.5,
             },
             "sampler": {
                 "type": "RandomSampler",

@@ -14,7 +14,7 @@ from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from torch import Tensor
 
 
-class SureMaskHead(FCNMaskHead):
+class SureMaskHead(FCNMaskHead):  # type: ignore[misc]
     """mmdetection's head; finds also get ``mask_scores``, theirs times the mean probability inside their outline."""
 
     def predict_by_feat(

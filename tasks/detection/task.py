@@ -19,11 +19,14 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.objects import ObjectsTarget
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.dense.drawing import Picture, drawn_objects
+from onepeace_pl.dense.tiles import check_tiles
 from onepeace_pl.dense_task import DenseTask
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.rows import Columns
+from onepeace_pl.modalities.image import PATCH
 from onepeace_pl.nn import TransformerConfig
 from tasks.detection.average_precision import AveragePrecision, run_lengths
+from tasks.detection.tiled import find_by_tiles
 
 
 class Detection(DenseTask):
@@ -38,6 +41,9 @@ class Detection(DenseTask):
         head: Makes finds of maps, given their channels, the number of classes and whether there are outlines.
         masks: Find outlines, too; objects then must have them.
         modality: Name of the picture adapter.
+        tile: Side of the square tiles in which pictures are looked at outside training, for those that do not fit into
+            memory; None looks at whole pictures.
+        stride: From tile to tile; None for the tile's side. Let tiles overlap by as much as objects are large.
     """
 
     monitor = ("box_AP", "max")
@@ -50,9 +56,12 @@ class Detection(DenseTask):
         head: Callable[[Sequence[int], int, bool], nn.Module],
         masks: bool = True,
         modality: str = "image",
+        tile: int | None = None,
+        stride: int | None = None,
     ) -> None:
         super().__init__(backbone, facts, neck, modality)
-        self.with_masks = masks
+        check_tiles(tile, stride, PATCH)
+        self.with_masks, self.tile, self.stride = masks, tile, stride or tile
         self._read = ObjectsTarget(facts.classes, masks)
         self.head = head(self.neck.channels, len(facts.classes), masks)  # type: ignore[arg-type]
 
@@ -81,8 +90,24 @@ class Detection(DenseTask):
     def outputs(self, backbone: Backbone, batch: Batch) -> Any:
         """Return the finds of each picture, in pixels of the picture as stored."""
         given, stored = self.sizes(batch)
-        maps = self.neck(backbone.encoder, batch.inputs[self.modality].values)
-        return self.head(maps, given, None, stored)
+        pictures = batch.inputs[self.modality].values
+        if self.tile is None or self.stride is None:
+            return self.head(self.neck(backbone.encoder, pictures), given, None, stored)
+
+        overlap, most = self.head.keeps  # type: ignore[misc]
+
+        def find(part: Tensor) -> Any:
+            height, width = part.shape[-2:]
+            padded = nn.functional.pad(part, (0, -width % PATCH, 0, -height % PATCH))
+            (found,) = self.head(self.neck(backbone.encoder, padded), [(width, height)])
+            return found
+
+        return [
+            find_by_tiles(
+                find, picture[None, :, :height, :width], size, self.tile, self.stride, overlap, most
+            )
+            for picture, (width, height), size in zip(pictures, given, stored, strict=True)
+        ]
 
     def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
         """Forget earlier results."""

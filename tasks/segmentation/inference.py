@@ -5,13 +5,14 @@ Shapes: B batch, C classes, H and W height and width in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from onepeace_pl.dense.tiles import check_tiles, tiles
 
 Score = Callable[[Tensor], Tensor]  # pictures (B, 3, H, W) -> scores (B, C, H, W)
 
@@ -35,10 +36,7 @@ class Inference:
     divisor: int = 32
 
     def __post_init__(self) -> None:
-        if self.tile is not None and self.tile % self.divisor:
-            raise ValueError(f"tile={self.tile} must be a multiple of {self.divisor} pixels")
-        if self.stride is not None and not 0 < self.stride <= (self.tile or 0):
-            raise ValueError(f"stride={self.stride} must be at most the tile's side, or pixels are left out")
+        check_tiles(self.tile, self.stride, self.divisor)
         if not self.scales or min(self.scales) <= 0:
             raise ValueError(f"scales {list(self.scales)} must be one or more numbers above 0")
 
@@ -79,16 +77,6 @@ class Inference:
         assert total is not None
         assert count is not None
         return (total / count)[..., :height, :width]
-
-
-def tiles(height: int, width: int, side: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Yield top and left of square tiles that cover a picture; the last ones end at its far edges."""
-
-    def starts(length: int) -> list[int]:
-        beyond = max(length - side, 0)
-        return [min(number * stride, beyond) for number in range(-(-beyond // stride) + 1)]
-
-    yield from product(starts(height), starts(width))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -27,6 +28,8 @@ class Mask2Former(nn.Module):
         decoder_layers: Layers over the queries.
         points: Pixels at which masks are compared.
     """
+
+    of_classes = ("cls_embed", "loss_cls")
 
     def __init__(
         self,
@@ -71,13 +74,16 @@ class Mask2Former(nn.Module):
             masks: (B, H, W) int64; None outside training.
 
         Returns:
-            Scores (B, C, H / 4, W / 4), sums over queries of class probability times mask probability, and the parts
-            of the loss, none without masks.
+            Scores, sums over queries of class probability times mask probability, and the parts of the loss, none
+            without masks: (B, C, H / 4, W / 4) in training, (B, C, H, W) outside, of masks that are enlarged first.
         """
         with torch.autocast(maps[0].device.type, enabled=False):
             given = [image.float() for image in maps]
             classes, shapes = self.head(given, _samples(len(given[0]), masks))
-            scores = torch.einsum("bqc,bqhw->bchw", classes[-1].softmax(-1)[..., :-1], shapes[-1].sigmoid())
+            shares, drawn = classes[-1].softmax(-1)[..., :-1], shapes[-1]
+            if masks is None:
+                drawn = F.interpolate(drawn, scale_factor=4, mode="bilinear", align_corners=False)
+            scores = torch.einsum("bqc,bqhw->bchw", shares, drawn.sigmoid())
             if masks is None:
                 return scores, {}
             there, infos = self.head._seg_data_to_instance_data(_samples(len(given[0]), masks))

@@ -60,6 +60,15 @@ class Segmentation(DenseTask):
         """Read the mask of a row."""
         return self._read
 
+    def prepare(self, data: Any) -> None:
+        """Refuse data that does not say how large its pictures are."""
+        super().prepare(data)
+        if getattr(data, "transform", None) is None:
+            raise ValueError(
+                f"{type(data).__name__} has no transform, so that nobody knows how large its pictures were before they "
+                "were padded; give it onepeace_pl.data.transforms.JointTransform, empty if need be"
+            )
+
     def losses(self, backbone: Backbone, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the head's losses, and how many pixels are right."""
         pictures = batch.inputs[self.modality].values

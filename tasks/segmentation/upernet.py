@@ -25,6 +25,8 @@ class UPerNet(nn.Module):
         dropout: Before the last layer.
     """
 
+    of_classes = ("conv_seg",)
+
     def __init__(
         self,
         channels: Sequence[int],

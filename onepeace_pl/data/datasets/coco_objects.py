@@ -24,7 +24,7 @@ class CocoObjects(Listing[Record]):
     Args:
         path: The JSON file, with ``images``, ``annotations`` and ``categories``.
         images: Folder that names of pictures are seen from.
-        empty: Whether pictures without objects are rows too.
+        empty: Whether pictures without objects are rows too, or with crowds alone, which teach nothing.
         degenerate: What to do with boxes without area: "raise", or "drop" them.
         missing: What to do with rows whose picture is not there.
         dataset: Name under which the size of its splits is known, such as ``coco_objects``.
@@ -74,7 +74,7 @@ class CocoObjects(Listing[Record]):
             )
             for image in content["images"]
         ]
-        kept = [record for record in records if empty or record[3]]
+        kept = [record for record in records if empty or any(not thing["crowd"] for thing in record[3])]
         super().__init__(Path(path), _checked(path, kept, degenerate), missing)
         self.published = published(dataset, Path(path).stem.rpartition("_")[2]) if dataset else None
 

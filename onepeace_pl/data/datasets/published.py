@@ -30,7 +30,7 @@ SIZES = {
     ("ade20k", "validation"): Published((2000,), classes=150),
     ("coco_stuff", "train2017"): Published((118_287,), classes=171),
     ("coco_stuff", "val2017"): Published((5000,), classes=171),
-    ("coco_objects", "train2017"): Published((118_287,), classes=80),
+    ("coco_objects", "train2017"): Published((118_287, 117_266), classes=80),
     ("coco_objects", "val2017"): Published((5000,), classes=80),
     ("coco", "train"): Published((414_113,), (82_783,)),
     ("coco", "train+restval"): Published((566_747,), (113_287,)),

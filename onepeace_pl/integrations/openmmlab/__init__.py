@@ -19,6 +19,14 @@ __all__ = ["init_weights", "prepare", "provide"]
 NEEDED = {"mmcv": ("2.1.0",), "mmdet": ("3.3.0",), "mmsegmentation": ("1.2.2",), "mmengine": ("0.10.",)}
 NAMES = {"mmcv": ("mmcv", "mmcv-lite")}
 
+# what the libraries' own code makes PyTorch or themselves complain of, and no user of theirs can change
+HARMLESS = {
+    "To copy construct from a tensor": r"mmdet\.",
+    "``build_loss`` would be deprecated": r"mmseg\.",
+    "Default ``avg_non_ignore`` is False": r"mmseg\.",
+    "torch.meshgrid: in an upcoming release": r"torch\.functional",
+}
+
 
 def prepare() -> None:
     """Check versions and make mmcv's operators available.
@@ -35,8 +43,8 @@ def prepare() -> None:
                 f"{name} {said}; dense tasks need {fix} {wanted[0]}: pip install '{fix}=={_pin(wanted[0])}'"
             )
     provide()
-    # its heads copy the outlines that they hand over, harmlessly, and PyTorch would complain of each
-    warnings.filterwarnings("ignore", "To copy construct from a tensor", UserWarning, r"mmdet\.")
+    for message, module in HARMLESS.items():
+        warnings.filterwarnings("ignore", message, UserWarning, module)
 
 
 def init_weights(module: nn.Module) -> None:

@@ -33,8 +33,17 @@ def test_a_picture_may_have_none():
         "boxes": (0, 4),
         "classes": (0,),
         "crowd": (0,),
+        "areas": (0,),
         "masks": (0, 8, 10),
     }
+
+
+def test_areas_are_those_of_the_file_or_of_what_is_known():
+    assert ObjectsTarget(CLASSES)(labels(area=11.5)).areas.tolist() == [11.5]
+    triangle = [2.0, 1.0, 6.0, 1.0, 2.0, 5.0]
+    outlined = ObjectsTarget(CLASSES, masks=True)(labels(outline=[triangle]))
+    assert outlined.areas.tolist() == [outlined.masks.sum()]
+    assert ObjectsTarget(CLASSES)(labels()).areas.tolist() == [16.0]
 
 
 def test_outlines_of_any_kind_are_the_same():
@@ -95,5 +104,5 @@ def test_slivers_and_what_has_no_pixel_are_not_sensible():
     masks = np.ones((3, 4, 4), np.bool_)
     masks[2] = False
     boxes = np.array([[0, 0, 4, 4], [0, 0, 0.5, 4], [0, 0, 4, 4]], np.float32)
-    objects = Objects(boxes, np.arange(3), np.zeros(3, np.bool_), masks)
+    objects = Objects(boxes, np.arange(3), np.zeros(3, np.bool_), np.ones(3, np.float32), masks)
     assert objects.sensible().classes.tolist() == [0]

@@ -14,6 +14,7 @@ from onepeace_pl.backbone.build import adapter_options
 from onepeace_pl.dense import DenseBranch
 from onepeace_pl.modalities import ImageAdapter, ModalityInput
 from onepeace_pl.nn.interpolation import resize_positions
+from onepeace_pl.optim.groups import parameter_groups
 
 DEPTH = 2
 
@@ -44,7 +45,10 @@ def relative(table: Tensor, dy: int, dx: int, reach: tuple[int, int]) -> Tensor:
     """Bias (H,) of an offset on a grid whose offsets go up to ``reach``, from a square table."""
     span = int((len(table) - 3) ** 0.5)
     image = table[:-3].view(span, span, -1)
-    wanted = (2 * reach[0] - 1, 2 * reach[1] - 1)
+    wanted = [2 * side - 1 for side in reach]
+    for axis, size in enumerate(wanted):  # only an axis that is too short is stretched
+        if size < span:
+            image = image.narrow(axis, (span - size) // 2, size)
     if max(wanted) > span:
         image = F.interpolate(image.permute(2, 0, 1)[None], size=wanted, mode="bicubic")[0].permute(1, 2, 0)
     return image[dy + image.shape[0] // 2, dx + image.shape[1] // 2]
@@ -110,7 +114,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("size", [(64, 64), (96, 80), (32, 64)], ids=str)
+@pytest.mark.parametrize("size", [(64, 64), (96, 80), (32, 64), (96, 48)], ids=str)
 @torch.no_grad()
 def test_features(way: str, size: tuple[int, int]) -> None:
     backbone = made()
@@ -176,6 +180,50 @@ def test_stochastic_depth_takes_or_leaves_whole_pictures(mode: str) -> None:
     per_picture = changed.flatten(1).float().mean(1)
     assert set(per_picture.gt(0.5).tolist()) == {True, False}
     assert bool(((per_picture == 0) | (per_picture > 0.99)).all())
+
+
+def test_tables_of_blocks_are_looked_up_within_them() -> None:
+    """With the same numbers in every table nothing changes; gradients reach each block's own."""
+    one, several = made(), made(bias_per_layer=True)
+    table = one.encoder.adapter("image").bias.tables[0]
+    state = {n: p for n, p in one.state_dict().items() if "bias.tables" not in n}
+    several.load_state_dict(state, strict=False)
+    tables = several.encoder.adapter("image").bias.tables
+    with torch.no_grad():
+        for each in tables:
+            each.copy_(table)
+    given = pictures(96, 64)
+    found = []
+    for backbone in (one, several):
+        (maps,) = branch_of(backbone).features(backbone.encoder, given, [DEPTH - 1])
+        maps.square().sum().backward()
+        found.append(maps)
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(sum(each.grad for each in tables), table.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_indices_of_few_grids_are_kept() -> None:
+    backbone = made()
+    branch = branch_of(backbone)
+    for columns in range(1, 9):
+        branch.features(backbone.encoder, pictures(32, 16 * columns, 1), [0])
+    assert len(branch._places) == 4
+
+
+def test_decomposed_positions_learn_at_the_rate_of_their_block() -> None:
+    backbone = made()
+    whole = torch.nn.ModuleDict(
+        {"backbone": backbone, "branch": branch_of(backbone, summary=False, decomposed=4)}
+    )
+    scales = {}
+    for group in parameter_groups(whole, 0.5):
+        names = {id(p): n for n, p in whole.named_parameters()}
+        scales |= {names[id(p)]: group["lr_scale"] for p in group["params"]}
+    for block in range(DEPTH):
+        own = scales[f"branch.decomposed.{block}.rows"]
+        assert (
+            own == scales[f"backbone.encoder.transformer.blocks.{block}.attention.project_in.shared.weight"]
+        )
 
 
 def test_bad_input() -> None:

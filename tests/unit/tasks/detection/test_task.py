@@ -139,6 +139,78 @@ def test_finds_are_told_in_pixels_of_the_picture_as_stored() -> None:
     assert larger[0]["masks"].shape[1:] == (192, 128)
 
 
+def test_tiles_that_hold_a_picture_find_what_is_found_in_it() -> None:
+    backbone, task, module = made(score=0.0)
+    backbone.eval(), task.eval()
+    (batch,) = module.val_dataloader()[0]
+    batch.labels = [{**labels, "extent": (128, 192)} for labels in batch.labels]
+    with torch.no_grad():
+        whole = task.outputs(backbone, batch)
+        task.tile, task.stride = 64, 64
+        tiled = task.outputs(backbone, batch)
+        task.tile, task.stride = 48, 16
+        parts = task.outputs(backbone, batch)
+    for one, other in zip(whole, tiled, strict=True):
+        assert torch.allclose(one["boxes"], other["boxes"], atol=1e-3)
+        assert torch.equal(one["classes"], other["classes"])
+        assert (one["masks"] != other["masks"]).float().mean() < 0.03  # they are enlarged once drawn
+    for found in parts:
+        assert 0 < len(found["scores"]) <= 100
+        assert found["masks"].shape == (len(found["scores"]), 192, 128)
+        assert bool(found["boxes"][:, 2].max() > 96)  # of tiles on the right
+        for box, mask in zip(found["boxes"], found["masks"], strict=True):
+            if mask.any():
+                ys, xs = mask.nonzero(as_tuple=True)
+                assert xs.min() >= box[0] - 4
+                assert xs.max() <= box[2] + 4
+                assert ys.min() >= box[1] - 6
+                assert ys.max() <= box[3] + 6
+
+
+@pytest.mark.parametrize("stored", [(64, 64), (128, 192)])
+def test_what_several_tiles_find_is_told_once(stored: tuple[int, int]) -> None:
+    from tasks.detection.tiled import find_by_tiles
+
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[..., 20:28, 18:30] = 1.0  # whole in four tiles
+    picture[..., 56:62, 40:46] = 2.0  # whole in two
+
+    def find(part: torch.Tensor) -> dict[str, torch.Tensor]:
+        masks = torch.stack(
+            [part[0, 0] == value for value in (1, 2) if (part == value).any()] or [part[0, 0] > 9]
+        )
+        seen = masks.flatten(1).any(1)
+        masks = masks[seen]
+        boxes = [
+            [x.min(), y.min(), x.max() + 1, y.max() + 1] for y, x in (m.nonzero(as_tuple=True) for m in masks)
+        ]
+        values = torch.tensor([part[0, 0][mask].max().item() for mask in masks])
+        return {
+            "boxes": torch.tensor(boxes).float().view(-1, 4),
+            "scores": values / 4,
+            "classes": values.long() - 1,
+            "masks": masks,
+        }
+
+    found = find_by_tiles(find, picture, stored, 32, 16, 0.5, 100)
+    wide, high = stored[0] / 64, stored[1] / 64
+    assert found["classes"].tolist() == [1, 0]
+    expected = [[40 * wide, 56 * high, 46 * wide, 62 * high], [18 * wide, 20 * high, 30 * wide, 28 * high]]
+    assert found["boxes"].tolist() == expected
+    sizes = [int(mask.sum()) for mask in found["masks"]]
+    assert sizes == pytest.approx([36 * wide * high, 96 * wide * high], abs=4)  # corners are rounded
+    assert find_by_tiles(find, picture, stored, 32, 16, 0.5, 1)["classes"].tolist() == [1]
+    empty = find_by_tiles(find, torch.zeros(1, 3, 64, 64), stored, 32, 16, 0.5, 100)
+    assert empty["masks"].shape == (0, stored[1], stored[0])
+
+
+def test_bad_tiles() -> None:
+    with pytest.raises(ValueError, match="tile=40 must be a multiple of 16 pixels"):
+        Detection(
+            from_preset("debug", ("image",), decoder=False), data().facts, SimplePyramid, CascadeRCNN, tile=40
+        )
+
+
 def test_a_picture_without_objects_trains() -> None:
     backbone, task, module = made()
     (batch,) = module.train_dataloader()
@@ -148,6 +220,18 @@ def test_a_picture_without_objects_trains() -> None:
     assert torch.isfinite(step.loss)
     batch.targets = [{name: tensor[:0] for name, tensor in each.items()} for each in batch.targets]
     assert torch.isfinite(task(backbone, batch).loss)
+
+
+def test_a_crowd_is_no_background() -> None:
+    from mmengine.structures import InstanceData
+
+    _, task, _ = made(masks=False)
+    there = InstanceData(bboxes=torch.tensor([[0.0, 0.0, 16.0, 16.0]]), labels=torch.tensor([0]))
+    crowd = InstanceData(bboxes=torch.tensor([[32.0, 32.0, 64.0, 64.0]]))
+    regions = InstanceData(priors=torch.tensor([[0.0, 0, 16, 16], [40, 40, 60, 60], [0, 40, 20, 60]]))
+    for assigner in (task.head.rpn.assigner, *task.head.roi.bbox_assigner):
+        # the object, neither one nor the other, background
+        assert assigner.assign(regions, there, crowd).gt_inds.tolist() == [1, -1, 0]
 
 
 def test_bfloat16() -> None:

@@ -2,26 +2,12 @@ import pytest
 import torch
 
 from tasks.segmentation import Inference
-from tasks.segmentation.inference import counts, tiles
+from tasks.segmentation.inference import counts
 
 
 def by_place(pictures):
     """Scores that depend on each pixel alone."""
     return torch.cat([pictures, 2 * pictures[:, :1]], 1)
-
-
-@pytest.mark.parametrize(
-    ("size", "side", "stride"), [((70, 100), 32, 20), ((32, 32), 32, 32), ((20, 90), 32, 32)]
-)
-def test_tiles_cover_everything_and_stay_inside(size, side, stride):
-    covered = torch.zeros(max(size[0], side), max(size[1], side))
-    places = list(tiles(*size, side, stride))
-    assert len(places) == len(set(places))
-    for top, left in places:
-        assert top == 0 or top + side <= size[0]
-        assert left == 0 or left + side <= size[1]
-        covered[top : top + side, left : left + side] = 1
-    assert covered.bool().all()
 
 
 @pytest.mark.parametrize("way", [Inference(), Inference(tile=64, stride=40), Inference(tile=64)])

@@ -125,6 +125,13 @@ def test_bad_input() -> None:
         Segmentation(backbone, DataFacts(), BlockPyramid, HEADS["upernet"])
 
 
+def test_data_must_say_how_large_its_pictures_are() -> None:
+    _, task, module = made("upernet")
+    module.transform = None
+    with pytest.raises(ValueError, match="TriWorldTask has no transform"):
+        task.prepare(module)
+
+
 def test_a_mask_without_any_class_trains() -> None:
     for head in HEADS:
         backbone, task, module = made(head)
