@@ -40,6 +40,25 @@ def shard(backbone: Backbone, mesh: Any, **options: Any) -> Backbone:
     return backbone
 
 
+def check_whole(encoder: nn.Module, who: str) -> None:
+    """Refuse an encoder whose blocks lie on several devices, for what runs them piece by piece.
+
+    Args:
+        encoder: Or any other module.
+        who: What runs its blocks.
+
+    Raises:
+        ValueError: It is sharded.
+    """
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(next(encoder.parameters()), DTensor):
+        raise ValueError(
+            f"{who} run blocks piece by piece, which a sharded backbone does not allow; give the trainer a strategy "
+            "that keeps it whole, such as ddp"
+        )
+
+
 def shard_heads(heads: Iterable[nn.Module], mesh: Any, **options: Any) -> None:
     """Shard what a task has besides the backbone: optimisers and clipping take sharded or whole weights, not both.
 

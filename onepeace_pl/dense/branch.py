@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.backbone.encoder import Encoder
+from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.dense.windows import Windows
 from onepeace_pl.modalities import ImageAdapter
 from onepeace_pl.nn import GridBuckets, Segment, Sequence, TransformerConfig
@@ -118,8 +119,9 @@ class DenseBranch(nn.Module):
         """Make tokens of pictures (B, 3, 16 h, 16 w): contents and positions, resized to their grid.
 
         Raises:
-            ValueError: A side is no multiple of 16, or the adapter reads no pictures.
+            ValueError: A side is no multiple of 16, the adapter reads no pictures, or the encoder is sharded.
         """
+        check_whole(encoder, "dense tasks")
         adapter = self._adapter(encoder)
         if pictures.shape[-2] % 16 or pictures.shape[-1] % 16:
             raise ValueError(

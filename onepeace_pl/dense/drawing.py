@@ -14,6 +14,8 @@ from torch import Tensor
 Picture = NDArray[np.uint8]
 SHOWN = 0.3
 """Score from which a find is drawn."""
+LEGIBLE = 192
+"""Pixels of a picture's height below which names would hide it; it is enlarged then, pixel by pixel."""
 
 
 def palette(count: int) -> list[tuple[int, int, int]]:
@@ -44,7 +46,7 @@ def drawn_mask(picture: Picture, mask: Tensor, classes: int, share: float = 0.6)
 
 
 def drawn_objects(picture: Picture, found: Mapping[str, Any], names: Sequence[str]) -> Picture:
-    """Draw boxes with names, and outlines where there are any.
+    """Draw boxes with names, and outlines where there are any; a small picture is enlarged before.
 
     Args:
         picture: (H, W, 3).
@@ -55,17 +57,20 @@ def drawn_objects(picture: Picture, found: Mapping[str, Any], names: Sequence[st
 
     boxes, classes, scores = found["boxes"].cpu(), found["classes"].cpu(), found.get("scores")
     kept = torch.ones(len(classes), dtype=torch.bool) if scores is None else scores.cpu() >= SHOWN
-    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    times = max(1, LEGIBLE // picture.shape[0])
+    picture = picture.repeat(times, 0).repeat(times, 1)
     if not kept.any():
-        return np.array(picture)
+        return picture
+    image = torch.from_numpy(picture).permute(2, 0, 1)
     colours = palette(len(names))
     mine = [colours[number] for number in classes[kept].tolist()]
     if "masks" in found:
-        image = draw_segmentation_masks(image, found["masks"].cpu()[kept].bool(), alpha=0.5, colors=mine)
+        masks = found["masks"].cpu()[kept].bool().repeat_interleave(times, 1).repeat_interleave(times, 2)
+        image = draw_segmentation_masks(image, masks, alpha=0.5, colors=mine)
     said = [names[number] for number in classes[kept].tolist()]
     if scores is not None:
         said = [f"{name} {score:.2f}" for name, score in zip(said, scores.cpu()[kept].tolist(), strict=True)]
     limits = torch.tensor([picture.shape[1], picture.shape[0]] * 2) - 1
-    corners = torch.minimum(boxes[kept].clamp(min=0), limits)
+    corners = torch.minimum(boxes[kept].clamp(min=0) * times, limits)
     image = draw_bounding_boxes(image, corners, said, colors=mine)
     return np.asarray(image.permute(1, 2, 0), dtype=np.uint8)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.backbone.encoder import Encoder
+from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.modalities import ModalityInput, View
 from onepeace_pl.nn import Segment
 from onepeace_pl.nn.block import Block, add_scaled
@@ -101,11 +101,7 @@ class SpaceTime(nn.Module):
         Raises:
             ValueError: Frames are padded, or the encoder is sharded.
         """
-        if isinstance(next(encoder.parameters()), DTensor):
-            raise ValueError(
-                "space-time adapters run blocks piece by piece, which a sharded backbone does not allow; give the "
-                "trainer a strategy that keeps it whole, such as ddp"
-            )
+        check_whole(encoder, "space-time adapters")
         (tokens,) = encoder.adapter(modality)(clips, [View()])
         if tokens.padding is not None:
             raise ValueError(f"frames of {modality} differ in length; give frames of one length")

@@ -28,8 +28,12 @@ def test_boxes_are_drawn_where_they_are():
     }
     found["masks"][0, 10:20, 15:25] = True
     made = drawn_objects(picture, found, ["cat", "dog"])
-    assert made[15, 20].any()
-    assert made[25, 20].any()  # the lower edge
-    assert not made[20:, 45:].any()  # higher up the name of the first goes on
+    assert made.shape == (160, 240, 3)  # enlarged, so that names can be read
+    assert made[60, 80].any()
+    assert made[100, 80].any()  # the lower edge
+    assert not made[:, 180:].any()
+    large = np.zeros((400, 600, 3), dtype=np.uint8)
+    found["masks"] = torch.zeros(2, 400, 600, dtype=torch.bool)
+    assert drawn_objects(large, found, ["cat", "dog"]).shape == large.shape
     nothing = {name: tensor[:0] for name, tensor in found.items()}
     assert not drawn_objects(picture, nothing, ["cat", "dog"]).any()

@@ -77,10 +77,10 @@ def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
     metrics = task.finish_evaluation()
     assert {"box_AP", "box_AP50", "mask_AP", "triworld/mask_AP75"} <= metrics.keys()
     assert found[0]["masks"].shape[1:] == (64, 64)
-    assert [d.shape for d in task.drawings["triworld"]] == [(64, 128, 3)] * 4  # found, and what is there
+    assert [d.shape for d in task.drawings["triworld"]] == [(192, 384, 3)] * 4  # found, and what is there
     assert all(0 <= value <= 64 for thing in answers[0]["objects"] for value in thing["box"])
     assert len(answers[0]["objects"]) == len(found[0]["scores"])
-    assert answers[0]["drawing"].shape == (64, 64, 3)
+    assert answers[0]["drawing"].shape == (192, 192, 3)
     rows = [{"id": "7", **answers[0]}, {"id": "b", **answers[1]}]
     files = task.export(sets[0], rows)
     finds = json.loads(files["coco.json"])

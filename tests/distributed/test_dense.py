@@ -1,0 +1,89 @@
+"""Dense tasks in two processes: data-parallel training steps, and a sharded backbone is refused."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+
+from onepeace_pl.backbone import from_preset
+from onepeace_pl.backbone.parallel import shard
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.transforms import JointTransform
+from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.dense import BlockPyramid, SimplePyramid
+from onepeace_pl.modalities.processors import AnySizeProcessor
+from onepeace_pl.task import Step
+from tasks.detection import CascadeRCNN, Detection
+from tasks.segmentation import Segmentation, UPerNet
+from tests.two_processes import run_in_processes
+
+TASKS = {
+    "mask": partial(Segmentation, neck=partial(BlockPyramid, window=2), head=partial(UPerNet, width=16)),
+    "objects": partial(
+        Detection,
+        neck=partial(SimplePyramid, channels=16, window=2, everywhere=[1], decomposed=4),
+        head=partial(CascadeRCNN, convolutions=1, width=16, proposals=16, samples=16),
+    ),
+}
+
+
+class Whole(torch.nn.Module):
+    """Backbone and task under one forward, as a strategy wraps them."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.data = TriWorldTask(
+            label,  # type: ignore[arg-type]
+            size=4,
+            picture_size=64,
+            processors={"image": AnySizeProcessor()},
+            transform=JointTransform(),
+            batch_size=2,
+        )
+        self.backbone = from_preset("debug", ("image",), decoder=False)
+        self.task = TASKS[label](self.backbone, self.data.facts)
+        self.task.prepare(self.data)
+        self.task.apply_stage(self.backbone)
+
+    def forward(self, batch: Batch) -> Step:
+        return self.task(self.backbone, batch)  # type: ignore[no-any-return]
+
+
+def train(label: str) -> None:
+    model = Whole(label)
+    wrapped = torch.nn.parallel.DistributedDataParallel(model)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-3)
+    batches = list(model.data.train_dataloader())
+    for _ in range(3):  # the second waits for ever, or raises, where a parameter got no gradient in the first
+        loss = wrapped(batches[dist.get_rank() % len(batches)]).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for parameter in trained:
+        first = parameter.detach().clone()
+        dist.broadcast(first, 0)
+        assert torch.equal(first, parameter)
+
+
+def refuse() -> None:
+    model = Whole("mask")
+    (batch, *_) = model.data.train_dataloader()
+    shard(model.backbone, init_device_mesh("cpu", (2,)))
+    with pytest.raises(ValueError, match="dense tasks run blocks piece by piece"):
+        model(batch)
+
+
+@pytest.mark.parametrize("label", TASKS)
+def test_data_parallel_steps(label: str, tmp_path: Path) -> None:
+    run_in_processes(train, tmp_path, label, seconds=120)
+
+
+def test_a_sharded_backbone_is_refused(tmp_path: Path) -> None:
+    run_in_processes(refuse, tmp_path, seconds=120)
