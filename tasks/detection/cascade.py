@@ -85,10 +85,12 @@ class CascadeRCNN(nn.Module):
         rpn = _rpn(channels[0], strides, anchor_scale, rpn_convolutions, proposals)
         self._proposing = ConfigDict(rpn.pop("proposing"))
         roi = _roi(channels[0], classes, masks, overlaps, convolutions, width, strides[:-1], samples)
-        if masks and rescored:
-            from tasks.detection.mask_head import SureMaskHead
+        if masks:
+            from tasks.detection.outlines import OneMaskRoIHead, SureMaskHead
 
-            roi["mask_head"]["type"] = SureMaskHead
+            roi["type"] = OneMaskRoIHead
+            if rescored:
+                roi["mask_head"]["type"] = SureMaskHead
         roi["test_cfg"] = {
             "score_thr": score,
             "nms": suppress,
