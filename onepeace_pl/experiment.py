@@ -124,7 +124,7 @@ class Experiment(L.LightningModule):
 
     def _start_head(self, task: Task, source: str) -> None:
         """Load the head of ``source``; without one, refuse to measure what was never trained."""
-        line = load_head(task, source, self.new_head)
+        line = load_head(task, source, task.survives if self.new_head else None)
         measures = self._verb in ("validate", "test", "predict")
         if line.startswith("head: new") and measures and not self.random_weights:
             raise ValueError(

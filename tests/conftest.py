@@ -4,10 +4,12 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 torch.set_num_threads(1)
 
@@ -30,3 +32,11 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def golden(shared: Path) -> Path:
     return shared / "golden"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_group_stays() -> Iterator[None]:
+    """Lightning's strategies leave theirs behind, and the next one would find it, of other devices perhaps."""
+    yield
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

@@ -22,6 +22,7 @@ from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.benchmarks.memory import peak_bytes
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.data.triworld.labelled import Kind
 from onepeace_pl.data.triworld_tasks import TriWorldTask
 from onepeace_pl.dense_task import DenseTask
@@ -82,7 +83,12 @@ def peaks(
         device: Where.
     """
     data = TriWorldTask(
-        label, size=1, picture_size=size, processors={"image": AnySizeProcessor()}, batch_size=1
+        label,
+        size=1,
+        picture_size=size,
+        processors={"image": AnySizeProcessor()},
+        transform=JointTransform(),
+        batch_size=1,
     )
     for name, again in (("training", False), ("training, blocks computed again", True), ("inference", False)):
         torch.manual_seed(0)

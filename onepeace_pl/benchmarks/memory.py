@@ -22,11 +22,14 @@ from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that are alive, and remembers the peak."""
+    """Counts the bytes of tensors that are alive, and remembers the peak.
+
+    What has died is found out only where the sum with it would be a new peak.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.peak = 0
+        self.peak = self._sum = 0
         self._alive: dict[int, tuple[Any, int]] = {}
 
     def __torch_dispatch__(
@@ -39,9 +42,13 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
+                _, before = self._alive.get(storage._cdata, (None, 0))
                 self._alive[storage._cdata] = (weak(storage), storage.nbytes())
-        self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
+                self._sum += storage.nbytes() - before
+        if self._sum > self.peak:
+            self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}
+            self._sum = sum(size for _, size in self._alive.values())
+            self.peak = max(self.peak, self._sum)
         return out
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from onepeace_pl.backbone.loading import is_experiment, read_safetensors, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.heads.official import head_from_official
 from onepeace_pl.hub.folder import EXTRA, write_tensors
-from onepeace_pl.task import Task
 
 HEAD, TASK = "task.safetensors", "task.json"
 _PREFIX = "task."
@@ -45,13 +44,13 @@ def read_head(source: str | Path) -> dict[str, Tensor]:
     return _official(state)
 
 
-def load_head(task: Task, source: str | Path, anew: bool = False) -> str:
+def load_head(task: nn.Module, source: str | Path, survives: Callable[[str], bool] | None = None) -> str:
     """Load a task's weights in place, if the source has those of such a task.
 
     Args:
         task: The task.
         source: A model folder, a checkpoint of ours or an official file.
-        anew: Load only what does not depend on the classes.
+        survives: Says of each weight whether it is loaded, where only some are; those of other sizes are not.
 
     Returns:
         One line that says what became of them; empty where the task has none.
@@ -65,8 +64,8 @@ def load_head(task: Task, source: str | Path, anew: bool = False) -> str:
     found = read_head(source)
     if not found:
         return f"head: new; {source} has none"
-    if anew:
-        kept = {n: t for n, t in found.items() if task.survives(n) and n in own and own[n].shape == t.shape}
+    if survives is not None:
+        kept = {n: t for n, t in found.items() if survives(n) and n in own and own[n].shape == t.shape}
         task.load_state_dict(kept, strict=False)
         return (
             f"head: new but for {len(kept)} of {len(own)} tensors, those of {source}" if kept else "head: new"

@@ -21,6 +21,8 @@ class OneMaskRoIHead(CascadeRoIHead):  # type: ignore[misc]
     mmdetection's own trains a mask head for each step, at three times the cost, and averages them.
     """
 
+    num_stages: int
+
     def init_mask_head(self, mask_roi_extractor: Any, mask_head: Any) -> None:
         """Make one head and one extractor."""
         stages, self.num_stages = self.num_stages, 1
@@ -29,7 +31,7 @@ class OneMaskRoIHead(CascadeRoIHead):  # type: ignore[misc]
 
     def mask_loss(self, stage: int, *args: Any) -> dict[str, Any]:
         """Return the loss in the first step, nothing in others."""
-        return super().mask_loss(stage, *args) if stage == 0 else {"loss_mask": {}}  # type: ignore[no-any-return]
+        return super().mask_loss(stage, *args) if stage == 0 else {"loss_mask": {}}
 
     def predict_mask(self, *args: Any, **options: Any) -> Any:
         """Ask the one head."""

@@ -41,13 +41,14 @@ def test_commands_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert main([*fit, *FEW, *SHORT]) == 0
     run = Path("runs", name)
     assert "predictions.png" in (run / "report.md").read_text()
-    assert Image.open(run / "predictions.png").width > 2 * 96
+    assert Image.open(run / "predictions.png").width > 2 * 192
     assert main(predict) == 0
     answers = [json.loads(line) for line in (run / "predictions/triworld.jsonl").read_text().splitlines()]
     drawn = sorted(path.stem for path in (run / "predictions/triworld").glob("*.png"))
     assert drawn == sorted(answer["id"] for answer in answers)
     assert len(drawn) == 4
-    assert np.asarray(Image.open(run / f"predictions/triworld/{drawn[0]}.png")).shape == (96, 96, 3)
+    side = 48 if name == "segmentation" else 192  # enlarged, so that names can be read
+    assert np.asarray(Image.open(run / f"predictions/triworld/{drawn[0]}.png")).shape == (side, side, 3)
     assert "drawing" not in answers[0]
     if name == "detection":
         assert isinstance(json.loads((run / "predictions/triworld.coco.json").read_text()), list)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +28,8 @@ PRETRAINING = (*SMALL, "--data.novel_size", "0", "--data.gallery_size", "32")
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    yield
-    if (
-        torch.distributed.is_initialized()
-    ):  # a strategy leaves its process group behind, of one kind of device
-        torch.distributed.destroy_process_group()
 
 
 def fit(config: str, run: str, *words: str) -> list[float]:
