@@ -30,22 +30,14 @@ class OpenAnswer(SupervisedTask):
         facts: Facts about the data; their classes are the answers.
         evidence: Modalities that the question is about; the original's is [image].
         pooler: A dense layer with tanh behind the pooling (the original's).
-        exclusive: A question has one answer: cross-entropy over all of them, which learns faster. The original takes
-            the binary one of each, for people who disagree.
     """
 
     monitor = ("accuracy", "max")
 
     def __init__(
-        self,
-        backbone: Backbone,
-        facts: DataFacts,
-        evidence: Sequence[str] = ("image",),
-        pooler: bool = True,
-        exclusive: bool = False,
+        self, backbone: Backbone, facts: DataFacts, evidence: Sequence[str] = ("image",), pooler: bool = True
     ) -> None:
         super().__init__(backbone, facts)
-        self.exclusive = exclusive
         self.evidence = check_evidence(evidence, backbone)
         self.classes = facts.classes
         self._read = AnswersTarget(facts.classes)
@@ -67,9 +59,7 @@ class OpenAnswer(SupervisedTask):
         return self.head(features, "text")  # type: ignore[no-any-return]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy with confidences, of each answer and summed, or over all answers; mean over rows."""
-        if self.exclusive:
-            return -(targets * outputs.float().log_softmax(-1)).sum(-1).mean()
+        """Binary cross-entropy with confidences, summed over answers, mean over rows."""
         return F.binary_cross_entropy_with_logits(outputs.float(), targets, reduction="sum") / len(outputs)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
