@@ -57,11 +57,10 @@ def read_task(path: Path) -> MakeTask:
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--task", type=MakeTask)
+    content = path.read_text(encoding="utf-8")
     try:
-        described = yaml.safe_load(path.read_text(encoding="utf-8"))
+        described = yaml.safe_load(content)
         return parser.instantiate(parser.parse_object({"task": described})).task  # type: ignore[no-any-return]
-    except OSError:
-        raise
     except Exception as error:
         line = " ".join(str(error).split())
         raise ValueError(
@@ -100,7 +99,7 @@ def peaks(
         )
         task = make(backbone, data.facts)
         task.prepare(data)
-        backbone.apply_stage(task.modalities, until=task.until)
+        task.apply_stage(backbone)
         both = nn.ModuleList([backbone, task]).to(device).train(name != "inference")
         for module in both.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
