@@ -35,8 +35,15 @@ def golden(shared: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_process_group_stays() -> Iterator[None]:
-    """Lightning's strategies leave theirs behind, and the next one would find it, of other devices perhaps."""
+def _nothing_stays_of_a_strategy() -> Iterator[None]:
+    """Lightning leaves its process group behind, perhaps of other devices than the next one wants, and variables.
+
+    A process started by a later test would find ``LOCAL_RANK`` and wait for ever for the others of its group.
+    """
+    before = dict(os.environ)
     yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

@@ -55,14 +55,17 @@ def quiet_port() -> int:
 
 
 def fit(folder: Path, *words: str, seconds: float = 150) -> str:
-    """Run ``fit`` in processes of its own; all of them end with this function."""
+    """Run ``fit`` in processes of its own; all of them end with this function.
+
+    Where they do not end in time, each says first where it stands.
+    """
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(quiet_port())}
-    environment = {**os.environ, **meeting, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
     config = ["--config", str(ROOT / "configs/quickstart.yaml"), *words]
     process = subprocess.Popen(
         [sys.executable, "-m", "onepeace_pl", "fit", *config],
         cwd=folder,
-        env=environment,
+        env={**os.environ, **meeting, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -70,6 +73,10 @@ def fit(folder: Path, *words: str, seconds: float = 150) -> str:
     )
     try:
         output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        output, _ = process.communicate()
+        pytest.fail(f"not ended after {seconds:.0f} s:\n{output}")
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -84,7 +91,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.distributed
-@pytest.mark.timeout(320)
+@pytest.mark.timeout(400)
 def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     (tmp_path / "middle.yaml").write_text(MIDDLE)
     fit(tmp_path, *SMALL, "--config", "middle.yaml", "--run", "whole")
