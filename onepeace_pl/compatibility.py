@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from onepeace_pl.data.batches import Source, told_labels
-from onepeace_pl.data.checking import check_label
+from lightning.pytorch.utilities import rank_zero_warn
+
+from onepeace_pl.data.batches import Source, told_labels, values_of
 from onepeace_pl.data.datamodule import Split
+from onepeace_pl.data.dataset import OnError
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
-from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.multitask import MultiTask, named
 from onepeace_pl.task import Task
 
@@ -19,7 +20,7 @@ READS: dict[str, tuple[Split, ...]] = {"fit": ("validation",), "validate": ("val
 def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
     """Refuse a task and a data module that do not fit.
 
-    Where the data are asked to leave out bad rows (``on_error: skip``), labels are checked as rows are read.
+    Where the data are asked to leave out bad rows (``on_error: skip``), a warning says how many there are.
 
     Args:
         task: The task.
@@ -58,32 +59,50 @@ def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
                 f"{name} is measured on sets of type {task.measured_on.__name__}, {type(data).__name__} gives "
                 f"{type(each).__name__}; choose a data module that is made for it"
             )
-    training = {"train": data.train} if verb == "fit" and getattr(data, "train", None) is not None else {}
-    for place, source in training.items():
+    sources = [("train", data.train)] if verb == "fit" and getattr(data, "train", None) is not None else []
+    if task.read_target is not None:  # galleries are read modality by modality
+        sources += [(each.name, each.rows) for each in sets]
+    for place, source in sources:
         lacking = [modality for modality in task.modalities if modality not in source.modalities]
         if lacking:
             raise ValueError(
                 f"{name} reads {lacking[0]}, but {place} has {', '.join(source.modalities)}; "
                 "give the source that modality, or the task another"
             )
-    if task.read_target is None or data.on_error == "skip":
+        if task.read_target is not None:
+            _check_rows(place, source, task, getattr(data, "on_error", "raise"))
+
+
+def _check_rows(place: str, source: Source, task: Task, on_error: OnError) -> None:
+    """Refuse rows that the task cannot read, or where bad ones are left out say how many there will be."""
+    wrong: list[str] = []
+    for number, complaint in _complaints(source, task):
+        wrong.append(f"row {number}: {complaint}")
+        if on_error == "raise":
+            raise ValueError(f"{place}: {wrong[0]} (on_error: skip leaves such rows out)")
+    if not wrong:
         return
-    for place, source in (*training.items(), *((each.name, each.rows) for each in sets)):
-        _check_labels(place, source, task.read_target)
+    if len(wrong) >= len(source):
+        raise ValueError(f"{place}: not one of its {len(source):,} rows can be used; {wrong[0]}")
+    rank_zero_warn(f"{place}: {len(wrong):,} of {len(source):,} rows are left out; the first is {wrong[0]}")
 
 
-def _check_labels(place: str, source: Source, read: TargetReader) -> None:
-    """Read the targets of all rows, or of the first where a source cannot tell labels without making rows."""
+def _complaints(source: Source, task: Task) -> Iterator[tuple[int, str]]:
+    """Yield number and complaint: of the first row's values, and of the targets of all rows.
+
+    A source that cannot tell labels without making rows is asked for the first alone. What a source tells only with
+    the row, such as the size of a picture, makes it necessary to make every one.
+    """
+    read = task.read_target
+    assert read is not None
     told = told_labels(source)
     every = iter([source[0].labels] if len(source) else []) if told is None else told
-    late = () if told is None else getattr(read, "late", ())
+    late = getattr(read, "late", ())
     for number, labels in enumerate(every):
         try:
-            if all(name in labels for name in late):
-                read(labels)
-            else:  # the rest is known when the row is made
-                check_label(labels)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{place}: row {number}: {error} (on_error: skip leaves such rows out)"
-            ) from None
+            if number == 0:
+                task.check_values({name: len(values_of(raw)) for name, raw in source[0].fields.items()})
+            whole = all(name in labels for name in late)
+            read(labels if whole else source[number].labels)
+        except (ValueError, TypeError, OSError) as error:
+            yield number, str(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -118,6 +119,7 @@ class Experiment(L.LightningModule):
             task.prepare(data)
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
+            _check_averaging(self.trainer)
             shard(backbone, mesh["data_parallel"])
             shard_heads(task.heads, mesh["data_parallel"])
         self.backbone, self.task = backbone, task
@@ -202,6 +204,11 @@ class Experiment(L.LightningModule):
         """Begin an evaluation."""
         self._task.start_evaluation(self._data.evaluation_sets("test"))
 
+    def on_predict_start(self) -> None:
+        """Tell the task what it will answer."""
+        if self._data is not None:
+            self._task.start_prediction(self._data.predicted)
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Take in one batch."""
         self._task.evaluate(self._backbone, batch, dataloader_idx)
@@ -284,6 +291,17 @@ def _check_tokenizer(processors: Mapping[str, Any], folder: str) -> None:
                 f"processors.{name} has another tokenizer than the model in {folder}, which would read "
                 f"other words; set its tokenizer to {path}"
             )
+
+
+def _check_averaging(trainer: L.Trainer) -> None:
+    """Refuse Lightning's averages of weights where the model is about to be sharded: they copy it whole."""
+    callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    name = next((type(c).__name__ for c in callbacks if isinstance(c, WeightAveraging)), None)
+    if name is not None:
+        raise ValueError(
+            f"{name} needs the whole model in each process, {type(trainer.strategy).__name__} shards it; "
+            "set trainer.strategy to ddp, or leave the averages out"
+        )
 
 
 def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:

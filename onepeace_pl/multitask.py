@@ -133,6 +133,11 @@ class MultiTask(Task):
         for name, task in self.members.items():
             task.start_evaluation(self._sets[name])
 
+    def start_prediction(self, sets: Sequence[EvaluationSet]) -> None:
+        """Give each task its own sets."""
+        for task in self.members.values():
+            task.start_prediction([each for each in sets if self.of(each) is task])
+
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Let the task measure its batch."""
         task, number = self._loaders[loader]

@@ -101,6 +101,16 @@ class Task(nn.Module, ABC):
             ValueError: Names the option and the remedy.
         """
 
+    def check_values(self, counts: Mapping[str, float]) -> None:
+        """Refuse rows that hold another number of values of a modality than the task reads.
+
+        Args:
+            counts: Modality -> values a row.
+
+        Raises:
+            ValueError: Names the number and the remedy.
+        """
+
     def batch_transform(self, seed: int) -> BatchTransform | None:
         """Return what each collated training batch must still go through, in the loader's workers; or None.
 
@@ -131,6 +141,9 @@ class Task(nn.Module, ABC):
     def of(self, each: EvaluationSet) -> Task:
         """Return the task that answers the rows of a set: this one, unless it stands for several."""
         return self
+
+    def start_prediction(self, sets: Sequence[EvaluationSet]) -> None:
+        """Get ready to answer the rows of these sets."""
 
     def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]] | None:
         """Return an answer for each row, plain values by name; None where the task gives vectors instead.

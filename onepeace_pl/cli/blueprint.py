@@ -60,9 +60,26 @@ class Blueprint(ExperimentCLI):
         except Exception as error:
             if not misses_file(error):
                 raise
-            self.without_data = refusal(error) or str(error)
+            self.without_data, said = refusal(error) or str(error), self._settings.data
             self._settings.data = Namespace(class_path=f"{__name__}.{NoData.__name__}")  # type: ignore[no-untyped-call]
             super().instantiate_classes()
+            self._settings.data = said
+
+    def built(self) -> L.LightningModule:
+        """Return the model that would be trained, its parameters on the meta device.
+
+        It is built without the facts about the data where their files are missing.
+        """
+        model: Any = self.model
+        try:
+            model.facts = self.datamodule.facts
+        except Exception as error:
+            if not misses_file(error):
+                raise
+            self.without_data, model.facts = refusal(error) or str(error), NoData.facts
+        with torch.device("meta"):
+            model.configure_model()
+        return model  # type: ignore[no-any-return]
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Make none: what this machine lacks is no matter."""
@@ -86,14 +103,5 @@ def build(words: Sequence[str]) -> tuple[L.LightningModule, str | None]:
     Returns:
         The model, and why it was built without the facts about the data, where their files are missing.
     """
-    cli = Blueprint(verbs.default_experiment(), words, build=True)
-    model: Any = cli.model
-    try:
-        model.facts = cli.datamodule.facts
-    except Exception as error:
-        if not misses_file(error):
-            raise
-        cli.without_data, model.facts = refusal(error) or str(error), NoData.facts
-    with torch.device("meta"):
-        model.configure_model()
-    return model, cli.without_data
+    blueprint = Blueprint(verbs.default_experiment(), words, build=True)
+    return blueprint.built(), blueprint.without_data

@@ -26,6 +26,7 @@ _BESIDE_THE_POINT = (  # Lightning's warnings about what a run folder makes sure
     "Checkpoint directory .* exists and is not empty",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     r"It is recommended to use `self.log\('val/",  # every rank has gathered everything
+    "You're using the WeightAveraging callback with a model that overrides the configure_model",  # sharding: refused
     r"\s*" + _NO_TEXT,
 )
 _ONLY_FOR_FIT = ("Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",)

@@ -144,6 +144,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def counts(self) -> dict[str, float]:
+        """Return the values a row of each modality; a fraction where rows have unequal numbers of them."""
+        return {name: len(field.values) / len(self) for name, field in self.inputs.items()}
+
     def to(self, device: torch.device | str) -> Self:
         """Return the batch with inputs, masks and targets on a device."""
         # Only towards an accelerator is an unfinished copy safe to hand out.

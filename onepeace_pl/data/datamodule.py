@@ -96,7 +96,7 @@ class SourceDataModule(L.LightningDataModule):
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.vocabulary_size = vocabulary_size
         self.bucket_by_length = bucket_by_length
-        self.classes = class_names(getattr(train, "classes", ()) if classes is None else classes)
+        self.classes = class_names(self._own_classes() if classes is None else classes)
         self.prompts = tuple(prompts or ())
         self.transform = transform
         self.batch_transform: BatchTransform | None = None
@@ -105,6 +105,11 @@ class SourceDataModule(L.LightningDataModule):
         self._evaluation_sets: dict[Split, list[EvaluationSet]] = {}
         self._trained: set[str] = set()
         self._check_processors(self.sources.values())
+
+    def _own_classes(self) -> Sequence[str]:
+        """Return the classes of the training source, or of the first of the others that names some."""
+        sources = (self.train, *(source for split in self.sources.values() for source in split.values()))
+        return next((names for source in sources if (names := getattr(source, "classes", ()))), ())
 
     @property
     def facts(self) -> DataFacts:

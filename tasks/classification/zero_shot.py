@@ -49,12 +49,16 @@ class ZeroShotClassification(Classification):
         return "projection"
 
     def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
-        """Forget earlier results and vectors of classes.
+        """Forget earlier results and vectors of classes."""
+        super().start_evaluation(sets)
+        self.start_prediction(sets)
+
+    def start_prediction(self, sets: Sequence[EvaluationSet]) -> None:
+        """Forget vectors of classes, and take the sentences of these sets.
 
         Raises:
             ValueError: The data name no sentences.
         """
-        super().start_evaluation(sets)
         self._prompts, self._classes = next((each.prompts for each in sets if each.prompts), None), None
         if sets and self._prompts is None:
             raise ValueError(

@@ -7,7 +7,7 @@ Shapes: B batch, K choices.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -59,14 +59,18 @@ class MultipleChoice(SupervisedTask):
         """Read the number of the right choice."""
         return ChoiceTarget()
 
+    def check_values(self, counts: Mapping[str, float]) -> None:
+        """Refuse questions with less than two choices; of one batch all must have as many."""
+        if counts["text"] < 2 or counts["text"] % 1:
+            raise ValueError(
+                f"{counts['text']:g} texts a question: each needs as many choices, two or more; give the "
+                "source's text field a tuple of them"
+            )
+
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return scores (B, K)."""
-        choices, rest = divmod(len(batch.inputs["text"].values), len(batch))
-        if choices < 2 or rest:
-            raise ValueError(
-                f"{len(batch.inputs['text'].values)} texts for {len(batch)} questions: each needs as many "
-                "choices, two or more; give the source's text field a tuple of them"
-            )
+        self.check_values(batch.counts())
+        choices = len(batch.inputs["text"].values) // len(batch)
         stream = Stream(self.modalities, until=self.until, repeat=dict.fromkeys(self.evidence, choices))
         (features,), _ = backbone(batch.inputs, [stream])
         return self.head(features, "text").view(-1, choices)  # type: ignore[no-any-return]

@@ -5,7 +5,8 @@ Shapes: B batch, C answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.targets import AnswersTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
@@ -67,8 +69,12 @@ class OpenAnswer(SupervisedTask):
         return {"accuracy": targets.gather(1, outputs.argmax(-1, keepdim=True))[:, 0]}
 
     def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Give the best answer; ``question_id`` is the row's id, as the VQA server wants it."""
-        return [
-            {"question_id": row, "answer": self.classes[number]}
-            for row, number in zip(batch.ids, outputs.argmax(-1).tolist(), strict=True)
-        ]
+        """Give the best answer."""
+        return [{"answer": self.classes[number]} for number in outputs.argmax(-1).tolist()]
+
+    def export(self, each: EvaluationSet, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Return the list that the VQA server takes, where all rows are told apart by numbers of questions."""
+        if not all(str(answer["id"]).isdecimal() for answer in answers):
+            return {}
+        listed = [{"question_id": int(answer["id"]), "answer": answer["answer"]} for answer in answers]
+        return {"json": json.dumps(listed, ensure_ascii=False)}

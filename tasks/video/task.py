@@ -82,6 +82,14 @@ class VideoClassification(SupervisedTask):
         """Read the class of a row."""
         return self._read
 
+    def check_values(self, counts: Mapping[str, float]) -> None:
+        """Refuse clips of another number of frames."""
+        if counts[self.modality] != self.frames:
+            raise ValueError(
+                f"{counts[self.modality]:g} frames a row, and the task reads {self.frames}; set "
+                f"model.task.init_args.frames to what the data give"
+            )
+
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C).
 
@@ -89,11 +97,7 @@ class VideoClassification(SupervisedTask):
             ValueError: Rows do not have T frames.
         """
         clips = batch.inputs[self.modality]
-        if len(clips.values) != len(batch) * self.frames:
-            raise ValueError(
-                f"{len(clips.values) // len(batch)} frames a row, and the task reads {self.frames}; set "
-                f"model.task.init_args.frames to what the data give"
-            )
+        self.check_values(batch.counts())
         tokens = self.space_time(backbone.encoder, clips, self.modality)
         return self.head(tokens, self.frames)  # type: ignore[no-any-return]
 

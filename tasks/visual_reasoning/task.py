@@ -5,6 +5,7 @@ Shapes: B batch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -52,14 +53,18 @@ class VisualReasoning(SupervisedTask):
         """Read whether the statement holds."""
         return TruthTarget()
 
+    def check_values(self, counts: Mapping[str, float]) -> None:
+        """Refuse statements that are not about two pictures."""
+        if counts["image"] != 2:
+            raise ValueError(
+                f"{counts['image']:g} pictures a statement, which needs two; give the source's image field a "
+                "tuple of them"
+            )
+
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, 2): holds, does not hold."""
         pictures = batch.inputs["image"]
-        if len(pictures.values) != 2 * len(batch):
-            raise ValueError(
-                f"{len(pictures.values)} pictures for {len(batch)} statements: each needs two; give the "
-                "source's image field a tuple of them"
-            )
+        self.check_values(batch.counts())
         inputs = dict(batch.inputs)
         inputs["image"], inputs[SECOND] = _of_pair(pictures, 0), _of_pair(pictures, 1)
         first = Stream(self.modalities, until=self.until)

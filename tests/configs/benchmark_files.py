@@ -25,8 +25,9 @@ def write_all(root: Path) -> None:
 
 
 def _imagenet(data: Path) -> None:
-    for split in ("train", "val"):
-        pictures(data / "imagenet" / split, [f"n0000000{i}/a.JPEG" for i in range(2)])
+    for folder in ("imagenet", "imagenet21k"):
+        for split in ("train", "val"):
+            pictures(data / folder / split, [f"n0000000{i}/a.JPEG" for i in range(2)])
 
 
 def _captions(data: Path) -> None:
@@ -187,7 +188,7 @@ def _masks(data: Path) -> None:
             pictures(data / folder / "images" / split, ["a.jpg"])
             place = data / folder / masks / split / "a.png"
             place.parent.mkdir(parents=True)
-            Image.fromarray(np.ones((32, 32), np.uint8)).save(place)
+            Image.fromarray(np.ones((30, 40), np.uint8)).save(place)
 
 
 def _objects(data: Path) -> None:

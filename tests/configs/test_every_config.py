@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from onepeace_pl.cli import main
-from onepeace_pl.cli.blueprint import build, resolve
+from onepeace_pl.cli.blueprint import Blueprint, build, resolve
 from onepeace_pl.cli.catalogue import describes_run, family, purpose, shipped
+from onepeace_pl.cli.lightning import default_experiment
 
 ROOT = shipped()
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -30,18 +31,15 @@ def test_first_line_tells_the_purpose(path):
 
 
 @pytest.mark.parametrize("path", RUNS, ids=name)
-def test_run_is_built(path):
-    model, _ = build(["-c", str(path)])
-    assert all(parameter.is_meta for parameter in model.parameters())
-    assert any(parameter.requires_grad for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("path", RUNS, ids=name)
-def test_run_reads_back_what_it_prints(path, tmp_path):
+def test_run_reads_back_what_it_prints_and_is_built(path, tmp_path):
     first = resolve(["-c", str(path), "--run=same"])
     (tmp_path / "printed.yaml").write_text(yaml.safe_dump(first))
-    assert resolve(["-c", "printed.yaml"]) == first
+    again = Blueprint(default_experiment(), ["-c", "printed.yaml"], build=True)
+    assert again.resolved() == first
     assert first["trainer"]["use_distributed_sampler"] is False  # the data module's sampler knows the ranks
+    model = again.built()
+    assert all(parameter.is_meta for parameter in model.parameters())
+    assert any(parameter.requires_grad for parameter in model.parameters())
 
 
 RUN = ["-c", str(ROOT / "quickstart.yaml")]
@@ -57,10 +55,7 @@ def test_trainer_fits_a_run(path):
 def test_strategy_is_made(path):
     from lightning.pytorch.strategies import Strategy
 
-    from onepeace_pl.cli import lightning as verbs
-    from onepeace_pl.cli.blueprint import Blueprint
-
-    cli = Blueprint(verbs.default_experiment(), [*RUN, "--trainer", str(path)], build=True)
+    cli = Blueprint(default_experiment(), [*RUN, "--trainer", str(path)], build=True)
     strategy = cli.config_init.fit.trainer.strategy
     assert strategy == "auto" or isinstance(strategy, Strategy)
 

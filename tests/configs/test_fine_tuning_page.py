@@ -55,8 +55,12 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     (example,) = blocks(PAGE, "python")
     exec(example, found := {})
     assert found["vectors"].shape == (1, 128)
-    run, callback = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
+    run, callback, average = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
     assert run["model"]["backbone"]["stage"] == {"low_rank": 8}
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(callback))
-    assert main([*told[1], *SHORT, "--config", "whole.yaml", "--run", "whole"]) == 0
+    (tmp_path / "average.yaml").write_text(yaml.safe_dump(average))
+    more = ["--config", "whole.yaml", "--config", "average.yaml", "--run", "whole"]
+    assert main([*told[1], *SHORT, *more]) == 0
+    stored = torch.load(tmp_path / "runs/whole/checkpoints/last.ckpt", weights_only=False)
+    assert "current_model_state" in stored
     assert "base" not in read_config(tmp_path / "runs/whole/model")

@@ -12,6 +12,7 @@ from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, Te
 from tasks.classification import Classification
 from tasks.grounding import Grounding
 from tasks.retrieval import Retrieval
+from tasks.visual_reasoning import VisualReasoning
 
 from .samples import make
 
@@ -58,6 +59,10 @@ def test_what_fits_passes() -> None:
         (lambda: data(validation=Rows({"class": 5})), r"val: row 0: class 5 is no number from 0 to 1"),
         (lambda: data(Rows({}, knows=False)), r"train: row 0: no label 'class'"),
         (lambda: data(Rows({"class": 0}, modalities=("text",))), r"reads image, but train has text"),
+        (
+            lambda: data(validation=Rows({"class": 0}, modalities=("text",))),
+            r"reads image, but val has text",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(given: Any, message: str) -> None:
@@ -75,7 +80,18 @@ def test_only_what_the_verb_reads_is_checked() -> None:
 
 
 def test_bad_rows_may_be_left_out() -> None:
-    check_compatible(classification(), data(Rows({"class": 9}), on_error="skip"))
+    with pytest.warns(
+        UserWarning, match=r"train: 1 of 2 rows are left out; the first is row 1: class 9 is no"
+    ):
+        check_compatible(classification(), data(Rows({"class": 0}, {"class": 9}), on_error="skip"))
+    with pytest.raises(ValueError, match=r"train: not one of its 2 rows can be used; row 0: class 8 is no"):
+        check_compatible(classification(), data(Rows({"class": 8}, {"class": 9}), on_error="skip"))
+
+
+def test_values_a_row_are_counted() -> None:
+    task = VisualReasoning(make(("text", "image"), decoder=False), DataFacts())
+    with pytest.raises(ValueError, match=r"train: row 0: 1 pictures a statement, which needs two"):
+        check_compatible(task, data(Rows({"truth": True}, modalities=("image", "text"))))
 
 
 def test_kinds_of_evaluation() -> None:
@@ -96,15 +112,25 @@ def test_processors_are_looked_at() -> None:
         check_compatible(Grounding(backbone, DataFacts()), lacking)
 
 
-def test_what_is_known_only_with_the_row_is_left_to_it() -> None:
-    """The size of a picture: a reversed box is found all the same."""
+class Boxes(Rows):
+    """Tells the size of a picture with the row alone."""
+
+    def __getitem__(self, index: int, /) -> Row:
+        row = super().__getitem__(index)
+        return Row(row.id, row.fields, {**row.labels, "extent": (10, 10)})
+
+
+def test_what_is_known_only_with_the_row_is_asked_of_it() -> None:
     task = Grounding(make(("text", "image"), decoder=False), DataFacts())
     processors = {"image": ImageProcessor(64, train_crop=None), "text": TextProcessor()}
 
     def given(*boxes: tuple[int, ...]) -> SourceDataModule:
-        rows = Rows(*({"box": box} for box in boxes), modalities=("image", "text"))
-        return SourceDataModule(processors, rows, {})
+        return SourceDataModule(
+            processors, Boxes(*({"box": box} for box in boxes), modalities=("image", "text")), {}
+        )
 
     check_compatible(task, given((0, 0, 5, 5)))
     with pytest.raises(ValueError, match=r"train: row 1: box .* is reversed"):
         check_compatible(task, given((0, 0, 5, 5), (5, 0, 1, 5)))
+    with pytest.raises(ValueError, match=r"train: row 1: box .* lies outside its picture of 10 x 10"):
+        check_compatible(task, given((0, 0, 5, 5), (0, 0, 5, 50)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -9,12 +10,13 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-FILL: Final = (128, 128, 128)
 _MOST: Final = 10.0  # the greatest magnitude
 _JITTER: Final = 0.4
 
 # Name -> (picture, strength in 0..1, sign) -> picture. Strength 1 is the greatest magnitude.
 _Change = Callable[[Image.Image, float, int], Image.Image]
+# Name -> (size, strength, sign) -> where in the picture a pixel of the result comes from: an affine matrix.
+_Move = Callable[[tuple[int, int], float, int], tuple[float, ...]]
 
 
 def _enhance(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> _Change:
@@ -25,10 +27,15 @@ def _enhance_around(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> _Ch
     return lambda picture, strength, sign: kind(picture).enhance(1.0 + sign * 0.9 * strength)
 
 
-def _affine(picture: Image.Image, *matrix: float) -> Image.Image:
-    return picture.transform(
-        picture.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=FILL
-    )
+def _solarize_add(picture: Image.Image, strength: float, sign: int) -> Image.Image:
+    added = int(110 * strength)
+    return picture.point([min(255, value + added) if value < 128 else value for value in range(256)] * 3)
+
+
+def _rotation(size: tuple[int, int], strength: float, sign: int) -> tuple[float, ...]:
+    angle, (x, y) = math.radians(-sign * 30 * strength), (size[0] / 2, size[1] / 2)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y
 
 
 OPERATIONS: Final[dict[str, _Change]] = {
@@ -44,26 +51,24 @@ OPERATIONS: Final[dict[str, _Change]] = {
     "colour_around": _enhance_around(ImageEnhance.Color),
     "posterize": lambda picture, strength, sign: ImageOps.posterize(picture, max(1, 4 - int(4 * strength))),
     "solarize": lambda picture, strength, sign: ImageOps.solarize(picture, 256 - int(256 * strength)),
-    "shear_x": lambda picture, strength, sign: _affine(picture, 1, sign * 0.3 * strength, 0, 0, 1, 0),
-    "shear_y": lambda picture, strength, sign: _affine(picture, 1, 0, 0, sign * 0.3 * strength, 1, 0),
-    "translate_x": lambda picture, strength, sign: _affine(picture, 1, 0, sign * 10 * strength, 0, 1, 0),
-    "translate_y": lambda picture, strength, sign: _affine(picture, 1, 0, 0, 0, 1, sign * 10 * strength),
-    "translate_x_share": lambda picture, strength, sign: _affine(
-        picture, 1, 0, sign * 0.45 * strength * picture.width, 0, 1, 0
-    ),
-    "translate_y_share": lambda picture, strength, sign: _affine(
-        picture, 1, 0, 0, 0, 1, sign * 0.45 * strength * picture.height
-    ),
-    "rotate": lambda picture, strength, sign: picture.rotate(
-        sign * 30 * strength, Image.Resampling.BILINEAR, fillcolor=FILL
-    ),
+    "solarize_add": _solarize_add,
+}
+MOVES: Final[dict[str, _Move]] = {
+    "shear_x": lambda size, strength, sign: (1, sign * 0.3 * strength, 0, 0, 1, 0),
+    "shear_y": lambda size, strength, sign: (1, 0, 0, sign * 0.3 * strength, 1, 0),
+    "translate_x": lambda size, strength, sign: (1, 0, sign * 10 * strength, 0, 1, 0),
+    "translate_y": lambda size, strength, sign: (1, 0, 0, 0, 1, sign * 10 * strength),
+    "translate_x_share": lambda size, strength, sign: (1, 0, sign * 0.45 * strength * size[0], 0, 1, 0),
+    "translate_y_share": lambda size, strength, sign: (1, 0, 0, 0, 1, sign * 0.45 * strength * size[1]),
+    "rotate": _rotation,
 }
 PAIRS: Final = (  # for two pictures and a statement
     "identity", "equalize", "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y", "rotate",
 )  # fmt: skip
 SINGLE: Final = (  # for pictures of one class: the stronger, the more they change
-    "autocontrast", "equalize", "invert", "rotate", "posterize", "solarize", "colour_around", "contrast_around",
-    "brightness_around", "sharpness_around", "shear_x", "shear_y", "translate_x_share", "translate_y_share",
+    "autocontrast", "equalize", "invert", "rotate", "posterize", "solarize", "solarize_add", "colour_around",
+    "contrast_around", "brightness_around", "sharpness_around", "shear_x", "shear_y", "translate_x_share",
+    "translate_y_share",
 )  # fmt: skip
 
 
@@ -76,7 +81,9 @@ class RandAugment:
         magnitude: Strength of 0 to 10.
         deviation: Of the strength, drawn anew for each operation.
         probability: That a drawn operation is applied.
-        operations: Names of :data:`OPERATIONS`.
+        operations: Names of :data:`OPERATIONS` and :data:`MOVES`.
+        fill: Colour of what a move brings in.
+        bicubic: How moves read between pixels; False is bilinear.
     """
 
     count: int = 2
@@ -84,13 +91,17 @@ class RandAugment:
     deviation: float = 0.0
     probability: float = 0.5
     operations: tuple[str, ...] = PAIRS
+    fill: tuple[int, int, int] = (128, 128, 128)
+    bicubic: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
-        unknown = [name for name in self.operations if name not in OPERATIONS]
+        object.__setattr__(self, "fill", tuple(self.fill))
+        known = (*OPERATIONS, *MOVES)
+        unknown = [name for name in self.operations if name not in known]
         if unknown or not self.operations:
             raise ValueError(
-                f"operations: {unknown[0] if unknown else 'none'} is unknown; choose from {', '.join(OPERATIONS)}"
+                f"operations: {unknown[0] if unknown else 'none'} is unknown; choose from {', '.join(known)}"
             )
         if not 0 <= self.magnitude <= _MOST:
             raise ValueError(f"magnitude={self.magnitude} must lie between 0 and 10")
@@ -101,8 +112,16 @@ class RandAugment:
             sign = 1 if rng.random() < 0.5 else -1
             level = float(np.clip(rng.normal(self.magnitude, self.deviation), 0, _MOST))
             if rng.random() < self.probability:
-                picture = OPERATIONS[self.operations[number]](picture, level / _MOST, sign)
+                picture = self.apply(self.operations[number], picture, level / _MOST, sign)
         return picture
+
+    def apply(self, name: str, picture: Image.Image, strength: float, sign: int) -> Image.Image:
+        """Apply one operation with a strength of 0 to 1, in the direction of ``sign``."""
+        if name in OPERATIONS:
+            return OPERATIONS[name](picture, strength, sign)
+        kind = Image.Resampling.BICUBIC if self.bicubic else Image.Resampling.BILINEAR
+        matrix = MOVES[name](picture.size, strength, sign)
+        return picture.transform(picture.size, Image.Transform.AFFINE, matrix, kind, fillcolor=self.fill)
 
 
 def jitter(picture: Image.Image, rng: np.random.Generator) -> Image.Image:

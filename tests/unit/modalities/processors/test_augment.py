@@ -4,7 +4,7 @@ from PIL import Image
 
 from onepeace_pl.modalities.description import describe, factory
 from onepeace_pl.modalities.processors import ImageProcessor
-from onepeace_pl.modalities.processors.augment import FILL, OPERATIONS, PAIRS, SINGLE, RandAugment, jitter
+from onepeace_pl.modalities.processors.augment import MOVES, OPERATIONS, PAIRS, SINGLE, RandAugment, jitter
 
 
 @pytest.fixture(scope="module")
@@ -13,22 +13,28 @@ def picture() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", [*OPERATIONS, *MOVES])
 def test_every_operation_keeps_the_size(picture: Image.Image, name: str) -> None:
-    changed = OPERATIONS[name](picture, 0.7, -1)
+    changed = RandAugment().apply(name, picture, 0.7, -1)
     assert (changed.size, changed.mode) == (picture.size, "RGB")
     assert (np.asarray(changed) == np.asarray(picture)).all() == (name == "identity")
 
 
 def test_level_maps(picture: Image.Image) -> None:
-    """Magnitude 10: ten pixels, 30 degrees, a factor of 1.9; what leaves the picture is grey."""
-    moved = np.asarray(OPERATIONS["translate_x"](picture, 1.0, 1))
-    assert (moved[:, -10:] == FILL).all()
-    assert (moved[:, :-10] == np.asarray(picture)[:, 10:]).all()
-    brighter = np.asarray(OPERATIONS["brightness"](picture, 1.0, 1)).astype(int)
-    assert abs(brighter[10, 10, 0] - 1.9 * np.asarray(picture)[10, 10, 0]) <= 1
-    darker = np.asarray(OPERATIONS["brightness"](picture, 0.0, 1)).astype(int)
-    assert abs(darker[40, 40, 0] - 0.1 * np.asarray(picture)[40, 40, 0]) <= 1
+    """Magnitude 10: ten pixels, 30 degrees, a factor of 1.9; what leaves the picture is grey, or as told."""
+    apply, pixels = RandAugment().apply, np.asarray(picture).astype(int)
+    moved = np.asarray(apply("translate_x", picture, 1.0, 1))
+    assert (moved[:, -10:] == 128).all()
+    assert (moved[:, :-10] == pixels[:, 10:]).all()
+    blue = RandAugment(fill=(0, 0, 255), bicubic=True)
+    assert (np.asarray(blue.apply("translate_x", picture, 1.0, 1))[:, -9:] == (0, 0, 255)).all()
+    turned = picture.rotate(15, Image.Resampling.BICUBIC, fillcolor=(0, 0, 255))
+    assert (np.asarray(blue.apply("rotate", picture, 0.5, 1)) == np.asarray(turned)).all()
+    brighter = np.asarray(apply("brightness", picture, 1.0, 1)).astype(int)
+    assert abs(brighter[10, 10, 0] - 1.9 * pixels[10, 10, 0]) <= 1
+    darker = np.asarray(apply("brightness", picture, 0.0, 1)).astype(int)
+    assert abs(darker[40, 40, 0] - 0.1 * pixels[40, 40, 0]) <= 1
+    assert (np.asarray(apply("solarize_add", picture, 0.5, 1)) == pixels + 55).all()  # all below 128
 
 
 def test_draws_depend_on_the_generator_alone(picture: Image.Image) -> None:

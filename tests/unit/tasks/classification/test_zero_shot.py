@@ -28,6 +28,10 @@ def test_nearest_sentence_wins() -> None:
     found = task.finish_evaluation()
     assert found["accuracy"] == pytest.approx((expected == given.targets).float().mean().item())
     assert not list(task.parameters())
+    again = ZeroShotClassification(model, TWO, "touch")
+    again.start_prediction([EvaluationSet(name="three", rows=Three(), prompts=prompts)])
+    answers = again.predict(model, given)
+    assert [TWO.classes.index(answer["class"]) for answer in answers] == expected.tolist()
 
 
 def test_without_sentences_it_says_what_to_do() -> None:

@@ -1,12 +1,15 @@
 """Open answers learn three questions by heart; confidence in the answer is what counts."""
 
+import json
+
 import pytest
 import torch
 
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from tasks.question_answering import OpenAnswer
 
-from ..labelled import backbone, batch, fit, measure
+from ..labelled import Three, backbone, batch, fit, measure
 
 ANSWERS = DataFacts(classes=("yes", "no", "two", "red"))
 TARGETS = torch.tensor([[0.0, 0.9, 0, 0], [0, 0, 0.6, 0.3], [1.0, 0, 0, 0]])
@@ -21,7 +24,15 @@ def test_learns_by_heart(evidence: tuple[str, ...]) -> None:
     assert losses[-1] < losses[0]
     assert measure(task, model, given)["accuracy"] == pytest.approx((0.9 + 0.6 + 1.0) / 3)
     answers = task.predict(model, given)
-    assert answers[0] == {"question_id": "a", "answer": "no"}
+    assert answers[0] == {"answer": "no"}
+
+
+def test_what_the_server_takes() -> None:
+    task = OpenAnswer(backbone("text", "image"), ANSWERS)
+    each = EvaluationSet(name="test", rows=Three())
+    written = task.export(each, [{"id": "262148000", "answer": "no"}])
+    assert json.loads(written["json"]) == [{"question_id": 262148000, "answer": "no"}]
+    assert task.export(each, [{"id": "a", "answer": "no"}]) == {}
 
 
 def test_answers_must_be_known() -> None:

@@ -37,5 +37,5 @@ def test_the_second_picture_is_known_from_the_first() -> None:
 
 def test_one_picture_is_not_enough() -> None:
     model = backbone("text", "image")
-    with pytest.raises(ValueError, match="3 pictures for 3 statements"):
+    with pytest.raises(ValueError, match="1 pictures a statement"):
         VisualReasoning(model, DataFacts())(model, batch(("text", "image"), TARGETS))
