@@ -8,11 +8,15 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_warn
 
 from onepeace_pl.data.batches import Source, told_labels, values_of
+from onepeace_pl.data.checking import check_label
 from onepeace_pl.data.datamodule import Split
 from onepeace_pl.data.dataset import OnError
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
 from onepeace_pl.multitask import MultiTask, named
 from onepeace_pl.task import Task
+
+CHEAP = {"extent"}
+"""Labels for which a row may be made before anything trains: the header of its picture is read, no pixel."""
 
 READS: dict[str, tuple[Split, ...]] = {"fit": ("validation",), "validate": ("validation",), "test": ("test",)}
 
@@ -90,19 +94,22 @@ def _check_rows(place: str, source: Source, task: Task, on_error: OnError) -> No
 def _complaints(source: Source, task: Task) -> Iterator[tuple[int, str]]:
     """Yield number and complaint: of the first row's values, and of the targets of all rows.
 
-    A source that cannot tell labels without making rows is asked for the first alone. What a source tells only with
-    the row, such as the size of a picture, makes it necessary to make every one.
+    A source that cannot tell labels without making rows is asked for the first alone. Where only the size of a picture
+    is lacking, rows are made for it; masks and outlines are left to the loader.
     """
     read = task.read_target
     assert read is not None
     told = told_labels(source)
     every = iter([source[0].labels] if len(source) else []) if told is None else told
-    late = getattr(read, "late", ())
+    late = () if told is None else getattr(read, "late", ())
     for number, labels in enumerate(every):
         try:
             if number == 0:
                 task.check_values({name: len(values_of(raw)) for name, raw in source[0].fields.items()})
-            whole = all(name in labels for name in late)
-            read(labels if whole else source[number].labels)
+            lacking = {name for name in late if name not in labels}
+            if lacking <= CHEAP:
+                read(source[number].labels if lacking else labels)
+            else:
+                check_label(labels)
         except (ValueError, TypeError, OSError) as error:
             yield number, str(error)

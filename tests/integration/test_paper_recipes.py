@@ -101,7 +101,7 @@ def test_a_step_of_every_fine_tuning(path: Path, tmp_path: Path, monkeypatch: py
     assert Path("runs", path.stem, "model").is_dir()
 
 
-@pytest.mark.parametrize("name", ["esc50", "coco_zero_shot"])
+@pytest.mark.parametrize("name", ["esc50", pytest.param("coco_zero_shot", marks=pytest.mark.slow)])
 def test_zero_shot(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_benchmarks()

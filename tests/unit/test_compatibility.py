@@ -8,6 +8,7 @@ from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.masks import MaskTarget
 from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, TextProcessor
 from tasks.classification import Classification
 from tasks.grounding import Grounding
@@ -134,3 +135,16 @@ def test_what_is_known_only_with_the_row_is_asked_of_it() -> None:
         check_compatible(task, given((0, 0, 5, 5), (5, 0, 1, 5)))
     with pytest.raises(ValueError, match=r"train: row 1: box .* lies outside its picture of 10 x 10"):
         check_compatible(task, given((0, 0, 5, 5), (0, 0, 5, 50)))
+
+
+def test_masks_are_left_to_the_loader() -> None:
+    class Unread(Rows):
+        def __getitem__(self, index: int, /) -> Row:
+            assert index == 0, "made before anything trains"
+            return super().__getitem__(index)
+
+    class Masks(Classification):
+        read_target = MaskTarget(CLASSES)
+
+    task = Masks(make(("image",), decoder=False), DataFacts(classes=CLASSES))
+    check_compatible(task, data(Unread({"mask": "a.png"}, {"mask": "b.png"})))
