@@ -12,7 +12,9 @@ import numpy as np
 
 from onepeace_pl.data.batches import Source, told_labels, values_of
 from onepeace_pl.data.checking import bad_labels, several
+from onepeace_pl.data.masks import MaskTarget
 from onepeace_pl.data.sources.presence import Presence, paths_of
+from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.modalities.base import Processor
 
 SHOWN = 5
@@ -79,7 +81,7 @@ def inspect(
     report.classes = _count(source, names, report)
     _compare(report, getattr(source, "published", None))
     _find_files(report, source)
-    _open(report, source, processors or {}, media)
+    _open(report, source, names, processors or {}, media)
     return report
 
 
@@ -155,7 +157,13 @@ def _find_files(report: Report, source: Source) -> None:
     report.missing = [file for file, is_there in seen.items() if not is_there]
 
 
-def _open(report: Report, source: Source, processors: Mapping[str, Processor], media: int | None) -> None:
+def _open(
+    report: Report,
+    source: Source,
+    classes: Sequence[str],
+    processors: Mapping[str, Processor],
+    media: int | None,
+) -> None:
     count = len(source) if media is None else min(media, len(source))
     gone = frozenset(report.missing)
     files_of = getattr(source, "files", None)
@@ -175,6 +183,8 @@ def _open(report: Report, source: Source, processors: Mapping[str, Processor], m
                             raise ValueError(f"empty {name}; give it words or leave the row out")
                         if name in processors:
                             processors[name](value, train=False, rng=rng)
+                if "mask" in row.labels:  # beside its picture
+                    MaskTarget(classes)(JointTransform()(row, train=False, rng=rng).labels)
         except (ValueError, TypeError, OSError) as error:
             report.wrong.append(f"{place}: {' '.join(str(error).split())}")
         report.opened += 1

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from onepeace_pl.data.datasets import ClassFolder, Clotho, Esc50, VqaTsv
+import numpy as np
+from PIL import Image
+
+from onepeace_pl.data.datasets import ClassFolder, Clotho, Esc50, MaskFolder, VqaTsv
 from onepeace_pl.data.inspection import inspect
 from onepeace_pl.data.sources import FolderSource, JoinedSource, ManifestSource
 from onepeace_pl.data.triworld import TriWorldSource
-from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor
+from onepeace_pl.modalities.processors import AnySizeProcessor, AudioProcessor, ImageProcessor
 from tests.unit.data.datasets.making import pictures, sounds, text_file
 
 
@@ -35,6 +38,18 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     assert not report.is_right
     few = inspect(Esc50(path, folder), processors={"audio": AudioProcessor()}, media=2)
     assert (few.opened, few.wrong) == (1, [])  # the first; the last is missing
+
+
+def test_masks_lie_on_their_pictures(tmp_path: Path) -> None:
+    images = pictures(tmp_path / "images", ["a.jpg", "b.jpg", "c.jpg"])
+    (tmp_path / "masks").mkdir()
+    for name, shape, number in (("a", (30, 40), 1), ("b", (32, 32), 0), ("c", (30, 40), 7)):
+        Image.fromarray(np.full(shape, number, np.uint8)).save(tmp_path / f"masks/{name}.png")
+    rows = MaskFolder(images, str(tmp_path / "masks"), classes=["sky", "road"])
+    report = inspect(rows, processors={"image": AnySizeProcessor()})
+    assert [line.partition(":")[0] for line in report.wrong] == ["row 1 (id b)", "row 2 (id c)"]
+    assert "the mask has 32 x 32 pixels and its picture 40 x 30" in report.wrong[0]
+    assert "number 7" in report.wrong[1]
 
 
 def test_classes_that_are_not_the_models(tmp_path: Path) -> None:
