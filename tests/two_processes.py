@@ -29,8 +29,11 @@ def run_in_processes(
 
     An assertion that fails in any process fails here; ``folder`` holds the file through which they meet.
     """
-    context = torch.multiprocessing.spawn(
-        _enter, (function, ranks, str(folder / "meeting"), arguments), nprocs=ranks, join=False
+    # Forked from a server that has imported what takes seconds, and nothing of what this process has done since.
+    torch.multiprocessing.set_forkserver_preload(["onepeace_pl.experiment", "onepeace_pl.hub"])
+    given = (function, ranks, str(folder / "meeting"), arguments)
+    context: Any = torch.multiprocessing.start_processes(
+        _enter, given, nprocs=ranks, join=False, start_method="forkserver"
     )
     end = time.monotonic() + seconds
     while not context.join(timeout=1):
