@@ -79,20 +79,20 @@ def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
 
 def _check_rows(place: str, source: Source, task: Task, on_error: OnError) -> None:
     """Refuse rows that the task cannot read, or where bad ones are left out say how many there will be."""
-    wrong: list[str] = []
-    for number, complaint in _complaints(source, task):
-        wrong.append(f"row {number}: {complaint}")
-        if on_error == "raise":
-            raise ValueError(f"{place}: {wrong[0]} (on_error: skip leaves such rows out)")
-    if not wrong:
+    complaints = _complaints(source, task)
+    first = next(complaints, None)
+    if first is None:
         return
-    if len(wrong) >= len(source):
-        raise ValueError(f"{place}: not one of its {len(source):,} rows can be used; {wrong[0]}")
-    rank_zero_warn(f"{place}: {len(wrong):,} of {len(source):,} rows are left out; the first is {wrong[0]}")
+    if on_error == "raise":
+        raise ValueError(f"{place}: {first} (on_error: skip leaves such rows out)")
+    wrong = 1 + sum(1 for _ in complaints)
+    if wrong >= len(source):
+        raise ValueError(f"{place}: not one of its {len(source):,} rows can be used; {first}")
+    rank_zero_warn(f"{place}: {wrong:,} of {len(source):,} rows are left out; the first is {first}")
 
 
-def _complaints(source: Source, task: Task) -> Iterator[tuple[int, str]]:
-    """Yield number and complaint: of the first row's values, and of the targets of all rows.
+def _complaints(source: Source, task: Task) -> Iterator[str]:
+    """Yield a complaint for each row that is of no use: of the first row's values, and of the targets of all rows.
 
     A source that cannot tell labels without making rows is asked for the first alone. Where only the size of a picture
     is lacking, rows are made for it; masks and outlines are left to the loader.
@@ -112,4 +112,4 @@ def _complaints(source: Source, task: Task) -> Iterator[tuple[int, str]]:
             else:
                 check_label(labels)
         except (ValueError, TypeError, OSError) as error:
-            yield number, str(error)
+            yield f"row {number}: {error}"
