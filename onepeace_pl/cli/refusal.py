@@ -15,11 +15,7 @@ from pathlib import Path
 import onepeace_pl
 
 _PACKAGE = Path(onepeace_pl.__file__).parent
-_SPEAKS_TO_USERS = (  # wherever installed
-    _PACKAGE,
-    _PACKAGE.with_name("tasks"),
-    Path(sysconfig.get_path("purelib"), "lightning"),
-)
+_SPEAKS_TO_USERS = (_PACKAGE, Path(sysconfig.get_path("purelib"), "lightning"))  # wherever installed
 _PARSER = Path(sysconfig.get_path("purelib"), "jsonargparse")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _IN_WORKER = re.compile(r"Caught (\w+) in \w+ worker process")

@@ -156,5 +156,5 @@ def info_nce(
         scale = torch.full((), scale, dtype=wide, device=queries.device)
     loss, accuracy = _TiledInfoNCE.apply(
         queries, keys, targets, scale, smoothing, tile, torch.is_grad_enabled()
-    )  # type: ignore[no-untyped-call]
+    )
     return InfoNCE(loss, accuracy)

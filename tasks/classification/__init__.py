@@ -1,6 +1,6 @@
 """Classification of pictures, sounds or texts: with a trained head, or by words alone."""
 
-from tasks.classification.task import Classification, MultiLabelClassification
-from tasks.classification.zero_shot import ZeroShotClassification
+from onepeace_pl.tasks.classification.task import Classification, MultiLabelClassification
+from onepeace_pl.tasks.classification.zero_shot import ZeroShotClassification
 
 __all__ = ["Classification", "MultiLabelClassification", "ZeroShotClassification"]

@@ -17,7 +17,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.base import ModalityInput
-from tasks.classification.task import Classification
+from onepeace_pl.tasks.classification.task import Classification
 
 
 class ZeroShotClassification(Classification):

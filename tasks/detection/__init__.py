@@ -1,7 +1,7 @@
 """Detection and instance segmentation."""
 
-from tasks.detection.average_precision import AveragePrecision
-from tasks.detection.cascade import CascadeRCNN
-from tasks.detection.task import Detection
+from onepeace_pl.tasks.detection.average_precision import AveragePrecision
+from onepeace_pl.tasks.detection.cascade import CascadeRCNN
+from onepeace_pl.tasks.detection.task import Detection
 
 __all__ = ["AveragePrecision", "CascadeRCNN", "Detection"]

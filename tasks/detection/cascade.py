@@ -86,7 +86,7 @@ class CascadeRCNN(nn.Module):
         self._proposing = ConfigDict(rpn.pop("proposing"))
         roi = _roi(channels[0], classes, masks, overlaps, convolutions, width, strides[:-1], samples)
         if masks:
-            from tasks.detection.outlines import OneMaskRoIHead, SureMaskHead
+            from onepeace_pl.tasks.detection.outlines import OneMaskRoIHead, SureMaskHead
 
             roi["type"] = OneMaskRoIHead
             if rescored:

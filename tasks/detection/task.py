@@ -25,8 +25,8 @@ from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.modalities.image import PATCH
 from onepeace_pl.nn import TransformerConfig
-from tasks.detection.average_precision import AveragePrecision, run_lengths
-from tasks.detection.tiled import find_by_tiles
+from onepeace_pl.tasks.detection.average_precision import AveragePrecision, run_lengths
+from onepeace_pl.tasks.detection.tiled import find_by_tiles
 
 
 class Detection(DenseTask):

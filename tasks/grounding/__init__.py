@@ -1,5 +1,5 @@
 """Visual grounding: where in a picture is what a phrase means?"""
 
-from tasks.grounding.task import Grounding
+from onepeace_pl.tasks.grounding.task import Grounding
 
 __all__ = ["Grounding"]

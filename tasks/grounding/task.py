@@ -19,7 +19,7 @@ from onepeace_pl.data.targets import BoxTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities import Processor
 from onepeace_pl.supervised import SupervisedTask
-from tasks.grounding.boxes import generalised_iou, iou
+from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
 
 
 class Grounding(SupervisedTask):

@@ -15,7 +15,7 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.evaluation import RetrievalTask
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 from onepeace_pl.task import BatchTransform, Step
-from tasks.pretraining.students import MaskSampler, Student
+from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
 
 
 class Pretraining(RetrievalTask):

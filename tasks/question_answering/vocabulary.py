@@ -19,7 +19,7 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.targets import AnswersTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.supervised import SupervisedTask
-from tasks.question_answering.evidence import check_evidence
+from onepeace_pl.tasks.question_answering.evidence import check_evidence
 
 
 class OpenAnswer(SupervisedTask):

@@ -21,7 +21,7 @@ from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.dense.drawing import Picture, drawn_mask
 from onepeace_pl.dense_task import DenseTask
 from onepeace_pl.nn import TransformerConfig
-from tasks.segmentation.inference import Inference, counts
+from onepeace_pl.tasks.segmentation.inference import Inference, counts
 
 
 class Segmentation(DenseTask):

@@ -1,5 +1,5 @@
 """Classification of clips: frames through the backbone of pictures, and small adapters that let them see each other."""
 
-from tasks.video.task import VideoClassification
+from onepeace_pl.tasks.video.task import VideoClassification
 
 __all__ = ["VideoClassification"]

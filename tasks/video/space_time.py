@@ -18,7 +18,7 @@ from onepeace_pl.modalities import ModalityInput, View
 from onepeace_pl.nn import Segment
 from onepeace_pl.nn.block import Block, add_scaled
 from onepeace_pl.nn.drop_path import keep_factor
-from tasks.video.bottleneck import Bottleneck
+from onepeace_pl.tasks.video.bottleneck import Bottleneck
 
 
 class SpaceTimeLayer(nn.Module):

@@ -20,8 +20,8 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.targets import ClassTarget, TargetReader
 from onepeace_pl.metrics.classification import accuracies, likeliest
 from onepeace_pl.supervised import SupervisedTask
-from tasks.video.head import ClipHead
-from tasks.video.space_time import SpaceTime
+from onepeace_pl.tasks.video.head import ClipHead
+from onepeace_pl.tasks.video.space_time import SpaceTime
 
 
 class VideoClassification(SupervisedTask):

@@ -68,7 +68,10 @@ def test_backbone_is_its_preset(path, tmp_path):
 
     preset, _, added = path.stem.partition("_")
     pair = ["text", added or "image"]
-    task = {"class_path": "tasks.pretraining.Pretraining", "init_args": {"pair": pair, "denoising": "none"}}
+    task = {
+        "class_path": "onepeace_pl.tasks.pretraining.Pretraining",
+        "init_args": {"pair": pair, "denoising": "none"},
+    }
     run = {"model": {"backbone": str(path), "task": task}, "data": str(ROOT / "data/triworld_vision.yaml")}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     model, _ = build(["-c", "run.yaml"])

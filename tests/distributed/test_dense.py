@@ -18,8 +18,8 @@ from onepeace_pl.data.triworld_tasks import TriWorldTask
 from onepeace_pl.dense import BlockPyramid, SimplePyramid
 from onepeace_pl.modalities.processors import AnySizeProcessor
 from onepeace_pl.task import Step
-from tasks.detection import CascadeRCNN, Detection
-from tasks.segmentation import Segmentation, UPerNet
+from onepeace_pl.tasks.detection import CascadeRCNN, Detection
+from onepeace_pl.tasks.segmentation import Segmentation, UPerNet
 from tests.two_processes import run_in_processes
 
 TASKS = {

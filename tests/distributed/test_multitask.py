@@ -18,7 +18,7 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.multitask import MultiTask
 from onepeace_pl.task import Step, Task
-from tasks.classification import Classification
+from onepeace_pl.tasks.classification import Classification
 from tests.two_processes import run_in_processes
 
 

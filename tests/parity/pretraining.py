@@ -10,7 +10,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.masking import RandomTokens, Spans, WholeWords
-from tasks.pretraining import Pretraining, Student
+from onepeace_pl.tasks.pretraining import Pretraining, Student
 
 from .reference import ALL, Rows, audio_language, vision_language
 

@@ -17,10 +17,10 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.heads.official import head_from_official, head_to_official
 from onepeace_pl.modalities import ModalityInput
-from tasks.classification import Classification, MultiLabelClassification
-from tasks.grounding import Grounding
-from tasks.question_answering import MultipleChoice, OpenAnswer
-from tasks.visual_reasoning import VisualReasoning
+from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
+from onepeace_pl.tasks.grounding import Grounding
+from onepeace_pl.tasks.question_answering import MultipleChoice, OpenAnswer
+from onepeace_pl.tasks.visual_reasoning import VisualReasoning
 
 from .reference import TRANSFORMER, adapters, text_input
 from .test_losses import check_gradients

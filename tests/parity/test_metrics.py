@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from onepeace_pl.backbone import Backbone, DecoderOptions
 from onepeace_pl.data.facts import DataFacts
-from tasks.classification import Classification, MultiLabelClassification
-from tasks.grounding import Grounding
-from tasks.question_answering import OpenAnswer
+from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
+from onepeace_pl.tasks.grounding import Grounding
+from onepeace_pl.tasks.question_answering import OpenAnswer
 
 from .reference import TRANSFORMER, adapters
 

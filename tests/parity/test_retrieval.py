@@ -14,7 +14,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.optim import build_optimizer
-from tasks.retrieval import Retrieval
+from onepeace_pl.tasks.retrieval import Retrieval
 
 from .reference import TRANSFORMER, adapters, text_input
 from .test_losses import check_gradients, official_gradients

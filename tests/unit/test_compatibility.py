@@ -10,10 +10,10 @@ from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.masks import MaskTarget
 from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, TextProcessor
-from tasks.classification import Classification
-from tasks.grounding import Grounding
-from tasks.retrieval import Retrieval
-from tasks.visual_reasoning import VisualReasoning
+from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.tasks.grounding import Grounding
+from onepeace_pl.tasks.retrieval import Retrieval
+from onepeace_pl.tasks.visual_reasoning import VisualReasoning
 
 from .samples import make
 

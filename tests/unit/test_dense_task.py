@@ -16,8 +16,8 @@ from onepeace_pl.data.triworld_tasks import TriWorldTask
 from onepeace_pl.dense import BlockPyramid, SimplePyramid, ViTAdapter
 from onepeace_pl.hub.head import load_head, save_head
 from onepeace_pl.modalities.processors import AnySizeProcessor
-from tasks.detection import CascadeRCNN, Detection
-from tasks.segmentation import Mask2Former, Segmentation, UPerNet
+from onepeace_pl.tasks.detection import CascadeRCNN, Detection
+from onepeace_pl.tasks.segmentation import Mask2Former, Segmentation, UPerNet
 
 HEADS = {
     "upernet": (Segmentation, partial(UPerNet, width=16)),

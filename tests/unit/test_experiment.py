@@ -22,8 +22,8 @@ from onepeace_pl.hub.folder import save_folder
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.optim import WarmupCosine
-from tasks.classification import Classification
-from tasks.pretraining import MaskSampler, Pretraining, Student
+from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.tasks.pretraining import MaskSampler, Pretraining, Student
 
 from .samples import make
 

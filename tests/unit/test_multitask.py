@@ -20,8 +20,8 @@ from onepeace_pl.experiment import Experiment
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.multitask import MultiTask
 from onepeace_pl.task import Step, Task
-from tasks.classification import Classification
-from tasks.retrieval import Retrieval
+from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.tasks.retrieval import Retrieval
 
 from .samples import make
 from .test_experiment import Pictures, trainer

@@ -35,10 +35,10 @@ def test_growth_of_the_losses(capsys: pytest.CaptureFixture[str]) -> None:
 def test_memory_of_a_dense_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = tmp_path / "task.yaml"
     task.write_text(
-        "class_path: tasks.segmentation.Segmentation\n"
+        "class_path: onepeace_pl.tasks.segmentation.Segmentation\n"
         "init_args:\n"
         "  neck: onepeace_pl.dense.BlockPyramid\n"
-        "  head: {class_path: tasks.segmentation.UPerNet, init_args: {width: 16}}\n"
+        "  head: {class_path: onepeace_pl.tasks.segmentation.UPerNet, init_args: {width: 16}}\n"
     )
     target = tmp_path / "numbers.json"
     words = ["bench", "dense", "--task", str(task), "--label", "mask", "--preset", "debug", "--size", "64"]

@@ -10,8 +10,8 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.heads.official import head_to_official
 from onepeace_pl.hub.folder import EXTRA
 from onepeace_pl.hub.head import HEAD, TASK, load_head, read_head, save_head
-from tasks.classification import Classification
-from tasks.question_answering import OpenAnswer
+from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.tasks.question_answering import OpenAnswer
 
 from ..samples import make
 

@@ -5,7 +5,7 @@ import torch
 
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.metrics import LabelledResult
-from tasks.classification import Classification, MultiLabelClassification
+from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 
 from ..labelled import backbone, batch, fit, measure
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from tasks.classification import ZeroShotClassification
+from onepeace_pl.tasks.classification import ZeroShotClassification
 
 from ...samples import field, make
 from ..labelled import Three, batch

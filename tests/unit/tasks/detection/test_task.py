@@ -14,7 +14,7 @@ from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.data.triworld_tasks import TriWorldTask
 from onepeace_pl.dense import SimplePyramid
 from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
-from tasks.detection import AveragePrecision, CascadeRCNN, Detection
+from onepeace_pl.tasks.detection import AveragePrecision, CascadeRCNN, Detection
 
 SMALL = {"convolutions": 1, "width": 32, "anchor_scale": 4.0, "proposals": 32, "samples": 32}
 
@@ -99,7 +99,7 @@ def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
 
 
 def test_outlines_are_scored_by_the_probability_inside() -> None:
-    from tasks.detection.outlines import sureness
+    from onepeace_pl.tasks.detection.outlines import sureness
 
     shares = torch.tensor([[[0.9, 0.7], [0.2, 0.5]], [[0.1, 0.2], [0.3, 0.4]]])
     assert sureness(shares).tolist() == pytest.approx([0.8, 0.0])
@@ -169,7 +169,7 @@ def test_tiles_that_hold_a_picture_find_what_is_found_in_it() -> None:
 
 @pytest.mark.parametrize("stored", [(64, 64), (128, 192)])
 def test_what_several_tiles_find_is_told_once(stored: tuple[int, int]) -> None:
-    from tasks.detection.tiled import find_by_tiles
+    from onepeace_pl.tasks.detection.tiled import find_by_tiles
 
     picture = torch.zeros(1, 3, 64, 64)
     picture[..., 20:28, 18:30] = 1.0  # whole in four tiles

@@ -3,7 +3,7 @@
 import torch
 from torchvision.ops import box_iou, generalized_box_iou
 
-from tasks.grounding.boxes import generalised_iou, iou
+from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
 
 
 def boxes(seed: int) -> torch.Tensor:

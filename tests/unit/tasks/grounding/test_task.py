@@ -5,7 +5,7 @@ import torch
 
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.processors import ImageProcessor
-from tasks.grounding import Grounding
+from onepeace_pl.tasks.grounding import Grounding
 
 from ..labelled import backbone, batch, fit, measure
 

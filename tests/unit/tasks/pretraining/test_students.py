@@ -10,7 +10,7 @@ from torch import Tensor
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.modalities.masking import RandomTokens, Spans, WholeWords
-from tasks.pretraining import MaskSampler, Student
+from onepeace_pl.tasks.pretraining import MaskSampler, Student
 
 from ...samples import padding_of
 

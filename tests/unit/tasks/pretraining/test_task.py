@@ -12,7 +12,7 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import build_optimizer
 from onepeace_pl.task import Step
-from tasks.pretraining import Pretraining, Student
+from onepeace_pl.tasks.pretraining import Pretraining, Student
 
 from ...samples import LENGTHS, fields, make
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onepeace_pl.data.facts import DataFacts
-from tasks.question_answering import MultipleChoice
+from onepeace_pl.tasks.question_answering import MultipleChoice
 
 from ...samples import field
 from ..labelled import backbone, batch, fit, measure

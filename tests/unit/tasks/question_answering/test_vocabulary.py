@@ -7,7 +7,7 @@ import torch
 
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from tasks.question_answering import OpenAnswer
+from onepeace_pl.tasks.question_answering import OpenAnswer
 
 from ..labelled import Three, backbone, batch, fit, measure
 

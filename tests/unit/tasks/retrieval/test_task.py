@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onepeace_pl.data.facts import DataFacts
-from tasks.retrieval import Retrieval
+from onepeace_pl.tasks.retrieval import Retrieval
 
 from ..labelled import backbone, batch
 

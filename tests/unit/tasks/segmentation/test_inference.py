@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tasks.segmentation import Inference
-from tasks.segmentation.inference import counts
+from onepeace_pl.tasks.segmentation import Inference
+from onepeace_pl.tasks.segmentation.inference import counts
 
 
 def by_place(pictures):

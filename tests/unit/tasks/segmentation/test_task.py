@@ -16,7 +16,7 @@ from onepeace_pl.data.triworld.regions import SEMANTIC_CLASSES
 from onepeace_pl.data.triworld_tasks import TriWorldTask
 from onepeace_pl.dense import BlockPyramid, ViTAdapter
 from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
-from tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
+from onepeace_pl.tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
 
 HEADS = {
     "upernet": partial(UPerNet, width=32, dropout=0.0),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.modalities import ModalityInput, View
-from tasks.video import VideoClassification
+from onepeace_pl.tasks.video import VideoClassification
 
 Weights = Mapping[str, Tensor]
 

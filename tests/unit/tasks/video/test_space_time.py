@@ -13,9 +13,9 @@ from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
-from tasks.video import VideoClassification, space_time
-from tasks.video.bottleneck import Bottleneck
-from tasks.video.space_time import SpaceTime
+from onepeace_pl.tasks.video import VideoClassification, space_time
+from onepeace_pl.tasks.video.bottleneck import Bottleneck
+from onepeace_pl.tasks.video.space_time import SpaceTime
 
 from ...samples import field, make
 from . import formulas

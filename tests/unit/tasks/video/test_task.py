@@ -16,7 +16,7 @@ from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.optim import build_optimizer
-from tasks.video import VideoClassification
+from onepeace_pl.tasks.video import VideoClassification
 
 from ...samples import make
 

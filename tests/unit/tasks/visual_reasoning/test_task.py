@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from onepeace_pl.data.facts import DataFacts
-from tasks.visual_reasoning import VisualReasoning
+from onepeace_pl.tasks.visual_reasoning import VisualReasoning
 
 from ...samples import ADAPTERS, field
 from ..labelled import backbone, batch, fit, measure
