@@ -27,7 +27,7 @@ def shared_bias_of_rows(
     paddings: Sequence[Tensor | None],
 ) -> Tensor:
     """Attend within each sequence: (N, 3 H K) -> (N, H K). See :func:`onepeace_pl.nn.kernels.attend_rows`."""
-    return _SharedBias.apply(qkv, heads, places, paddings, *biases)  # type: ignore[no-untyped-call, no-any-return]
+    return _SharedBias.apply(qkv, heads, places, paddings, *biases)  # type: ignore[no-any-return]
 
 
 class _SharedBias(torch.autograd.Function):

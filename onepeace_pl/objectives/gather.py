@@ -62,7 +62,7 @@ def gather_rows(rows: Tensor, gradient: bool = False) -> Tensor:
     if world()[1] == 1:
         return rows if gradient else rows.detach()
     if gradient:
-        return _GatherRows.apply(rows)  # type: ignore[no-untyped-call, no-any-return]
+        return _GatherRows.apply(rows)  # type: ignore[no-any-return]
     return _all_gather(rows)
 
 
