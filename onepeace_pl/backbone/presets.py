@@ -6,8 +6,9 @@ linear layers start larger and its layer scale higher than the original's, whose
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
+
+from onepeace_pl.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ def preset_sizes(name: str) -> Sizes:
     """Return the row of a preset; an unknown name is an error that tells the nearest."""
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PRESETS)}"
-    raise ValueError(f"no preset {name!r}; {hint}")
+    raise UserError(f"no preset {name!r}; {nearest(name, PRESETS)}")
 
 
 # options of the paper's adapters that are not their class's defaults (the released model's)

@@ -12,13 +12,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, final
 
 from onepeace_pl.backbone.streams import Until
+from onepeace_pl.errors import UserError, nearest
 from onepeace_pl.nn import low_rank
 
 STAGES = ("vision_language", "frozen")
@@ -88,6 +88,7 @@ class LowRank:
 Stage = str | Extend | Last | LowRank
 KINDS: tuple[type[Extend | Last | LowRank], ...] = (Extend, Last, LowRank)
 WORDS = (*STAGES, "{extend: MODALITY}", "{last: BLOCKS}", "{low_rank: RANK}")
+_CHOICE = f"there are {', '.join(WORDS)}"
 
 
 def read_stage(told: str | Mapping[str, Any]) -> Stage:
@@ -102,10 +103,10 @@ def read_stage(told: str | Mapping[str, Any]) -> Stage:
     known = [name for names in options.values() for name in names]
     for name in told:
         if name not in known:
-            raise ValueError(f"no stage key {name!r}; {_hint(name, known, WORDS)}")
+            raise UserError(f"no stage key {name!r}; {nearest(name, known, _CHOICE)}")
     kinds = [kind for kind in KINDS if options[kind][0] in told]
     if len(kinds) != 1 or not told.keys() <= set(options[kinds[0]]):
-        raise ValueError(f"stage {dict(told)} is none; there are {', '.join(WORDS)}")
+        raise ValueError(f"stage {dict(told)} is none; {_CHOICE}")
     made: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
     }
@@ -148,7 +149,7 @@ def check_stage(stage: Stage, modalities: Iterable[str], depth: int) -> None:
         if not stage.targets:
             raise ValueError("targets of low_rank are empty; say for instance [attention, feed_forward]")
     elif stage not in STAGES:
-        raise ValueError(f"no stage {stage!r}; {_hint(stage, STAGES, WORDS)}")
+        raise UserError(f"no stage {stage!r}; {nearest(stage, STAGES, _CHOICE)}")
 
 
 def rests_on_base(stage: Stage) -> bool:
@@ -191,8 +192,3 @@ def trains(
     if isinstance(stage, LowRank):
         return parts[-1] in (low_rank.A, low_rank.B) or in_decoder or name == "logit_scale"
     return True
-
-
-def _hint(name: str, known: Collection[str], all_of_them: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(all_of_them)}"

@@ -8,7 +8,6 @@ Exit codes: 0 done, 2 something that the user can put right (one line ``error: .
 """
 
 import ast
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import onepeace_pl
 from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.errors import nearest
 
 __all__ = ["commands", "console", "main"]
 
@@ -48,9 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(onepeace_pl.__version__)
         return 0
     if verb not in verbs:
-        near = difflib.get_close_matches(verb, verbs, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "see --help"
-        print(f"error: no verb '{verb}'; {hint}", file=sys.stderr)
+        print(f"error: no verb '{verb}'; {nearest(verb, verbs, 'see --help')}", file=sys.stderr)
         return 2
     try:
         return _run(verb, words)

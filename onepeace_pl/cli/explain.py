@@ -4,7 +4,6 @@ The parser raises one exception for each level of nesting; the last cause is the
 tell the way down. Their texts are read here, so a test keeps every line that a user may see.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
@@ -14,6 +13,7 @@ from jsonargparse import ArgumentParser
 
 from onepeace_pl.cli.origin import file_of, shown
 from onepeace_pl.cli.union import narrow
+from onepeace_pl.errors import nearest
 
 _KEY = re.compile(r'\s*Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:Group '([^']+)' does not accept o|[Oo])ption '([^']+)'|arguments: --([\w.+-]+)")
@@ -97,5 +97,5 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     starts = {".".join(parts[: i + 1]) for n in names if (parts := n.split(".")) for i in range(len(parts))}
     parts = name.split(".")
     wrong = next((s for i in range(len(parts)) if (s := ".".join(parts[: i + 1])) not in starts), name)
-    match = difflib.get_close_matches(wrong, sorted(starts), n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""
+    hint = nearest(wrong, sorted(starts), otherwise="")
+    return hint and f"; {hint}"

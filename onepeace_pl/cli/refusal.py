@@ -1,18 +1,21 @@
 """Tell a refusal (the user can put it right: one line) from a defect (a traceback).
 
-A refusal is a ``ValueError`` or ``TypeError`` that a ``raise`` statement of ours, of the user's or of
-Lightning has made on purpose, a missing file, or Lightning's ``MisconfigurationException``. The same
-exceptions out of the depths of another library, or of an expression that went wrong, are defects and keep
-their traceback.
+A refusal is a :class:`UserError`; a ``ValueError`` or ``TypeError`` that a ``raise`` statement of ours, of the
+user's or of Lightning has made on purpose; a file that is missing, may not be read or written, or finds no
+space; or Lightning's ``MisconfigurationException``. The same exceptions out of the depths of another library,
+or of an expression that went wrong, are defects and keep their traceback.
 """
 
+import errno
 import linecache
+import os
 import re
 import sysconfig
 import traceback
 from pathlib import Path
 
 import onepeace_pl
+from onepeace_pl.errors import UserError
 
 _PACKAGE = Path(onepeace_pl.__file__).parent
 _SPEAKS_TO_USERS = (_PACKAGE, Path(sysconfig.get_path("purelib"), "lightning"))  # wherever installed
@@ -20,21 +23,43 @@ _PARSER = Path(sysconfig.get_path("purelib"), "jsonargparse")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _IN_WORKER = re.compile(r"Caught (\w+) in \w+ worker process")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_OS_ERROR = re.compile(r"(?:\[Errno |\(os error )(\d+)[\])]")  # Python's words and Rust's (safetensors)
+_SPACE = "free some space, or write elsewhere"
+_REMEDIES = {  # of what may go wrong with any file
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "the file system, or a limit of yours, allows no file of that size",
+    errno.EACCES: "change who may read or write it, or choose another place",
+    errno.EPERM: "change who may read or write it, or choose another place",
+    errno.EROFS: "choose another place",
+    errno.EISDIR: "give a file",
+    errno.ENOTDIR: "a part of that path is a file",
+    errno.EEXIST: "move it away, or choose another name",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ELOOP: "a symbolic link leads back to itself",
+    errno.EMFILE: "raise the limit (ulimit -n), or use fewer workers",
+    errno.EIO: "the disk or its connection fails",
+}
 
 
 def refusal(error: BaseException) -> str | None:
     """Return the one line for the user, or None where ``error`` is a defect."""
     error = _unwrapped(error)
+    text = str(error)
     if type(error).__name__ == "MisconfigurationException":
-        return _line(str(error))
-    if not isinstance(error, ValueError | TypeError | FileNotFoundError):
-        return None
-    if _IN_WORKER.match(str(error)):  # a DataLoader sends the worker's traceback as text
-        return _from_worker(type(error), str(error))
+        return _line(text)
+    if _IN_WORKER.match(text):  # a DataLoader sends the worker's traceback as text
+        return _from_worker(type(error), text)
+    if isinstance(error, UserError):
+        return _line(text)
     if isinstance(error, FileNotFoundError):
-        return f"no such file: {error.filename}" if error.filename else _line(str(error))
+        return f"no such file: {error.filename}" if error.filename else _line(text)
+    if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
+        return _of_file(error)
+    if not isinstance(error, ValueError | TypeError):
+        return None
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return _line(str(error)) if _on_purpose(frame.filename, frame.lineno or 0) else None
+    return _line(text) if _on_purpose(frame.filename, frame.lineno or 0) else None
 
 
 def misses_file(error: BaseException | None) -> bool:
@@ -52,12 +77,26 @@ def _unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def _from_worker(kind: type[BaseException], text: str) -> str | None:
-    frames = _FRAME.findall(text)
-    purpose = bool(frames) and _on_purpose(frames[-1][0], int(frames[-1][1]))
-    if not (purpose or issubclass(kind, FileNotFoundError)):
+def _of_file(error: BaseException) -> str | None:
+    """Tell what the system refuses: reason, file and remedy."""
+    found = _OS_ERROR.search(str(error))
+    number = getattr(error, "errno", None) or (int(found[1]) if found else 0)
+    if number not in _REMEDIES:
         return None
-    return _line(text.rpartition(f"{kind.__name__}: ")[2])
+    names = [str(name) for a in ("filename", "filename2") if (name := getattr(error, a, None)) is not None]
+    return ": ".join([os.strerror(number).lower(), *names]) + f"; {_REMEDIES[number]}"
+
+
+def _from_worker(kind: type[BaseException], text: str) -> str | None:
+    said = text.rpartition(f"{kind.__name__}: ")[2]
+    if issubclass(kind, UserError | FileNotFoundError):
+        return _line(said)
+    if issubclass(kind, OSError):
+        return _line(said) if _of_file(OSError(said)) else None
+    if not issubclass(kind, ValueError | TypeError):
+        return None
+    frames = _FRAME.findall(text)
+    return _line(said) if frames and _on_purpose(frames[-1][0], int(frames[-1][1])) else None
 
 
 def _on_purpose(file: str, line: int) -> bool:

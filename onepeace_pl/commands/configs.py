@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from onepeace_pl.cli.catalogue import describes_run, family, purpose, shipped
+from onepeace_pl.errors import UserError, nearest
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
         print(__doc__)
         return 0
     if action not in actions:
-        raise ValueError(f"configs has no '{action}'; choose {', '.join(actions)}")
+        raise UserError(f"configs has no '{action}'; {nearest(action, actions)}")
     return actions[action](words)
 
 

@@ -9,7 +9,6 @@ CONFIG is an experiment, a file of configs/data, or the bare name of one (esc50)
 
 import argparse
 import contextlib
-import difflib
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from onepeace_pl.cli.data_sources import (
     described_tasks,
     made,
 )
+from onepeace_pl.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from onepeace_pl.data.inspection import Report
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         print(__doc__)
         return 0
     if action not in actions:
-        raise ValueError(f"data has no '{action}'; choose {', '.join(actions)}")
+        raise UserError(f"data has no '{action}'; {nearest(action, actions)}")
     return actions[action](words)
 
 
@@ -121,9 +121,7 @@ def _find(name: str) -> Path:
     known = {path.stem: path for path in (shipped() / "data").glob("*.yaml")}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "data ls lists the names"
-    raise ValueError(f"no config {name!r}; {hint}")
+    raise UserError(f"no config {name!r}; {nearest(name, known, 'data ls lists the names')}")
 
 
 def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:

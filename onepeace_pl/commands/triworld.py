@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from onepeace_pl.errors import UserError, nearest
+
 
 def main(argv: Sequence[str]) -> int:
     """Run one of the three and return the exit code."""
@@ -18,7 +20,7 @@ def main(argv: Sequence[str]) -> int:
         print(__doc__)
         return 0
     if action not in actions:
-        raise ValueError(f"triworld has no '{action}'; choose {', '.join(actions)}")
+        raise UserError(f"triworld has no '{action}'; {nearest(action, actions)}")
     return actions[action](words)
 
 

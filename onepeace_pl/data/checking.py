@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from onepeace_pl.data.batches import Source, labels_of
+from onepeace_pl.errors import UserError, nearest
 
 ROUNDING = 1.0
 """Pixels that a box may reach beyond its picture: annotations are rounded."""
@@ -158,9 +158,8 @@ def check_class(value: Any, classes: Sequence[str], what: str = "class") -> None
         if not classes or value in classes:
             return
         if not value.isdecimal():
-            near = difflib.get_close_matches(value, classes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "add it to `classes`, or leave the row out"
-            raise ValueError(f"{what} {value!r} is none of the {len(classes)}; {hint}")
+            hint = nearest(value, classes, "add it to `classes`, or leave the row out")
+            raise UserError(f"{what} {value!r} is none of the {len(classes)}; {hint}")
         value = int(value)
     if not _is_whole(value):
         raise ValueError(f"{what} {value!r} is neither a number nor a name")

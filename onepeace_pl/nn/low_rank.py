@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from onepeace_pl.errors import UserError, nearest
 
 A, B = "lora_A", "lora_B"  # names that others' files have, too
 
@@ -95,9 +96,9 @@ def attach(
     for target in targets:
         if not any(_names(target, name) for name in layers):
             kinds = list(dict.fromkeys(re.sub(r"^(.*\.)?\d+\.", "", name) for name in layers))
-            near = difflib.get_close_matches(target, {p for k in kinds for p in k.split(".")}, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(kinds)}"
-            raise ValueError(f"target {target!r} of low_rank names no layer; {hint}")
+            steps = (step for kind in kinds for step in kind.split("."))
+            hint = nearest(target, steps, f"there are {', '.join(kinds)}")
+            raise UserError(f"target {target!r} of low_rank names no layer; {hint}")
     chosen = [name for name in layers if any(_names(target, name) for target in targets)]
     for name in chosen:
         layers[name].adapt(rank, scale, dropout)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from onepeace_pl.errors import nearest
 from onepeace_pl.sweeps.cells import Row
 from onepeace_pl.sweeps.record import Outcome, Status, read_outcome
 
@@ -96,6 +96,5 @@ def _what_happened(outcome: Outcome, metric: str | None, note: str) -> str:
         return ": ".join(filter(None, (str(outcome.status), outcome.error or note)))
     if metric is None:
         return "its task names no metric; add 'metric' to the sweep, one of: " + ", ".join(outcome.metrics)
-    near = difflib.get_close_matches(metric, outcome.metrics, n=1, cutoff=0.3)
-    hint = f"; did you mean '{near[0]}'?" if near else "; it logs nothing at all"
-    return f"it logs no '{metric}'{hint} Change 'metric' and run with --table"
+    hint = nearest(metric, outcome.metrics) if outcome.metrics else "it logs nothing at all"
+    return f"it logs no '{metric}'; {hint} Change 'metric' and run with --table"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from onepeace_pl.data.sources.columns import read_text
 from onepeace_pl.data.sources.tables import read_json
+from onepeace_pl.errors import UserError, nearest
 
 
 def read_classes(classes: Sequence[str] | str, column: int = 0) -> tuple[str, ...]:
@@ -49,9 +49,8 @@ def class_number(name: str, numbers: dict[str, int], place: str) -> int:
     """
     if name in numbers:
         return numbers[name]
-    near = difflib.get_close_matches(name, numbers, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "add it to the classes, or leave the row out"
-    raise ValueError(f"{place}: class {name!r} is none of the {len(numbers)}; {hint}")
+    hint = nearest(name, numbers, "add it to the classes, or leave the row out")
+    raise UserError(f"{place}: class {name!r} is none of the {len(numbers)}; {hint}")
 
 
 def _from_csv(path: Path, column: int) -> list[str]:

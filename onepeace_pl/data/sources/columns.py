@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from onepeace_pl.data.batches import Source
+from onepeace_pl.errors import UserError, nearest
 
 # How encoded pictures begin in base64: JPEG, PNG, GIF, WebP.
 _ENCODED = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")
@@ -24,9 +24,8 @@ def column_number(path: Path, header: Sequence[str], wanted: str) -> int:
     """
     if wanted in header:
         return list(header).index(wanted)
-    near = difflib.get_close_matches(wanted, header, n=1, cutoff=0.5)
-    guess = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, header))}"
-    raise ValueError(f"{path}: no column {wanted!r}; {guess}")
+    hint = nearest(wanted, header, f"it has {', '.join(map(repr, header))}")
+    raise UserError(f"{path}: no column {wanted!r}; {hint}")
 
 
 def check_unique(path: Path, ids: Iterable[str], first_line: int = 2) -> None:

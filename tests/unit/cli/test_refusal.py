@@ -7,6 +7,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.errors import UserError
 
 
 def caught(call):
@@ -33,6 +34,37 @@ def test_defects():
     assert caught(lambda: textwrap.indent(3, "")) is None
 
 
+def test_a_user_error_is_refused_wherever_it_is_raised():
+    def fail():
+        error = UserError("give a\n file")
+        error.with_traceback(None)
+        (_ for _ in ()).throw(error)  # on no line that begins with `raise`
+
+    assert caught(fail) == "give a file"
+
+
+def test_what_the_system_refuses(tmp_path):
+    file = tmp_path / "a"
+    file.write_text("")
+    assert caught(lambda: tmp_path.read_text()) == f"is a directory: {tmp_path}; give a file"
+    assert caught(lambda: (file / "b").read_text()) == (
+        f"not a directory: {file / 'b'}; a part of that path is a file"
+    )
+    assert caught(lambda: Path("/dev/full").write_text("x")) == (
+        "no space left on device; free some space, or write elsewhere"
+    )
+    with pytest.raises(ConnectionRefusedError) as information:  # no matter of files: a defect
+        raise ConnectionRefusedError(111, "Connection refused")
+    assert refusal(information.value) is None
+
+
+def test_no_space_for_weights():
+    from safetensors import SafetensorError
+
+    error = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert refusal(error) == "no space left on device; free some space, or write elsewhere"
+
+
 def test_missing_file():
     assert caught(lambda: Path("gone/a.tsv").read_text()) == "no such file: gone/a.tsv"
 
@@ -54,6 +86,7 @@ class Rows(Dataset):
     [
         (refuse, "row 3 has no picture; add one"),
         (lambda: int("x"), None),
+        (lambda: open("/"), "[Errno 21] Is a directory: '/'"),  # noqa: SIM115
         (lambda: open("gone.png"), "[Errno 2] No such file or directory: 'gone.png'"),  # noqa: SIM115
     ],
 )

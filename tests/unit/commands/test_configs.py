@@ -105,4 +105,4 @@ def test_check_does_without_data_that_are_not_here(configs, capsys):
 
 def test_unknown_action(capsys):
     assert main(["configs", "list"]) == 2
-    assert "configs has no 'list'; choose ls, show, cp, check" in capsys.readouterr().err
+    assert "configs has no 'list'; did you mean 'ls'?" in capsys.readouterr().err

@@ -1,0 +1,29 @@
+"""The error that the command line shows as one line, and the hint at the nearest valid name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Invalid input or configuration; the message names what is wrong and how to put it right.
+
+    The command line prints it as one line and exits with code 2; any other exception is a traceback.
+    """
+
+
+def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> str:
+    """Suggest the closest valid name.
+
+    Args:
+        name: The unknown name.
+        valid: Names that would be right.
+        otherwise: Returned where none is close; by default all of them are listed.
+
+    Returns:
+        ``did you mean 'x'?`` or ``otherwise``.
+    """
+    names = list(dict.fromkeys(valid))
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there are {', '.join(names)}" if otherwise is None else otherwise
