@@ -15,6 +15,10 @@ TRAINERS = sorted((ROOT / "trainer").glob("*.yaml"))
 BACKBONES = sorted((ROOT / "backbone").glob("*.yaml"))
 
 
+# of the paper, but trained outside its released trainer, with the usual Adam
+USUAL_ADAM = ("imagenet", "imagenet21k", "kinetics400", "coco_stuff", "ade20k", "coco_detection")
+
+
 def name(path):
     return str(path.relative_to(ROOT))
 
@@ -37,6 +41,9 @@ def test_run_reads_back_what_it_prints_and_is_built(path, tmp_path):
     again = Blueprint(default_experiment(), ["-c", "printed.yaml"], build=True)
     assert again.resolved() == first
     assert first["trainer"]["use_distributed_sampler"] is False  # the data module's sampler knows the ranks
+    if path.parent.name == "paper" or path.stem.startswith("paper_"):
+        before = first["model"]["optimizer"]["init_args"]["eps_before_bias_correction"]
+        assert before is (path.stem not in USUAL_ADAM)
     model = again.built()
     assert all(parameter.is_meta for parameter in model.parameters())
     assert any(parameter.requires_grad for parameter in model.parameters())

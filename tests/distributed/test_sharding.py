@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 
 from onepeace_pl.backbone import Backbone, Extend, from_preset
 from onepeace_pl.backbone.parallel import shard
@@ -18,6 +20,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.modalities.masking import RandomTokens
+from onepeace_pl.optim import AdamW
 from onepeace_pl.task import Step
 from onepeace_pl.tasks.pretraining import MaskSampler, Pretraining, Student
 from tests.two_processes import run_in_processes
@@ -120,6 +123,41 @@ def compare(
     assert norm.item() == pytest.approx(theirs.item(), rel=1e-5)
 
 
+def check_units() -> None:
+    """While a block computes, its weights are whole and those of every other block lie in shards."""
+    whole = make(1)
+    backbone = shard(whole.backbone, init_device_mesh("cpu", (2,)))
+    blocks = [*backbone.encoder.transformer.blocks, *backbone.decoder.transformer.blocks]
+    seen = []
+
+    def whole_ones(module: torch.nn.Module, *_: object) -> None:
+        gathered = [b for b in blocks if not any(isinstance(p, DTensor) for p in b.parameters())]
+        seen.append(gathered == [module])
+
+    for block in blocks:
+        block.register_forward_pre_hook(whole_ones)
+    whole(batch(1, slice(0, ROWS)))
+    assert seen == [True] * len(blocks)
+
+
+def check_epsilon() -> None:
+    """AdamW with the reference implementation's epsilon moves shards as it moves whole weights."""
+    moved = []
+    for sharded in (False, True):
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(6, 4)
+        if sharded:
+            fully_shard(layer, mesh=init_device_mesh("cpu", (2,)))
+        optimizer = AdamW(layer.parameters(), lr=0.1, eps=1e-2, eps_before_bias_correction=True)
+        for step in range(3):
+            optimizer.zero_grad()
+            layer(torch.linspace(-1, step, 6)).square().sum().mul(1e-3).backward()
+            optimizer.step()
+        moved.append([p.full_tensor() if sharded else p for p in layer.parameters()])
+    for alone, shared in zip(*moved, strict=True):
+        assert (alone - shared).abs().max() <= 1e-6
+
+
 def check_bounds() -> None:
     """A sharded scale is put back within its bounds."""
     backbone = shard(make(1).backbone, init_device_mesh("cpu", (2,)))
@@ -136,6 +174,8 @@ def _all(stage: int, alone: dict[str, tuple[list[float], dict[str, Tensor]]]) ->
             compare(stage, sharded, gradient, *expected)
     if stage == 1:
         check_bounds()
+        check_units()
+        check_epsilon()
 
 
 @pytest.mark.distributed

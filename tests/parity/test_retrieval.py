@@ -13,7 +13,7 @@ from onepeace_pl.backbone.loading import load_state
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
-from onepeace_pl.optim import build_optimizer
+from onepeace_pl.optim import AdamW, build_optimizer
 from onepeace_pl.tasks.retrieval import Retrieval
 
 from .reference import TRANSFORMER, adapters, text_input
@@ -73,7 +73,7 @@ def test_ten_steps_with_layer_decay(golden):
     start = to_official({n: p.detach().clone() for n, p in backbone.named_parameters()})
     optimizer = build_optimizer(
         backbone,
-        lambda groups: torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
+        lambda groups: AdamW(groups, 1.0, (0.9, 0.999), eps_before_bias_correction=True),
         story["layer_decay"],
     )
     for expected in story["steps"]:
@@ -92,6 +92,5 @@ def test_ten_steps_with_layer_decay(golden):
     final = to_official({n: p.detach() for n, p in backbone.named_parameters()})
     for name, value in story["final_parameter_l2"].items():
         assert final[name].norm().item() == pytest.approx(value, rel=1e-4), name
-    # entries of a table whose gradient is all but zero move by a whole step of Adam in one direction or the other
     for name, value in story["final_parameter_l2_change"].items():
-        assert (final[name] - start[name]).norm().item() == pytest.approx(value, rel=1e-2, abs=1e-6), name
+        assert (final[name] - start[name]).norm().item() == pytest.approx(value, rel=1e-4), name

@@ -1,5 +1,6 @@
 """Experiment under a real Trainer: what trains, what a checkpoint holds, what is refused."""
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from onepeace_pl.experiment import Experiment
 from onepeace_pl.hub.folder import save_folder
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.optim import WarmupCosine
+from onepeace_pl.optim import AdamW, WarmupCosine
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.pretraining import MaskSampler, Pretraining, Student
 
@@ -133,6 +134,17 @@ def test_layer_decay_and_schedule_reach_the_optimiser(tmp_path: Path) -> None:
     assert groups[id(backbone.encoder.adapter("text").token_table)]["lr_scale"] == 0.125
     assert groups[id(backbone.encoder.adapter("text").position_table)]["weight_decay"] == 0.0
     assert groups[id(backbone.encoder.adapter("text").token_table)]["weight_decay"] == 0.05
+
+
+@pytest.mark.parametrize(("start", "bound"), [(9.0, math.log(100)), (-1.0, 0.0)])
+def test_scale_of_similarities_stays_within_its_bounds(start: float, bound: float, tmp_path: Path) -> None:
+    class Displace(L.Callback):
+        def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+            pl_module.backbone.logit_scale.data.fill_(start)
+
+    module = experiment(optimizer=partial(AdamW, lr=1e-5))
+    trainer(tmp_path, max_steps=1, callbacks=[Displace()]).fit(module, datamodule=data())
+    assert module.backbone.logit_scale.item() == pytest.approx(bound, abs=1e-6)
 
 
 def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

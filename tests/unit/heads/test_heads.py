@@ -46,6 +46,17 @@ def test_padding_and_the_summary_do_not_count(make) -> None:
     assert torch.allclose(head(alone, "touch"), out[1:], atol=1e-5)
 
 
+def test_mean_head_is_the_formula() -> None:
+    torch.manual_seed(1)
+    head = MeanHead(32, 3)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    mean = features().tokens["touch"][1, 1:3].mean(0)
+    normed = (mean - mean.mean()) / (mean.var(correction=0) + 1e-5).sqrt() * head.norm.weight + head.norm.bias
+    expected = head.linear.weight @ normed + head.linear.bias
+    assert torch.allclose(head(features(), "touch")[1], expected, atol=1e-4)
+
+
 def test_without_attention_the_summary_alone_counts() -> None:
     head = ClassifyHead(CONFIG, 3, attention_pooling=False, pooler=True)
     given, changed = features(), features()
