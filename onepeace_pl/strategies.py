@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
+
+from onepeace_pl.checkpoint_io import AtomicFolders
 
 
-class FullyShardedStrategy(ModelParallelStrategy):
+class FullyShardedStrategy(AtomicFolders, ModelParallelStrategy):
     """FSDP2: every device of every node holds a share of the model and reads its own part of each batch.
 
     Lightning's own strategy, left to itself, makes the devices of a node tensor-parallel, which needs a number that
@@ -33,7 +35,21 @@ class FullyShardedStrategy(ModelParallelStrategy):
             timeout=timeout,
         )
 
+    @property
+    def writes_folders(self) -> bool:
+        """Whether a checkpoint is a folder."""
+        return bool(self._save_distributed_checkpoint)
+
     def setup_environment(self) -> None:
         """Set up processes and the device mesh, as wide as there are devices."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+
+class FSDP1Strategy(AtomicFolders, FSDPStrategy):
+    """The older FSDP, with checkpoints that are never half written. Options are those of Lightning's."""
+
+    @property
+    def writes_folders(self) -> bool:
+        """Whether a checkpoint is a folder."""
+        return bool(self._state_dict_type == "sharded")

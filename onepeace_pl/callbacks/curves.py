@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onepeace_pl.callbacks.history import History
+from onepeace_pl.files import replacing
 
 NO_LOSS = ("accuracy", "iou", "scale")
 """How the names of what a training logs begin where it is no loss, behind the name of a task where there is one."""
@@ -40,4 +41,5 @@ def draw_curves(history: History, path: Path) -> None:
         panel.grid(alpha=0.25)
         if panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize=7, frameon=False)
-    figure.savefig(path)
+    with replacing(path) as new:
+        figure.savefig(new)

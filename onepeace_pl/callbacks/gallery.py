@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onepeace_pl.files import replacing
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def draw_gallery(
             _draw_direction(axes, name, direction, source, left, top, queries, answers)
             left += _block_width(direction, answers)
         top += step
-    figure.savefig(path)
+    with replacing(path) as new:
+        figure.savefig(new)
 
 
 def _block_width(direction: DirectionResult, answers: int) -> float:

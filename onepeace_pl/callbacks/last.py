@@ -1,7 +1,5 @@
-"""``last.ckpt``: always the newest state of a run, never half written."""
+"""``last.ckpt``: always the newest state of a run."""
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,9 @@ def last_checkpoint(trainer: L.Trainer) -> Path:
 
 
 def save_last(trainer: L.Trainer) -> Path:
-    """Write ``last.ckpt`` beside the older one, then put it in its place. All processes must call this."""
+    """Write ``last.ckpt``. All processes must call this."""
     path = last_checkpoint(trainer)
-    fresh = path.with_name(f"new-{LAST}")
-    trainer.save_checkpoint(fresh)
-    if trainer.is_global_zero:
-        if path.is_dir():  # sharded: a folder cannot be replaced in one step
-            shutil.rmtree(path)
-        os.replace(fresh, path)
-    trainer.strategy.barrier("last.ckpt")
+    trainer.save_checkpoint(path)
     return path
 
 

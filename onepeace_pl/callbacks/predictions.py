@@ -13,6 +13,8 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 
+from onepeace_pl.files import replacing, write_text
+
 FOLDER = "predictions"
 
 
@@ -45,8 +47,8 @@ class Predictions(BasePredictionWriter):
                 path = (
                     Path(trainer.default_root_dir) / FOLDER / _file_name(each.name) / f"{_file_name(row)}.png"
                 )
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(drawing).save(path)
+                with replacing(path) as new:
+                    Image.fromarray(drawing).save(new)
 
     def write_on_epoch_end(
         self,
@@ -71,7 +73,7 @@ class Predictions(BasePredictionWriter):
                 lines = "\n".join(json.dumps(answer, ensure_ascii=False) for answer in answers)
                 texts = {"jsonl": f"{lines}\n", **_exported(pl_module, each, answers)}
                 for ending, text in texts.items():
-                    path.with_name(f"{path.name}.{ending}").write_text(text, encoding="utf-8")
+                    write_text(path.with_name(f"{path.name}.{ending}"), text)
                 continue
             vectors = {
                 modality: np.concatenate(
@@ -80,7 +82,8 @@ class Predictions(BasePredictionWriter):
                 for modality in batches[0]["embeddings"]
             }
             ids = np.array([row for batch in batches for row in batch["ids"]])
-            np.savez(path.with_name(f"{path.name}.npz"), ids=ids, **vectors)  # type: ignore[arg-type]
+            with replacing(path.with_name(f"{path.name}.npz")) as new:
+                np.savez(new, ids=ids, **vectors)  # type: ignore[arg-type]
         rank_zero_info(f"predictions: {folder}")
 
 

@@ -26,6 +26,7 @@ from onepeace_pl.callbacks.page import (
 )
 from onepeace_pl.callbacks.sheet import sheet_of, write_sheet
 from onepeace_pl.callbacks.throughput import TrainClock, batch_size
+from onepeace_pl.files import write_text
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Report(L.Callback):
                 draw = lambda: draw_gallery(results, rows, gallery, self.queries, self.answers)  # noqa: E731
                 parts.append(_picture(gallery, "queries and answers", draw))
         page = folder / f"report{suffix}.md"
-        page.write_text("\n".join(parts), encoding="utf-8")
+        write_text(page, "\n".join(parts))
         rank_zero_info(f"report: {page}")
 
 

@@ -6,7 +6,6 @@ A run that is stopped, or breaks, leaves none: the file says that the run has co
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import lightning as L
 
+from onepeace_pl.files import write_text
 from onepeace_pl.metrics import RetrievalResult
 
 KINDS = ("chance", "baseline", "optimum")
@@ -104,10 +104,7 @@ class ResultsFile(L.Callback):
         content = {"verb": verb, **(self._found or nothing)}
         content |= {"seconds": round(self._seconds, 3), "steps": trainer.global_step}
         path = Path(trainer.default_root_dir) / results_name(verb)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"new-{path.name}")
-        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(fresh, path)  # never half written
+        write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def references(results: Mapping[str, Any], prefix: str, metrics: Iterable[str]) -> References:

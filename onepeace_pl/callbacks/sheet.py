@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from onepeace_pl.files import replacing
+
 Picture = NDArray[np.uint8]
 GAP, COLUMNS, SMALLEST = 6, 2, 160  # pixels, pictures, pixels
 
@@ -17,7 +19,8 @@ GAP, COLUMNS, SMALLEST = 6, 2, 160  # pixels, pictures, pixels
 def write_sheet(pictures: Mapping[str, Sequence[Picture]], path: Path) -> None:
     """Write pictures (H, W, 3) as one PNG, those of each name below each other."""
     sheets = [sheet_of(few) for few in pictures.values() if few]
-    Image.fromarray(_below(sheets)).save(path)
+    with replacing(path) as new:
+        Image.fromarray(_below(sheets)).save(new)
 
 
 def sheet_of(pictures: Sequence[Picture]) -> Picture:

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import lightning as L
 import yaml
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from onepeace_pl.checkpoint_io import AtomicCheckpointIO
 from onepeace_pl.cli import defaults, runs
 from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.origin import dropped, origins
 from onepeace_pl.cli.parser import Parser
 from onepeace_pl.cli.plugins import load_plugins
+from onepeace_pl.files import write_text
 
 _NEED_WEIGHTS = ("validate", "test", "predict")
 _NO_TEXT = "Unable to serialize instance"  # what the parser writes for a default without class_path
@@ -38,6 +42,7 @@ class ExperimentCLI(LightningCLI):
     Args:
         experiment: The LightningModule to configure.
         words: Verb and options.
+        until_end: Takes in what the run holds until it ends.
 
     Attributes:
         folder: The run folder.
@@ -45,8 +50,11 @@ class ExperimentCLI(LightningCLI):
 
     folder: Path
 
-    def __init__(self, experiment: type[L.LightningModule], words: Sequence[str]) -> None:
+    def __init__(
+        self, experiment: type[L.LightningModule], words: Sequence[str], until_end: ExitStack | None = None
+    ) -> None:
         self._words = list(words)
+        self._until_end = until_end or ExitStack()
         self._checkpoint: str | None = None
         super().__init__(
             experiment,
@@ -80,6 +88,7 @@ class ExperimentCLI(LightningCLI):
         self.config = parser.parse_args(args)
         settings = self._settings
         checkpoint, settings.ckpt_path = settings.ckpt_path, None
+        self._given = checkpoint
         chosen = settings.run or settings.trainer.default_root_dir or runs.default_run(self._words)
         self.folder = runs.run_folder(str(chosen))
         self._checkpoint = runs.find_checkpoint(checkpoint, self.folder)
@@ -112,9 +121,18 @@ class ExperimentCLI(LightningCLI):
         if init_from and not resume and Path(init_from).resolve().is_relative_to(self.folder.resolve()):
             raise ValueError(f"model.init_from lies in the run folder '{self.folder}'; choose another --run")
         if not self._settings.trainer.fast_dev_run:
+            self._hold()
             # without ckpt_path: the file describes the whole run, not the rest of it
             text = yaml.safe_dump(self.resolved() | {"ckpt_path": None}, sort_keys=False)
             _open_run(self.folder, resume, text)
+
+    @rank_zero_only
+    def _hold(self) -> None:
+        """Claim the run folder; what was left there of a checkpoint has its name again then."""
+        if (claim := runs.hold(self.folder)) is not None:
+            self._until_end.enter_context(claim)
+        if self._given in runs.KEYWORDS:
+            self.config_init[self.subcommand].ckpt_path = runs.find_checkpoint(self._given, self.folder)
 
     def resolved(self) -> dict[str, Any]:
         """Return the verb's whole config as plain values."""
@@ -143,6 +161,11 @@ class ExperimentCLI(LightningCLI):
             "callbacks": callbacks,
             "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
         }
+        plugins = given.plugins or []
+        plugins = list(plugins) if isinstance(plugins, list) else [plugins]
+        own_io = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
+        if not own_io and getattr(given.strategy, "_checkpoint_io", None) is None:
+            open_settings["plugins"] = [*plugins, AtomicCheckpointIO()]
         if given.logger is None or given.logger is True:
             open_settings["logger"] = defaults.loggers(self.folder) if fit else False
         return open_settings
@@ -161,7 +184,8 @@ def run(words: Sequence[str], experiment: type[L.LightningModule] | None = None)
         for text in (*_BESIDE_THE_POINT, *(() if words[:1] == ["fit"] else _ONLY_FOR_FIT)):
             warnings.filterwarnings("ignore", message=text)
         try:
-            return ExperimentCLI(experiment or default_experiment(), words)
+            with ExitStack() as until_end:
+                return ExperimentCLI(experiment or default_experiment(), words, until_end)
         except SIGTERMException:
             print(runs.STOPPED, file=sys.stderr)
             raise SystemExit(1) from None
@@ -193,4 +217,4 @@ def _open_run(folder: Path, resume: bool, config: str) -> None:
     if line := runs.claim(folder, resume):
         print(f"note: {line}")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / runs.CONFIG).write_text(config, encoding="utf-8")
+    write_text(folder / runs.CONFIG, config)

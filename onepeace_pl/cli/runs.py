@@ -11,6 +11,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from onepeace_pl.files import existing, recover
+from onepeace_pl.sweeps.claim import HOST, INHERITED, Claim, claim_file
+
 RUNS = Path("runs")
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
@@ -78,12 +81,33 @@ def find_checkpoint(checkpoint: str | None, folder: Path) -> str | None:
     """
     if checkpoint is None:
         return None
-    path = folder / CHECKPOINTS / f"{checkpoint}.ckpt" if checkpoint in KEYWORDS else Path(checkpoint)
+    path = existing(
+        folder / CHECKPOINTS / f"{checkpoint}.ckpt" if checkpoint in KEYWORDS else Path(checkpoint)
+    )
     if not path.exists():
         raise ValueError(f"--ckpt_path: no file or folder '{path}'")
     if path.is_file() and not zipfile.is_zipfile(path):
         raise ValueError(f"--ckpt_path: '{path}' is no checkpoint; a run writes them to RUN/{CHECKPOINTS}/")
     return str(path)
+
+
+def hold(folder: Path) -> Claim | None:
+    """Claim a run folder for this process, and clear away what a run that was killed there has not written whole.
+
+    Returns:
+        The claim, to be given up when the run has ended; None where a sweep holds it for this process.
+
+    Raises:
+        ValueError: Another process is training there.
+    """
+    path = claim_file(folder)
+    claim = None if os.environ.get(INHERITED) == str(path) else Claim(path)
+    if claim is not None and not claim.held:
+        hint = "" if claim.owner.startswith(HOST) else f"; if that run has ended, remove {path}"
+        raise ValueError(f"a run is at work in '{folder}': {claim.owner}; choose another --run{hint}")
+    for place in (folder, folder / CHECKPOINTS):
+        recover(place)
+    return claim
 
 
 def claim(folder: Path, resume: bool) -> str | None:

@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from onepeace_pl.files import write_text
+
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; return 1 where an assertion on the command line does not hold."""
@@ -30,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
     good = {"loss": _loss, "dense": _dense}.get(args.what, _times)(args, numbers)
     if args.json:
-        args.json.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        write_text(args.json, json.dumps(numbers, indent=2) + "\n")
     return 0 if good else 1
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from onepeace_pl.files import replacing, save
+
 META = "meta.pt"  # what Lightning keeps beside the shards
 
 
@@ -27,11 +29,10 @@ def main(argv: Sequence[str]) -> int:
         raise ValueError(f"{folder} is no sharded checkpoint: a folder with .metadata and shards is wanted")
     if target.exists():
         raise ValueError(f"{target} exists already; give another --to")
-    import torch
 
     checkpoint = _gather(folder)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(checkpoint, target)
+    with replacing(target) as new:
+        save(checkpoint, new)
     count = sum(t.numel() for t in checkpoint.get("state_dict", {}).values() if hasattr(t, "numel"))
     print(f"wrote {target}: {count:,} numbers")
     return 0

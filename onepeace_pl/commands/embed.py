@@ -11,6 +11,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.files import replacing
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -83,9 +85,13 @@ def _short(name: str, most: int) -> str:
 
 
 def _write(path: Path, items: Mapping[str, Sequence[str]], vectors: "Mapping[str, Tensor]") -> None:
+    with replacing(path) as new:
+        _write_to(new, items, vectors)
+
+
+def _write_to(path: Path, items: Mapping[str, Sequence[str]], vectors: "Mapping[str, Tensor]") -> None:
     import numpy as np
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npz":
         arrays = {name: rows.numpy() for name, rows in vectors.items()}
         arrays |= {f"{name}_items": np.array(items[name]) for name in vectors}

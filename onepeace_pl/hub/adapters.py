@@ -16,6 +16,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, LowRank, build
 from onepeace_pl.backbone.loading import load_state, read_safetensors
+from onepeace_pl.files import replacing, write_text
 from onepeace_pl.nn.low_rank import A, B, LowRankLinear, fold
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -68,8 +69,9 @@ def write_adapters(
         for layer in layers
         for part in (A, B)
     }
-    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / WEIGHTS) as new:
+        save_file(tensors, new, {"format": "pt"})
+    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:

@@ -9,7 +9,6 @@ it was may be missing: then the config says which base has it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import onepeace_pl
 from onepeace_pl.backbone import Backbone, build
 from onepeace_pl.backbone.base import Base
 from onepeace_pl.backbone.loading import CONFIG, WEIGHTS, fit_state, on_base, read_base, read_safetensors
+from onepeace_pl.files import replacing, write_text
 from onepeace_pl.hub.adapters import write_adapters
 from onepeace_pl.hub.card import model_card
 from onepeace_pl.modalities import Processor
@@ -205,17 +205,16 @@ def _processor(folder: Path, name: str, spec: Mapping[str, Any]) -> Processor:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file, or remove it where there are no tensors.
 
-    It is written beside and moved: tensors being written may be mapped from the very file that they replace.
+    It is written beside and renamed: tensors being written may be mapped from the very file that they replace.
     """
     from safetensors.torch import save_file
 
     if not tensors:
         path.unlink(missing_ok=True)
         return
-    beside = path.with_name(f"{path.name}.new")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(_unshared(whole), beside, {"format": "pt"})
-    os.replace(beside, path)
+    with replacing(path) as new:
+        save_file(_unshared(whole), new, {"format": "pt"})
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -231,6 +230,6 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _write_text(path: Path, text: str) -> None:
     if text:
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     else:
         path.unlink(missing_ok=True)

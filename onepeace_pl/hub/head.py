@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone.loading import is_experiment, read_safetensors, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.files import write_text
 from onepeace_pl.heads.official import head_from_official
 from onepeace_pl.hub.folder import EXTRA, write_tensors
 
@@ -22,7 +23,7 @@ def save_head(folder: Path, state: Mapping[str, Tensor], description: Mapping[st
     """Write a task's weights and what it is; of a task without weights nothing is written, and older files go."""
     write_tensors(folder / HEAD, state)
     if state:
-        (folder / TASK).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_text(folder / TASK, json.dumps(description, indent=2) + "\n")
     else:
         (folder / TASK).unlink(missing_ok=True)
 

@@ -31,6 +31,7 @@ from onepeace_pl.backbone.interop import (
 )
 from onepeace_pl.backbone.loading import fit_state, read_safetensors, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.files import replacing, save
 from onepeace_pl.hub.account import Account
 from onepeace_pl.hub.folder import Origin
 
@@ -178,23 +179,21 @@ def write_official(path: Path, state: State, options: Mapping[str, Any] | None, 
         .contiguous()
         for name, tensor in state.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".pkl":
-        with path.open("wb") as file:
+        with replacing(path) as new, new.open("wb") as file:
             pickle.dump({"model": state, "__author__": "ofa", "matching_heuristics": True}, file)
         return
-    torch.save(
-        {
-            "args": None,
-            "cfg": None if options is None else dict(options),
-            "model": state,
-            "criterion": None,
-            "optimizer_history": [],
-            "task_state": {},
-            "extra_state": {},
-        },
-        path,
-    )
+    content: dict[str, Any] = {
+        "args": None,
+        "cfg": None if options is None else dict(options),
+        "model": state,
+        "criterion": None,
+        "optimizer_history": [],
+        "task_state": {},
+        "extra_state": {},
+    }
+    with replacing(path) as new:
+        save(content, new)
 
 
 def kind_of(names: Iterable[str]) -> str:

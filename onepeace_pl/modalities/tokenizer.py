@@ -19,6 +19,8 @@ import numpy.typing as npt
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from onepeace_pl.files import write_text
+
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 START, PAD, END, UNKNOWN = range(len(SPECIALS))
 FILE = "tokenizer.json"  # in a model folder
@@ -87,7 +89,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write one JSON file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -16,13 +16,12 @@ from typing import IO, Any
 
 from onepeace_pl.cli.runs import CELL, LOG, first_free
 from onepeace_pl.sweeps.cells import Cell, Step, has_checkpoint
-from onepeace_pl.sweeps.claim import Claim
+from onepeace_pl.sweeps.claim import INHERITED, Claim, claim_file
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.log import why_it_ended
 from onepeace_pl.sweeps.record import Record, Status, read_record, results_file, status_of, write_record
 
 PROGRAM = (sys.executable, "-m", "onepeace_pl")
-CLAIMS = ".claims"
 GRACE = 300.0  # seconds for the step under way and a checkpoint
 _GLANCE = 0.2  # seconds
 
@@ -126,8 +125,8 @@ class Attempt:
 
 
 def claim_of(cell: Cell, take_over: bool = False) -> Claim:
-    """Claim a cell; the file lies outside of its folder, which may move."""
-    return Claim(cell.folder.parent / CLAIMS / cell.name, take_over)
+    """Claim a cell, unless its run is at work, whoever has started that."""
+    return Claim(claim_file(cell.folder), take_over)
 
 
 def _make_room(cell: Cell, status: Status) -> None:
@@ -155,7 +154,7 @@ def _start(
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**inherited, **environment},
+        env={**inherited, **environment, INHERITED: str(claim.path)},
         start_new_session=True,  # Ctrl+C reaches the sweep alone, which then ends its runs
         pass_fds=[claim.file],
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.runs import CHECKPOINTS, RUNS
+from onepeace_pl.files import existing
 from onepeace_pl.sweeps.plan import Part, Plan, Run, Verb
 
 Point = Mapping[str, Any]
@@ -117,7 +118,7 @@ def make_row(plan: Plan, label: str, axes: Mapping[str, str], point: Point) -> R
 
 def has_checkpoint(folder: Path, name: str) -> bool:
     """Say whether a run has its ``best`` or ``last`` checkpoint."""
-    return (folder / CHECKPOINTS / f"{name}.ckpt").exists()
+    return existing(folder / CHECKPOINTS / f"{name}.ckpt").exists()
 
 
 def flag_value(value: Any) -> str:

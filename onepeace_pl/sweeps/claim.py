@@ -1,5 +1,7 @@
 """Who is at work on what: a lock that ends with the processes that hold it, however they end.
 
+A run of ``fit`` claims its folder, a sweep those of its cells; the claim's file lies beside the folder, which may move.
+
 The lock is the kernel's, on a file that also says host and process. A run inherits it, so that a cell whose sweep
 was killed stays claimed until its run has ended, too. Across hosts locks are not to be relied on (some shared file
 systems keep them to one host), so a claim of another host is believed until it is given up, or ``take_over``.
@@ -14,6 +16,14 @@ from pathlib import Path
 from types import TracebackType
 
 HOST = socket.gethostname()
+CLAIMS = ".claims"
+INHERITED = "ONEPEACE_PL_CLAIM"  # variable of a process that shares the claim of the one that has started it
+
+
+def claim_file(folder: Path) -> Path:
+    """Return the file that stands for the run in ``folder``."""
+    folder = Path(os.path.abspath(folder))
+    return folder.parent / CLAIMS / folder.name
 
 
 class Claim:
@@ -24,11 +34,13 @@ class Claim:
         take_over: Disregard claims of other hosts.
 
     Attributes:
+        path: The file.
         held: Whether the claim is ours.
         owner: Who holds it, for people.
     """
 
     def __init__(self, path: Path, take_over: bool = False) -> None:
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         locked = self._lock()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.files import replacing
 from onepeace_pl.sweeps.summary import Summary
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def draw(summaries: Sequence[Summary], path: Path) -> bool:
     axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for panel, (metric, rows) in zip(axes, panels.items(), strict=True):
         _draw_panel(panel, metric, rows)
-    figure.savefig(path)
+    with replacing(path) as new:
+        figure.savefig(new)
     return True
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.runs import CELL
+from onepeace_pl.files import write_text
 from onepeace_pl.sweeps.cells import Cell
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.plan import Verb
@@ -77,15 +77,7 @@ def read_record(folder: Path) -> Record | None:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write the record, never half."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / CELL, json.dumps(asdict(record), indent=2) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside the older one, then put it in its place."""
-    fresh = path.with_name(f"new-{os.getpid()}-{path.name}")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
+    write_text(folder / CELL, json.dumps(asdict(record), indent=2) + "\n")
 
 
 def results_file(folder: Path, verb: Verb) -> Path:

@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from onepeace_pl.cli.runs import CONFIG
-from onepeace_pl.sweeps.attempt import CLAIMS, Attempt
+from onepeace_pl.files import write_text
+from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.cells import Row, combinations, make_row, sweep_folder
 from onepeace_pl.sweeps.check import check_commands, direction_of
+from onepeace_pl.sweeps.claim import CLAIMS
 from onepeace_pl.sweeps.executor import make_executor
 from onepeace_pl.sweeps.optuna_search import OptunaSearch
 from onepeace_pl.sweeps.plot import draw
 from onepeace_pl.sweeps.reading import read_plan
-from onepeace_pl.sweeps.record import write_whole
 from onepeace_pl.sweeps.scheduler import Scheduler
 from onepeace_pl.sweeps.search import Grid, MakeRow, Search, samples
 from onepeace_pl.sweeps.summary import Summary, summarise
@@ -114,7 +115,7 @@ class Sweep:
     def _write(self, summaries: Sequence[Summary]) -> bool:
         table, picture = self.folder / "table.md", self.folder / "table.png"
         drawn = draw(summaries, picture)
-        write_whole(self.folder / "table.csv", comma_separated(summaries))
-        write_whole(table, markdown(self.plan.name, summaries, picture.name if drawn else None))
+        write_text(self.folder / "table.csv", comma_separated(summaries))
+        write_text(table, markdown(self.plan.name, summaries, picture.name if drawn else None))
         print(f"table: {table}")
         return all(summary.complete for summary in summaries)

@@ -9,7 +9,8 @@ import yaml
 
 from onepeace_pl.cli import main
 from onepeace_pl.cli.lightning import run
-from onepeace_pl.cli.runs import claim, find_checkpoint, run_folder, values_of
+from onepeace_pl.cli.runs import claim, find_checkpoint, hold, run_folder, values_of
+from onepeace_pl.sweeps.claim import Claim, claim_file
 
 RUN = Path("runs/classify")
 LAST = RUN / "checkpoints/last.ckpt"
@@ -34,6 +35,32 @@ def test_a_checkpoint_by_path_or_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"a\.ckpt' is no checkpoint; a run writes them to RUN/checkpoints/"):
         find_checkpoint(str(tmp_path / "a.ckpt"), tmp_path)
     assert find_checkpoint(None, tmp_path) is None
+
+
+def test_a_checkpoint_that_a_kill_left_without_its_name(tmp_path):
+    (tmp_path / "checkpoints/.old-last.ckpt").mkdir(parents=True)
+    assert find_checkpoint("last", tmp_path) == str(tmp_path / "checkpoints/.old-last.ckpt")
+    hold(tmp_path).give_up()
+    assert find_checkpoint("last", tmp_path) == str(tmp_path / "checkpoints/last.ckpt")
+
+
+def test_a_run_refuses_a_folder_in_which_another_one_lives(classify, capsys, monkeypatch):
+    assert main(["fit", "-c", str(classify)]) == 0
+    before = {path: path.stat().st_mtime_ns for path in RUN.rglob("*")}
+    with Claim(claim_file(RUN)) as claim:  # as a living run has it
+        assert claim.held
+        for words in ([], ["--ckpt_path", "last"], ["--run", "./runs/classify"]):
+            assert main(["fit", "-c", str(classify), *words]) == 2
+            line = capsys.readouterr().err.strip().splitlines()[-1]
+            assert line.startswith("error: a run is at work in 'runs/classify': ")
+            assert line.endswith("choose another --run")
+        assert main(["validate", "-c", str(classify), "--ckpt_path", "last"]) == 0
+        monkeypatch.setenv("ONEPEACE_PL_CLAIM", str(claim.path))  # a sweep that has claimed its cell
+        assert main(["fit", "-c", str(classify), "--ckpt_path", "last", "--trainer.max_steps=5"]) == 0
+    monkeypatch.delenv("ONEPEACE_PL_CLAIM")
+    assert before.keys() <= set(RUN.rglob("*"))
+    assert [path.name for path in Path("runs").glob("[!.]*")] == ["classify"]
+    assert main(["fit", "-c", str(classify)]) == 0  # it has ended
 
 
 @pytest.mark.parametrize("verb", ["fit", "validate", "test"])
@@ -96,13 +123,17 @@ def test_a_run_repeats_from_its_config_and_the_older_one_moves_aside(classify, c
     first, second = weights(older / "checkpoints/last.ckpt"), weights(LAST)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert main(["fit", "-c", str(classify)]) == 0
-    assert sorted(path.name for path in Path("runs").iterdir()) == ["classify", "classify.1", "classify.2"]
+    assert sorted(path.name for path in Path("runs").glob("[!.]*")) == [
+        "classify",
+        "classify.1",
+        "classify.2",
+    ]
 
 
 def test_a_mistake_leaves_the_older_run_alone(classify):
     assert main(["fit", "-c", str(classify)]) == 0
     assert main(["fit", "-c", str(classify), "--trainer.max_stpes=1"]) == 2
-    assert [path.name for path in Path("runs").iterdir()] == ["classify"]
+    assert [path.name for path in Path("runs").glob("[!.]*")] == ["classify"]
 
 
 def test_run_option_beats_the_file_name(classify):
@@ -129,7 +160,7 @@ def test_checkpoint_finds_its_config_and_goes_on_in_its_folder(classify, capsys)
     cli = run(["fit", "--ckpt_path", str(LAST), "--trainer.max_steps=6", "--model.task.dropout=0.7"])
     assert cli.trainer.global_step == 6
     assert cli.model.task.dropout.p == 0.7  # flags beat what the checkpoint remembers
-    assert [path.name for path in Path("runs").iterdir()] == ["classify"]
+    assert [path.name for path in Path("runs").glob("[!.]*")] == ["classify"]
     assert "earlier metrics moved to runs/classify/metrics.1.csv" in capsys.readouterr().out
     after = yaml.safe_load((RUN / "config.yaml").read_text())
     assert after["ckpt_path"] is None
@@ -141,7 +172,7 @@ def test_checkpoint_of_another_run_starts_a_new_one(classify):
     assert main(["fit", "-c", str(classify)]) == 0
     words = "--ckpt_path", str(LAST), "--run=second", "--trainer.max_steps=6"
     assert main(["fit", "-c", str(classify), *words]) == 0
-    assert sorted(path.name for path in Path("runs").iterdir()) == ["classify", "second"]
+    assert sorted(path.name for path in Path("runs").glob("[!.]*")) == ["classify", "second"]
 
 
 def test_a_run_does_not_move_what_it_starts_from(classify, capsys):

@@ -1,0 +1,22 @@
+"""What the processes of one run do together."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+
+def stop_together(message: str) -> NoReturn:
+    """Stop a run whose processes have all found the same thing wrong: the first says so, the others say nothing.
+
+    Processes that another one has launched leave with exit code 0: Lightning kills all others, the one that is about
+    to say what is wrong among them, when it sees one of these fail.
+
+    Raises:
+        ValueError: In the first process.
+    """
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        raise ValueError(message)
+    raise SystemExit(2 if os.environ.get("LOCAL_RANK", "0") == "0" else 0)
