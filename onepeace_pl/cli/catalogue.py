@@ -1,22 +1,8 @@
-"""The configs that ship, and the files that belong to a config. No torch."""
+"""What a config is for, and the files that belong to it. No torch."""
 
 from pathlib import Path
 
-import onepeace_pl
-from onepeace_pl.cli.merge import content_of, mentions, parents
-
-
-def shipped() -> Path:
-    """Return the folder of the configs that come with the package.
-
-    Raises:
-        FileNotFoundError: This installation has none.
-    """
-    package = Path(onepeace_pl.__file__).parent
-    for folder in (package / "configs", package.with_name("configs")):  # a wheel's, a checkout's
-        if folder.is_dir():
-            return folder
-    raise FileNotFoundError("this installation has no configs; clone the repository for them")
+from onepeace_pl.cli.merge import content_of, mentions, parent_names, parents
 
 
 def purpose(path: Path) -> str:
@@ -32,7 +18,7 @@ def describes_run(path: Path) -> bool:
 
 
 def family(path: Path) -> list[Path]:
-    """Return a config and every file that it refers to, directly or not."""
+    """Return a config and every file that it refers to by a path, directly or not."""
     found: list[Path] = []
 
     def visit(file: Path) -> None:
@@ -40,7 +26,8 @@ def family(path: Path) -> list[Path]:
         if file in found:
             return
         found.append(file)
-        for other in (*parents(file), *(mentioned for _, mentioned in mentions(file))):
+        by_path = [file.parent / name for name in parent_names(file)]  # else by a shipped config's name
+        for other in (*filter(Path.is_file, by_path), *(mentioned for _, mentioned in mentions(file))):
             visit(other)
 
     visit(path)

@@ -21,6 +21,7 @@ from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.origin import dropped, origins
 from onepeace_pl.cli.parser import Parser
 from onepeace_pl.cli.plugins import load_plugins
+from onepeace_pl.cli.shipped import with_found_configs
 from onepeace_pl.files import write_text
 
 _NEED_WEIGHTS = ("validate", "test", "predict")
@@ -53,7 +54,7 @@ class ExperimentCLI(LightningCLI):
     def __init__(
         self, experiment: type[L.LightningModule], words: Sequence[str], until_end: ExitStack | None = None
     ) -> None:
-        self._words = list(words)
+        self._words = with_found_configs(words)
         self._until_end = until_end or ExitStack()
         self._checkpoint: str | None = None
         super().__init__(

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
 
+from onepeace_pl.cli.shipped import find_config
+
 PARENTS = "config"  # the key by which a file names those it starts from
 
 
@@ -20,8 +22,8 @@ class MergingConfigFile(ActionConfigFile):
     """``--config`` whose mappings add up, and whose files may name others to start from.
 
     The entries of a mapping join those of earlier files; an entry of the same name merges key by key. The
-    files under ``config:`` (a path or a list, found from the folder of the file that names them) are read
-    first, so what stands in the file itself wins.
+    files under ``config:`` (a path or a list, found from the folder of the file that names them, or the name of a
+    shipped config) are read first, so what stands in the file itself wins.
     """
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
@@ -41,10 +43,14 @@ class MergingConfigFile(ActionConfigFile):
 
 def parents(path: Path) -> list[Path]:
     """Return the files that ``path`` starts from, in the order in which they are read."""
+    return [find_config(name, path.parent) for name in parent_names(path)]
+
+
+def parent_names(path: Path) -> list[str]:
+    """Return what ``path`` says under ``config:``."""
     content = content_of(path)
     named = (content.get(PARENTS) or []) if isinstance(content, dict) else []
-    names = [named] if isinstance(named, str) else named
-    return [Path(os.path.normpath(path.parent / name)) for name in names]
+    return [named] if isinstance(named, str) else list(named)
 
 
 def mentions(path: Path) -> Iterator[tuple[str, Path]]:

@@ -1,6 +1,6 @@
 """List, show, copy and check configs.
 
-configs ls                      every shipped file and its purpose
+configs ls                      every shipped file and its purpose; these names work wherever a config is asked for
 configs show FILE [flags]       the resolved config, each value with the file or flag that said it
 configs cp FILE FOLDER          a config and all files that it refers to, for changes of your own
 configs check [FILE ...]        resolve and build without memory; without FILE every shipped run
@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from onepeace_pl.cli.catalogue import describes_run, family, purpose, shipped
+from onepeace_pl.cli.catalogue import describes_run, family, purpose
+from onepeace_pl.cli.shipped import find_config, shipped, with_found_configs
 from onepeace_pl.errors import UserError, nearest
 
 
@@ -44,13 +45,13 @@ def _ls(words: list[str]) -> int:
 
 def _show(words: list[str]) -> int:
     parser = argparse.ArgumentParser("configs show", description="Print the resolved config and its sources.")
-    parser.add_argument("file", help="a config; more --config and flags may follow, as for fit")
+    parser.add_argument("file", help="a config or its name; more --config and flags may follow, as for fit")
     parser.add_argument("--all", action="store_true", help="print what nobody has set, too")
     options, flags = parser.parse_known_args(words)
     from onepeace_pl.cli.blueprint import resolve
     from onepeace_pl.cli.origin import origins
 
-    line = ["--config", options.file, *flags]
+    line = with_found_configs(["--config", options.file, *flags])
     for text, source in _lines(resolve(line), origins(line), options.all):
         print(f"{text:60}  # {source}" if source else text)
     return 0
@@ -58,12 +59,10 @@ def _show(words: list[str]) -> int:
 
 def _cp(words: list[str]) -> int:
     parser = argparse.ArgumentParser("configs cp", description="Copy a config and the files it refers to.")
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", help="a config or its name")
     parser.add_argument("folder", type=Path, help="made where it does not exist")
     options = parser.parse_args(words)
-    if not options.file.is_file():
-        raise FileNotFoundError(f"no config '{options.file}'; see: configs ls")
-    copies = _copies(options.file, options.folder)
+    copies = _copies(find_config(options.file), options.folder)
     taken = next((new for new in copies.values() if new.exists()), None)
     if taken:
         raise ValueError(f"'{taken}' exists already; nothing was copied")

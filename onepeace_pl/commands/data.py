@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onepeace_pl.cli.catalogue import purpose, shipped
+from onepeace_pl.cli.catalogue import purpose
 from onepeace_pl.cli.data_sources import (
     SPLITS,
     class_of,
@@ -25,6 +25,7 @@ from onepeace_pl.cli.data_sources import (
     described_tasks,
     made,
 )
+from onepeace_pl.cli.shipped import find_config, shipped
 from onepeace_pl.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _check(words: list[str]) -> int:
         raise ValueError(f"--media {options.media} is neither a number nor 'all'")
     if options.root is not None and not options.root.is_dir():
         raise ValueError(f"--root {options.root}: no such folder")
-    config = _find(options.config)
+    config = find_config(options.config, kind="data").absolute()
     data = described_data(config)
     with contextlib.chdir(options.root or "."):
         splits = []
@@ -95,7 +96,7 @@ def _check(words: list[str]) -> int:
 def _layout(words: list[str]) -> int:
     parser = argparse.ArgumentParser("data layout", description="Tell which files of a benchmark go where.")
     parser.add_argument("name", help="a file of configs/data, or the bare name of one; data ls lists them")
-    config = _find(parser.parse_args(words).name)
+    config = find_config(parser.parse_args(words).name, kind="data")
     tasks = described_tasks(described_data(config)).values()
     texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
     layouts = dict.fromkeys(filter(None, texts))
@@ -112,16 +113,6 @@ def _ls(words: list[str]) -> int:
     for path in files:
         print(f"{path.stem:{width}}{purpose(path)}".rstrip())
     return 0
-
-
-def _find(name: str) -> Path:
-    """Return the file that a path or a bare name means."""
-    if Path(name).is_file():
-        return Path(name).absolute()
-    known = {path.stem: path for path in (shipped() / "data").glob("*.yaml")}
-    if name in known:
-        return known[name]
-    raise UserError(f"no config {name!r}; {nearest(name, known, 'data ls lists the names')}")
 
 
 def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:

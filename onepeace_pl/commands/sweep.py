@@ -9,7 +9,6 @@ Exit code 1 where a run has failed or a number is missing. docs/sweeps.md tells 
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 
 def main(argv: Sequence[str]) -> int:
@@ -17,7 +16,9 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         "sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path, metavar="SWEEP.yaml", help="what to run")
+    parser.add_argument(
+        "file", metavar="SWEEP.yaml", help="what to run: a file, or the name of a shipped sweep"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the commands, run none")
     what.add_argument("--table", action="store_true", help="write the table, run nothing")
@@ -27,9 +28,10 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
 
+    from onepeace_pl.cli.shipped import find_config
     from onepeace_pl.sweeps.sweep import Sweep
 
-    sweep = Sweep(options.file)
+    sweep = Sweep(find_config(options.file, kind="sweep"))
     if options.dry_run:
         sweep.check()
         print("\n".join(sweep.commands()))

@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 
 from onepeace_pl.cli.explain import explain
 from onepeace_pl.cli.origin import shown
+from onepeace_pl.cli.shipped import find_config
 from onepeace_pl.sweeps import plan as plans
 from onepeace_pl.sweeps.plan import Plan
 from onepeace_pl.sweeps.rules import check
@@ -78,7 +79,7 @@ def _parsed(content: dict[str, Any]) -> Plan:
 def _find_files(plan: Plan, folder: Path) -> None:
     for key, part in plan.parts():
         names = [part.config] if isinstance(part.config, str) else part.config
-        part.config = [_seen_from_here(name, folder, f"{key}.config") for name in names]
+        part.config = [_found_config(name, folder, f"{key}.config") for name in names]
         part.options = _with_paths(part.options, folder, f"{key}.options")
     if plan.search:
         plan.search.space = _with_paths(plan.search.space, folder, "search.space")
@@ -93,6 +94,13 @@ def _with_paths(options: Mapping[str, Any], folder: Path, key: str) -> dict[str,
         return value
 
     return {option: found(option, value) for option, value in options.items()}
+
+
+def _found_config(name: str, folder: Path, key: str) -> str:
+    try:
+        return shown(find_config(name, folder))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 def _seen_from_here(name: str, folder: Path, key: str) -> str:

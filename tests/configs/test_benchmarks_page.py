@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onepeace_pl.cli import main
-from onepeace_pl.cli.catalogue import shipped
+from onepeace_pl.cli.shipped import shipped
 from onepeace_pl.data import datasets
 from tests.configs.benchmark_files import write_all
 from tests.configs.pages import ROOT, commands

@@ -11,7 +11,7 @@ from onepeace_pl.cli import main
 @pytest.fixture
 def shipped(configs, monkeypatch):
     monkeypatch.setattr("onepeace_pl.commands.configs.shipped", lambda: configs)
-    monkeypatch.setattr("onepeace_pl.cli.catalogue.shipped", lambda: configs)
+    monkeypatch.setattr("onepeace_pl.cli.shipped.shipped", lambda: configs)
     return configs
 
 

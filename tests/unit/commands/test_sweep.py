@@ -60,7 +60,7 @@ def test_a_sweep_of_the_toy_suite(write, capsys):
             {"run": {"metric": "val/other"}, "search": {"method": "optuna", "space": {"data.size": [8, 9]}}},
             "search.direction is missing: the task of run 'a' does not say whether more of 'val/other' is better",
         ),
-        ({"runs": {"a": {"config": "gone.yaml"}}}, "s.yaml: runs.a.config: no file 'gone.yaml'"),
+        ({"runs": {"a": {"config": "gone.yaml"}}}, "s.yaml: runs.a.config: no config 'gone.yaml'"),
     ],
 )
 def test_what_would_be_refused_is_said_before_anything_runs(write, capsys, content, line):

@@ -49,7 +49,7 @@ def test_a_range_keeps_whole_numbers():
         ("seeds: [1]", "required: runs"),
         ("- a", "a sweep is a mapping that names 'runs'"),
         ("runs: [", "no valid YAML"),
-        ("runs: {a: {config: b.yaml}}", "runs.a.config: no file 'b.yaml'; a path is seen from the folder"),
+        ("runs: {a: {config: b.yaml}}", "runs.a.config: no config 'b.yaml'"),
         ("runs: {a: {}}", "runs.a has no config; name the file"),
         ("runs: {a: {config: a.yaml}, a: {config: a.yaml}}", "line 1: 'a' comes twice; rename one"),
         ("runs: {a/b: {config: a.yaml}}", "runs: 'a/b' becomes part of a folder's name"),
