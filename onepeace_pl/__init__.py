@@ -25,7 +25,10 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        from onepeace_pl.libraries import importing
+
+        with importing():
+            return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'onepeace_pl' has no attribute {name!r}")
 
 

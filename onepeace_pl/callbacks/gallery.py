@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.files import replacing
+from onepeace_pl.libraries import importing
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ def _loaded(raw: Any) -> Any:
         return raw
     path = Path(raw)
     if path.suffix.lower() in SOUNDS:
-        import soundfile
+        with importing():
+            import soundfile
 
         samples, rate = soundfile.read(path, dtype="float32")
         return (samples if samples.ndim == 1 else samples.mean(1)), rate

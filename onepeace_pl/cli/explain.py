@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser
 from onepeace_pl.cli.origin import file_of, shown
 from onepeace_pl.cli.union import narrow
 from onepeace_pl.errors import nearest
+from onepeace_pl.libraries import library_error
 
 _KEY = re.compile(r'\s*Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:Group '([^']+)' does not accept o|[Oo])ption '([^']+)'|arguments: --([\w.+-]+)")
@@ -39,7 +40,9 @@ def explain(message: str, error: BaseException | None, known: Iterable[str], fil
     name = ".".join(filter(None, unknown.groups())) if unknown else ""
     if file:  # the key may stand in a file that this one mentions
         file = file_of(file, key if key.endswith(name) else f"{key}.{name}".lstrip("."))
-    return ": ".join(filter(None, (shown(file) if file else "", key, _culprit(chain, name, known))))
+    broken = next(filter(None, map(library_error, _causes(error))), None)
+    culprit = str(broken) if broken else _culprit(chain, name, known)
+    return ": ".join(filter(None, (shown(file) if file else "", key, culprit)))
 
 
 def _key(chain: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 A refusal is a :class:`UserError`; a ``ValueError`` or ``TypeError`` that a ``raise`` statement of ours, of the
 user's or of Lightning has made on purpose; a file that is missing, may not be read or written, or finds no
-space; or Lightning's ``MisconfigurationException``. The same exceptions out of the depths of another library,
-or of an expression that went wrong, are defects and keep their traceback.
+space; a library that does not load; or Lightning's ``MisconfigurationException``. The same exceptions out of the
+depths of another library, or of an expression that went wrong, are defects and keep their traceback.
 """
 
 import errno
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import onepeace_pl
 from onepeace_pl.errors import UserError
+from onepeace_pl.libraries import LibraryError, library_error
 
 _PACKAGE = Path(onepeace_pl.__file__).parent
 _SPEAKS_TO_USERS = (_PACKAGE, Path(sysconfig.get_path("purelib"), "lightning"))  # wherever installed
@@ -50,6 +51,8 @@ def refusal(error: BaseException) -> str | None:
         return _line(text)
     if _IN_WORKER.match(text):  # a DataLoader sends the worker's traceback as text
         return _from_worker(type(error), text)
+    if (library := library_error(error)) is not None:
+        return str(library)
     if isinstance(error, UserError):
         return _line(text)
     if isinstance(error, FileNotFoundError):
@@ -89,7 +92,7 @@ def _of_file(error: BaseException) -> str | None:
 
 def _from_worker(kind: type[BaseException], text: str) -> str | None:
     said = text.rpartition(f"{kind.__name__}: ")[2]
-    if issubclass(kind, UserError | FileNotFoundError):
+    if issubclass(kind, UserError | LibraryError | FileNotFoundError):
         return _line(said)
     if issubclass(kind, OSError):
         return _line(said) if _of_file(OSError(said)) else None

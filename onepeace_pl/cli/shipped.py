@@ -47,15 +47,14 @@ def find_config(name: str, start: Path = Path(), kind: str = "") -> Path:
     bare = name.removeprefix("configs/").removesuffix(".yaml")
     if bare in files:
         return files[bare]
-    same = [full for full in files if full.rpartition("/")[2] == bare]
+    same = [full for full in files if full.rpartition("/")[2] == name]
     chosen = [full for full in same if full.startswith(f"{kind}/")] if len(same) > 1 and kind else same
     if len(chosen) == 1:
         return files[chosen[0]]
     if same:
         raise UserError(f"config '{name}' may be {' or '.join(sorted(same))}; say which")
-    bare_names = [full.rpartition("/")[2] for full in files]
-    known = [*_beside(path, name), *files, *bare_names, *(f"configs/{full}.yaml" for full in files)]
-    raise UserError(f"no config '{name}'; {nearest(name, known, 'configs ls lists those that ship')}")
+    known = [*_beside(path, name), *files, *(full.rpartition("/")[2] for full in files)]
+    raise UserError(f"no config '{name}'; {nearest(bare, known, 'configs ls lists those that ship')}")
 
 
 def with_found_configs(words: Sequence[str]) -> list[str]:

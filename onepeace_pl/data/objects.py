@@ -13,6 +13,7 @@ from torch import Tensor
 
 from onepeace_pl.data.checking import check_object
 from onepeace_pl.data.targets import ClassNumbers
+from onepeace_pl.libraries import importing
 
 SMALLEST = 1.0
 """Pixels of a side below which a box is nothing that could be learnt."""
@@ -107,8 +108,8 @@ def draw(outline: Any, height: int, width: int) -> NDArray[np.bool_]:
         if outline.shape != (height, width):
             raise ValueError(f"an outline of {list(outline.shape)} for a picture of {[height, width]} pixels")
         return outline.astype(np.bool_)
-    from pycocotools import mask as coco
-
+    with importing():
+        from pycocotools import mask as coco
     if isinstance(outline, Mapping) and {"size", "counts"} <= outline.keys():
         if list(outline["size"]) != [height, width]:
             raise ValueError(

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onepeace_pl.libraries import importing
+
 
 def resize_positions(table: Tensor, grid: int | tuple[int, int]) -> Tensor:
     """Resize learnt positions of a square grid, bicubic without antialiasing, computed in fp32.
@@ -70,7 +72,8 @@ def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
     Returns:
         ((2 side - 1) ** 2 + 3, H) in the dtype and device of ``table``.
     """
-    from scipy.interpolate import RectBivariateSpline
+    with importing():
+        from scipy.interpolate import RectBivariateSpline
 
     span, target = math.isqrt(table.shape[0] - 3), 2 * side - 1
     if span == target:

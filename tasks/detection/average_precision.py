@@ -14,6 +14,8 @@ import numpy as np
 import torch.distributed as dist
 from torch import Tensor
 
+from onepeace_pl.libraries import importing
+
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 
 
@@ -111,7 +113,8 @@ class AveragePrecision:
 
 def run_lengths(masks: Tensor) -> list[dict[str, Any]]:
     """Return masks (N, H, W) in COCO's packed run lengths, ``size`` and ``counts``."""
-    from pycocotools import mask as coco
+    with importing():
+        from pycocotools import mask as coco
 
     drawn = masks.cpu().numpy().astype(np.uint8)
     return [coco.encode(np.asfortranarray(mask)) for mask in drawn]
@@ -126,8 +129,9 @@ def _area(note: Mapping[str, Any]) -> float:
 
 
 def _evaluate(truth: dict[str, Any], finds: list[dict[str, Any]], kind: str) -> list[float]:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    with importing():
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
 
     if not finds:
         return [0.0] * len(NAMES)

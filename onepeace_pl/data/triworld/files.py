@@ -38,6 +38,7 @@ from onepeace_pl.data.triworld.source import SceneRows
 from onepeace_pl.data.triworld.statements import statement
 from onepeace_pl.data.triworld.timbres import RATE
 from onepeace_pl.data.triworld.world import SPLITS, Law, Novelty, World
+from onepeace_pl.libraries import importing
 
 _ANSWERS: Final = answers()
 
@@ -170,7 +171,8 @@ class _SplitWriter:
         return f"images/{self.split}/{number:06d}.png"
 
     def _media(self, number: int, scene: Scene, image: str, audio: str) -> None:
-        import soundfile
+        with importing():
+            import soundfile
 
         _save_png(self.folder / image, scene.picture(self.options.picture_size))
         # The sound is a whole number of 1/32768, so 16 bits lose nothing.
@@ -213,7 +215,8 @@ class _SplitWriter:
                     self.tables[table].row(name, image, question.text, refs)
 
     def _regions(self, number: int, scene: Scene, image: str) -> None:
-        from pycocotools import mask as rle
+        with importing():
+            from pycocotools import mask as rle
 
         size = self.options.picture_size
         _save_png(self.folder / f"masks/{self.split}/{number:06d}.png", scene.semantic_mask(size))

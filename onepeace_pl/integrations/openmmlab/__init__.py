@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from torch import nn
 
 from onepeace_pl.integrations.openmmlab.extension import provide
+from onepeace_pl.libraries import LibraryError, importing
 
 __all__ = ["init_weights", "prepare", "provide"]
 
@@ -32,17 +33,19 @@ def prepare() -> None:
     """Check versions and make mmcv's operators available.
 
     Raises:
-        ImportError: A package is missing or its version does not fit the others.
+        LibraryError: A package is missing, does not load, or its version does not fit the others.
     """
     for name, wanted in NEEDED.items():
         found = _version(NAMES.get(name, (name,)))
         if found is None or not found.startswith(wanted):
             fix = "mmcv-lite" if name == "mmcv" else name
             said = "is not installed" if found is None else f"is {found}"
-            raise ImportError(
+            raise LibraryError(
                 f"{name} {said}; dense tasks need {fix} {wanted[0]}: pip install '{fix}=={_pin(wanted[0])}'"
             )
     provide()
+    with importing():
+        import mmcv  # noqa: F401 - and with it OpenCV, whose usual build links libGL
     for message, module in HARMLESS.items():
         warnings.filterwarnings("ignore", message, UserWarning, module)
 

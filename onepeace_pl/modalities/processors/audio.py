@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onepeace_pl.libraries import importing
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.processors.truncation import Truncations
 
@@ -82,8 +83,8 @@ class AudioProcessor(Processor):
                 raise ValueError(
                     f"{name}: {rate} Hz instead of {self.rate}; convert it, or set resample: true"
                 )
-            from torchaudio.functional import resample
-
+            with importing():
+                from torchaudio.functional import resample
             wave = resample(wave, rate, self.rate)
         wave = F.layer_norm(wave, wave.shape)
         most, least = int(self.max_seconds * self.rate), int(self.min_seconds * self.rate)
@@ -134,8 +135,8 @@ def _open_sound(raw: Any, rate: int) -> tuple[str, Tensor, int]:
 
 
 def _read_file(path: str | Path) -> tuple[Tensor, int]:
-    import soundfile
-
+    with importing():
+        import soundfile
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such sound; check the path and the data set's root")
     try:
