@@ -1,4 +1,4 @@
-"""Shared fixtures: one thread, and the folder of reference numbers and small real data."""
+"""Shared fixtures: one thread, the reference numbers, and the folder of small real data."""
 
 import os
 
@@ -25,13 +25,17 @@ def shared_folder() -> Path | None:
 def shared() -> Path:
     folder = shared_folder()
     if folder is None:
-        pytest.skip("needs the reference folder: set ONEPEACE_PL_SHARED or put it at ../shared")
+        pytest.skip("needs the folder of real files: set ONEPEACE_PL_SHARED or put it at ../shared")
     return folder
 
 
 @pytest.fixture(scope="session")
-def golden(shared: Path) -> Path:
-    return shared / "golden"
+def golden() -> Path:
+    """The reference numbers: those beside their tests, or a folder of that layout in ``ONEPEACE_PL_GOLDEN``."""
+    folder = Path(os.environ.get("ONEPEACE_PL_GOLDEN") or Path(__file__).parent / "parity/golden")
+    if not (folder / "config.json").is_file():  # a failure, not a skip
+        raise FileNotFoundError(f"no reference numbers in {folder}: set ONEPEACE_PL_GOLDEN, or unset it")
+    return folder
 
 
 @pytest.fixture(autouse=True)

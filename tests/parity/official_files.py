@@ -1,27 +1,26 @@
 """Official checkpoint files assembled from the reference numbers."""
 
-import json
 import pickle
 from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from onepeace_pl.backbone.interop import official_buffers
 
+from .files import own_state, record, table, tensors
 from .test_names import MODELS
 
 HEADS = ("nlvr2", "vqa", "aqa", "fsd50k", "vggsound", "image", "refcoco", "refcocog", "text_cls_pool")
 
 
 @cache
-def _buffers() -> dict[tuple[str, tuple[int, ...]], Tensor]:
+def _buffers(golden: Path) -> dict[tuple[str, tuple[int, ...]], Tensor]:
     """Position buffers by name and shape, of all models there are (their content is checked elsewhere)."""
     found = {}
     for make in MODELS.values():
-        found |= {(name, tuple(t.shape)): t for name, t in official_buffers(make()).items()}
+        found |= {(name, tuple(t.shape)): t for name, t in official_buffers(make(golden)).items()}
     return found
 
 
@@ -33,19 +32,13 @@ def official_model(golden: Path, model: str, changed: str | None = None) -> dict
         model: Its name in ``state_keys.json``.
         changed: The file whose ``state.*`` tensors lie over the pretraining state.
     """
-    pretrained = load_file(golden / "pretrain_state.safetensors")
-    laid_over = {}
-    if changed is not None:
-        laid_over = {
-            name.removeprefix("state."): tensor
-            for name, tensor in load_file(golden / f"{changed}.safetensors").items()
-            if name.startswith("state.")
-        }
+    pretrained = tensors(golden, "pretrain_state")
+    laid_over = {} if changed is None else own_state(golden, changed)
     state = {}
-    for row in json.loads((golden / "state_keys.json").read_text())[model]:
+    for row in record(golden, "state_keys")[model]:
         name, shape = row["name"], tuple(row["shape"])
         if row["kind"] == "buffer":
-            state[name] = _buffers()[name, shape].clone()
+            state[name] = _buffers(golden)[name, shape].clone()
         elif name in laid_over:
             state[name] = laid_over[name]
         else:
@@ -58,7 +51,7 @@ def official_content(golden: Path, state: dict[str, Tensor], run: str | None = N
     """Nest a state as the original's trainer does."""
     cfg = None
     if run is not None:
-        tables = json.loads((golden / "config.json").read_text())["tables"][run]
+        tables = table(golden, run)
         cfg = {"_name": None, "model": tables["model"], "task": tables["task"]}
     history = [{"criterion_name": "X", "lr_scheduler_state": {"best": None}, "num_updates": 0}]
     extra = {

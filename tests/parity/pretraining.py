@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,24 +13,10 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.masking import RandomTokens, Spans, WholeWords
 from onepeace_pl.tasks.pretraining import Pretraining, Student
 
+from .files import table
 from .reference import ALL, Rows, audio_language, vision_language
 
-VISION_STUDENTS = {
-    "text": Student({"text": WholeWords(0.15)}, {"text": 0.5}, "own"),
-    "image": Student({"image": RandomTokens(0.75)}, {"image": 1.0}, "own"),
-    "text+image": Student(
-        {"text": RandomTokens(0.4), "image": RandomTokens(0.6875)},
-        {"text": 0.5, "image": 0.5},
-        "joint",
-        apart=True,
-    ),
-}
-AUDIO_STUDENTS = {
-    "audio": Student({"audio": Spans(0.55)}, {"audio": 1.0}, "joint"),
-    "text+audio": Student(
-        {"text": WholeWords(0.4), "audio": Spans(0.45)}, {"text": 0.5, "audio": 0.5}, "joint"
-    ),
-}
+STAGES = {1: "image_text_pretrain", 2: "audio_text_pretrain"}  # run by stage
 PARTS = {  # official name -> ours
     "dcl_text": "denoise/text",
     "dcl_image": "denoise/image",
@@ -45,11 +32,49 @@ PARTS = {  # official name -> ours
 }
 
 
-def task(backbone: Backbone, stage: int, **options) -> Pretraining:
-    pair, students = (
-        (("text", "image"), VISION_STUDENTS) if stage == 1 else (("text", "audio"), AUDIO_STUDENTS)
-    )
-    return Pretraining(backbone, DataFacts(), pair, students, **options)
+def students(golden: Path, stage: int) -> dict[str, Student]:
+    run = table(golden, STAGES[stage])
+    drawn, weight = run["task"], run["criterion"]
+    if stage == 1:
+        return {
+            "text": Student(
+                {"text": WholeWords(drawn["text_mask_ratio"])}, {"text": weight["dcl_text_alpha"]}, "own"
+            ),
+            "image": Student(
+                {"image": RandomTokens(drawn["image_mask_ratio"])},
+                {"image": weight["dcl_image_alpha"]},
+                "own",
+            ),
+            "text+image": Student(
+                {
+                    "text": RandomTokens(drawn["vl_text_mask_ratio"]),
+                    "image": RandomTokens(drawn["vl_image_mask_ratio"]),
+                },
+                {"text": weight["dcl_vl_text_alpha"], "image": weight["dcl_vl_image_alpha"]},
+                "joint",
+                apart=True,
+            ),
+        }
+    return {
+        "audio": Student(
+            {"audio": Spans(drawn["audio_mask_ratio"])}, {"audio": weight["dcl_audio_alpha"]}, "joint"
+        ),
+        "text+audio": Student(
+            {"text": WholeWords(drawn["al_text_mask_ratio"]), "audio": Spans(drawn["al_audio_mask_ratio"])},
+            {"text": weight["dcl_al_text_alpha"], "audio": weight["dcl_al_audio_alpha"]},
+            "joint",
+        ),
+    }
+
+
+def task(golden: Path, backbone: Backbone, stage: int, **options: Any) -> Pretraining:
+    criterion = table(golden, STAGES[stage])["criterion"]
+    options = {
+        "denoising_smoothing": criterion["label_smoothing"],
+        "denoising_scale": criterion["dcl_logit_scale"],
+    } | options
+    pair = ("text", "image" if stage == 1 else "audio")
+    return Pretraining(backbone, DataFacts(), pair, students(golden, stage), **options)
 
 
 def batch(golden: Path, stage: int, rows: Rows = ALL) -> Batch:

@@ -1,13 +1,14 @@
-"""The pretraining model of the reference numbers, and its inputs."""
+"""The models of the reference numbers, in the sizes of their configuration, and the inputs of pretraining."""
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
@@ -15,28 +16,85 @@ from onepeace_pl.backbone.interop import from_official
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, Mask, ModalityInput, TextAdapter
 from onepeace_pl.modalities.masking import build_mask
 
+from .files import record, table, tensors
+
 Rows = list[int] | slice
 ALL = slice(None)
-TRANSFORMER = TransformerOptions(
-    "debug", width=64, depth=3, heads=4, feed_forward=128, layer_scale=1e-6, init_std=0.02
-)
-DECODER = DecoderOptions(depth=2, width=32, heads=2, feed_forward=80, hide_padding=False)
+MODALITIES = ("text", "image", "audio")
+PRETRAINING = "image_text_pretrain"  # the run that has the sizes of the pretraining model
+NO_DECODER = DecoderOptions(depth=0)
 
 
-def adapters(names: tuple[str, ...] = ("text", "image", "audio"), image_size: int = 64) -> dict:
+def transformer(golden: Path, run: str = PRETRAINING, **options: Any) -> TransformerOptions:
+    encoder = table(golden, run)["model"]["encoder"]
+    return TransformerOptions(
+        width=encoder["embed_dim"],
+        depth=encoder["layers"],
+        heads=encoder["attention_heads"],
+        feed_forward=encoder["ffn_embed_dim"],
+        layer_scale=encoder["layer_scale_init_value"] if encoder["use_layer_scale"] else 0.0,
+        init_std=0.02,
+        **options,
+    )
+
+
+def decoder(golden: Path, run: str = PRETRAINING) -> DecoderOptions:
+    made = table(golden, run)["model"]["decoder"]
+    return DecoderOptions(
+        depth=made["layers"],
+        width=made["embed_dim"],
+        heads=made["attention_heads"],
+        feed_forward=made["ffn_embed_dim"],
+        hide_padding=False,
+    )
+
+
+def adapters(
+    golden: Path, names: tuple[str, ...] = MODALITIES, run: str = PRETRAINING, image_size: int | None = None
+) -> dict[str, Any]:
+    config, encoder = table(golden, run), table(golden, run)["model"]["encoder"]
+    text, image, audio = (encoder[f"{name}_adapter"] for name in MODALITIES)
+    (channels,) = {layer[0] for layer in _convolutions(audio["feature_encoder_spec"])}
     made = {
-        "text": partial(TextAdapter, vocabulary=1204, buckets=16),
-        "image": partial(ImageAdapter, image_size=image_size, position_side=4),
-        "audio": partial(AudioAdapter, channels=32, buckets=64),
+        "text": partial(
+            TextAdapter, vocabulary=record(golden, "config")["vocabulary_size"], buckets=text["bucket_size"]
+        ),
+        "image": partial(
+            ImageAdapter,
+            image_size=image_size or config["task"]["patch_image_size"],
+            position_side=image["bucket_size"],
+        ),
+        "audio": partial(
+            AudioAdapter,
+            channels=channels,
+            buckets=audio["bucket_size"],
+            position_depth=audio["conv_pos_depth"],
+            position_reach=audio["conv_pos_width"],
+            position_groups=audio["conv_pos_groups"],
+        ),
     }
     return {name: made[name] for name in names}
 
 
-def pretrained(golden: Path, **options) -> Backbone:
-    backbone = Backbone(adapters(), TRANSFORMER, DECODER, **options)
-    ours, left = from_official(load_file(golden / "pretrain_state.safetensors"))
+def _convolutions(spec: str) -> list[tuple[int, int, int]]:
+    """Read the original's sum of lists, such as ``[(32, 10, 5)] + [(32, 3, 2)] * 4``."""
+    layers = []
+    for part in spec.split("+"):
+        listed, _, times = part.partition("*")
+        layers += ast.literal_eval(listed.strip()) * int(times or 1)
+    return layers
+
+
+def pretrained_state(golden: Path) -> dict[str, Tensor]:
+    """Return the pretraining state under our names."""
+    ours, left = from_official(tensors(golden, "pretrain_state"))
     assert not left
-    backbone.load_state_dict(ours)
+    return ours
+
+
+def pretrained(golden: Path, **options: Any) -> Backbone:
+    backbone = Backbone(adapters(golden), transformer(golden), decoder(golden), **options)
+    backbone.load_state_dict(pretrained_state(golden))
     return backbone.eval()
 
 
@@ -57,7 +115,7 @@ def mask(x: dict[str, Tensor], name: str, padding: Tensor | None) -> Mask:
 def vision_language(
     golden: Path, rows: Rows = ALL
 ) -> tuple[dict[str, ModalityInput], dict[str, dict[str, Mask]]]:
-    x = {k: t[rows] for k, t in load_file(golden / "inputs_vl.safetensors").items()}
+    x = {k: t[rows] for k, t in tensors(golden, "inputs_vl").items()}
     inputs = {"text": text_input(x["src_tokens"]), "image": ModalityInput(x["src_images"])}
     padding = inputs["text"].padding
     masks = {
@@ -74,7 +132,7 @@ def vision_language(
 def audio_language(
     golden: Path, rows: Rows = ALL
 ) -> tuple[dict[str, ModalityInput], dict[str, dict[str, Mask]]]:
-    x = {k: t[rows] for k, t in load_file(golden / "inputs_al.safetensors").items()}
+    x = {k: t[rows] for k, t in tensors(golden, "inputs_al").items()}
     padding = x["audio_padding_masks"]
     inputs = {"text": text_input(x["src_tokens"]), "audio": ModalityInput(x["src_audios"], padding)}
     masks = {
@@ -85,3 +143,12 @@ def audio_language(
         },
     }
     return inputs, masks
+
+
+def fine_tuning_inputs(golden: Path) -> dict[str, ModalityInput]:
+    x = tensors(golden, "finetune_inputs")
+    return {
+        "text": text_input(x["src_tokens"]),
+        "image": ModalityInput(x["src_images"]),
+        "audio": ModalityInput(x["src_audios"], x["audio_padding_masks"]),
+    }

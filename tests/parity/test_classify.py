@@ -1,15 +1,12 @@
 """Fine-tuned models of the original: logits, losses and gradients of every classifier, and the vision branch."""
 
-import json
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, Stream
+from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.backbone.interop import from_official
 from onepeace_pl.backbone.loading import load_state
 from onepeace_pl.data.batches import Batch
@@ -22,10 +19,11 @@ from onepeace_pl.tasks.grounding import Grounding
 from onepeace_pl.tasks.question_answering import MultipleChoice, OpenAnswer
 from onepeace_pl.tasks.visual_reasoning import VisualReasoning
 
-from .reference import TRANSFORMER, adapters, text_input
+from .files import own_state, record, tensors
+from .reference import NO_DECODER, adapters, fine_tuning_inputs, pretrained_state, text_input, transformer
+from .sampling import assert_same_initialisation
 from .test_losses import check_gradients
 
-NUMBERS = [str(i) for i in range(11)]
 RUNS: dict[str, tuple[tuple[str, ...], Any]] = {
     "image": (("image",), partial(Classification, modality="image")),
     "vggsound": (("audio",), partial(Classification, modality="audio")),
@@ -41,15 +39,16 @@ RUNS: dict[str, tuple[tuple[str, ...], Any]] = {
 
 def model(golden, run, **options):
     names, make = RUNS[run]
-    made = adapters(names, image_size=96)
+    made = adapters(golden, names, f"classify_{run}")
     if run == "nlvr2":
         made["text"] = partial(made["text"], types=1)
         made["image"] = partial(made["image"], types=2)
-    backbone = Backbone(made, replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
-    theirs = load_file(golden / f"classify_{run}.safetensors")
-    own = {n.removeprefix("state."): t for n, t in theirs.items() if n.startswith("state.")}
-    state = load_file(golden / "pretrain_state.safetensors")
-    state = {n: t for n, t in state.items() if "rel_pos_table" not in n} | own
+    backbone = Backbone(made, transformer(golden, f"classify_{run}", bias_per_layer=True), NO_DECODER)
+    theirs = tensors(golden, f"classify_{run}")
+    state = tensors(golden, "pretrain_state")
+    state = {n: t for n, t in state.items() if "rel_pos_table" not in n} | own_state(
+        golden, f"classify_{run}"
+    )
     ours, left = from_official(state)
     report = load_state(backbone, ours, run)
     # a classifier of the original has neither projections nor a scale
@@ -61,26 +60,23 @@ def model(golden, run, **options):
 
 
 def batch(golden, run, theirs):
-    x = load_file(golden / "finetune_inputs.safetensors")
-    inputs = {
-        "text": text_input(x["aqa_src_tokens" if run == "aqa" else "src_tokens"]),
-        "image": ModalityInput(x["src_images"]),
-        "audio": ModalityInput(x["src_audios"], x["audio_padding_masks"]),
-    }
+    x = tensors(golden, "finetune_inputs")
+    inputs = fine_tuning_inputs(golden)
+    if run == "aqa":
+        inputs["text"] = text_input(x["aqa_src_tokens"])
     if run == "nlvr2":
         inputs["image"] = ModalityInput(torch.stack([x["src_images"], x["src_images_2"]], 1).flatten(0, 1))
-    names = RUNS[run][0]
-    return Batch(
-        ["a", "b", "c"], torch.arange(3), 0, {n: inputs[n] for n in names}, {}, targets=theirs["target"],
-        labels=[{}] * 3,
-    )  # fmt: skip
+    count = len(x["src_tokens"])
+    ids = [str(i) for i in range(count)]
+    chosen = {name: inputs[name] for name in RUNS[run][0]}
+    return Batch(ids, torch.arange(count), 0, chosen, {}, targets=theirs["target"], labels=[{}] * count)
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_logits_loss_and_gradients(golden, run):
     backbone, task, theirs, _ = model(golden, run)
     given = batch(golden, run, theirs)
-    expected = json.loads((golden / "losses.json").read_text())[f"classify_{run}"]
+    expected = record(golden, "losses")[f"classify_{run}"]
     outputs = task.outputs(backbone, given)
     wanted = theirs["boxes"] if "boxes" in theirs else theirs["logits"]
     assert (outputs - wanted).abs().max() <= 3e-5
@@ -92,7 +88,7 @@ def test_logits_loss_and_gradients(golden, run):
     from onepeace_pl.backbone.interop import to_official
 
     head = head_to_official({n: p.grad for n, p in task.head.named_parameters()})
-    reference = json.loads((golden / "grad_norms.json").read_text())[f"classify_{run}"]
+    reference = record(golden, "grad_norms")[f"classify_{run}"]
     check_gradients(to_official(gradients) | head, reference["with_grad"])
     if "n_correct" in expected["logging"] and run not in ("fsd50k", "vqa"):
         right = task.measure(outputs, given.targets)["accuracy"].sum().item()
@@ -105,30 +101,31 @@ def test_logits_loss_and_gradients(golden, run):
 )
 def test_other_targets_of_a_picture(golden, variant, target, options):
     backbone, task, theirs, _ = model(golden, "image", **options)
-    expected = json.loads((golden / "losses.json").read_text())[f"classify_image.{variant}"]
+    expected = record(golden, "losses")[f"classify_image.{variant}"]
     loss = task.loss(task.outputs(backbone, batch(golden, "image", theirs)), theirs[target])
-    assert (3 * loss).item() == pytest.approx(expected["total"], rel=1e-5)
+    assert (len(theirs[target]) * loss).item() == pytest.approx(expected["total"], rel=1e-5)
 
 
 @torch.no_grad()
 def test_vision_branch(golden):
-    theirs = load_file(golden / "vision_branch.safetensors")
-    ours, _ = from_official(load_file(golden / "pretrain_state.safetensors"))
-    backbone = Backbone(adapters(("image",)), TRANSFORMER, DecoderOptions(depth=0))
-    load_state(backbone, ours, "vision")
-    task = Classification(backbone, DataFacts(classes=("a", "b", "c", "d", "e")), pooling="mean")
-    task.head.load_state_dict(head_from_official({n.removeprefix("state."): t for n, t in theirs.items()}))
-    images = ModalityInput(load_file(golden / "inputs_vl.safetensors")["src_images"])
+    theirs = tensors(golden, "vision_branch")
+    backbone = Backbone(adapters(golden, ("image",)), transformer(golden), NO_DECODER)
+    load_state(backbone, pretrained_state(golden), "vision")
+    classes = tuple(map(str, range(theirs["logits"].shape[-1])))
+    task = Classification(backbone, DataFacts(classes=classes), pooling="mean")
+    task.head.load_state_dict(head_from_official(own_state(golden, "vision_branch")))
+    images = ModalityInput(tensors(golden, "inputs_vl")["src_images"])
     (features,), _ = backbone({"image": images}, [Stream(("image",), until="blocks")])
     assert (features.tokens["image"] - theirs["features"]).abs().max() <= 3e-5
-    given = Batch(["a"] * 4, torch.arange(4), 0, {"image": images}, {})
+    count = len(images.values)
+    given = Batch(["a"] * count, torch.arange(count), 0, {"image": images}, {})
     assert (task.outputs(backbone, given) - theirs["logits"]).abs().max() <= 3e-5
 
 
 def test_head_names_go_both_ways(golden):
     for run in RUNS:
-        theirs = load_file(golden / f"classify_{run}.safetensors")
-        official = {n[6:]: t for n, t in theirs.items() if n.startswith("state.classify_head.")}
+        state = own_state(golden, f"classify_{run}")
+        official = {n: t for n, t in state.items() if n.startswith("classify_head.")}
         again = head_to_official(head_from_official(official))
         for name, tensor in again.items():
             assert torch.equal(tensor, official[name]), name
@@ -137,14 +134,15 @@ def test_head_names_go_both_ways(golden):
 
 
 def test_head_initialisation(golden):
-    expected = json.loads((golden / "init_statistics.json").read_text())["classify_nlvr2"]
+    expected = record(golden, "init_statistics")["classify_nlvr2"]
     torch.manual_seed(0)
-    backbone = Backbone(adapters(("text",)), TRANSFORMER, DecoderOptions(depth=0))
-    head = head_to_official(dict(ClassifyHead(backbone.config, 2, passes=2).named_parameters()))
+    run = "classify_nlvr2"
+    backbone = Backbone(adapters(golden, ("text",), run), transformer(golden, run), NO_DECODER)
+    classes = expected["classify_head.classifier.3.bias"]["shape"][0]
+    head = head_to_official(dict(ClassifyHead(backbone.config, classes, passes=2).named_parameters()))
     rows = {name: row for name, row in expected.items() if name.startswith("classify_head.")}
     assert rows.keys() == head.keys()
     for name, row in rows.items():
         tensor = head[name].detach()
         assert list(tensor.shape) == row["shape"], name
-        assert tensor.abs().max() <= max(abs(row["min"]), abs(row["max"]), 0.02) + 1e-6, name
-        assert tensor.std(correction=0).item() == pytest.approx(row["std"], rel=0.2, abs=1e-6), name
+        assert_same_initialisation(tensor, row, name)

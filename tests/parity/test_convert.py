@@ -1,21 +1,21 @@
 """Official files through ``convert``: every kind there and back bit for bit, and what the folder gives."""
 
-import json
 import warnings
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from onepeace_pl import OnePeace
 from onepeace_pl.backbone.interop import vision_only
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.commands.convert import main as convert
 from onepeace_pl.modalities import ModalityInput
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities.image import PATCH
 
+from .files import record, tensors
 from .official_files import HEADS, official_model, vision_file, write
-from .reference import audio_language, text_input, vision_language
+from .reference import audio_language, fine_tuning_inputs, transformer, vision_language
 
 KINDS = {
     "pretrain_3modal": None,
@@ -35,11 +35,6 @@ def same(a, b):
         assert torch.equal(b[name], tensor), name
 
 
-@pytest.fixture(scope="module")
-def bpe(shared, tmp_path_factory):
-    return Tokenizer.load(shared / "bpe")
-
-
 @pytest.mark.parametrize("model", KINDS)
 def test_there_and_back(golden, tmp_path, capsys, model):
     official = official_model(golden, model, KINDS[model])
@@ -56,7 +51,7 @@ def test_layout_and_options_come_back(golden, tmp_path):
     source = write(tmp_path / "official.pt", golden, official, "image_text_pretrain")
     convert([str(source), "--to", str(tmp_path / "model")])
     convert([str(tmp_path / "model"), "--to", str(tmp_path / "again.pt")])
-    layout = json.loads((golden / "checkpoint_layout.json").read_text())
+    layout = record(golden, "checkpoint_layout")
     again = read_pickle(tmp_path / "again.pt")
     assert again.keys() == layout.keys() - {"last_optimizer_state"}
     assert len(again["model"]) == layout["model"]["n_keys"]
@@ -85,7 +80,7 @@ def test_stand_alone_classifier_of_pictures_keeps_its_head(golden, tmp_path):
         n: t for n, t in pretrained.items() if not n.endswith(("position_idx", "rel_pos_table_list.0.weight"))
     }
     state["image_adapter.rel_pos_table.weight"] = pretrained["image_adapter.rel_pos_table_list.0.weight"]
-    head = load_file(golden / "vision_branch.safetensors")
+    head = tensors(golden, "vision_branch")
     state |= {n.removeprefix("state."): t for n, t in head.items() if n.startswith("state.")}
     convert([str(vision_file(tmp_path / "vision.pkl", state)), "--to", str(tmp_path / "model")])
     kept = load_file(tmp_path / "model" / "extra.safetensors")
@@ -119,74 +114,60 @@ def test_the_folder_gives_the_numbers_of_the_embedding_interface(golden, tmp_pat
     source = write(tmp_path / "one-peace.pt", golden, official, "embedding_interface_val")
     convert([str(source), "--to", str(tmp_path / "model")])
     model = OnePeace.from_pretrained(tmp_path / "model", device="cpu")
-    expected = load_file(golden / "features.safetensors")
+    expected = tensors(golden, "features")
     vectors = model.backbone.embed(vision_language(golden)[0])
     vectors["audio"] = model.backbone.embed({"audio": audio_language(golden)[0]["audio"]})["audio"]
     for name, vector in vectors.items():
         assert (vector - expected[f"{name}.proj"]).abs().max() <= 2e-6
 
 
-@pytest.mark.filterwarnings("ignore:a sentence", "ignore:.*were cut")
-def test_raw_input_reaches_the_model_as_the_embedding_interface_prepares_it(golden, shared, tmp_path):
+@pytest.mark.filterwarnings("ignore:.*were cut")
+def test_pictures_and_sounds_reach_the_model_as_the_embedding_interface_prepares_them(golden, tmp_path):
     official = official_model(golden, "embedding_interface_val")
     source = write(tmp_path / "one-peace.pt", golden, official)
-    convert([str(source), "--to", str(tmp_path / "model"), "--bpe", str(shared / "bpe")])
+    convert([str(source), "--to", str(tmp_path / "model")])
     model = OnePeace.from_pretrained(tmp_path / "model", device="cpu")
-    for entry in json.loads((golden / "tokenize.json").read_text())["strings"]:
-        if entry["cleaned"]:
-            ids = model.processors["text"](entry["text"]).values.tolist()
-            assert ids == entry["embedding_interface_ids"]
-    pixels = load_file(golden / "preprocess" / "images.safetensors")
-    waves = load_file(golden / "preprocess" / "audio.safetensors")
-    pictures = ["rgb_wide", "rgba_tall", "grey_square"]
+    pixels, waves = tensors(golden / "preprocess", "images"), tensors(golden / "preprocess", "audio")
+    pictures, size = record(golden / "preprocess", "meta")["images"], model.processors["image"].size
     made = model.encode(image=[golden / "preprocess" / f"{name}.png" for name in pictures])
-    values = torch.stack([pixels[f"{name}.square_64"] for name in pictures])
+    values = torch.stack([pixels[f"{name}.square_{size}"] for name in pictures])
     assert (made - model.backbone.embed({"image": ModalityInput(values)})["image"]).abs().max() <= 2e-6
     for name in ("short", "mid"):
         made = model.encode(audio=golden / "preprocess" / f"{name}.wav")
         wave = waves[f"{name}.dataset_15s"][None]
         assert (made - model.backbone.embed({"audio": ModalityInput(wave)})["audio"][0]).abs().max() <= 2e-5
-    captions = json.loads((golden / "config.json").read_text())["captions_image_text"]
-    known = [c for c in captions if max(model.processors["text"](c).values) < 1204]
-    made = model.encode(text=known)
-    tokens = [model.processors["text"](c) for c in known]
-    ids = model.processors["text"].collate(tokens).values
-    assert (made - model.backbone.embed({"text": text_input(ids)})["text"]).abs().max() <= 2e-6
 
 
 @torch.no_grad()
 def test_fine_tuned_retrieval_numbers(golden, tmp_path):
-    x = load_file(golden / "finetune_inputs.safetensors")
-    for model, file, other in (
-        ("image_text_retrieval", "retrieval_image_text", {"image": ModalityInput(x["src_images"])}),
-        (
-            "audio_text_retrieval",
-            "retrieval_audio_text",
-            {"audio": ModalityInput(x["src_audios"], x["audio_padding_masks"])},
-        ),
+    inputs = fine_tuning_inputs(golden)
+    for model, file, names in (
+        ("image_text_retrieval", "retrieval_image_text", ("text", "image")),
+        ("audio_text_retrieval", "retrieval_audio_text", ("text", "audio")),
     ):
         source = write(tmp_path / f"{model}.pt", golden, official_model(golden, model, file))
         convert([str(source), "--to", str(tmp_path / model)])
         backbone = OnePeace.from_pretrained(tmp_path / model, device="cpu").backbone
         assert backbone.config.bias_per_layer
-        expected = load_file(golden / f"{file}.safetensors")
-        for name, vector in backbone.embed({"text": text_input(x["src_tokens"])} | other).items():
+        expected = tensors(golden, f"{file}")
+        for name, vector in backbone.embed({name: inputs[name] for name in names}).items():
             assert (vector - expected[f"{name}_proj"]).abs().max() <= 2e-6, name
 
 
 @torch.no_grad()
 def test_enlarging_for_larger_pictures(golden, tmp_path, capsys):
-    """To 96 px from the official file and by way of the folder; every table of a fine-tuned model too."""
-    expected = load_file(golden / "interpolation.safetensors")
-    x = load_file(golden / "finetune_inputs.safetensors")
+    """From the official file and by way of the folder; every table of a fine-tuned model too."""
+    expected = tensors(golden, "interpolation")
+    image = fine_tuning_inputs(golden)["image"]
+    size = image.values.shape[-1]
     source = write(tmp_path / "one-peace.pt", golden, official_model(golden, "embedding_interface_val"))
-    convert([str(source), "--to", str(tmp_path / "direct"), "--image-size", "96"])
+    convert([str(source), "--to", str(tmp_path / "direct"), "--image-size", str(size)])
     convert([str(source), "--to", str(tmp_path / "small")])
-    convert([str(tmp_path / "small"), "--to", str(tmp_path / "later"), "--image-size", "96"])
+    convert([str(tmp_path / "small"), "--to", str(tmp_path / "later"), "--image-size", str(size)])
     for folder in ("direct", "later"):
         model = OnePeace.from_pretrained(tmp_path / folder, device="cpu")
-        assert model.processors["image"].size == 96
-        vector = model.backbone.embed({"image": ModalityInput(x["src_images"])})["image"]
+        assert model.processors["image"].size == size
+        vector = model.backbone.embed({"image": image})["image"]
         assert (vector - expected["after_load.image_proj"]).abs().max() <= 2e-6
     capsys.readouterr()
     tuned = official_model(golden, "image_text_retrieval", "retrieval_image_text")
@@ -196,19 +177,20 @@ def test_enlarging_for_larger_pictures(golden, tmp_path, capsys):
             "--to",
             str(tmp_path / "big"),
             "--image-size",
-            "128",
+            str(size + 2 * PATCH),
         ]
     )
-    assert "3 resized" in capsys.readouterr().out
+    depth, side = transformer(golden).depth, size // PATCH + 2
+    assert f"{depth} resized" in capsys.readouterr().out
     tables = load_file(tmp_path / "big" / "model.safetensors")
-    for layer in range(3):
+    for layer in range(depth):
         table = tables[f"encoder.adapters.image.bias.tables.{layer}"]
         stored = tuned[f"encoder_wrapper.image_adapter.rel_pos_table_list.{layer}.weight"]
-        assert table.shape == ((2 * 8 - 1) ** 2 + 3, 4)
+        assert table.shape == ((2 * side - 1) ** 2 + 3, stored.shape[1])
         assert torch.equal(table[-3:], stored[-3:])
         middle, centre = len(table[:-3]) // 2, len(stored[:-3]) // 2
         assert (table[middle] - stored[centre]).abs().max() <= 1e-5  # no offset stays no offset
-        assert not torch.equal(table, tables[f"encoder.adapters.image.bias.tables.{(layer + 1) % 3}"])
+        assert not torch.equal(table, tables[f"encoder.adapters.image.bias.tables.{(layer + 1) % depth}"])
 
 
 def test_a_pretraining_file_cut_down_by_kind(golden, tmp_path, capsys):
@@ -248,7 +230,7 @@ def test_other_buckets_are_refused(golden, tmp_path):
 
 
 def test_weights_without_buffers_and_older_names(golden, tmp_path):
-    official = load_file(golden / "pretrain_state.safetensors")
+    official = tensors(golden, "pretrain_state")
     older = {
         name.replace(".self_attn_layer_norm.", ".layer_norms.0.")
         .replace(".final_layer_norm.", ".layer_norms.1.")
@@ -281,7 +263,8 @@ def test_missing_layer_part_is_named(golden, tmp_path):
 
 
 def test_official_names_in_safetensors(golden, tmp_path):
-    source = golden / "pretrain_state.safetensors"
+    source = tmp_path / "pretrain_state.safetensors"
+    save_file(tensors(golden, "pretrain_state"), source)
     convert([str(source), "--to", str(tmp_path / "model")])
     convert([str(tmp_path / "model"), "--to", str(tmp_path / "again.pt")])
     same(official_model(golden, "pretrain_3modal"), read_pickle(tmp_path / "again.pt")["model"])

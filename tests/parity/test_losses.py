@@ -1,10 +1,9 @@
 """Every loss term, gradients of every parameter, and ten steps of training."""
 
-import json
+import ast
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from onepeace_pl.backbone import Extend
 from onepeace_pl.backbone.interop import to_official
@@ -12,6 +11,7 @@ from onepeace_pl.backbone.model import START_LOGIT_SCALE
 from onepeace_pl.optim import AdamW, build_optimizer
 
 from . import pretraining
+from .files import record, tensors
 from .reference import pretrained
 
 
@@ -37,6 +37,17 @@ def check_gradients(gradients, expected):
     )
 
 
+def original_adam(groups, options):
+    return AdamW(
+        groups,
+        betas=ast.literal_eval(options["adam_betas"]),
+        eps=options["adam_eps"],
+        weight_decay=options["weight_decay"],
+        lr=1.0,
+        eps_before_bias_correction=True,
+    )
+
+
 RUNS = {
     "image_text_pretrain": (1, {}),
     "audio_text_pretrain": (2, {}),
@@ -51,12 +62,12 @@ RUNS = {
 def test_losses(golden, run, tile):
     stage, options = RUNS[run]
     backbone = pretrained(golden).train()
-    task = pretraining.task(backbone, stage, tile=tile, **options)
+    task = pretraining.task(golden, backbone, stage, tile=tile, **options)
     # the three-branch model of the second run is not frozen, but its text is read without gradient all the same
     task.learns["text"] = stage == 1
     backbone.apply_stage(task.modalities)
     step = task(backbone, pretraining.batch(golden, stage))
-    expected = json.loads((golden / "losses.json").read_text())[run]
+    expected = record(golden, "losses")[run]
     check_parts(step, expected)
     logging = expected["logging"]
     assert step.logs["scale"].item() == pytest.approx(logging["logit_scale_exp"], rel=1e-6)
@@ -76,23 +87,23 @@ def test_losses(golden, run, tile):
 @pytest.mark.parametrize(("run", "stage"), [("image_text_pretrain", 1), ("audio_text_pretrain", 2)])
 def test_gradients(golden, run, stage):
     backbone = pretrained(golden).train()
-    task = pretraining.task(backbone, stage)
+    task = pretraining.task(golden, backbone, stage)
     task.learns["text"] = stage == 1
     backbone.apply_stage(task.modalities)
     task(backbone, pretraining.batch(golden, stage)).loss.backward()
-    expected = json.loads((golden / "grad_norms.json").read_text())[run]
+    expected = record(golden, "grad_norms")[run]
     check_gradients(official_gradients(backbone), expected["with_grad"])
 
 
 def test_second_stage_trains_the_new_modality_alone(golden):
     backbone = pretrained(golden, stage=Extend("audio")).train()
     torch.nn.init.constant_(backbone.logit_scale, START_LOGIT_SCALE)
-    task = pretraining.task(backbone, 2)
+    task = pretraining.task(golden, backbone, 2)
     backbone.apply_stage(task.modalities)
     step = task(backbone, pretraining.batch(golden, 2))
-    check_parts(step, json.loads((golden / "losses.json").read_text())["audio_text_pretrain_stage2"])
+    check_parts(step, record(golden, "losses")["audio_text_pretrain_stage2"])
     step.loss.backward()
-    expected = json.loads((golden / "grad_norms.json").read_text())["audio_text_pretrain_stage2"]
+    expected = record(golden, "grad_norms")["audio_text_pretrain_stage2"]
     check_gradients(official_gradients(backbone), expected["with_grad"])
     frozen = {n for n, p in backbone.named_parameters() if not p.requires_grad and ".image" not in n}
     dead = set(to_official({n: dict(backbone.named_parameters())[n] for n in frozen})) - set(
@@ -102,16 +113,16 @@ def test_second_stage_trains_the_new_modality_alone(golden):
 
 
 def test_ten_steps(golden):
-    story = json.loads((golden / "trajectory.json").read_text())["image_text_pretrain"]
+    story = record(golden, "trajectory")["image_text_pretrain"]
     backbone = pretrained(golden).train()
-    task = pretraining.task(backbone, 1)
+    task = pretraining.task(golden, backbone, 1)
     backbone.apply_stage(task.modalities)
     # a comma that is missing in the original lets its decoder's image positions decay; here they do so only now
     backbone.decoder.adapters["image"].no_weight_decay = frozenset({"summary"})
     start = to_official({n: p.detach().clone() for n, p in backbone.named_parameters()})
     optimizer = build_optimizer(
         backbone,
-        lambda groups: AdamW(groups, 1.0, (0.9, 0.98), eps_before_bias_correction=True),
+        lambda groups: original_adam(groups, story["optimizer"]),
     )
     batch = pretraining.batch(golden, 1)
     for expected in story["steps"]:
@@ -131,6 +142,5 @@ def test_ten_steps(golden):
         assert final[name].norm().item() == pytest.approx(value, rel=1e-4), name
     for name, value in story["final_parameter_l2_change"].items():
         assert (final[name] - start[name]).norm().item() == pytest.approx(value, rel=1e-4), name
-    tensors = load_file(golden / "trajectory_final.safetensors")
-    for key, theirs in tensors.items():
+    for key, theirs in tensors(golden, "trajectory_final").items():
         assert (final[key] - theirs).abs().max() <= 1e-4, key

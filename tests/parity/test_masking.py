@@ -1,86 +1,90 @@
 """Mask rules: exact counts, rates within sampling noise; index tensors as the original's."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from onepeace_pl.modalities.masking import MaskRule, RandomTokens, Spans, WholeWords, build_mask
 
-DRAWS = 1500
+from .files import record, table, tensors
+from .pretraining import STAGES
+from .sampling import assert_same_count, assert_same_mean
 
 
 @pytest.fixture(scope="module")
 def statistics(golden: Path) -> Any:
-    return json.loads((golden / "mask_statistics.json").read_text())
-
-
-def counts(hidden: np.ndarray) -> tuple[int, int]:
-    return int(hidden.sum(1).min()), int(hidden.sum(1).max())
+    return record(golden, "mask_statistics")
 
 
 def many(
-    rule: MaskRule, length: int, starts: np.ndarray | None, others: np.ndarray | None = None
+    rule: MaskRule, draws: int, length: int, starts: np.ndarray | None, others: np.ndarray | None = None
 ) -> np.ndarray:
     rng = np.random.default_rng(3)
-    other = [None] * DRAWS if others is None else list(others)
+    other = [None] * draws if others is None else list(others)
     return np.stack([rule(length, starts, rng, o) for o in other])
 
 
-def test_stage_one(statistics: Any) -> None:
+def test_stage_one(golden: Path, statistics: Any) -> None:
+    ratios = table(golden, STAGES[1])["task"]
+    draws = statistics["draws"]
     for entry in statistics["image_text"]:
         starts = np.array([*entry["word_start"], 1], dtype=bool)
-        length, patches, expected = len(starts), entry["num_patches"], entry["masked_count"]
-        text = many(WholeWords(0.15), length, starts)
-        image = many(RandomTokens(0.75), patches, None)
-        both_text = many(RandomTokens(0.4), length, starts, text)
-        both_image = many(RandomTokens(0.6875), patches, None, image)
+        length, patches = len(starts), entry["num_patches"]
+        text = many(WholeWords(ratios["text_mask_ratio"]), draws, length, starts)
+        image = many(RandomTokens(ratios["image_mask_ratio"]), draws, patches, None)
+        both_text = many(RandomTokens(ratios["vl_text_mask_ratio"]), draws, length, starts, text)
+        both_image = many(RandomTokens(ratios["vl_image_mask_ratio"]), draws, patches, None, image)
         for ours, name in (
             (text, "text"),
             (image, "image"),
             (both_text, "vl_text"),
             (both_image, "vl_image"),
         ):
-            theirs = expected[f"{name}_mask_indices"]
-            assert counts(ours) == (theirs["min"], theirs["max"]), name
-            assert ours.sum(1).mean() == pytest.approx(theirs["mean"], abs=0.15)
+            theirs = entry["masked_count"][f"{name}_mask_indices"]
+            assert_same_count(ours.sum(1), theirs["min"], theirs["max"], theirs["mean"], draws, name)
         rates = entry["text_mask_rate_by_position_incl_cls_and_eos"]
-        np.testing.assert_allclose([0, *text.mean(0)], rates, atol=0.06)
+        assert len(rates) == 1 + length
+        assert rates[0] == 0
+        for position, rate in enumerate(rates[1:]):
+            assert_same_mean(text[:, position], rate, draws, f"position {position}")
         assert (~image & ~both_image).sum() == entry["patches_visible_in_both_students"]
         assert (text & both_text).sum() == entry["mean_text_tokens_masked_in_both_students"] == 0
 
 
-def test_stage_two(statistics: Any) -> None:
-    entry = statistics["audio_text"][0]
+def test_stage_two(golden: Path, statistics: Any) -> None:
+    ratios = table(golden, STAGES[2])["task"]
     starts = np.array([*statistics["image_text"][0]["word_start"], 1], dtype=bool)
-    assert len(starts) == entry["n_tokens_with_eos"]
-    for rule, name, length, begins in (
-        (Spans(0.55), "audio", entry["frames"], None),
-        (Spans(0.45), "al_audio", entry["frames"], None),
-        (WholeWords(0.4), "al_text", len(starts), starts),
-    ):
-        ours, theirs = many(rule, length, begins), entry["masked_count"][f"{name}_mask_indices"]
-        assert counts(ours) == (theirs["min"], theirs["max"])
-        assert ours.sum(1).mean() == pytest.approx(theirs["mean"], abs=0.25)
+    for entry in statistics["audio_text"]:
+        assert len(starts) == entry["n_tokens_with_eos"]
+        for rule, name, length, begins in (
+            (Spans(ratios["audio_mask_ratio"]), "audio", entry["frames"], None),
+            (Spans(ratios["al_audio_mask_ratio"]), "al_audio", entry["frames"], None),
+            (WholeWords(ratios["al_text_mask_ratio"]), "al_text", len(starts), starts),
+        ):
+            hidden = many(rule, entry["draws"], length, begins).sum(1)
+            theirs = entry["masked_count"][f"{name}_mask_indices"]
+            assert_same_count(hidden, theirs["min"], theirs["max"], theirs["mean"], entry["draws"], name)
 
 
 def test_spans(statistics: Any) -> None:
     for entry in statistics["block_mask"]:
-        frames = entry["frames"]
-        ours = many(Spans(entry["ratio"]), frames, None)
-        assert counts(ours) == (entry["masked_min"], entry["masked_max"])
+        frames, draws, name = entry["frames"], entry["draws"], f"{entry['frames']} frames, {entry['ratio']}"
+        ours = many(Spans(entry["ratio"]), draws, frames, None)
+        hidden = ours.sum(1)
+        assert (hidden.min(), hidden.max()) == (entry["masked_min"], entry["masked_max"])
         padded = np.pad(ours, ((0, 0), (1, 0)))
-        runs = (padded[:, 1:] & ~padded[:, :-1]).sum(1).mean()
-        assert runs == pytest.approx(entry["mean_number_of_runs"], rel=0.04)
-        assert ours.sum(1).mean() / runs == pytest.approx(entry["mean_run_length"], rel=0.04)
-        assert ours[:, 0].mean() == pytest.approx(entry["rate_first_frame"], abs=0.1)
-        assert ours[:, -1].mean() == pytest.approx(entry["rate_last_frame"], abs=0.1)
-        middle = ours[:, frames // 3 : 2 * frames // 3].mean()
-        assert middle == pytest.approx(entry["rate_middle_third"], abs=0.02)
+        runs = (padded[:, 1:] & ~padded[:, :-1]).sum(1)
+        assert_same_mean(runs, entry["mean_number_of_runs"], draws, f"runs of {name}")
+        # a ratio of means: what it leaves over has the mean 0
+        over = (hidden - entry["mean_run_length"] * runs) / runs.mean()
+        assert_same_mean(over, 0.0, draws, f"length of runs of {name}")
+        assert_same_mean(ours[:, 0], entry["rate_first_frame"], draws, f"first of {name}")
+        assert_same_mean(ours[:, -1], entry["rate_last_frame"], draws, f"last of {name}")
+        middle = ours[:, frames // 3 : 2 * frames // 3].mean(1)
+        assert_same_mean(middle, entry["rate_middle_third"], draws, f"middle of {name}")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_spans(statistics: Any) -> None:
     + [("al", s) for s in ("audio", "al_audio", "al_text")],
 )
 def test_index_tensors(golden: Path, file: str, stream: str) -> None:
-    inputs = load_file(golden / f"inputs_{file}.safetensors")
+    inputs = tensors(golden, f"inputs_{file}")
     padding = None
     if stream.endswith("text"):
         padding = torch.nn.functional.pad(inputs["src_tokens"] == 1, (1, 0))

@@ -1,15 +1,15 @@
 """The objectives on the original's own features give the original's own losses."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from onepeace_pl.modalities.base import Mask
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss, info_nce
+
+from .files import record, table, tensors
 
 RELATIVE = 1e-5
 PAD = 1
@@ -31,12 +31,12 @@ def text_padding(tokens: Tensor) -> Tensor:
 @pytest.fixture(scope="module")
 def numbers(golden: Path) -> dict[str, dict[str, Tensor]]:
     names = ("features", "masked", "inputs_vl", "inputs_al")
-    return {name: load_file(golden / f"{name}.safetensors") for name in names}
+    return {name: tensors(golden, name) for name in names}
 
 
 @pytest.fixture(scope="module")
 def losses(golden: Path) -> dict[str, dict[str, dict[str, float]]]:
-    return json.loads((golden / "losses.json").read_text())
+    return record(golden, "losses")
 
 
 # part of the loss record: run, inputs, student, teacher, mask
@@ -63,7 +63,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("part", "switch"), CASES)
-def test_denoising(part: str, switch: str, numbers: dict, losses: dict) -> None:
+def test_denoising(part: str, switch: str, golden: Path, numbers: dict, losses: dict) -> None:
     run, source, student, teacher, name = STREAMS[part]
     inputs = numbers[source]
     hidden = inputs[f"{name}_mask_indices"]
@@ -71,7 +71,9 @@ def test_denoising(part: str, switch: str, numbers: dict, losses: dict) -> None:
         padding = text_padding(inputs["src_tokens"])
     else:
         padding = inputs.get("audio_padding_masks", torch.zeros_like(hidden))
-    loss = DenoisingLoss(**SWITCHES[switch])(
+    criterion = table(golden, run)["criterion"]
+    options = {"scale": criterion["dcl_logit_scale"], "smoothing": criterion["label_smoothing"]}
+    loss = DenoisingLoss(**options | SWITCHES[switch])(
         numbers["masked"][student], numbers["features"][teacher], mask_of(hidden, padding.clone())
     ).loss
     assert loss.item() == pytest.approx(losses[run + switch]["parts"][part], rel=RELATIVE)
@@ -83,14 +85,15 @@ def test_alignment(numbers: dict, losses: dict) -> None:
     assert found.losses[0].item() == pytest.approx(expected["parts"]["contrast_i2t"], rel=RELATIVE)
     assert found.losses[1].item() == pytest.approx(expected["parts"]["contrast_t2i"], rel=RELATIVE)
     assert found.loss.item() == pytest.approx(expected["logging"]["itc_loss"], rel=RELATIVE)
-    assert found.accuracies[0].item() * 4 == pytest.approx(expected["logging"]["i2t_ncorrect"])
-    assert found.accuracies[1].item() * 4 == pytest.approx(expected["logging"]["t2i_ncorrect"])
+    count = len(features["image.proj"])
+    assert found.accuracies[0].item() * count == pytest.approx(expected["logging"]["i2t_ncorrect"])
+    assert found.accuracies[1].item() * count == pytest.approx(expected["logging"]["t2i_ncorrect"])
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_alignment_in_two_processes(rank: int, golden: Path, numbers: dict) -> None:
     """One rank's rows against the rows of both, as gathered."""
-    runs = json.loads((golden / "losses_two_ranks.json").read_text())
+    runs = record(golden, "losses_two_ranks")
     rows = {r: torch.tensor(runs[f"rank{r}"]["image_text_pretrain"]["rows_of_inputs_vl"]) for r in (0, 1)}
     features = numbers["features"]
     order = torch.cat([rows[0], rows[1]])

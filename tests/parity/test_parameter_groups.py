@@ -1,20 +1,19 @@
 """Which parameters decay, and how much slower each learns, against the original's groups."""
 
-import json
 import re
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from torch import Tensor, nn
 
-from onepeace_pl.backbone import Backbone, DecoderOptions
+from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.interop import to_official
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.heads.official import head_to_official
 from onepeace_pl.optim import parameter_groups
-from tests.parity.reference import DECODER, TRANSFORMER, adapters
+from tests.parity.files import record
+from tests.parity.reference import NO_DECODER, adapters, decoder, transformer
 
 # A comma lost in the original's list makes this decay (and a dead vector). Nobody meant it; ours does not.
 LOST = {"decoder_wrapper.image_adapter.pos_embed"}
@@ -22,25 +21,26 @@ LOST = {"decoder_wrapper.image_adapter.pos_embed"}
 DEAD = re.compile(r"^decoder_wrapper\.\w+_adapter\.cls_embedding$|\.audio_adapter\.mask_embedding$")
 
 MODELS = {
-    "pretrain_3modal": lambda: Backbone(adapters(), TRANSFORMER, DECODER),
-    "image_text_retrieval": lambda: fine_tuned(("text", "image")),
-    "audio_text_retrieval": lambda: fine_tuned(("text", "audio")),
-    "classify_nlvr2": lambda: NlvrModel(),
+    "pretrain_3modal": lambda golden: Backbone(adapters(golden), transformer(golden), decoder(golden)),
+    "image_text_retrieval": lambda golden: fine_tuned(golden, ("text", "image"), "image_text_retrieval"),
+    "audio_text_retrieval": lambda golden: fine_tuned(golden, ("text", "audio"), "audio_text_retrieval"),
+    "classify_nlvr2": lambda golden: NlvrModel(golden),
 }
 
 
-def fine_tuned(names: tuple[str, ...]) -> Backbone:
-    return Backbone(adapters(names), replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
+def fine_tuned(golden: Path, names: tuple[str, ...], run: str) -> Backbone:
+    return Backbone(adapters(golden, names, run), transformer(golden, run, bias_per_layer=True), NO_DECODER)
 
 
 class NlvrModel(nn.Module):
     """The backbone and the head of the task over two pictures."""
 
-    def __init__(self) -> None:
+    def __init__(self, golden: Path) -> None:
         super().__init__()
-        made = adapters(("text", "image"))
+        made = adapters(golden, ("text", "image"), "classify_nlvr2")
         made |= {"text": partial(made["text"], types=1), "image": partial(made["image"], types=2)}
-        self.backbone = Backbone(made, replace(TRANSFORMER, bias_per_layer=True), DecoderOptions(depth=0))
+        options = transformer(golden, "classify_nlvr2", bias_per_layer=True)
+        self.backbone = Backbone(made, options, NO_DECODER)
         self.backbone.apply_stage(("text", "image"), until="norm")
         self.head = ClassifyHead(self.backbone.config, 2, passes=2)
 
@@ -53,8 +53,8 @@ def official(name: str, tensor: Tensor) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_groups(model: str, golden: Path) -> None:
-    reference = json.loads((golden / "parameter_groups.json").read_text())[model]
-    backbone = MODELS[model]()
+    reference = record(golden, "parameter_groups")[model]
+    backbone = MODELS[model](golden)
     names = {id(p): name for name, p in backbone.named_parameters()}
     found = {}
     for group in parameter_groups(backbone, reference["layer_decay"]):

@@ -1,18 +1,18 @@
 """R@k of the original's own evaluation."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from onepeace_pl.metrics import RetrievalMetric
 
+from .files import record, tensors
+
 
 def test_recall(golden: Path) -> None:
-    inputs = load_file(golden / "metrics.safetensors")
-    expected = json.loads((golden / "metrics.json").read_text())["recall"]
+    inputs = tensors(golden, "metrics")
+    expected = record(golden, "metrics")["recall"]
     text_ids, image_ids = inputs["recall.text_ids"], inputs["recall.image_ids"]
     # One row a caption, with its picture beside it.
     place = {int(i): row for row, i in enumerate(image_ids)}

@@ -1,6 +1,5 @@
 """Learning rates of every update against the original's."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import pytest
 import torch
 
 from onepeace_pl.optim import Schedule, WarmupCosine, WarmupPolynomial
+
+from .files import record
 
 RELATIVE = 1e-9
 
@@ -19,9 +20,14 @@ def ours(config: dict[str, Any], kind: str) -> Schedule:
     return WarmupPolynomial(warmup, config["end_learning_rate"], config["power"])
 
 
-@pytest.mark.parametrize("index", range(4))
-def test_rates(index: int, golden: Path) -> None:
-    run = json.loads((golden / "schedules.json").read_text())[index]
+def test_rates(golden: Path) -> None:
+    runs = record(golden, "schedules")
+    assert {run["scheduler"] for run in runs} == {"adjust_cosine", "adjust_polynomial_decay"}
+    for run in runs:
+        check_rates(run)
+
+
+def check_rates(run: dict[str, Any]) -> None:
     config, cosine = run["config"], run["scheduler"] == "adjust_cosine"
     total = run["reinit_total"] or config.get("max_update") or config["total_num_update"]
     schedule, peak = ours(config, run["scheduler"]), config["lr"][0]
@@ -35,7 +41,7 @@ def test_rates(index: int, golden: Path) -> None:
 
 
 def test_a_scaled_group(golden: Path) -> None:
-    run = json.loads((golden / "schedules.json").read_text())[0]
+    run = record(golden, "schedules")[0]
     expected = next(row for row in run["values"] if row.get("event") == "step_update(0)")
     parameter = torch.nn.Parameter(torch.ones(1))
     peak = run["config"]["lr"][0]

@@ -1,6 +1,5 @@
 """Losses and gradients of two processes of the original, before any averaging."""
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import torch.distributed as dist
 
 from tests.parity import pretraining
+from tests.parity.files import record
 from tests.parity.reference import pretrained
 from tests.parity.test_losses import check_gradients, check_parts, official_gradients
 from tests.two_processes import run_in_processes
@@ -15,11 +15,11 @@ from tests.two_processes import run_in_processes
 
 def _compare(golden: Path) -> None:
     rank = dist.get_rank()
-    expected = json.loads((golden / "losses_two_ranks.json").read_text())[f"rank{rank}"]
+    expected = record(golden, "losses_two_ranks")[f"rank{rank}"]
     for run, stage in (("image_text_pretrain", 1), ("audio_text_pretrain", 2)):
         rows = next(value for key, value in expected[run].items() if key.startswith("rows_of_inputs"))
         backbone = pretrained(golden).train()
-        task = pretraining.task(backbone, stage)
+        task = pretraining.task(golden, backbone, stage)
         task.learns["text"] = stage == 1
         backbone.apply_stage(task.modalities)
         step = task(backbone, pretraining.batch(golden, stage, rows))
