@@ -11,8 +11,8 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from onepeace_pl.claim import HOST, INHERITED, Claim, claim_file
 from onepeace_pl.files import existing, recover
-from onepeace_pl.sweeps.claim import HOST, INHERITED, Claim, claim_file
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"

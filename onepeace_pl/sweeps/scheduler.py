@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from onepeace_pl.claim import HOST
 from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.cells import Cell, Row
-from onepeace_pl.sweeps.claim import HOST
 from onepeace_pl.sweeps.executor import Executor, Job
 from onepeace_pl.sweeps.record import Status, read_outcome, status_of
 from onepeace_pl.sweeps.search import Search

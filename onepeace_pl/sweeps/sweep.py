@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from onepeace_pl.claim import CLAIMS
 from onepeace_pl.cli.runs import CONFIG
 from onepeace_pl.files import write_text
 from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.cells import Row, combinations, make_row, sweep_folder
 from onepeace_pl.sweeps.check import check_commands, direction_of
-from onepeace_pl.sweeps.claim import CLAIMS
 from onepeace_pl.sweeps.executor import make_executor
 from onepeace_pl.sweeps.optuna_search import OptunaSearch
 from onepeace_pl.sweeps.plot import draw

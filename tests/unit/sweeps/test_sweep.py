@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from onepeace_pl.sweeps.claim import Claim
+from onepeace_pl.claim import Claim
 from onepeace_pl.sweeps.leash import main as leash
 
 

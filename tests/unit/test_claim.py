@@ -1,15 +1,21 @@
 """A claim ends with who holds it, and not before."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from onepeace_pl.sweeps.claim import HOST, Claim
+from onepeace_pl.claim import HOST, Claim
 
 PATH = Path("claims/a")
 HOLD = "import os, sys, time; print('ready', flush=True); time.sleep(60)"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def test_one_at_a_time():
@@ -29,8 +35,6 @@ def heir():
         [sys.executable, "-c", HOLD], pass_fds=[claim.file], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "ready\n"
-    import os
-
     os.close(claim.file)
     yield process
     process.kill()
