@@ -58,8 +58,11 @@ class Source(Protocol):
 
     May have besides: ``texts()``, all texts without making rows; ``labels()``, the labels of each row without
     making it, which are then checked before anything trains; ``classes``, names of classes in the order of their
-    numbers; ``lengths()``, the length of each row in any unit; ``one_per_id()``, the modalities of which rows
-    with equal id hold the same; ``takes_epoch = True``, to be asked for (epoch, number) in training.
+    numbers; ``ids()``, the id of each row without making it; ``files(number)``, the media files of a row;
+    ``lengths()``, the length of each row in any unit; ``one_per_id()``, the modalities of which rows with equal id
+    hold the same; ``takes_epoch = True``, to be asked for (epoch, number) in training. Any of these methods may return
+    None for what is not known. A source that wraps others is a :class:`~onepeace_pl.data.sources.SourceView`, which
+    passes on all that they know.
     """
 
     modalities: tuple[str, ...]
@@ -82,7 +85,8 @@ class Source(Protocol):
 def told_labels(source: Source) -> Iterator[Mapping[str, Any]] | None:
     """Return the labels of every row of a source that tells them without making rows; None of any other."""
     known = getattr(source, "labels", None)
-    return iter(known()) if callable(known) else None
+    labels = known() if callable(known) else None
+    return None if labels is None else iter(labels)
 
 
 def labels_of(source: Source) -> Iterator[Mapping[str, Any]]:

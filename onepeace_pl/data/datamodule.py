@@ -23,6 +23,7 @@ from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.data.loader import ResumableLoader
 from onepeace_pl.data.samplers import EpochBatchSampler
 from onepeace_pl.data.skips import SkipLog
+from onepeace_pl.data.sources.view import one_per_id, source_lengths
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.modalities.base import ModalityInput, Processor
@@ -348,25 +349,24 @@ def pair_galleries(name: str, source: Source) -> list[Gallery]:
         raise ValueError(
             f"{name}: a gallery needs two modalities, its source has {', '.join(names) or 'none'}"
         )
-    shared = getattr(source, "one_per_id", None)
-    one_per_id = shared() if callable(shared) else ()
+    shared = one_per_id(source)
     return [
         Gallery(
             name=name if len(pairs) == 1 else f"{name}/{a}_{b}",
             query=(a,),
             target=(b,),
             rows=source,
-            one_per_id=tuple(modality for modality in one_per_id if modality in (a, b)),
+            one_per_id=tuple(modality for modality in shared if modality in (a, b)),
         )
         for a, b in pairs
     ]
 
 
-def _lengths(source: Source) -> list[float]:
-    lengths = getattr(source, "lengths", None)
-    if not callable(lengths):
+def _lengths(source: Source) -> Sequence[float]:
+    lengths = source_lengths(source)
+    if lengths is None:
         raise ValueError(
             f"bucket_by_length: {type(source).__name__} does not know the lengths of its rows; "
             "set it to false, or give the source a method `lengths`"
         )
-    return lengths()  # type: ignore[no-any-return]
+    return lengths

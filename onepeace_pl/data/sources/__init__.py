@@ -5,6 +5,7 @@ from onepeace_pl.data.sources.joined import JoinedSource
 from onepeace_pl.data.sources.manifest import ManifestSource
 from onepeace_pl.data.sources.part import PartSource
 from onepeace_pl.data.sources.tsv import AudioTextTsv, AudioTsv, ImageTextTsv, TsvSource
+from onepeace_pl.data.sources.view import SourceView
 
 __all__ = [
     "AudioTextTsv",
@@ -14,5 +15,6 @@ __all__ = [
     "JoinedSource",
     "ManifestSource",
     "PartSource",
+    "SourceView",
     "TsvSource",
 ]

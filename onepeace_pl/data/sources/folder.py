@@ -63,6 +63,10 @@ class FolderSource:
         stem, fields = self._rows[index]
         return Row(stem, dict(fields))
 
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        return (stem for stem, _ in self._rows)
+
     def one_per_id(self) -> tuple[str, ...]:
         """Return the modalities of which rows with equal id hold one and the same thing."""
         return shared_by_id(self)

@@ -115,6 +115,10 @@ class SceneRows:
         """Return the sentence of a row."""
         return self._text(self.scenes[index], epoch)
 
+    def ids(self) -> Iterator[str]:
+        """Yield the id of every row."""
+        return (self.scenes[index].id for index in range(len(self)))
+
     def texts(self) -> Iterator[str]:
         """Yield all sentences of the first epoch, without making pictures or sounds."""
         return (self.text(index) for index in range(len(self)))

@@ -98,7 +98,7 @@ def test_sources_that_tell_little(tmp_path: Path) -> None:
         text_file(tmp_path / f"{name}.txt", "one", "two")
     folder = FolderSource(str(tmp_path))
     report = inspect(folder, processors={"image": ImageProcessor(size=32)})
-    assert (report.rows, report.ids, report.files, report.opened) == (4, None, 2, 4)
+    assert (report.rows, report.ids, report.files, report.opened) == (4, 2, 2, 4)
     joined = inspect(JoinedSource([folder, folder]))
     assert (joined.rows, joined.ids) == (8, 4)
     world = inspect(TriWorldSource(size=4, fields=("image", "audio", "text"), caption="both"), media=2)
