@@ -227,9 +227,11 @@ class Experiment(L.LightningModule):
         """Answer the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
         task = self._task if self._data is None else self._task.of(self._data.predicted[dataloader_idx])
         answers = task.predict(self._backbone, batch)
+        rows = 0 if batch.spare else len(batch)
         if answers is not None:
-            return {"ids": batch.ids, "answers": answers}
-        return {"ids": batch.ids, "embeddings": self._backbone.embed(batch.inputs)}
+            return {"ids": batch.ids[:rows], "answers": answers[:rows]}
+        vectors = self._backbone.embed(batch.inputs)
+        return {"ids": batch.ids[:rows], "embeddings": {name: v[:rows] for name, v in vectors.items()}}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Parameter groups, their rates, and the schedule over the whole run."""

@@ -5,6 +5,7 @@ Shapes: B rows of a batch, N rows of a set.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from onepeace_pl.metrics.optimum import check_share
 from onepeace_pl.metrics.rows import Columns, RowTable
 from onepeace_pl.task import Step, Task
 
-GROUP = "topic"  # the label by which results are also reported in groups
+GROUP = "topic"  # the label by which results are also reported in groups; rows without it belong to none
 
 
 class MeasuredTask(Task):
@@ -78,8 +79,7 @@ class MeasuredTask(Task):
         """Measure one batch."""
         outputs = self.outputs(backbone, batch)
         columns = self.columns(outputs, batch)
-        if all(GROUP in labels for labels in batch.labels):
-            columns[GROUP] = [str(labels[GROUP]) for labels in batch.labels]
+        columns[GROUP] = [labels.get(GROUP) for labels in batch.labels]
         self._tables[loader].add(batch.indices, columns)
         self.measured(outputs, batch, loader)
 
@@ -102,7 +102,8 @@ class MeasuredTask(Task):
             found |= {f"{name}/{metric}": value for metric, value in result.scalars().items()}
         for metric in {metric: None for result in self._results.values() for metric in result.metrics}:
             values = [r.metrics[metric] for r in self._results.values() if metric in r.metrics]
-            found[metric] = float(np.mean(values))
+            known = [value for value in values if not math.isnan(value)]
+            found[metric] = float(np.mean(known)) if known else math.nan
         return found
 
     @property
@@ -120,9 +121,11 @@ class MeasuredTask(Task):
             each.references,
             partial=rows < len(each.rows),
         )
-        for group in sorted(set(() if groups is None else groups)):
-            mine = groups == group
-            result.groups[group] = self.summarise({name: values[mine] for name, values in columns.items()})
+        names = [None if group is None else str(group) for group in (() if groups is None else groups)]
+        for group in sorted({name for name in names if name is not None}):
+            mine = np.array([name == group for name in names])
+            found = self.summarise({name: values[mine] for name, values in columns.items()})
+            result.groups[group] = {name: value for name, value in found.items() if not math.isnan(value)}
             result.counts[group] = int(mine.sum())
         return result
 

@@ -130,6 +130,8 @@ class Batch:
         masks: Stream to modality to mask; filled by a task's batch transform.
         labels: One mapping a sample, as the source gave it.
         skipped: Rows that were left out of this batch.
+        spare: No row could be prepared, and one of another batch stands in: in evaluation it counts once by its index,
+            a prediction leaves it out.
         targets: What the task reads of the labels: (B, ...), or tensors in lists and mappings as its reader
             collates them; None where it reads none.
     """
@@ -144,6 +146,7 @@ class Batch:
     labels: list[Mapping[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     targets: Any = None
+    spare: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)

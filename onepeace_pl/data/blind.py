@@ -78,6 +78,8 @@ def _of_numbers(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Refere
 
 def _of_marks(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Reference]:
     shares = _mean(targets)
+    if not shares.any():
+        return {}
     share = float(shares[shares > 0].mean())
     return {"mAP": Reference(share, share)}
 

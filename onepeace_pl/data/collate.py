@@ -64,6 +64,7 @@ class Collator:
             labels=[sample.labels for sample in kept],
             targets=self._targets([sample.target for sample in kept]),
             skipped=skipped,
+            spare=all(sample.spare for sample in kept),
         )
         return batch if self.transform is None else self.transform(batch)
 

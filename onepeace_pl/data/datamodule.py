@@ -17,7 +17,7 @@ from onepeace_pl.data.blind import blind_references
 from onepeace_pl.data.collate import BatchTransform, Collator
 from onepeace_pl.data.dataset import OnError, PreparedRows
 from onepeace_pl.data.datasets.class_names import read_classes
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.data.loader import ResumableLoader
@@ -26,7 +26,7 @@ from onepeace_pl.data.skips import SkipLog
 from onepeace_pl.data.sources.view import one_per_id, source_lengths
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.data.transforms import JointTransform
-from onepeace_pl.modalities.base import ModalityInput, Processor
+from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
@@ -138,14 +138,14 @@ class SourceDataModule(L.LightningDataModule):
             for name, source in self.sources[split].items()
         ]
 
-    def class_prompts(self) -> ModalityInput | None:
-        """Return the sentences that name the classes, one class after the other; None where there are none.
+    def class_prompts(self) -> tuple[Prompts, ...]:
+        """Return the sentences that name the classes, in batches of similar length; nothing where there are none.
 
         Raises:
             ValueError: There are no classes to name, or no text processor.
         """
         if not self.prompts:
-            return None
+            return ()
         processor = self.processors.get("text")
         if not self.classes or processor is None:
             lacking = "processors.text" if processor is None else "classes"
@@ -154,8 +154,19 @@ class SourceDataModule(L.LightningDataModule):
             if "{}" not in template:
                 raise ValueError(f"prompts: {template!r} does not say where the class goes; write {{}} there")
         self.prepare_tokenizers()
-        sentences = [template.replace("{}", name) for name in self.classes for template in self.prompts]
-        return processor.collate([processor(sentence) for sentence in sentences])
+        samples = [
+            (number, processor(template.replace("{}", name)))
+            for number, name in enumerate(self.classes)
+            for template in self.prompts
+        ]
+        samples.sort(key=lambda sample: sample[1].length)
+        size = self.eval_batch_size
+        return tuple(
+            Prompts(
+                torch.tensor([number for number, _ in part]), processor.collate([text for _, text in part])
+            )
+            for part in (samples[at : at + size] for at in range(0, len(samples), size))
+        )
 
     def prepare_tokenizers(self) -> None:
         """Train a tokenizer for each text processor that has none; the same texts give the same tokenizer.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -37,6 +37,7 @@ class Sample:
         labels: As the source gave them.
         skipped: Rows that were left out before this one was found.
         target: What the task reads of the labels, in arrays; None where it reads none.
+        spare: Stands in for a batch of which no row could be prepared; another batch has it, too.
     """
 
     epoch: int
@@ -46,6 +47,7 @@ class Sample:
     labels: Mapping[str, Any] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     target: Any = None
+    spare: bool = False
 
 
 class PreparedRows(Dataset[Sample]):
@@ -59,7 +61,8 @@ class PreparedRows(Dataset[Sample]):
         train: Prepare as in training.
         on_error: "raise" stops at a row that cannot be prepared. "skip" leaves it out: in training another
             row, drawn from (seed, epoch, index), takes its place, so that batches stay equal; outside
-            training nothing does.
+            training nothing does, but a batch of which nothing is left gets a row of another one: no process may
+            stay behind where all compute together.
         read_target: Reads the target of a row from its labels; a row without a sensible one cannot be prepared.
         transform: Changes a picture together with its labels, before anything else is done; None changes nothing.
     """
@@ -104,6 +107,24 @@ class PreparedRows(Dataset[Sample]):
         if not self.train:
             return Sample(epoch, index, skipped[0].id, {}, skipped=skipped)
         raise ValueError(f"{len(skipped)} rows in a row cannot be prepared; the first: {skipped[0].reason}")
+
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> list[Sample]:
+        """Prepare the rows of a batch.
+
+        Raises:
+            ValueError: As `__getitem__`, or no row of the whole source can be prepared.
+        """
+        samples = [self[key] for key in keys]
+        if any(sample.fields for sample in samples):
+            return samples
+        epoch, last = keys[-1]
+        for number in range(last + 1, last + len(self)):
+            spare = self[epoch, number % len(self)]
+            if spare.fields:
+                return [*samples, replace(spare, spare=True)]
+        raise ValueError(
+            f"not one of {len(self)} rows can be prepared; the first: {samples[0].skipped[0].reason}"
+        )
 
     def _candidates(self, epoch: int, index: int) -> Sequence[int]:
         if not self.train or self.on_error == "raise":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from torch import Tensor
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.modalities.base import ModalityInput
@@ -30,6 +33,18 @@ class Reference:
         return (value - self.chance) / (self.optimum - self.chance)
 
 
+class Prompts(NamedTuple):
+    """A batch of texts that name classes.
+
+    Attributes:
+        classes: (N,) int64, class that each text names.
+        texts: The texts.
+    """
+
+    classes: Tensor
+    texts: ModalityInput
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
     """Rows on which a task is measured.
@@ -38,14 +53,13 @@ class EvaluationSet:
         name: Short, such as ``test`` or ``coco``.
         rows: The rows.
         references: Metric -> what it is compared with.
-        prompts: Texts that name the classes, all of one class after the other, as many of each; where classes are
-            told apart by words.
+        prompts: Texts that name the classes, as many of each, in batches; where classes are told apart by words.
     """
 
     name: str
     rows: Source
     references: Mapping[str, Reference] = field(default_factory=dict)
-    prompts: ModalityInput | None = None
+    prompts: tuple[Prompts, ...] = ()
 
     @property
     def modalities(self) -> tuple[str, ...]:

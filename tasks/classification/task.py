@@ -5,7 +5,9 @@ Shapes: B batch, C classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -108,7 +110,8 @@ class Classification(SupervisedTask):
 class MultiLabelClassification(Classification):
     """Tells which classes, any number of them, are in a picture, a sound or a text.
 
-    Measured by the mean over classes of the average precision (mAP), over the classes that occur.
+    Measured by the mean over classes of the average precision (mAP), over the classes that occur; where none does,
+    it is not a number.
 
     Args:
         backbone: The backbone.
@@ -144,15 +147,12 @@ class MultiLabelClassification(Classification):
 
     def summarise(self, columns: Mapping[str, Any]) -> dict[str, float]:
         """Return the mean average precision over the classes that occur."""
-        from torchmetrics.functional.classification import multilabel_average_precision
+        from torchmetrics.functional.classification import binary_average_precision
 
-        targets = np.asarray(columns["targets"])
-        there = targets.sum(0) > 0
-        scores = torch.from_numpy(np.asarray(columns["scores"])[:, there])
-        each = multilabel_average_precision(
-            scores, torch.from_numpy(targets[:, there]).long(), int(there.sum()), average="none"
-        )
-        return {"mAP": float(torch.as_tensor(each).mean())}
+        scores, targets = (torch.from_numpy(np.asarray(columns[name])) for name in ("scores", "targets"))
+        there = targets.sum(0).nonzero()[:, 0].tolist()
+        each = [float(binary_average_precision(scores[:, c], targets[:, c].long())) for c in there]
+        return {"mAP": fmean(each) if each else math.nan}
 
     def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Name the classes that are likelier there than not, and all probabilities."""

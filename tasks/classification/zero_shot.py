@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.tasks.classification.task import Classification
@@ -35,7 +36,7 @@ class ZeroShotClassification(Classification):
     def __init__(self, backbone: Backbone, facts: DataFacts, modality: str = "image", top: int = 5) -> None:
         super().__init__(backbone, facts, modality, top=top)
         del self.head  # words take its place
-        self._prompts: ModalityInput | None = None
+        self._prompts: tuple[Prompts, ...] = ()
         self._classes: Tensor | None = None
 
     @property
@@ -59,8 +60,8 @@ class ZeroShotClassification(Classification):
         Raises:
             ValueError: The data name no sentences.
         """
-        self._prompts, self._classes = next((each.prompts for each in sets if each.prompts), None), None
-        if sets and self._prompts is None:
+        self._prompts, self._classes = next((each.prompts for each in sets if each.prompts), ()), None
+        if sets and not self._prompts:
             raise ValueError(
                 "the data name no sentences for the classes; set data.init_args.prompts, for instance "
                 "['a photo of {}']"
@@ -81,10 +82,10 @@ class ZeroShotClassification(Classification):
         )
 
     def _embed_classes(self, backbone: Backbone, device: Any) -> Tensor:
-        assert self._prompts is not None
-        padding = self._prompts.padding
-        prompts = ModalityInput(
-            self._prompts.values.to(device), None if padding is None else padding.to(device)
-        )
-        vectors = backbone.embed({"text": prompts})["text"]
-        return F.normalize(vectors.view(len(self.classes), -1, vectors.shape[-1]).mean(1), dim=-1)
+        """Return the normalised mean of the vectors of each class' texts, (C, D)."""
+        sums = torch.zeros(len(self.classes), backbone.config.width, device=device)
+        for numbers, texts in self._prompts:
+            padding = None if texts.padding is None else texts.padding.to(device)
+            given = ModalityInput(texts.values.to(device), padding)
+            sums.index_add_(0, numbers.to(device), backbone.embed({"text": given})["text"].float())
+        return F.normalize(sums, dim=-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from onepeace_pl.libraries import importing
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.processors.truncation import Truncations
 
+Silence = Literal["raise", "keep"]
 FRONT_END = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
 """Kernel and stride of the front end's convolutions: a hop of 320 samples, a field of 400."""
 
@@ -40,6 +41,8 @@ class AudioProcessor(Processor):
         resample: Convert other rates. Otherwise they are an error, since resampling is never done in silence.
         front_end: Kernel and stride of each convolution of the adapter's front end; says how many frames a
             clip gives.
+        silence: What to do with a clip of which all samples are equal: "raise", or "keep" it as zeros, as the original
+            does; the published counts of benchmarks include such clips.
 
     Attributes:
         truncations: What was cut in this process.
@@ -52,7 +55,10 @@ class AudioProcessor(Processor):
         rate: int = 16_000,
         resample: bool = False,
         front_end: Sequence[tuple[int, int]] = FRONT_END,
+        silence: Silence = "raise",
     ) -> None:
+        if silence not in get_args(Silence):
+            raise ValueError(f"silence={silence!r} is unknown; choose from {', '.join(get_args(Silence))}")
         if not 0 < min_seconds <= max_seconds:
             raise ValueError(
                 f"min_seconds={min_seconds} must be above 0 and at most max_seconds={max_seconds}"
@@ -61,6 +67,7 @@ class AudioProcessor(Processor):
         self.min_seconds = min_seconds
         self.rate = rate
         self.resample = resample
+        self.silence = silence
         self.front_end = tuple((int(kernel), int(stride)) for kernel, stride in front_end)
         self.truncations = Truncations()
         if count_frames(int(min_seconds * rate), self.front_end) < 1:
@@ -77,7 +84,7 @@ class AudioProcessor(Processor):
                 sound is empty, silent or not finite.
         """
         name, wave, rate = _open_sound(raw, self.rate)
-        _check(name, wave)
+        _check(name, wave, self.silence)
         if rate != self.rate:
             if not self.resample:
                 raise ValueError(
@@ -157,13 +164,13 @@ def _mono(wave: Tensor) -> Tensor:
     return wave.mean(dim=0 if wave.shape[0] <= wave.shape[1] else 1)
 
 
-def _check(name: str, wave: Tensor) -> None:
+def _check(name: str, wave: Tensor, silence: Silence) -> None:
     problem = ""
     if not len(wave):
         problem = "empty sound"
     elif not bool(torch.isfinite(wave).all()):
         problem = "samples that are not finite"
-    elif bool((wave == wave[0]).all()):
-        problem = "silent sound (all samples are equal)"
+    elif silence == "raise" and bool((wave == wave[0]).all()):
+        problem = "silent sound (all samples are equal; silence: keep lets it through)"
     if problem:
         raise ValueError(f"{name}: {problem}; replace it or leave the row out")

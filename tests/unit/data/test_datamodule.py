@@ -198,6 +198,24 @@ def test_the_tokenizer_is_trained_on_the_texts_and_travels_in_the_checkpoint(tmp
     assert other.facts == facts
 
 
+def test_prompts_come_in_batches_of_similar_length() -> None:
+    names = [f"{'very ' * (number % 3)}red number {number}" for number in range(11)]
+    data = module(classes=names, prompts=["a {}", "one of many pictures of a {}"], eval_batch_size=4)
+    found = data.class_prompts()
+    assert [len(numbers) for numbers, _ in found] == [4, 4, 4, 4, 4, 2]
+    assert sorted(int(n) for numbers, _ in found for n in numbers) == sorted([*range(11)] * 2)
+    widths = [texts.values.shape[1] for _, texts in found]
+    assert widths == sorted(widths)
+    processor = data.processors["text"]
+    for numbers, texts in found:
+        for number, ids in zip(numbers.tolist(), texts.values, strict=True):
+            whole = [
+                processor(f"{start}{names[number]}").values for start in ("a ", "one of many pictures of a ")
+            ]
+            assert any(ids[: len(each)].equal(each) for each in whole)
+    assert module(classes=names).class_prompts() == ()
+
+
 def test_galleries() -> None:
     (gallery,) = module().evaluation_sets("validation")
     assert (gallery.name, gallery.query, gallery.target) == ("pairs", ("image",), ("text",))

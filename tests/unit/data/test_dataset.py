@@ -113,3 +113,16 @@ def test_a_batch(processors: dict) -> None:
     starts = batch.word_starts["text"][2]
     assert starts is not None
     assert len(starts) == batch.lengths["text"][2]
+
+
+def test_a_batch_of_bad_rows_only_gets_a_row_of_another(processors: dict) -> None:
+    rows = PreparedRows(Pictures(broken=(3, 4, 5)), processors, on_error="skip")
+    batch = Collator(processors)(rows.__getitems__([(0, 3), (0, 4)]))
+    assert batch.spare
+    assert batch.indices.tolist() == [6]
+    assert [record.index for record in batch.skipped] == [3, 4]
+    assert not Collator(processors)(rows.__getitems__([(0, 5), (0, 6)])).spare
+    assert rows.__getitems__([(0, 3)])[-1].index == 6
+    hopeless = PreparedRows(Pictures(2, broken=(0, 1)), processors, on_error="skip")
+    with pytest.raises(ValueError, match="not one of 2 rows can be prepared; the first: row 0"):
+        hopeless.__getitems__([(0, 0)])

@@ -60,6 +60,16 @@ def test_another_rate_is_an_error_unless_asked_for() -> None:
     torch.testing.assert_close(resampled.values[middle], expected[middle], atol=0.02, rtol=0)
 
 
+def test_silence_is_kept_as_zeros_where_asked() -> None:
+    for level in (0.0, 0.25, -1.0):
+        sample = AudioProcessor(silence="keep")(np.full(RATE // 2, level, np.float32))
+        assert sample.values.shape == (RATE,)  # repeated, as every short clip
+        assert float(sample.values.abs().max()) < 1e-4
+        assert sample.length == 49
+    with pytest.raises(ValueError, match="silence='drop' is unknown"):
+        AudioProcessor(silence="drop")
+
+
 def test_what_is_no_sound_is_refused(tmp_path: Path) -> None:
     processor = AudioProcessor()
     with pytest.raises(ValueError, match=r"gone\.wav: no such sound"):

@@ -1,13 +1,16 @@
 """Classification learns three rows by heart, of any modality and with every pooling; mistakes are named."""
 
+import math
+
 import pytest
 import torch
 
+from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.metrics import LabelledResult
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 
-from ..labelled import backbone, batch, fit, measure
+from ..labelled import Three, backbone, batch, fit, measure
 
 KINDS = DataFacts(classes=("bell", "drum", "horn", "bee"))
 TARGETS = torch.tensor([2, 0, 3])
@@ -63,6 +66,27 @@ def test_several_labels() -> None:
     ]
 
 
+@pytest.mark.parametrize("occurring", [0, 1, 2, 3])
+def test_precision_is_a_mean_over_the_classes_that_occur(occurring: int) -> None:
+    task = MultiLabelClassification(backbone("audio"), KINDS)
+    targets = torch.zeros(6, 4)
+    targets[0, :occurring] = targets[3, :occurring] = 1
+    scores = torch.tensor([[0.1 * row + 0.01 * kind for kind in range(4)] for row in (4, 3, 2, 5, 1, 0)])
+    found = task.summarise({"scores": scores.numpy(), "targets": targets.numpy()})
+    assert found["mAP"] == pytest.approx(1.0) if occurring else math.isnan(found["mAP"])
+
+
+def test_a_topic_without_any_class_has_no_precision() -> None:
+    model = backbone("touch")
+    task = MultiLabelClassification(model, KINDS, "touch")
+    given = batch(("touch",), torch.eye(4)[:3] * torch.tensor([[1], [1], [0]]))
+    given.labels = [{"topic": "loud"}, {"topic": "loud"}, {"topic": "quiet"}]
+    found = measure(task, model, given)
+    assert "three/loud/mAP" in found
+    assert "three/quiet/mAP" not in found
+    assert task.results["three"].counts == {"loud": 2, "quiet": 1}
+
+
 def test_loss_of_several_labels_is_summed_over_classes() -> None:
     task = MultiLabelClassification(backbone("audio"), KINDS)
     outputs, targets = torch.zeros(2, 4), torch.zeros(2, 4)
@@ -76,6 +100,21 @@ def test_results_come_by_topic_too() -> None:
     found = measure(task, model, batch(("touch",), TARGETS, labels))
     assert {"three/loud/accuracy", "three/soft/accuracy"} <= found.keys()
     assert task.results["three"].counts == {"loud": 2, "soft": 1}
+
+
+@torch.no_grad()
+def test_rows_without_a_topic_belong_to_no_group() -> None:
+    model = backbone("touch")
+    task = Classification(model, KINDS, "touch")
+    task.start_evaluation([EvaluationSet(name="three", rows=Three())])
+    for labels, rows in (([{}, {"topic": "soft"}, {}], [0, 1, 2]), ([{}] * 3, [3, 4, 5])):
+        given = batch(("touch",), TARGETS, labels)
+        given.indices = torch.tensor(rows)
+        task.evaluate(model, given, 0)
+    found = task.finish_evaluation()
+    assert task.results["three"].counts == {"soft": 1}
+    assert {"three/accuracy", "three/soft/accuracy"} <= found.keys()
+    assert task.results["three"].rows == 6
 
 
 @pytest.mark.parametrize(

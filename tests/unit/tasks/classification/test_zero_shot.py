@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.tasks.classification import ZeroShotClassification
 
@@ -18,10 +18,14 @@ TWO = DataFacts(classes=("bell", "drum"))
 def test_nearest_sentence_wins() -> None:
     model = make(("text", "touch"), decoder=False)
     task = ZeroShotClassification(model, TWO, "touch")
-    prompts = field("text", (0, 1, 2, 0))  # two sentences for each class
+    sentences = field("text", (0, 1, 2, 0))  # two sentences for each class
+    prompts = (
+        Prompts(torch.tensor([1, 0, 1]), field("text", (2, 1, 0))),
+        Prompts(torch.tensor([0]), field("text", (0,))),
+    )
     task.start_evaluation([EvaluationSet(name="three", rows=Three(), prompts=prompts)])
     given = batch(("touch",), torch.tensor([0, 1, 1]))
-    vectors = model.embed({"text": prompts})["text"]
+    vectors = model.embed({"text": sentences})["text"]
     classes = F.normalize(torch.stack([vectors[:2].mean(0), vectors[2:].mean(0)]), dim=-1)
     expected = (model.embed({"touch": given.inputs["touch"]})["touch"] @ classes.T).argmax(-1)
     task.evaluate(model, given, 0)
