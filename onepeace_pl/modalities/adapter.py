@@ -87,6 +87,16 @@ class ModalityAdapter(nn.Module, ABC):
             keep: (B, K) original positions of the visible tokens, None for all.
         """
 
+    def padded_positions(self, contents: Tensor, keep: Tensor | None, padding: Tensor | None) -> Tensor:
+        """Return :meth:`positions` where some contents are padding, which an adapter may have to keep out of them.
+
+        Args:
+            contents: See there.
+            keep: See there.
+            padding: (B, L or K) bool, True where padded; None where nothing is.
+        """
+        return self.positions(contents, keep)
+
     @property
     def decoder_grid(self) -> int | None:
         """Side of the patch grid, for a modality whose decoder positions are a grid; None for a sequence."""
@@ -137,7 +147,7 @@ class ModalityAdapter(nn.Module, ABC):
         if mask is not None:
             x = x.gather(1, mask.keep[..., None].expand(-1, -1, width))
             padding = mask.keep_padding
-        positions = self.positions(x, keep)
+        positions = self.padded_positions(x, keep, padding)
         x = self.norm(x)
         if self.shrink != 1.0:
             x = x * self.shrink + x.detach() * (1.0 - self.shrink)

@@ -61,11 +61,17 @@ class ConvPositions(nn.Module):
         )
         self.cut = 1 - size % 2  # an even kernel makes one frame too many
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D)."""
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D).
+
+        Args:
+            x: Frames.
+            padding: (B, T) bool, True where a frame counts as the zeros behind the end; None takes all as they are.
+        """
         x = self.pre_norm(x)
         width = x.shape[-1]
         for convolution in self.convolutions:
+            x = x if padding is None else x.masked_fill(padding[..., None], 0.0)
             x = convolution(x.transpose(1, 2)).transpose(1, 2)
             x = x[:, : x.shape[1] - self.cut] if self.cut else x
             x = nn.functional.gelu(nn.functional.layer_norm(x, (width,)))
@@ -75,7 +81,8 @@ class ConvPositions(nn.Module):
 class AudioAdapter(ModalityAdapter):
     """Waveforms through convolutions, 50 tokens a second.
 
-    Padding is unknown to the convolutions: the last frames of a clip feel the zeros behind it, as in the original.
+    In training the last frames of a clip feel the padding behind it, as in the original. In evaluation they do not, so
+    that a clip gives the same vector whatever clips it is batched with.
 
     Args:
         config: Width, heads and switches of the encoder.
@@ -88,6 +95,7 @@ class AudioAdapter(ModalityAdapter):
         decoder_tokens: Rows of the decoder's table of learnt positions.
         embedding_norm: LayerNorm on the embeddings before positions are added.
         shrink: Share of the gradient that reaches the embeddings.
+        hide_padding: Keep padding out of the positional convolutions in evaluation; False lets it in, as the original.
     """
 
     no_weight_decay = frozenset({"summary"})
@@ -106,9 +114,11 @@ class AudioAdapter(ModalityAdapter):
         decoder_tokens: int = 1026,
         embedding_norm: bool = False,
         shrink: float = 1.0,
+        hide_padding: bool = True,
     ) -> None:
         bias = RelativeBias(SequenceBuckets(buckets), config.heads, config.bias_tables)
         super().__init__(config, None, bias, embedding_norm, shrink)
+        self.hide_padding = hide_padding
         self.channels, self.buckets, self.decoder_tokens = channels, buckets, decoder_tokens
         self.position_depth, self.position_reach = position_depth, position_reach
         self.position_groups, self.position_pre_norm = position_groups, position_pre_norm
@@ -145,8 +155,16 @@ class AudioAdapter(ModalityAdapter):
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
         """Convolve the frames that are given as if they were neighbours, visible ones included."""
+        return self.padded_positions(contents, keep, None)
+
+    def padded_positions(self, contents: Tensor, keep: Tensor | None, padding: Tensor | None) -> Tensor:
+        """Convolve the frames; in evaluation those that are padded count as the zeros behind the end."""
         batch, _, width = contents.shape
+        hidden = None if padding is None or self.training or not self.hide_padding else padding[:, 1:]
         return torch.cat(
-            [self.summary_position.expand(batch, 1, width), self.position_convolutions(contents[:, 1:])],
+            [
+                self.summary_position.expand(batch, 1, width),
+                self.position_convolutions(contents[:, 1:], hidden),
+            ],
             dim=1,
         )

@@ -71,6 +71,7 @@ def adapters(
             position_depth=audio["conv_pos_depth"],
             position_reach=audio["conv_pos_width"],
             position_groups=audio["conv_pos_groups"],
+            hide_padding=False,
         ),
     }
     return {name: made[name] for name in names}

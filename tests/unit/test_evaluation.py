@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.evaluation import RetrievalEvaluation, embed_side, metric_for
 from onepeace_pl.metrics import AboveOptimumError
 
+from .hub.conftest import TEXTS, make_model
 from .samples import fields, make
 
 
@@ -57,6 +60,37 @@ def test_sides(backbone: Backbone) -> None:
     assert torch.equal(embed_side(backbone, made, ("touch",)), backbone.embed(made.inputs)["touch"])
     both = {name: made.inputs[name] for name in ("text", "image")}
     assert torch.equal(embed_side(backbone, made, ("text", "image")), backbone.embed_jointly(both))
+
+
+class Sounds:
+    """Noise of unequal lengths with captions."""
+
+    modalities = ("audio", "text")
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int, /) -> Row:
+        wave = np.random.default_rng(index).normal(size=16000 + 2917 * (index * 4 % 9)).astype(np.float32)
+        return Row(str(index), {"audio": wave, "text": TEXTS[index % 4][: 6 + index]})
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("eval_batch_size", [1, 4, 9])
+def test_a_validated_row_has_the_vector_that_encode_gives(eval_batch_size: int) -> None:
+    model, rows = make_model(), Sounds()
+    with torch.no_grad():  # sounds of a model at its start hardly differ
+        for parameter in model.backbone.encoder.adapter("audio").parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    data = PairsDataModule(
+        model.processors, validation={"sounds": rows}, eval_batch_size=eval_batch_size, batch_size=2
+    )
+    (loader,) = data.val_dataloader()
+    for batch in loader:
+        for name in rows.modalities:
+            expected = model.encode(**{name: [rows[i].fields[name] for i in batch.indices]})
+            found = embed_side(model.backbone, batch, (name,))
+            torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
 def test_recall_of_several_galleries(backbone: Backbone) -> None:

@@ -77,7 +77,7 @@ def test_modalities_hear_of_each_other(backbone: Backbone, subset: tuple[str, ..
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("subset", WITHOUT_AUDIO, ids=name_of)
+@pytest.mark.parametrize("subset", SUBSETS, ids=name_of)
 def test_a_batch_gives_what_each_sample_gives_alone(backbone: Backbone, subset: tuple[str, ...]) -> None:
     inputs = fields(subset)
     batched = run(backbone, subset, inputs)
@@ -92,13 +92,27 @@ def test_a_batch_gives_what_each_sample_gives_alone(backbone: Backbone, subset: 
 
 
 @torch.no_grad()
-def test_the_exception_is_audio_whose_last_frames_feel_the_padding(backbone: Backbone) -> None:
-    adapter = backbone.encoder.adapter("audio")
+@pytest.mark.parametrize(("training", "hide_padding"), [(True, True), (True, False), (False, False)])
+def test_last_frames_of_sounds_feel_the_padding_as_in_the_original(
+    training: bool, hide_padding: bool
+) -> None:
+    adapter = make(("audio",), decoder=False).encoder.adapter("audio").train(training)
+    adapter.hide_padding = hide_padding
     padded = adapter(field("audio", [1, 0], [100, 120]), [View()])[0].embeddings[0]
     alone = adapter(field("audio", [1], [100]), [View()])[0].embeddings[0]
     difference = (padded[:101] - alone).abs().amax(1)
     assert difference[:50].max() <= 1e-5  # five convolutions see 45 frames ahead
     assert difference[90:].max() > 1e-3
+
+
+@torch.no_grad()
+def test_in_evaluation_no_frame_of_a_sound_feels_the_padding(backbone: Backbone) -> None:
+    adapter = backbone.encoder.adapter("audio")
+    field_of_three = field("audio", [1, 0, 2], [100, 120, 3])
+    padded = adapter(field_of_three, [View()])[0].embeddings
+    for row, count in enumerate((100, 120, 3)):
+        alone = adapter(field("audio", [(1, 0, 2)[row]], [count]), [View()])[0].embeddings[0]
+        close(padded[row, : count + 1], alone)
 
 
 @torch.no_grad()
