@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.content import joint_content
 from onepeace_pl.data.evaluation_set import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
@@ -41,7 +43,9 @@ class RetrievalEvaluation:
         gallery, metric = self._galleries[loader], self._metrics[loader]
         metric.to(batch.inputs[gallery.query[0]].values.device)
         query, target = (embed_side(backbone, batch, side) for side in (gallery.query, gallery.target))
-        metric.update(query, target, batch.ids, batch.indices)
+        known = [joint_content(batch.contents, side) for side in (gallery.query, gallery.target)]
+        contents = None if known[0] is None or known[1] is None else (known[0], known[1])
+        metric.update(query, target, batch.ids, batch.indices, contents)
 
     def finish(self) -> dict[str, float]:
         """Return R@k by name, ``GALLERY/DIRECTION/R@k`` and the mean of all.
@@ -67,12 +71,16 @@ class RetrievalTask(Task):
         backbone: The backbone, which must have both.
         facts: Facts about the data.
         pair: The two modalities.
+        ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
+            other's negatives; for small data, where many do.
     """
 
     monitor = ("mean_recall", "max")
     measured_on = Gallery
 
-    def __init__(self, backbone: Backbone, facts: DataFacts, pair: Sequence[str]) -> None:
+    def __init__(
+        self, backbone: Backbone, facts: DataFacts, pair: Sequence[str], ignore_duplicates: bool = False
+    ) -> None:
         super().__init__(backbone, facts)
         if len(set(pair)) != 2:
             raise ValueError(f"pair: {', '.join(pair)} are not two modalities; name two different ones")
@@ -83,7 +91,25 @@ class RetrievalTask(Task):
                     f"{', '.join(backbone.modalities)}"
                 )
         self.pair = (pair[0], pair[1])
+        self.ignore_duplicates = ignore_duplicates
         self.retrieval = RetrievalEvaluation()
+
+    @property
+    def compares(self) -> bool:
+        """Whether duplicates are left out."""
+        return self.ignore_duplicates
+
+    def contents(self, batch: Batch) -> Tensor | None:
+        """Return what each row of a training batch holds, (B, 2); None where that is not asked.
+
+        Raises:
+            ValueError: The batch does not say, because its data module was not told to compare.
+        """
+        if not self.ignore_duplicates:
+            return None
+        if any(name not in batch.contents for name in self.pair):
+            raise ValueError("ignore_duplicates: the batch has no contents; set the data module's compare")
+        return torch.stack([batch.contents[name] for name in self.pair], 1)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -136,6 +162,7 @@ def metric_for(gallery: Gallery) -> RetrievalMetric:
         optimum_variants=gallery.optimum_variants,
         groups=gallery.groups,
         factors=factors,
+        merge_duplicates=gallery.merge_duplicates,
     )
 
 

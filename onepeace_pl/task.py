@@ -94,6 +94,11 @@ class Task(nn.Module, ABC):
         """What reads a row's target from its labels, in the loader's workers; None where the task reads none."""
         return None
 
+    @property
+    def compares(self) -> bool:
+        """Whether training asks which rows hold the same; workers then make digests of what each holds."""
+        return False
+
     def check_processors(self, processors: Mapping[str, Processor]) -> None:
         """Refuse preparation that the task cannot do with, such as crops where boxes matter.
 
@@ -122,6 +127,7 @@ class Task(nn.Module, ABC):
     def prepare(self, data: Any) -> None:
         """Tell a data module what its workers do for this task; called before it makes loaders."""
         data.batch_transform, data.read_target = self.batch_transform(data.seed), self.read_target
+        data.compare = self.compares
 
     @abstractmethod
     def forward(self, backbone: Backbone, batch: Batch) -> Step:

@@ -91,6 +91,10 @@ def retrieval_section(result: RetrievalResult) -> str:
     parts = [f"### {result.gallery}\n"]
     if result.partial:
         parts.append("Only a part of this gallery was evaluated: compare these numbers with nothing.\n")
+    equal = ", ".join(f"{count} of {side}" for side, count in result.duplicates.items() if count)
+    if equal:
+        counted = "count as one with it" if result.merged else "count apart, and stand before it"
+        parts.append(f"Items that are equal to an earlier one: {equal}. They {counted}.\n")
     for direction in result.directions.values():
         ks = sorted(direction.recall)
         counts = f"{len(direction.queries)} queries, {len(direction.candidates)} candidates"

@@ -118,7 +118,7 @@ class Skipped:
 class Batch:
     """Samples of equal importance, padded and stacked.
 
-    `to` moves what the model computes with (inputs, masks and targets); all else stays on the host.
+    `to` moves what the model computes with (inputs, masks, targets and digests); all else stays on the host.
 
     Attributes:
         ids: Ids of the rows, B of them.
@@ -130,6 +130,8 @@ class Batch:
         masks: Stream to modality to mask; filled by a task's batch transform.
         labels: One mapping a sample, as the source gave it.
         skipped: Rows that were left out of this batch.
+        contents: Modality to (B,) int64, digests that are equal where rows hold the same; empty where nothing is
+            compared.
         spare: No row could be prepared, and one of another batch stands in: in evaluation it counts once by its index,
             a prediction leaves it out.
         targets: What the task reads of the labels: (B, ...), or tensors in lists and mappings as its reader
@@ -146,6 +148,7 @@ class Batch:
     labels: list[Mapping[str, Any]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     targets: Any = None
+    contents: dict[str, Tensor] = field(default_factory=dict)
     spare: bool = False
 
     def __len__(self) -> int:
@@ -183,6 +186,7 @@ class Batch:
             self,
             inputs={name: field_of(value) for name, value in self.inputs.items()},
             targets=tree_map_only(Tensor, change, self.targets),
+            contents={name: change(value) for name, value in self.contents.items()},
             masks={
                 stream: {name: mask_of(mask) for name, mask in masks.items()}
                 for stream, masks in self.masks.items()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.content import stack_contents
 from onepeace_pl.data.dataset import Sample
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.modalities.base import Processor
@@ -63,6 +64,7 @@ class Collator:
             },
             labels=[sample.labels for sample in kept],
             targets=self._targets([sample.target for sample in kept]),
+            contents=stack_contents([sample.contents for sample in kept]),
             skipped=skipped,
             spare=all(sample.spare for sample in kept),
         )

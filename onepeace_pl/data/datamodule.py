@@ -65,6 +65,7 @@ class SourceDataModule(L.LightningDataModule):
     Attributes:
         batch_transform: Run on each training batch in the worker; set before loaders are made.
         read_target: What the task reads of each row's labels; set before loaders are made.
+        compare: Whether the task compares what training rows hold; set before loaders are made.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class SourceDataModule(L.LightningDataModule):
         self.transform = transform
         self.batch_transform: BatchTransform | None = None
         self.read_target: TargetReader | None = None
+        self.compare = False
         self.skips = SkipLog()
         self._evaluation_sets: dict[Split, list[EvaluationSet]] = {}
         self._trained: set[str] = set()
@@ -223,7 +225,7 @@ class SourceDataModule(L.LightningDataModule):
             lengths=_lengths(self.train) if self.bucket_by_length else None,
             fixed=self.trainer is not None and bool(getattr(self.trainer, "overfit_batches", 0)),
         )
-        return self._loader(self.train, self.train.modalities, sampler, self.batch_transform)
+        return self._loader(self.train, self.train.modalities, sampler, self.batch_transform, self.compare)
 
     def val_dataloader(self) -> list[ResumableLoader]:
         """Return one loader a validation set."""
@@ -296,7 +298,7 @@ class SourceDataModule(L.LightningDataModule):
             sampler = EpochBatchSampler(
                 len(each.rows), self.eval_batch_size, self.seed, False, rank, world_size
             )
-            loaders.append(self._loader(each.rows, each.modalities, sampler, None))
+            loaders.append(self._loader(each.rows, each.modalities, sampler, None, isinstance(each, Gallery)))
         return loaders
 
     def _loader(
@@ -305,10 +307,18 @@ class SourceDataModule(L.LightningDataModule):
         modalities: tuple[str, ...],
         sampler: EpochBatchSampler,
         transform: BatchTransform | None,
+        compare: bool,
     ) -> ResumableLoader:
         processors = {name: self.processors[name] for name in modalities}
         rows = PreparedRows(
-            source, processors, self.seed, sampler.train, self.on_error, self.read_target, self.transform
+            source,
+            processors,
+            self.seed,
+            sampler.train,
+            self.on_error,
+            self.read_target,
+            self.transform,
+            compare,
         )
         collator = Collator(processors, transform, self.read_target)
         return ResumableLoader(rows, sampler, collator, self.num_workers, self.pin_memory)
@@ -333,15 +343,24 @@ class SourceDataModule(L.LightningDataModule):
 class PairsDataModule(SourceDataModule):
     """Loads pairs (or triples) of modalities; each evaluation source is a retrieval gallery between them.
 
-    Options are those of :class:`SourceDataModule`.
+    Other options are those of :class:`SourceDataModule`.
+
+    Args:
+        merge_duplicates: Count items of equal content in a gallery (the same text, the same picture) as one: one query,
+            and one candidate that is right for all its rows. False counts each, as published results do; an item that
+            cannot be told from a right one then stands before it.
     """
+
+    def __init__(self, *args: Any, merge_duplicates: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.merge_duplicates = merge_duplicates
 
     def make_evaluation_sets(self, split: Split) -> list[EvaluationSet]:
         """Make the galleries: one for each pair of modalities of each source."""
         return [
             gallery
             for name, source in self.sources[split].items()
-            for gallery in pair_galleries(name, source)
+            for gallery in pair_galleries(name, source, self.merge_duplicates)
         ]
 
 
@@ -352,7 +371,7 @@ def class_names(classes: Sequence[str] | int | str) -> tuple[str, ...]:
     return read_classes(classes) if classes else ()
 
 
-def pair_galleries(name: str, source: Source) -> list[Gallery]:
+def pair_galleries(name: str, source: Source, merge_duplicates: bool = True) -> list[Gallery]:
     """Return a gallery for each pair of a source's modalities; text is a target."""
     names = sorted(source.modalities, key=lambda modality: modality == "text")
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
@@ -367,6 +386,7 @@ def pair_galleries(name: str, source: Source) -> list[Gallery]:
             query=(a,),
             target=(b,),
             rows=source,
+            merge_duplicates=merge_duplicates,
             one_per_id=tuple(modality for modality in shared if modality in (a, b)),
         )
         for a, b in pairs

@@ -11,6 +11,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from onepeace_pl.data.batches import Alike, Row, Skipped, Source, values_of
+from onepeace_pl.data.content import content_of
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.modalities.base import ModalitySample, Processor
 
@@ -37,6 +38,7 @@ class Sample:
         labels: As the source gave them.
         skipped: Rows that were left out before this one was found.
         target: What the task reads of the labels, in arrays; None where it reads none.
+        contents: Modality to the digest of what the row holds; empty where nothing is compared.
         spare: Stands in for a batch of which no row could be prepared; another batch has it, too.
     """
 
@@ -47,6 +49,7 @@ class Sample:
     labels: Mapping[str, Any] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     target: Any = None
+    contents: Mapping[str, int] = field(default_factory=dict)
     spare: bool = False
 
 
@@ -65,6 +68,7 @@ class PreparedRows(Dataset[Sample]):
             stay behind where all compute together.
         read_target: Reads the target of a row from its labels; a row without a sensible one cannot be prepared.
         transform: Changes a picture together with its labels, before anything else is done; None changes nothing.
+        compare: Also make digests of what rows hold, by which equal items are known.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class PreparedRows(Dataset[Sample]):
         on_error: OnError = "raise",
         read_target: TargetReader | None = None,
         transform: RowTransform | None = None,
+        compare: bool = False,
     ) -> None:
         self.source = source
         self.processors = dict(processors)
@@ -84,6 +89,7 @@ class PreparedRows(Dataset[Sample]):
         self.on_error = on_error
         self.read_target = read_target
         self.transform = transform
+        self.compare = compare
 
     def __len__(self) -> int:
         return len(self.source)
@@ -155,10 +161,14 @@ class PreparedRows(Dataset[Sample]):
                     processor(raw, train=self.train, rng=np.random.default_rng([*key, *part]))
                     for raw, part in _parts(row.fields[name])
                 ]
+            contents = {
+                name: content_of(row.fields[name], samples, self.train)
+                for name, samples in (fields.items() if self.compare else ())
+            }
         except (ValueError, TypeError, OSError) as error:
             reason = f"{place}: {' '.join(str(error).split())}"
             return Skipped(index, row.id if row is not None else "", reason)
-        return Sample(epoch, index, row.id, fields, row.labels, target=target)
+        return Sample(epoch, index, row.id, fields, row.labels, target=target, contents=contents)
 
 
 def _parts(raw: Any) -> Iterator[tuple[Any, list[int]]]:

@@ -23,6 +23,7 @@ class Gallery(EvaluationSet):
         groups: For each row the group it is reported in, ``seen`` or ``novel``.
         factors: For each row, factor -> value; accuracy is also printed factor by factor.
         one_per_id: Modalities of which rows with equal id hold one and the same thing.
+        merge_duplicates: Count items of equal content as one. Optima have to be those of what is counted.
     """
 
     query: tuple[str, ...]
@@ -33,6 +34,7 @@ class Gallery(EvaluationSet):
     groups: Sequence[str] | None = None
     factors: Sequence[Mapping[str, Hashable]] = ()
     one_per_id: tuple[str, ...] = ()
+    merge_duplicates: bool = True
 
     @property
     def modalities(self) -> tuple[str, ...]:

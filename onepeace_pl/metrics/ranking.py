@@ -33,24 +33,43 @@ class Ranking:
     positives: Tensor
 
 
+def related(ids: Tensor, queries: Tensor, candidates: Tensor) -> Tensor:
+    """Return which query and which candidate belong together: those of which any rows have equal ids.
+
+    Args:
+        ids: (N,) int64, id of each row.
+        queries: (N,) int64, number of the query that each row holds.
+        candidates: (N,) int64, number of the candidate that each row holds.
+
+    Returns:
+        (P, 2) int64, pairs of query and candidate in ascending order, each once.
+    """
+    ids = torch.unique(ids, return_inverse=True)[1]
+    left, right = (torch.unique(torch.stack([ids, side], 1), dim=0) for side in (queries, candidates))
+    counts = torch.bincount(right[:, 0])
+    many = counts[left[:, 0]]  # candidates for each (id, query)
+    start = (counts.cumsum(0) - counts)[left[:, 0]] - (many.cumsum(0) - many)
+    place = torch.arange(int(many.sum()), device=ids.device) + start.repeat_interleave(many)
+    pairs = torch.stack([left[:, 1].repeat_interleave(many), right[place, 1]], 1)
+    return torch.unique(pairs, dim=0)  # type: ignore[no-any-return]
+
+
 def rank(
     queries: Tensor,
-    query_ids: Tensor,
     candidates: Tensor,
-    candidate_ids: Tensor,
+    pairs: Tensor,
     keep: int = 10,
     chunk: int = 1024,
 ) -> Ranking:
     """Rank all candidates for every query by dot product in float32.
 
-    A candidate is right where its id equals the query's; there may be several (five captions of one picture),
-    and the best of them counts. A score that is not a number makes a miss.
+    A query may have several right candidates (five captions of one picture), and the best of them counts. A score that
+    is not a number makes a miss.
 
     Args:
         queries: (Q, D).
-        query_ids: (Q,) int64.
         candidates: (C, D).
-        candidate_ids: (C,) int64.
+        pairs: (P, 2) int64, numbers of a query and of a candidate that is right for it, in ascending order.
         keep: Number T of leading candidates to return, at most C.
         chunk: Queries whose scores are alive at a time.
 
@@ -61,11 +80,13 @@ def rank(
         ValueError: If a query has no right candidate.
     """
     keep = min(keep, len(candidates))
-    wide = candidates.float()
+    wide, asked = candidates.float(), pairs[:, 0].contiguous()
     parts: list[tuple[Tensor, ...]] = []
     for start in range(0, len(queries), chunk):
         scores = queries[start : start + chunk].float() @ wide.T
-        right = query_ids[start : start + chunk, None] == candidate_ids
+        first, last = torch.searchsorted(asked, asked.new_tensor([start, start + chunk])).tolist()
+        right = torch.zeros_like(scores, dtype=torch.bool)
+        right[asked[first:last] - start, pairs[first:last, 1]] = True
         best = scores.masked_fill(~right, -math.inf).amax(1, keepdim=True)
         # "Not below" rather than "at least": true for what is not a number.
         before = (~(scores < best) & ~right).sum(1)
@@ -75,7 +96,7 @@ def rank(
     lonely = (positives == 0).sum().item()
     if lonely:
         raise ValueError(
-            f"{lonely} of {len(queries)} queries have no candidate of their id; give both sides the same ids"
+            f"{lonely} of {len(queries)} queries have no right candidate; give both sides the same ids"
         )
     return Ranking(ranks, top, scores, right, positives)
 

@@ -89,11 +89,15 @@ class RetrievalResult:
         gallery: Name of the gallery.
         directions: Name of the direction -> result.
         partial: Only a part of the gallery was evaluated, so the numbers say little.
+        duplicates: Side -> number of its items that are equal by content to an earlier one.
+        merged: They count as one with it; else apart.
     """
 
     gallery: str
     directions: dict[str, DirectionResult]
     partial: bool = False
+    duplicates: dict[str, int] = field(default_factory=dict)
+    merged: bool = True
 
     @property
     def name(self) -> str:

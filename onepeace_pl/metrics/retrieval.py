@@ -5,9 +5,8 @@ Shapes: B rows of a batch, D width, Q queries, C candidates, T leading candidate
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -15,8 +14,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from onepeace_pl.data.content import digest
 from onepeace_pl.metrics.optimum import check_optimum
-from onepeace_pl.metrics.ranking import chance_recall, rank
+from onepeace_pl.metrics.ranking import chance_recall, rank, related
 from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult
 
 ByDirection = Mapping[str, Mapping[int, float]]
@@ -27,7 +27,9 @@ class RetrievalMetric(Metric):
 
     Rows that come twice (a sampler that evens out ranks) count once, by their index in the gallery. Rows of
     equal id belong together: any of them is a right answer. Where they also hold the very same thing (one
-    picture beside each of its five captions), name its modality in ``one_per_id``, and it counts once.
+    picture beside each of its five captions), name its modality in ``one_per_id``, and it counts once. Where rows of
+    any ids hold the same (a sentence that describes two pictures), that is one query, and one candidate which is right
+    for all of them.
 
     Args:
         query: Modalities of the query side; several make one joint query.
@@ -43,6 +45,8 @@ class RetrievalMetric(Metric):
         groups: For each row of the gallery the group it is reported in, ``seen`` or ``novel``.
         factors: Factor -> for each row its value (None where it has none). The accuracy of a factor is the
             share of queries whose first answer has the query's value.
+        merge_duplicates: Count items of equal content as one, where `update` is told contents. False counts each item
+            apart, and only says how many there are.
         keep: Leading candidates kept of each query, for the picture of the gallery.
         chunk: Queries whose scores are alive at a time.
     """
@@ -50,6 +54,8 @@ class RetrievalMetric(Metric):
     full_state_update = False
     query_rows: list[Tensor]
     target_rows: list[Tensor]
+    query_contents: list[Tensor]
+    target_contents: list[Tensor]
     ids: list[Tensor]
     indices: list[Tensor]
 
@@ -67,6 +73,7 @@ class RetrievalMetric(Metric):
         optimum_variants: Mapping[str, ByDirection] | None = None,
         groups: Sequence[str] | None = None,
         factors: Mapping[str, Sequence[Hashable]] | None = None,
+        merge_duplicates: bool = True,
         keep: int = 10,
         chunk: int = 1024,
     ) -> None:
@@ -85,12 +92,20 @@ class RetrievalMetric(Metric):
         self.optimum_variants = optimum_variants or {}
         self.groups = groups
         self.factors = factors or {}
+        self.merge_duplicates = merge_duplicates
         self.keep = keep
         self.chunk = chunk
-        for state in ("query_rows", "target_rows", "ids", "indices"):
+        for state in ("query_rows", "target_rows", "query_contents", "target_contents", "ids", "indices"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
-    def update(self, query: Tensor, target: Tensor, ids: Sequence[str], indices: Tensor) -> None:
+    def update(
+        self,
+        query: Tensor,
+        target: Tensor,
+        ids: Sequence[str],
+        indices: Tensor,
+        contents: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
         """Take in the embeddings of a batch.
 
         Args:
@@ -98,6 +113,7 @@ class RetrievalMetric(Metric):
             target: (B, D) unit vectors of the target side, row by row.
             ids: B ids.
             indices: (B,) int64, row of each in the gallery.
+            contents: (B,) int64 of either side, equal where rows hold the same; None where that is not known.
 
         Raises:
             ValueError: If the four differ in length.
@@ -110,8 +126,17 @@ class RetrievalMetric(Metric):
             )
         self.query_rows.append(query.detach().float())
         self.target_rows.append(target.detach().float())
-        self.ids.append(torch.tensor([_number(i) for i in ids], dtype=torch.int64, device=query.device))
+        numbers = torch.tensor([digest([i.encode()]) for i in ids], dtype=torch.int64, device=query.device)
+        self.ids.append(numbers)
         self.indices.append(indices.to(query.device))
+        unknown = [
+            numbers if self.one_per_id.issuperset(side) else self.indices[-1]
+            for side in (self.query, self.target)
+        ]
+        for known, content in zip(
+            (self.query_contents, self.target_contents), contents or unknown, strict=True
+        ):
+            known.append(content.to(query.device))
 
     def compute(self) -> RetrievalResult:
         """Retrieve, over all ranks.
@@ -127,12 +152,18 @@ class RetrievalMetric(Metric):
             raise ValueError(f"gallery {self.name!r} is empty: no row was evaluated")
         indices, first = _first_occurrences(dim_zero_cat(self.indices))
         ids = dim_zero_cat(self.ids)[first]
-        sides = [
-            (self.query, dim_zero_cat(self.query_rows)[first]),
-            (self.target, dim_zero_cat(self.target_rows)[first]),
-        ]
         partial = self.rows is not None and len(indices) < self.rows
-        result = RetrievalResult(self.name, {}, partial)
+        result = RetrievalResult(self.name, {}, partial, merged=self.merge_duplicates)
+        sides = []
+        for side, rows, contents in (
+            (self.query, self.query_rows, self.query_contents),
+            (self.target, self.target_rows, self.target_contents),
+        ):
+            apart = _Items.of(ids if self.one_per_id.issuperset(side) else indices)
+            distinct = _Items.of(dim_zero_cat(contents)[first])
+            result.duplicates["+".join(side)] = max(0, len(apart.rows) - len(distinct.rows))
+            items = distinct if self.merge_duplicates else apart
+            sides.append((side, dim_zero_cat(rows)[first], items))
         pairs = [(0, 1), (1, 0)] if self.both_directions else [(0, 1)]
         for here, there in pairs:
             direction = self._retrieve(sides[here], sides[there], ids, indices, partial)
@@ -142,16 +173,15 @@ class RetrievalMetric(Metric):
 
     def _retrieve(
         self,
-        side: tuple[tuple[str, ...], Tensor],
-        other: tuple[tuple[str, ...], Tensor],
+        side: tuple[tuple[str, ...], Tensor, _Items],
+        other: tuple[tuple[str, ...], Tensor, _Items],
         ids: Tensor,
         indices: Tensor,
         partial: bool,
     ) -> DirectionResult:
-        asked, offered = self._items(side[0], ids), self._items(other[0], ids)
-        found = rank(
-            side[1][asked], ids[asked], other[1][offered], ids[offered], max(self.keep, *self.ks), self.chunk
-        )
+        asked, offered = side[2].rows, other[2].rows
+        pairs = related(ids, side[2].numbers, other[2].numbers)
+        found = rank(side[1][asked], other[1][offered], pairs, max(self.keep, *self.ks), self.chunk)
         direction = f"{'+'.join(side[0])}->{'+'.join(other[0])}"
         queries, candidates = indices[asked].cpu().numpy(), indices[offered].cpu().numpy()
         ranks, top = found.ranks.cpu().numpy(), candidates[found.top.cpu().numpy()]
@@ -179,12 +209,6 @@ class RetrievalMetric(Metric):
             },
         )
 
-    def _items(self, side: tuple[str, ...], ids: Tensor) -> Tensor:
-        """Rows that stand for one thing each on this side."""
-        if self.one_per_id.issuperset(side):
-            return _first_occurrences(ids)[1].sort().values
-        return torch.arange(len(ids), device=ids.device)
-
     def _by_group(self, queries: Any, ranks: Any) -> dict[str, GroupRecall]:
         if self.groups is None:
             return {}
@@ -196,9 +220,18 @@ class RetrievalMetric(Metric):
         }
 
 
-def _number(identity: str) -> int:
-    """A 64-bit number for an id, the same in every process: tensors can be gathered, strings can't."""
-    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "little", signed=True)
+class _Items(NamedTuple):
+    """Distinct items of one side in the order of the rows: the first row of each, and the item of each row."""
+
+    rows: Tensor
+    numbers: Tensor
+
+    @classmethod
+    def of(cls, keys: Tensor) -> Self:
+        """Tell items apart by the keys (N,) of rows."""
+        _, inverse = torch.unique(keys, return_inverse=True)
+        rows, order = _first_occurrences(keys)[1].sort()
+        return cls(rows, order.argsort()[inverse])
 
 
 def _first_occurrences(values: Tensor) -> tuple[Tensor, Tensor]:

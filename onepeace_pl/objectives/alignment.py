@@ -62,13 +62,18 @@ class CrossModalContrast(nn.Module):
         """Name the options in the module's printed form."""
         return f"gradient={self.gradient!r}, smoothing={self.smoothing}, tile={self.tile}"
 
-    def forward(self, first: Tensor, second: Tensor, scale: Tensor | float) -> Alignment:
+    def forward(
+        self, first: Tensor, second: Tensor, scale: Tensor | float, contents: Tensor | None = None
+    ) -> Alignment:
         """Contrast the paired rows of two modalities.
 
         Args:
             first: (B, D) unit vectors.
             second: (B, D) unit vectors; row i belongs to row i of ``first``.
             scale: Inverse temperature, already exponentiated and clamped.
+            contents: (B, K) int64, what each row holds. Rows of any rank that agree in one of the K numbers (equal
+                texts, equal pictures) are no negatives of each other. None takes all others as negatives, as the
+                original does.
 
         Returns:
             Loss and both directions' losses and accuracies.
@@ -85,8 +90,9 @@ class CrossModalContrast(nn.Module):
         size = first.shape[0]
         targets = torch.arange(rank * size, (rank + 1) * size, device=first.device)
         exact = self.gradient == "exact"
-        forth = info_nce(first, gather_rows(second, exact), targets, scale, self.smoothing, self.tile)
-        back = info_nce(second, gather_rows(first, exact), targets, scale, self.smoothing, self.tile)
+        held = None if contents is None else (contents, gather_rows(contents))
+        forth = info_nce(first, gather_rows(second, exact), targets, scale, self.smoothing, self.tile, held)
+        back = info_nce(second, gather_rows(first, exact), targets, scale, self.smoothing, self.tile, held)
         return Alignment(
             loss=(forth.loss + back.loss) / 2,
             losses=(forth.loss.detach(), back.loss.detach()),

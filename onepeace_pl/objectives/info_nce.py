@@ -5,6 +5,7 @@ Shapes: M queries, N keys, D width.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -42,6 +43,8 @@ class _TiledInfoNCE(torch.autograd.Function):
         smoothing: float,
         tile: int,
         train: bool,
+        query_contents: Tensor | None,
+        key_contents: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         wants_queries, wants_keys, _, wants_scale = (train and need for need in ctx.needs_input_grad[:4])
         with torch.autocast(queries.device.type, enabled=False):
@@ -49,8 +52,8 @@ class _TiledInfoNCE(torch.autograd.Function):
             count, keys_count = queries.shape[0], keys.shape[0]
             wide_keys, factor = keys.to(exact), scale.to(exact)
             # With one key there is nothing to be told apart from: the loss is 0, smoothing has nowhere to go.
-            spread = smoothing / (keys_count - 1) if keys_count > 1 else 0.0
-            peak = 1.0 - smoothing - spread if keys_count > 1 else 1.0
+            spread: float | Tensor = smoothing / (keys_count - 1) if keys_count > 1 else 0.0
+            peak: float | Tensor = 1.0 - smoothing - spread if keys_count > 1 else 1.0
             key_sum = wide_keys.sum(0)
             loss = queries.new_zeros((), dtype=exact)
             hits = queries.new_zeros((), dtype=exact)
@@ -61,19 +64,34 @@ class _TiledInfoNCE(torch.autograd.Function):
                 rows = queries[start : start + tile].to(exact)
                 target = targets[start : start + tile, None]
                 logits = (rows @ wide_keys.T).mul_(factor)
+                same = None
+                if query_contents is not None and key_contents is not None:
+                    same = _equal(query_contents[start : start + tile], key_contents).scatter_(
+                        1, target, False
+                    )
+                    others = keys_count - 1 - same.sum(1)
+                    spread = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0).to(exact)
+                    peak = torch.where(others > 0, 1.0 - smoothing - spread, 1.0)
+                    smooth = spread * logits.masked_fill(same, 0.0).sum(1)
+                    logits.masked_fill_(same, -math.inf)
+                else:
+                    # The sum of a row's logits needs no logits: sum_k q.k = q.(sum_k k).
+                    smooth = (spread * factor) * (rows @ key_sum)
                 top, best = logits.max(1)
                 hit = logits.gather(1, target)
                 hits += (best == target[:, 0]).sum()
                 slope = logits.sub_(top[:, None]).exp_()  # one exponential serves the loss and its gradient
                 total = slope.sum(1)
                 lse = top + total.log()
-                # The sum of a row's logits needs no logits: sum_k q.k = q.(sum_k k).
-                loss += (lse - peak * hit[:, 0] - (spread * factor) * (rows @ key_sum)).sum()
+                loss += (lse - peak * hit[:, 0] - smooth).sum()
                 if not (wants_queries or wants_keys or wants_scale):
                     continue
                 slope.div_(total[:, None])
-                slope.scatter_(1, target, slope.gather(1, target) - peak)
-                if spread:
+                own = peak[:, None] if isinstance(peak, Tensor) else peak
+                slope.scatter_(1, target, slope.gather(1, target) - own)
+                if same is not None:
+                    slope.sub_(torch.as_tensor(spread)[:, None] * ~same)
+                elif spread:
                     slope.sub_(spread)
                 if wants_queries or wants_scale:
                     pull = slope @ wide_keys
@@ -102,7 +120,15 @@ class _TiledInfoNCE(torch.autograd.Function):
             None if grad is None else (grad * loss_grad).to(dtype)
             for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return queries, keys, None, scale, None, None, None
+        return queries, keys, None, scale, None, None, None, None, None
+
+
+def _equal(a: Tensor, b: Tensor) -> Tensor:
+    """Return (M, N) bool, whether rows of (M, K) and (N, K) agree in any of their numbers."""
+    same = a[:, None, 0] == b[None, :, 0]
+    for column in range(1, a.shape[1]):
+        same |= a[:, None, column] == b[None, :, column]
+    return same
 
 
 def info_nce(
@@ -112,6 +138,7 @@ def info_nce(
     scale: Tensor | float,
     smoothing: float = 0.0,
     tile: int = 1024,
+    contents: tuple[Tensor, Tensor] | None = None,
 ) -> InfoNCE:
     """Cross-entropy of every query's similarities to all keys, with memory linear in both counts.
 
@@ -128,6 +155,8 @@ def info_nce(
         scale: Inverse temperature; a scalar tensor may receive a gradient.
         smoothing: Label smoothing in [0, 1).
         tile: Number of queries whose logits are alive at a time.
+        contents: (M, K) and (N, K) int64, K numbers that say what each query and each key holds. A key that agrees with
+            a query in any of them is left out of its logits, unless it is its target. None leaves none out.
 
     Returns:
         Mean loss and top-1 accuracy, both float32 (float64) scalars. Without queries both are 0, and the loss
@@ -154,7 +183,12 @@ def info_nce(
         # Filled where it is needed: a copy from the host would make the device wait.
         wide = torch.promote_types(queries.dtype, torch.float32)
         scale = torch.full((), scale, dtype=wide, device=queries.device)
+    query_contents, key_contents = contents or (None, None)
+    if query_contents is not None and (len(query_contents), len(key_contents)) != (len(queries), len(keys)):  # type: ignore[arg-type]
+        raise ValueError(
+            f"contents must be of {len(queries)} queries and {len(keys)} keys, not of other numbers"
+        )
     loss, accuracy = _TiledInfoNCE.apply(
-        queries, keys, targets, scale, smoothing, tile, torch.is_grad_enabled()
+        queries, keys, targets, scale, smoothing, tile, torch.is_grad_enabled(), query_contents, key_contents
     )
     return InfoNCE(loss, accuracy)

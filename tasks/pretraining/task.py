@@ -36,6 +36,8 @@ class Pretraining(RetrievalTask):
         denoising_smoothing: Its label smoothing.
         denoising_share: Share of a batch's samples that students, and the teacher that reads both, see; 1 is
             the original's. Alignment always sees all: a step costs less, and more of them fit the time.
+        ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
+            other's negatives in alignment; the original does not.
         tile: Rows of logits alive at a time.
     """
 
@@ -51,9 +53,10 @@ class Pretraining(RetrievalTask):
         denoising_scale: float = 2.5,
         denoising_smoothing: float = 0.1,
         denoising_share: float = 1.0,
+        ignore_duplicates: bool = False,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, facts, pair)
+        super().__init__(backbone, facts, pair, ignore_duplicates)
         self.alignment = alignment
         if not 0 < denoising_share <= 1:
             raise ValueError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
@@ -110,7 +113,9 @@ class Pretraining(RetrievalTask):
         features, scale = backbone(batch.inputs, list(passes.values()))
         seen: dict[str, Features] = dict(zip(passes, features, strict=True))
         first, second = self.pair
-        aligned = self.contrast(seen[first].embeddings[first], seen[second].embeddings[second], scale)
+        aligned = self.contrast(
+            seen[first].embeddings[first], seen[second].embeddings[second], scale, self.contents(batch)
+        )
         loss: Tensor = self.alignment * aligned.loss
         logs = {"align": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
         for name, student in self.students.items():

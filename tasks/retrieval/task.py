@@ -22,6 +22,8 @@ class Retrieval(RetrievalTask):
         facts: Facts about the data.
         pair: The two modalities.
         gradient: What reaches the key side: ``local`` nothing (the original's), ``exact`` everything.
+        ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
+            other's negatives; the original does not.
         tile: Rows of logits alive at a time.
     """
 
@@ -31,15 +33,16 @@ class Retrieval(RetrievalTask):
         facts: DataFacts,
         pair: tuple[str, str] = ("image", "text"),
         gradient: Literal["local", "exact"] = "local",
+        ignore_duplicates: bool = False,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, facts, pair)
+        super().__init__(backbone, facts, pair, ignore_duplicates)
         self.contrast = CrossModalContrast(gradient, tile=tile)
 
     def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        """Contrast the two sides of a batch; rows of one id count as different, as the original has it."""
+        """Contrast the two sides of a batch; rows of one id count as different, unless duplicates are ignored."""
         streams = [Stream((name,)) for name in self.pair]
         (first, second), scale = backbone(batch.inputs, streams)
         one, two = self.pair
-        aligned = self.contrast(first.embeddings[one], second.embeddings[two], scale)
+        aligned = self.contrast(first.embeddings[one], second.embeddings[two], scale, self.contents(batch))
         return Step(aligned.loss, self.alignment_logs(aligned, scale))

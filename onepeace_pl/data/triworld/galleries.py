@@ -127,10 +127,14 @@ class _Maker:
         scenes = list(World(self.split, size, law, self.seed))
         rows = self._rows(scenes, (modality, "text"), caption)
         contents = [rows.content(index) for index in range(size)]
+        said = [rows.text(index) for index in range(size)]
 
         def optima(unheard: frozenset[str] = frozenset()) -> dict[str, dict[int, float]]:
             scores = sentence_scores(contents, scenes, HABITS[caption], law, modality, unheard)
-            return {f"{modality}->text": recall(scores.T), f"text->{modality}": recall(scores)}
+            return {
+                f"{modality}->text": recall(scores.T, targets=said),
+                f"text->{modality}": recall(scores, queries=said),
+            }
 
         shown = VISIBLE if modality == "image" else AUDIBLE
         return Gallery(

@@ -5,7 +5,8 @@ random, so a fuller sentence is likelier to belong to the scene that it fits: a 
 is worse. Recall is the expected share of queries whose own target is among the k best.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -77,24 +78,58 @@ def _rounded(scores: Floats) -> Floats:
     return np.round(scores, _DECIMALS)
 
 
-def recall(scores: Floats, ks: Sequence[int] = KS) -> dict[int, float]:
-    """Return k -> expected share of queries (rows) whose own target (same column) is among the k best.
+def recall(
+    scores: Floats,
+    ks: Sequence[int] = KS,
+    queries: Sequence[Hashable] | None = None,
+    targets: Sequence[Hashable] | None = None,
+) -> dict[int, float]:
+    """Return k -> expected share of queries (rows) that find a target of theirs (same column) among the k best.
+
+    Queries of equal content are one, which any of their targets answers, and so are targets of equal content.
 
     Args:
-        scores: (Q, Q), higher is better; ties are broken at random.
+        scores: (Q, Q) log odds, higher is better; ties are broken at random.
         ks: How many of the best count.
+        queries: What each query says; None where all are different.
+        targets: What each target says; None where all are different.
     """
-    hits = query_recall(scores, ks)
+    hits = query_recall(scores, ks, queries, targets)
     return {k: float(hits[k].mean()) for k in ks}
 
 
-def query_recall(scores: Floats, ks: Sequence[int] = KS) -> dict[int, Floats]:
-    """Return k -> (Q,) probability that each query finds its own target among the k best."""
+def query_recall(
+    scores: Floats,
+    ks: Sequence[int] = KS,
+    queries: Sequence[Hashable] | None = None,
+    targets: Sequence[Hashable] | None = None,
+) -> dict[int, Floats]:
+    """Return k -> probability that each different query finds a target of its own among the k best; see `recall`."""
     rounded = _rounded(scores)
-    own = np.diagonal(rounded)[:, None]
-    better = (rounded > own).sum(axis=1)
-    tied = (rounded == own).sum(axis=1)
-    return {k: np.clip((k - better) / tied, 0.0, 1.0) for k in ks}
+    asked, asks = _distinct(queries or range(len(scores)))
+    offered, offers = _distinct(targets or range(len(scores)))
+    right = np.zeros((len(asked), len(offered)), dtype=bool)
+    right[asks, offers] = True
+    # what stands n times in the gallery is n times as likely to be the right one
+    odds = np.round(rounded[np.ix_(asked, offered)] + np.log(np.bincount(offers)), _DECIMALS)
+    best = np.where(right, odds, -np.inf).max(axis=1, keepdims=True)
+    better, tied = (odds > best).sum(axis=1), odds == best
+    counts = [column.tolist() for column in (better, tied.sum(axis=1), (tied & right).sum(axis=1))]
+    return {k: np.array([_drawn(own, k - b, t) for b, t, own in zip(*counts, strict=True)]) for k in ks}
+
+
+def _distinct(contents: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """Return where each content comes first, and the number of each one's content in that order."""
+    numbers: dict[Hashable, int] = {}
+    of_each = [numbers.setdefault(content, len(numbers)) for content in contents]
+    return [of_each.index(number) for number in range(len(numbers))], of_each
+
+
+def _drawn(right: int, places: int, tied: int) -> float:
+    """Return how likely one of the right is among so many drawn of the tied."""
+    if places <= 0:
+        return 0.0
+    return 1.0 - math.comb(tied - right, places) / math.comb(tied, places) if places < tied else 1.0
 
 
 def factor_accuracy(scores: Floats, factors: Sequence[Mapping[str, str]]) -> dict[str, float]:

@@ -1,9 +1,28 @@
 import pytest
 import torch
+from torch import Tensor
 
-from onepeace_pl.metrics.ranking import chance_recall, rank
+from onepeace_pl.metrics import ranking
+from onepeace_pl.metrics.ranking import Ranking, chance_recall, related
 
 IDS = torch.arange(4)
+
+
+def rank(
+    queries: Tensor, query_ids: Tensor, candidates: Tensor, candidate_ids: Tensor, **options: int
+) -> Ranking:
+    pairs = (query_ids[:, None] == candidate_ids).nonzero()
+    return ranking.rank(queries, candidates, pairs, **options)
+
+
+def test_what_belongs_together_is_what_rows_of_equal_id_hold() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ids, queries, candidates = torch.randint(6, (3, 20), generator=generator)
+    queries, candidates = (torch.unique(side, return_inverse=True)[1] for side in (queries, candidates))
+    expected = {
+        (int(queries[i]), int(candidates[j])) for i in range(20) for j in range(20) if ids[i] == ids[j]
+    }
+    assert related(ids - 3, queries, candidates).tolist() == sorted(map(list, expected))
 
 
 def test_ranks_count_what_stands_before() -> None:

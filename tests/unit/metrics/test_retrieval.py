@@ -81,6 +81,54 @@ def test_five_captions_of_one_picture() -> None:
     assert to_text.chance[2] == pytest.approx(1 - 4 / 6 * 3 / 5)
 
 
+def shared_sentences(**options: bool) -> RetrievalResult:
+    """Twelve pictures, of which each is told in one of four sentences; a perfect model but for the order of equals."""
+    sentences = torch.arange(N) % 4
+    pictures = F.one_hot(sentences, 4).float()
+    metric = RetrievalMetric(["image"], ["text"], **options)
+    for part in torch.arange(N).split(5):
+        contents = (part + 100, sentences[part])
+        metric.update(pictures[part], torch.eye(4)[sentences[part]], [IDS[i] for i in part], part, contents)
+    return metric.compute()
+
+
+def test_equal_items_are_one_answer_that_is_right_for_all_their_rows() -> None:
+    result = shared_sentences()
+    to_text, to_image = result.directions["image->text"], result.directions["text->image"]
+    assert (len(to_text.queries), len(to_text.candidates)) == (N, 4)
+    assert (to_text.recall[1], to_image.recall[1]) == (1.0, 1.0)
+    assert to_text.chance[1] == pytest.approx(1 / 4)
+    assert to_image.queries.tolist() == [0, 1, 2, 3]
+    assert to_image.chance[1] == pytest.approx(3 / 12)
+    assert to_image.right[:, :3].all()
+    assert (result.duplicates, result.merged) == ({"image": 0, "text": 8}, True)
+
+
+def test_equal_items_can_count_apart_and_are_told() -> None:
+    result = shared_sentences(merge_duplicates=False)
+    assert result.directions["image->text"].recall[1] == 0.0
+    assert len(result.directions["image->text"].candidates) == N
+    assert (result.duplicates, result.merged) == ({"image": 0, "text": 8}, False)
+
+
+def test_what_two_rows_say_does_not_make_their_other_sentences_right() -> None:
+    """Pictures a and b share a sentence; the second sentence of b is wrong for a."""
+    pictures = torch.eye(2)[[0, 0, 1, 1]]
+    texts = torch.tensor([[0.0, 1.0], [0.1, 0.1], [0.0, 1.0], [0.9, 0.2]])
+    metric = RetrievalMetric(["image"], ["text"], one_per_id=["image"], ks=(1, 2))
+    metric.update(
+        pictures,
+        texts,
+        list("aabb"),
+        torch.arange(4),
+        (torch.tensor([5, 5, 6, 6]), torch.tensor([1, 2, 1, 3])),
+    )
+    direction = metric.compute().directions["image->text"]
+    assert direction.candidates.tolist() == [0, 1, 3]
+    assert direction.ranks.tolist() == [2, 1]
+    assert direction.right.tolist() == [[False, True, True], [True, True, False]]
+
+
 def test_without_the_mark_each_row_is_a_thing_of_its_own() -> None:
     assert len(captioned([]).directions["image->text"].queries) == 6
 

@@ -107,6 +107,45 @@ def _average_over_ranks_is_the_whole_batch(gradient: str) -> None:
         torch.testing.assert_close(parameter.grad / ranks, expected)
 
 
+CONTENTS = torch.tensor([[0, 10], [1, 11], [0, 12], [3, 11], [4, 14], [4, 14]]).repeat(SIZE // 6 + 1, 1)[
+    :SIZE
+]
+
+
+def whole_batch_without_duplicates() -> tuple[Tensor, list[Tensor]]:
+    model = TwoTowers()
+    first, second, scale = model(*batch())
+    same = (CONTENTS[:, None] == CONTENTS).any(-1) & ~torch.eye(SIZE, dtype=torch.bool)
+    logits, targets = (scale * first @ second.T).masked_fill(same, -torch.inf), torch.arange(SIZE)
+    loss = (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+    return loss.detach(), list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+def test_duplicates_are_no_negatives() -> None:
+    model = TwoTowers()
+    found = CrossModalContrast("exact", tile=4)(*model(*batch()), CONTENTS)
+    expected, gradients = whole_batch_without_duplicates()
+    torch.testing.assert_close(found.loss.detach(), expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.loss, list(model.parameters())), gradients, strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+
+
+def _duplicates_are_found_across_ranks() -> None:
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    own = slice(rank * SIZE // ranks, (rank + 1) * SIZE // ranks)
+    model = TwoTowers()
+    a, b = batch()
+    found = CrossModalContrast("exact")(*model(a[own], b[own]), CONTENTS[own])
+    found.loss.backward()
+    _, gradients = whole_batch_without_duplicates()
+    for parameter, expected in zip(model.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        dist.all_reduce(parameter.grad)
+        torch.testing.assert_close(parameter.grad / ranks, expected)
+
+
 def _unequal_batches_are_an_error() -> None:
     rows = torch.ones(2 + dist.get_rank(), 4)
     with pytest.raises(ValueError, match=r"\[2, 3\]"):
@@ -116,6 +155,7 @@ def _unequal_batches_are_an_error() -> None:
 def _all() -> None:  # one pair of processes for all: starting them is what takes time
     _average_over_ranks_is_the_whole_batch("local")
     _average_over_ranks_is_the_whole_batch("exact")
+    _duplicates_are_found_across_ranks()
     _unequal_batches_are_an_error()
 
 

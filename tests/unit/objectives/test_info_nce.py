@@ -56,6 +56,49 @@ def test_gradcheck() -> None:
     )
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("tile", [2, 100])
+def test_keys_that_hold_the_same_are_no_negatives(smoothing: float, tile: int) -> None:
+    queries, keys, targets, scale = sample(7, 11, 5)
+    inputs = [t.requires_grad_() for t in (queries, keys, scale)]
+    generator = torch.Generator().manual_seed(3)
+    of_keys = torch.randint(4, (11, 2), generator=generator)
+    of_queries = of_keys[targets]
+    found = info_nce(queries, keys, targets, scale, smoothing, tile, (of_queries, of_keys))
+    losses = []
+    for query, target, held in zip(queries, targets, of_queries, strict=True):
+        kept = ~(of_keys == held).any(1)
+        kept[target] = True
+        place = kept[:target].sum()[None]
+        others = keys[kept]
+        losses.append(
+            dense(query[None], others, place, scale, smoothing) if len(others) > 1 else 0 * query.sum()
+        )
+        assert len(others) < len(keys)
+    expected = torch.stack(losses).mean()
+    torch.testing.assert_close(found.loss, expected, rtol=1e-12, atol=1e-12)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.loss, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-11, atol=1e-13)
+
+
+def test_without_another_key_nothing_is_told_apart() -> None:
+    queries, keys, targets, scale = sample(3, 4, 5)
+    same = torch.zeros(4, 1, dtype=torch.int64)
+    found = info_nce(queries.requires_grad_(), keys, targets, scale, 0.1, contents=(same[:3], same))
+    assert found.loss.item() == pytest.approx(0.0, abs=1e-12)
+    assert found.accuracy.item() == 1.0
+    found.loss.backward()
+    assert queries.grad is not None
+    assert queries.grad.abs().max() <= 1e-12
+    distinct = torch.arange(4)[:, None]
+    plain = info_nce(queries, keys, targets, scale, 0.1)
+    assert info_nce(
+        queries, keys, targets, scale, 0.1, contents=(distinct[targets], distinct)
+    ).loss.item() == (pytest.approx(plain.loss.item(), rel=1e-12))
+
+
 def test_smoothing_is_the_sum_of_two_likelihoods() -> None:
     """The published form: (1 - e - e') of the target's likelihood and e' of everybody's."""
     queries, keys, targets, scale = sample(6, 9, 4)

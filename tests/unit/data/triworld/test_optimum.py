@@ -129,6 +129,24 @@ def test_recall_with_ties() -> None:
         recall(scores[:2])
 
 
+def test_equal_sentences_are_one_query_and_one_target() -> None:
+    draws, size, kinds = np.random.default_rng(0), 400, 6
+    scenes = draws.integers(3, size=size)  # three sorts of scenes, each with six sentences of its own odds
+    odds = np.array([[8, 4, 2, 1, 1, 1], [1, 1, 8, 4, 2, 1], [2, 1, 1, 1, 4, 8]]) / 17
+    said = np.array([draws.choice(kinds, p=odds[scene]) for scene in scenes])
+    scores = np.log(odds[scenes][:, said] / odds.mean(0)[said])  # (scene, sentence)
+    forth = recall(scores, (1, 2), targets=said.tolist())
+    posterior = odds[scenes]
+    for k in (1, 2):
+        expected = np.sort(posterior, axis=1)[:, -k:].sum(axis=1).mean()
+        assert forth[k] == pytest.approx(expected, abs=0.06)
+    back = query_recall(scores.T, (1,), queries=said.tolist())
+    assert len(back[1]) == kinds
+    assert recall(np.zeros((4, 4)), (1, 2), queries=list("aaab")) == pytest.approx(
+        {1: (3 / 4 + 1 / 4) / 2, 2: (1 + 1 / 2) / 2}
+    )
+
+
 def test_factor_accuracy_and_chance() -> None:
     scores = np.array([[1.0, 1.0], [0.0, 1.0]])
     assert factor_accuracy(scores, [{"kind": "bell"}, {"kind": "bird"}]) == {"kind": 0.75}
