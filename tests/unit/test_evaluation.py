@@ -88,7 +88,7 @@ def test_a_validated_row_has_the_vector_that_encode_gives(eval_batch_size: int) 
     (loader,) = data.val_dataloader()
     for batch in loader:
         for name in rows.modalities:
-            expected = model.encode(**{name: [rows[i].fields[name] for i in batch.indices]})
+            expected = model.encode(**{name: [rows[i].fields[name] for i in batch.indices.tolist()]})
             found = embed_side(model.backbone, batch, (name,))
             torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
