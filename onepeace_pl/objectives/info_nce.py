@@ -69,8 +69,8 @@ class _TiledInfoNCE(torch.autograd.Function):
                     same = _equal(query_contents[start : start + tile], key_contents).scatter_(
                         1, target, False
                     )
-                    others = keys_count - 1 - same.sum(1)
-                    spread = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0).to(exact)
+                    others = (keys_count - 1 - same.sum(1)).to(exact)
+                    spread = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0)
                     peak = torch.where(others > 0, 1.0 - smoothing - spread, 1.0)
                     smooth = spread * logits.masked_fill(same, 0.0).sum(1)
                     logits.masked_fill_(same, -math.inf)

@@ -27,7 +27,7 @@ class Told:
         return 6
 
     def __getitem__(self, index: int, /) -> Row:
-        text = ["a red bell", "a drum", "A red bell!", "a bee", "a drum", "rain"][index]
+        text = ["a red bell", "a drum", " A  RED bell", "a bee", "a drum", "rain"][index]
         return Row(str(index), {"image": str(self.folder / f"{index}.png"), "text": text})
 
     def texts(self):
