@@ -1,5 +1,7 @@
 """Retrieval learns three pairs by heart."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -23,6 +25,23 @@ def test_learns_pairs_by_heart(gradient: str) -> None:
         step.loss.backward()
         optimizer.step()
     assert step.logs["accuracy/touch->text"] == step.logs["accuracy/text->touch"] == 1.0
+
+
+def test_duplicates_are_no_negatives_where_asked() -> None:
+    model, pair = backbone("touch", "text"), ("touch", "text")
+    task = Retrieval(model, DataFacts(), pair, ignore_duplicates=True)
+    data = SimpleNamespace(seed=0)
+    task.prepare(data)
+    assert data.compare
+    given = batch(pair, None)
+    with pytest.raises(ValueError, match="ignore_duplicates: the batch has no contents"):
+        task(model, given)
+    plain = Retrieval(model, DataFacts(), pair)(model, given).loss
+    distinct, same = torch.arange(3), torch.zeros(3, dtype=torch.int64)
+    given.contents = {"touch": distinct, "text": distinct}
+    torch.testing.assert_close(task(model, given).loss, plain)
+    given.contents = {"touch": distinct, "text": same}
+    assert task(model, given).loss.item() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_mistakes_are_named() -> None:
