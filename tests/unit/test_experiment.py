@@ -120,6 +120,10 @@ def test_predictions_are_unit_vectors(tmp_path: Path) -> None:
     assert made["ids"] == ["0", "1", "2", "3"]
     for vector in made["embeddings"].values():
         assert torch.allclose(vector.norm(dim=1), torch.ones(4), atol=1e-5)
+    batch.spare = True  # its row is another batch's
+    made = module.predict_step(batch, 0)
+    assert made["ids"] == []
+    assert {tuple(vector.shape[:1]) for vector in made["embeddings"].values()} == {(0,)}
 
 
 def test_layer_decay_and_schedule_reach_the_optimiser(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.facts import data_line
 from onepeace_pl.callbacks.history import Curve, History
-from onepeace_pl.callbacks.page import groups_table
-from onepeace_pl.metrics import LabelledResult
+from onepeace_pl.callbacks.page import groups_table, retrieval_section
+from onepeace_pl.metrics import LabelledResult, RetrievalResult
 
 
 def result(name: str, **groups: dict[str, float]) -> LabelledResult:
@@ -23,6 +23,14 @@ def test_groups_of_sets_with_other_metrics_keep_their_columns() -> None:
     assert lines[2] == "| boxes/val: near | 2 | 0.500 | 0.250 |  |"
     assert lines[3] == "| sounds/val: loud | 2 |  |  | 0.750 |"
     assert groups_table([result("boxes/val")]) == ""
+
+
+def test_equal_items_of_a_gallery_are_told() -> None:
+    told = RetrievalResult("pairs", {}, duplicates={"image": 0, "text": 46})
+    assert "equal to an earlier one: 46 of text. They count as one with it." in retrieval_section(told)
+    apart = RetrievalResult("pairs", {}, duplicates={"text": 46}, merged=False)
+    assert "They count apart, and stand before it." in retrieval_section(apart)
+    assert "equal" not in retrieval_section(RetrievalResult("pairs", {}, duplicates={"text": 0}))
 
 
 def test_what_is_no_loss_is_not_drawn_behind_the_name_of_a_task_either(

@@ -113,6 +113,23 @@ def test_ranks_share_an_epoch() -> None:
     assert evaluated == [0, 1, 2, 3, 4, 0]
 
 
+class Damaged(Pictures):
+    """Pictures of which rows 2 to 5 cannot be prepared."""
+
+    def __getitem__(self, index: int) -> Row:
+        row = super().__getitem__(index)
+        return Row(row.id, {**row.fields, "text": "!" if 2 <= index <= 5 else row.fields["text"]})
+
+
+def test_a_batch_of_bad_rows_only_ends_no_evaluation(tmp_path: Path) -> None:
+    data = module(validation={"pairs": Damaged(8)}, on_error="skip", eval_batch_size=2)
+    model = fit(tmp_path, data, max_epochs=1)
+    assert [rows for _, rows in model.validated] == [[0, 1], [6], [6], [6, 7]]
+    assert data.skips.count == 4
+    batches = [batch for loader in data.predict_dataloader() for batch in loader]
+    assert [batch.spare for batch in batches] == [False, True, True, False]
+
+
 @pytest.mark.parametrize("bucket", [False, True])
 def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path, bucket: bool) -> None:
     runs = [
