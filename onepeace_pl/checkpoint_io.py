@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import ParallelStrategy
 from torch.distributed.checkpoint.api import CheckpointException
 
+from onepeace_pl.backbone.sharded import check_sharded
 from onepeace_pl.files import NEW, beside, discard, replace, replacing, save, sync
 from onepeace_pl.ranks import stop_together
 
@@ -65,3 +66,9 @@ class AtomicFolders(ParallelStrategy):
             sync(new)
             replace(new, path)
         self.barrier()
+
+    def load_checkpoint(self, checkpoint_path: _PATH, weights_only: bool | None = None) -> dict[str, Any]:
+        """Load a checkpoint; a folder is checked first, for torch would run code in it."""
+        if Path(checkpoint_path).is_dir():
+            check_sharded(Path(checkpoint_path))
+        return super().load_checkpoint(checkpoint_path, weights_only)

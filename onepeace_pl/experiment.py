@@ -21,8 +21,7 @@ from onepeace_pl.backbone.stages import rests_on_base
 from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.hub.head import load_head
-from onepeace_pl.hub.training import plain
+from onepeace_pl.hub.head import load_head, plain
 from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.task import Task
@@ -51,6 +50,7 @@ class Experiment(L.LightningModule):
     Attributes:
         resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read; unless
             checkpoints of the stage rest on it. The command line says so where it is given ``--ckpt_path``.
+        trust: Import whatever class the model folder of ``init_from`` names (``--trust``).
         base: Where the weights are that checkpoints and the model folder leave out, or None.
         given: Their names in the backbone.
     """
@@ -77,7 +77,7 @@ class Experiment(L.LightningModule):
         self.init_from, self.reset_logit_scale = init_from, reset_logit_scale
         self.random_weights, self.new_head = random_weights, new_head
         self.facts = facts
-        self.resumes = False
+        self.resumes = self.trust = False
         self.base: Base | None = None
         self.given: frozenset[str] = frozenset()
         self.backbone: Backbone | None = None
@@ -126,7 +126,7 @@ class Experiment(L.LightningModule):
 
     def _start_head(self, task: Task, source: str) -> None:
         """Load the head of ``source``; without one, refuse to measure what was never trained."""
-        line = load_head(task, source, task.survives if self.new_head else None)
+        line = load_head(task, source, task.survives if self.new_head else None, self.facts)
         measures = self._verb in ("validate", "test", "predict")
         if line.startswith("head: new") and measures and not self.random_weights:
             raise ValueError(

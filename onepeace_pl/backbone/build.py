@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.model import Backbone
@@ -15,13 +20,19 @@ from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, 
 from onepeace_pl.modalities.description import factory
 from onepeace_pl.nn import TransformerConfig
 
+SLACK = 4  # times the weights of a file
 Adapting = Callable[[TransformerConfig], ModalityAdapter]
 
 
-def build(description: Mapping[str, Any]) -> Backbone:
-    """Make the backbone that :meth:`Backbone.describe` described."""
+def build(description: Mapping[str, Any], trust: bool = False) -> Backbone:
+    """Make the backbone that :meth:`Backbone.describe` described.
+
+    Args:
+        description: Class paths and options.
+        trust: Import what the class paths name, whatever it is (:mod:`onepeace_pl.trust`).
+    """
     adapters: dict[str, Adapting] = {
-        name: factory(spec, ModalityAdapter, f"adapter {name!r}")  # type: ignore[type-abstract]
+        name: factory(spec, ModalityAdapter, f"adapter {name!r}", trust)  # type: ignore[type-abstract]
         for name, spec in description["adapters"].items()
     }
     return Backbone(
@@ -30,6 +41,54 @@ def build(description: Mapping[str, Any]) -> Backbone:
         DecoderOptions(**description["decoder"]),
         read_stage(description.get("stage", "vision_language")),
     )
+
+
+def build_for(
+    weights: Mapping[str, Tensor], description: Mapping[str, Any], source: str, trust: bool = False
+) -> Backbone:
+    """Make the backbone that weights in a file belong to, on the meta device.
+
+    It is given up as soon as it is larger than they are, so that a config of absurd sizes costs no time.
+
+    Args:
+        weights: Those of the file, and of its base.
+        description: What the file says of the backbone.
+        source: The file, for errors.
+        trust: Import what the class paths name, whatever it is.
+
+    Raises:
+        ValueError: There is no such backbone, it is larger than the weights, or a class is no adapter or not trusted.
+    """
+    try:
+        with torch.device("meta"), _no_larger_than(weights, source):
+            return build(description, trust)
+    except Exception as error:  # what a file says can be wrong in any way
+        said = next(iter(str(error).splitlines()), "")
+        what = "" if isinstance(error, ValueError | TypeError) else f"no backbone ({type(error).__name__}) "
+        raise ValueError(f"{source}: {what}{said}") from error
+
+
+@contextmanager
+def _no_larger_than(weights: Mapping[str, Tensor], source: str) -> Iterator[None]:
+    """Refuse parameters that are more, or larger, than the weights; some room is left for what is made new."""
+    count = SLACK * len(weights) + 64
+    numbers = SLACK * sum(tensor.numel() for tensor in weights.values())
+
+    def check(module: nn.Module, name: str, parameter: Tensor | None) -> None:
+        nonlocal count, numbers
+        if parameter is None:
+            return
+        count, numbers = count - 1, numbers - parameter.numel()
+        if count < 0 or numbers < 0:
+            raise ValueError(
+                "the config describes a larger model than the weights are of; take config and weights of one model"
+            )
+
+    handle = register_module_parameter_registration_hook(check)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def from_preset(

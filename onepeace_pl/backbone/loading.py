@@ -121,13 +121,16 @@ def read_base(folder: Path) -> Base | None:
     return None if told is None else Base.told(told)
 
 
-def _config(folder: Path) -> Mapping[str, Any]:
-    if not (folder / CONFIG).is_file():
-        return {}
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a damaged one is a ValueError."""
     try:
-        config = json.loads((folder / CONFIG).read_text())
-    except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} is no valid JSON: {error}") from None
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no valid JSON: {error}") from None
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
     return config if isinstance(config, Mapping) else {}
 
 

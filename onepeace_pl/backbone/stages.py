@@ -157,6 +157,12 @@ def rests_on_base(stage: Stage) -> bool:
     return stage == "frozen" or isinstance(stage, Last | LowRank)
 
 
+def owner_of(name: str, modalities: Collection[str]) -> str | None:
+    """Return the modality that a parameter belongs to, None for one that several share."""
+    steps = pairwise(name.split("."))
+    return next((part for holder, part in steps if holder in KEYED and part in modalities), None)
+
+
 def trains(
     name: str,
     stage: Stage,
@@ -182,7 +188,7 @@ def trains(
     parts = name.split(".")
     in_decoder = parts[0] == "decoder"
     read = restored if in_decoder and restored is not None else used
-    owner = next((part for holder, part in pairwise(parts) if holder in KEYED and part in modalities), None)
+    owner = owner_of(name, modalities)
     if stage == "frozen" or (in_decoder and not read) or (owner is not None and owner not in read):
         return False
     if isinstance(stage, Extend):

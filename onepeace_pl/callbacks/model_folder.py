@@ -86,7 +86,7 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     known = dict(trainer.datamodule.processors)  # type: ignore[attr-defined]
     start = Path(getattr(module, "init_from", None) or "")
     if any(name not in known for name in module.backbone.modalities) and (start / CONFIG).is_file():
-        known = load_processors(start, read_config(start)) | known
+        known = load_processors(start, read_config(start), getattr(module, "trust", False)) | known
     return {name: known[name] for name in module.backbone.modalities if name in known}
 
 

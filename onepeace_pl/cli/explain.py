@@ -5,12 +5,13 @@ tell the way down. Their texts are read here, so a test keeps every line that a 
 """
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
+from onepeace_pl.cli.known_classes import denied
 from onepeace_pl.cli.origin import file_of, shown
 from onepeace_pl.cli.union import narrow
 from onepeace_pl.errors import nearest
@@ -35,6 +36,8 @@ def explain(message: str, error: BaseException | None, known: Iterable[str], fil
         file: The file being read, None for the command line.
     """
     chain = narrow([str(cause) for cause in _causes(error)] or [message])
+    if line := denied(" ".join([*chain, message])):
+        return line
     key = _key(chain)
     unknown = _UNKNOWN.search(chain[-1])
     name = ".".join(filter(None, unknown.groups())) if unknown else ""
@@ -72,7 +75,7 @@ def _culprit(chain: Sequence[str], unknown: str, known: Iterable[str]) -> str:
         names = [name for owner in owners for name in _options(owner)] if owners else known
         return f"{' or '.join(owners) or 'this command'} has no option '{unknown}'" + _nearest(unknown, names)
     if m := _NO_NAME.search(deepest):
-        return f"no '{m[2]}' in module {m[1]}" + _nearest(m[2], dir(import_module(m[1])))
+        return f"no '{m[2]}' in module {m[1]}" + _nearest(m[2], dir(sys.modules.get(m[1])))
     if m := _NO_MODULE.search(deepest):
         return f"no module '{m[1]}'; is its folder on PYTHONPATH?"
     if m := _WRONG_TYPE.search(deepest):
@@ -88,7 +91,9 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _options(class_path: str) -> Iterable[str]:
     module, name = class_path.rsplit(".", 1)
-    part, parser = getattr(import_module(module), name), ArgumentParser()
+    part, parser = getattr(sys.modules.get(module), name, None), ArgumentParser()
+    if part is None:  # imported when it was parsed, if that was allowed
+        return ()
     add = parser.add_class_arguments if isinstance(part, type) else parser.add_function_arguments
     add(part, fail_untyped=False)
     names: Iterable[str] = parser.get_defaults().keys()

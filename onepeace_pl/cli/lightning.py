@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,16 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from onepeace_pl.backbone.sharded import check_sharded
 from onepeace_pl.checkpoint_io import AtomicCheckpointIO
 from onepeace_pl.cli import defaults, runs
+from onepeace_pl.cli.known_classes import TRUST, TRUST_HELP, known_classes
 from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.origin import dropped, origins
 from onepeace_pl.cli.parser import Parser
-from onepeace_pl.cli.plugins import load_plugins
 from onepeace_pl.cli.shipped import with_found_configs
 from onepeace_pl.files import write_text
+from onepeace_pl.plugins import load_plugins
 
 _NEED_WEIGHTS = ("validate", "test", "predict")
 _NO_TEXT = "Unable to serialize instance"  # what the parser writes for a default without class_path
@@ -43,6 +45,7 @@ class ExperimentCLI(LightningCLI):
     Args:
         experiment: The LightningModule to configure.
         words: Verb and options.
+        trust: Import whatever class the folder of ``model.init_from`` names.
         until_end: Takes in what the run holds until it ends.
 
     Attributes:
@@ -52,9 +55,13 @@ class ExperimentCLI(LightningCLI):
     folder: Path
 
     def __init__(
-        self, experiment: type[L.LightningModule], words: Sequence[str], until_end: ExitStack | None = None
+        self,
+        experiment: type[L.LightningModule],
+        words: Sequence[str],
+        trust: bool = False,
+        until_end: ExitStack | None = None,
     ) -> None:
-        self._words = with_found_configs(words)
+        self._words, self._trust = with_found_configs(words), trust
         self._until_end = until_end or ExitStack()
         self._checkpoint: str | None = None
         super().__init__(
@@ -70,7 +77,7 @@ class ExperimentCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make one verb's parser, with the merging ``--config``."""
-        parser = self.parser_class(**kwargs)
+        parser = self.parser_class(**kwargs, epilog=TRUST_HELP)
         text = "YAML file; may be given several times."
         parser.add_argument("-c", "--config", action=MergingConfigFile, help=text)
         return parser
@@ -93,6 +100,8 @@ class ExperimentCLI(LightningCLI):
         chosen = settings.run or settings.trainer.default_root_dir or runs.default_run(self._words)
         self.folder = runs.run_folder(str(chosen))
         self._checkpoint = runs.find_checkpoint(checkpoint, self.folder)
+        if self._checkpoint and Path(self._checkpoint).is_dir():
+            check_sharded(Path(self._checkpoint))
         settings.run = runs.spelled(self.folder)
 
     def before_instantiate_classes(self) -> None:
@@ -110,7 +119,7 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Make the trainer; loggers, checkpoints and report, left open, go to the run folder."""
-        self.model.resumes = bool(self._checkpoint)
+        self.model.resumes, self.model.trust = bool(self._checkpoint), self._trust
         return super().instantiate_trainer(**self._left_open(), **kwargs)
 
     def before_fit(self) -> None:
@@ -179,14 +188,16 @@ def run(words: Sequence[str], experiment: type[L.LightningModule] | None = None)
         words: Verb and options.
         experiment: The LightningModule to configure.
     """
-    words = runs.with_run_of_checkpoint(list(words))
+    trust, given = TRUST in words, [word for word in words if word != TRUST]
+    words = runs.with_run_of_checkpoint(given)
     announce_plugins()
-    with warnings.catch_warnings():
+    travelled = words != given and not trust  # the config beside a checkpoint may be anybody's
+    with warnings.catch_warnings(), known_classes() if travelled else nullcontext():
         for text in (*_BESIDE_THE_POINT, *(() if words[:1] == ["fit"] else _ONLY_FOR_FIT)):
             warnings.filterwarnings("ignore", message=text)
         try:
             with ExitStack() as until_end:
-                return ExperimentCLI(experiment or default_experiment(), words, until_end)
+                return ExperimentCLI(experiment or default_experiment(), words, trust, until_end)
         except SIGTERMException:
             print(runs.STOPPED, file=sys.stderr)
             raise SystemExit(1) from None

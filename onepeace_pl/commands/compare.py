@@ -1,11 +1,12 @@
 """Prove that a stage left older modalities as they were: two model folders, bit for bit.
 
-Embeds the same seeded random inputs of every shared modality with both models, and compares all parameters.
-Exit code 1 where a modality named by --expect-equal differs.
+Embeds the same seeded random inputs of every shared modality with both, of several lengths, with padding, and several
+modalities at once, and compares everything else that a modality reads: parameters, options, preprocessing, tokenizer
+and head. Exit code 1 where anything that a modality named by --expect-equal reads differs.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,45 +19,63 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("a", metavar="FOLDER_A", help="a model folder")
     parser.add_argument("b", metavar="FOLDER_B", help="another")
     parser.add_argument(
-        "--expect-equal", metavar="A,B", default="", help="modalities whose vectors must be the same"
+        "--expect-equal",
+        metavar="A,B",
+        default="",
+        help="modalities that must give the same vectors and answers",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs")
+    parser.add_argument("--trust", action="store_true", help="import the classes that the folders name")
     parser.add_argument("--verbose", action="store_true", help="list every parameter that is not equal")
     options = parser.parse_args(argv)
-    from onepeace_pl.hub.comparison import compare_parameters, compare_vectors
-    from onepeace_pl.hub.folder import load_folder
+    from onepeace_pl.hub.comparison import compare_jointly, compare_parameters, compare_vectors
+    from onepeace_pl.hub.reading import Loaded, unequal
 
-    (a, _), (b, _) = load_folder(options.a), load_folder(options.b)
+    one, two = (Loaded.of(folder, options.trust) for folder in (options.a, options.b))
+    a, b = one.backbone, two.backbone
     vectors = compare_vectors(a, b, options.seed)
     expected = [name.strip() for name in options.expect_equal.split(",") if name.strip()]
     missing = next((name for name in expected if name not in vectors), None)
     if missing is not None:
         shared = ", ".join(vectors) or "none"
         raise ValueError(f"--expect-equal {missing}: the models do not share it; shared are: {shared}")
-    _print_vectors(vectors, a.modalities, b.modalities)
+    wrong = {name: unequal(one, two, name) for name in vectors}
+    _print_vectors(vectors, wrong, a.modalities, b.modalities)
+    together = expected or [name for name in vectors if not wrong[name]]
+    joint = compare_jointly(a, b, together, options.seed) if len(together) > 1 else None
+    if joint is not None and joint.equal is not None:
+        print(f"  read together ({', '.join(together)}): {_told(joint)}")
     _print_parameters(
         compare_parameters(a.state_dict(), b.state_dict()),
         list(dict.fromkeys([*a.modalities, *b.modalities])),
         options.verbose,
     )
-    failed = [name for name in expected if not vectors[name].equal]
+    failed = [name for name in expected if vectors[name].equal is False or wrong[name]]
+    if expected and not failed and joint is not None and joint.equal is False:
+        failed = ["read together"]
     if failed:
         print(f"NOT EQUAL as expected: {', '.join(failed)}")
     return 1 if failed else 0
 
 
-def _print_vectors(vectors: "dict[str, Vectors]", a: Sequence[str], b: Sequence[str]) -> None:
-    print("vectors of the same random inputs")
+def _print_vectors(
+    vectors: "Mapping[str, Vectors]", wrong: Mapping[str, Sequence[str]], a: Sequence[str], b: Sequence[str]
+) -> None:
+    print("vectors of the same random inputs, and all that a modality reads")
     for name in dict.fromkeys([*a, *b]):
         if name not in vectors:
-            told = f"only in {'FOLDER_A' if name in a else 'FOLDER_B'}"
-        elif vectors[name].equal is None:
-            told = f"not compared: {vectors[name].why_not}"
-        elif vectors[name].equal:
-            told = "bitwise equal"
-        else:
-            told = f"differ by up to {vectors[name].difference:.3g}"
-        print(f"  {name:10}{told}")
+            print(f"  {name:10}only in {'FOLDER_A' if name in a else 'FOLDER_B'}")
+            continue
+        differs, told = wrong[name], _told(vectors[name])
+        if differs and vectors[name].equal:
+            told = "these vectors are equal, what it reads is not"
+        print(f"  {name:10}{told}" + (f"; {len(differs)} differ: {differs[0]}" if differs else ""))
+
+
+def _told(vectors: "Vectors") -> str:
+    if vectors.equal is None:
+        return f"not embedded: {vectors.why_not}"
+    return "bitwise equal" if vectors.equal else f"differ by up to {vectors.difference:.3g}"
 
 
 def _print_parameters(found: "Parameters", modalities: Sequence[str], verbose: bool) -> None:
@@ -83,7 +102,7 @@ def _print_names(kind: str, names: Sequence[str], verbose: bool, most: int = 6) 
 
 
 def _owner(name: str, modalities: Sequence[str]) -> str:
-    parts = name.split(".")
-    if parts[0] == "decoder":
-        return "shared"  # it serves the objective, no vector
-    return next((part for part in parts if part in modalities), "shared")
+    from onepeace_pl.backbone.stages import owner_of
+
+    # the decoder serves the objective, no vector
+    return "shared" if name.startswith("decoder.") else owner_of(name, modalities) or "shared"

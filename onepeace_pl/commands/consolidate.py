@@ -1,6 +1,6 @@
 """Make one file of a sharded checkpoint folder, which a single process can resume from or convert.
 
-The folder is read by torch, which unpickles parts of it: only for checkpoints of your own.
+The folder is read without running code in it.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from typing import Any
 
 from onepeace_pl.files import replacing, save
 
-META = "meta.pt"  # what Lightning keeps beside the shards
+METADATA, META = ".metadata", "meta.pt"  # torch's index of the shards, and what Lightning keeps beside them
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     target: Path = options.to or folder.with_name(f"{folder.stem}.whole{folder.suffix or '.ckpt'}")
     if not folder.exists():
         raise FileNotFoundError(f"no folder {folder}; check the path")
-    if not (folder / ".metadata").is_file():
+    if not (folder / METADATA).is_file():
         raise ValueError(f"{folder} is no sharded checkpoint: a folder with .metadata and shards is wanted")
     if target.exists():
         raise ValueError(f"{target} exists already; give another --to")
@@ -46,6 +46,10 @@ def _gather(folder: Path) -> dict[str, Any]:
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
+    from onepeace_pl.backbone.pickles import read_pickle
+    from onepeace_pl.backbone.sharded import check_sharded
+
+    check_sharded(folder)
     with TemporaryDirectory(dir=folder.parent) as place:  # torch's public way leads over a file
         whole = Path(place) / "whole.pt"
         try:
@@ -55,9 +59,9 @@ def _gather(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{folder}: a shard is missing or damaged ({reason})") from None
         except Exception as error:
             raise ValueError(f"{folder}: .metadata or a shard is damaged ({error})") from None
-        checkpoint: dict[str, Any] = torch.load(whole, map_location="cpu", weights_only=False)
+        checkpoint: dict[str, Any] = torch.load(whole, map_location="cpu", weights_only=True)
     if (folder / META).is_file():
-        checkpoint |= torch.load(folder / META, map_location="cpu", weights_only=False)
+        checkpoint |= read_pickle(folder / META)
     states = sorted((name for name in checkpoint if name.startswith("optimizer_")), key=_number)
     if states:
         checkpoint["optimizer_states"] = [_by_number(checkpoint.pop(name)) for name in states]

@@ -57,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bpe", metavar="DIR", help="folder with dict.txt, encoder.json, vocab.bpe")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the floats written")
     parser.add_argument("--merge", action="store_true", help="fold low-rank adapters into the weights")
+    parser.add_argument(
+        "--drop-head", action="store_true", default=None, help="leave the task's head out of an official file"
+    )
+    parser.add_argument("--trust", action="store_true", help="import the classes that the source names")
     parser.add_argument("--overwrite", action="store_true", help="replace what is at --to")
     parser.add_argument("--verbose", action="store_true", help="list every key")
     return parser
@@ -65,14 +69,15 @@ def _parser() -> argparse.ArgumentParser:
 def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) -> None:
     from onepeace_pl.hub.adapters import merged
     from onepeace_pl.hub.folder import save_folder
+    from onepeace_pl.hub.head import save_head
     from onepeace_pl.hub.official import read_official
     from onepeace_pl.hub.preprocessing import released_processors
     from onepeace_pl.hub.training import is_training_checkpoint, read_training_checkpoint
 
     tokenizer = _tokenizer(options.bpe)
     if is_training_checkpoint(source):
-        _not_for(options, "a checkpoint of a run", "kind", "image_size", "preset")
-        conversion, processors = read_training_checkpoint(source)
+        _not_for(options, "a checkpoint of a run", "kind", "image_size", "preset", "drop_head")
+        conversion, processors = read_training_checkpoint(source, options.trust)
         _set_tokenizer(processors, tokenizer)
     else:
         conversion = read_official(source, options.kind, options.image_size, options.preset)
@@ -91,6 +96,7 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
         conversion.origin,
         conversion.options,
     )
+    save_head(target, _cast(conversion.head.state, options.dtype), conversion.head.description)
 
 
 def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> None:
@@ -103,25 +109,26 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         load_processors,
         read_config,
         read_extra,
+        read_model,
         read_official,
         read_origin,
-        read_state,
         save_folder,
     )
+    from onepeace_pl.hub.head import head_of_folder, save_head
     from onepeace_pl.hub.official import enlarged
 
-    _not_for(options, "a model folder", "kind", "preset")
+    _not_for(options, "a model folder", "kind", "preset", "drop_head")
     config = read_config(source)
-    description, processors = config["backbone"], load_processors(source, config)
+    processors = load_processors(source, config, options.trust)
+    backbone, weights = read_model(source, config, options.trust)
     if options.image_size is not None:
-        description = enlarged(description, options.image_size)
+        with torch.device("meta"):
+            backbone = build(enlarged(config["backbone"], options.image_size))
         for processor in processors.values():
             if hasattr(processor, "size") and hasattr(processor, "patch"):
                 processor.size = options.image_size
     _set_tokenizer(processors, _tokenizer(options.bpe))
-    with torch.device("meta"):
-        backbone = build(description)
-    state, report = fit_state(backbone, read_state(source, backbone), str(source))
+    state, report = fit_state(backbone, weights, str(source))
     if report.new or report.left_over:
         raise ValueError(f"{source}: weights and config do not belong together; convert it anew")
     if options.merge:
@@ -136,15 +143,19 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         read_origin(config),
         read_official(source),
     )
+    head = head_of_folder(source)
+    save_head(target, _cast(head.state, options.dtype), head.description)
+    if head.state:
+        print(f"  {head.line()}")
 
 
 def _write_official(source: Path, target: Path, options: argparse.Namespace) -> None:
     import torch
 
-    from onepeace_pl.backbone import build
     from onepeace_pl.hub.adapters import merged
-    from onepeace_pl.hub.folder import read_config, read_extra, read_official, read_origin, read_state
-    from onepeace_pl.hub.official import official_state, write_official
+    from onepeace_pl.hub.folder import read_config, read_extra, read_model, read_official, read_origin
+    from onepeace_pl.hub.head import head_of_folder
+    from onepeace_pl.hub.official import official_head, official_state, write_official
 
     _not_for(options, "an official file as target", "image_size", "preset", "bpe")
     if not source.is_dir():
@@ -152,15 +163,22 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
     config, kind = read_config(source), options.kind
     if target.suffix == ".pkl" and kind is None:
         kind = "vision-only"
-    with torch.device("meta"):
-        backbone = build(config["backbone"])
+    backbone, weights = read_model(source, config, options.trust)
     origin, extra = read_origin(config), read_extra(source)
-    weights = read_state(source, backbone)
     if options.merge:
         backbone, weights = merged(backbone, weights, str(source))
+    head = {} if options.drop_head else official_head(head_of_folder(source), str(source))
+    extra |= head
     state = official_state(backbone, weights, extra, origin, kind)
+    lost = [name for name in extra if name not in state and name.startswith("classify_head.")]
+    if lost and options.kind is None and not options.drop_head:
+        raise ValueError(
+            f"a {kind} file has no place for the head of {source} ({lost[0]}); leave it out with --drop-head"
+        )
     fresh = list(origin.made_new) if origin else []
     print(f"{source}: {len(state)} official keys, {sum(t.numel() for t in state.values()):,} numbers")
+    if head:
+        print(f"  {len(head)} of them are the task's head; official files do not name its classes")
     if fresh:
         print(f"  left out, since the source of {source} had none: {', '.join(fresh)}")
     dropped = sorted(name for name in extra if name not in state) if kind else []

@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--resample", action="store_true", help="convert sounds of another rate")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", help="default: a GPU where there is one")
+    parser.add_argument("--trust", action="store_true", help="import the classes that the folder names")
     options = parser.parse_args(argv)
     given = {"image": options.image, "audio": options.audio, "text": options.text}
     items = {name: values for name, values in given.items() if values}
@@ -45,7 +46,9 @@ def main(argv: Sequence[str]) -> int:
 
     from onepeace_pl.hub import OnePeace
 
-    model = OnePeace.from_pretrained(options.folder, options.device, tokenizer=options.tokenizer)
+    model = OnePeace.from_pretrained(
+        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
+    )
     for processor in model.processors.values():
         if options.resample and hasattr(processor, "resample"):
             processor.resample = True

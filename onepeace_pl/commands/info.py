@@ -51,7 +51,7 @@ def _versions() -> Iterable[Sequence[str]]:
 
 
 def _plugins() -> Iterable[Sequence[str]]:
-    from onepeace_pl.cli.plugins import load_plugins
+    from onepeace_pl.plugins import load_plugins
 
     for plugin in load_plugins():
         outcome = f"not loaded: {plugin.error}" if plugin.error else "loaded"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -51,15 +51,31 @@ class DataFacts:
         now = asdict(self)
         for name in _LEARNT:
             if name in stored and _plain(stored[name]) != _plain(now[name]):
-                raise ValueError(
-                    f"the checkpoint was trained with {name} = {stored[name]}, the data says {now[name]}; "
-                    "use the data that it was trained on"
-                )
+                both = f"trained with {name} = {stored[name]}, the data says {now[name]}"
+                if name == "classes":
+                    both = f"trained with other classes: {class_difference(stored[name], now[name])}"
+                raise ValueError(f"the checkpoint was {both}; use the data that it was trained on")
         for task, facts in self.tasks.items():
             try:
                 facts.check_learnt(stored.get("tasks", {}).get(task, {}))
             except ValueError as error:
                 raise ValueError(f"task {task!r}: {error}") from None
+
+
+def class_difference(learnt: Sequence[str], now: Sequence[str]) -> str:
+    """Say in what two lists of classes differ first; empty where they are the same.
+
+    Args:
+        learnt: What a model has learnt.
+        now: What the data have.
+    """
+    learnt, now = list(learnt), list(now)
+    number = next((n for n, (a, b) in enumerate(zip(learnt, now, strict=False)) if a != b), None)
+    if number is None:
+        return "" if len(learnt) == len(now) else f"{len(learnt)} there, {len(now)} here"
+    order = ", the same ones in another order" if sorted(learnt) == sorted(now) else ""
+    counts = f"{len(learnt)} there, {len(now)} here" if len(learnt) != len(now) else f"{len(now)} each"
+    return f"number {number} is {learnt[number]!r} there and {now[number]!r} here ({counts}{order})"
 
 
 def _plain(value: Any) -> Any:

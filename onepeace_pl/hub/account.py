@@ -39,6 +39,7 @@ class Account:
         keys: Number of keys.
         used: Official names that found a place.
         new: Our names of parameters that the file lacks.
+        head: Our names of the task's weights.
         left_over: Official names without a place; they travel along.
         dropped: Official names left out on request.
         resized: Our names of tensors that were fitted to another size.
@@ -52,6 +53,7 @@ class Account:
     keys: int = 0
     used: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     resized: list[str] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Account:
         rows = {
             "used": self.used,
             "made new": self.new,
+            "of the task's head, kept in task.safetensors": self.head,
             "left over, kept in extra.safetensors": self.left_over,
             "dropped as asked": self.dropped,
             "resized": self.resized,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, LowRank, build
-from onepeace_pl.backbone.loading import load_state, read_safetensors
+from onepeace_pl.backbone.loading import load_state, read_json, read_safetensors
 from onepeace_pl.files import replacing, write_text
 from onepeace_pl.nn.low_rank import A, B, LowRankLinear, fold
 
@@ -94,10 +94,11 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
             raise FileNotFoundError(
                 f"no {name} in {folder}: a run with stage low_rank leaves it in RUN/model"
             )
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} is no valid JSON: {error}") from None
+    config = read_json(folder / CONFIG)
+    if not isinstance(config, dict) or not {"r", "lora_alpha"} <= config.keys():
+        raise ValueError(
+            f"{folder / CONFIG} says no r and lora_alpha; is it peft's config of plain adapters?"
+        )
     for option, value in PLAIN.items():
         if config.get(option, value) not in (value, None):
             raise ValueError(

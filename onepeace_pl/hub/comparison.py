@@ -1,18 +1,25 @@
 """Two models compared: the vectors that they make of the same inputs, and their parameters.
 
-Shapes: B batch, D width, S picture side in pixels, N samples.
+Shapes: B batch, D width, L tokens with the summary, S picture side in pixels, N samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, ModalityInput, TextAdapter
+from onepeace_pl.modalities import (
+    AudioAdapter,
+    ImageAdapter,
+    ModalityAdapter,
+    ModalityInput,
+    SequenceAdapter,
+    TextAdapter,
+)
 
 TOKENS, SECONDS, RATE = 12, 2, 16_000
 
@@ -50,7 +57,7 @@ class Parameters:
 
 
 def compare_vectors(a: Backbone, b: Backbone, seed: int = 0, batch: int = 4) -> dict[str, Vectors]:
-    """Embed the same random inputs of every shared modality with both.
+    """Embed the same random inputs of every shared modality with both: several lengths, and with padding.
 
     Args:
         a: A model.
@@ -59,6 +66,19 @@ def compare_vectors(a: Backbone, b: Backbone, seed: int = 0, batch: int = 4) -> 
         batch: Number of inputs B of each modality.
     """
     return {name: _compare_modality(a, b, name, seed, batch) for name in a.modalities if name in b.modalities}
+
+
+@torch.no_grad()
+def compare_jointly(a: Backbone, b: Backbone, names: Sequence[str], seed: int = 0, batch: int = 4) -> Vectors:
+    """Embed random inputs of several modalities, read together, with both; those that can be made."""
+    inputs = {}
+    for name in names:
+        made = [_random_inputs(model, name, seed, batch) for model in (a, b)]
+        if made[0] and made[1] and same_bits(made[0][-1].values, made[1][-1].values):
+            inputs[name] = made[0][-1]  # padded
+    if len(inputs) < 2:
+        return Vectors(None, why_not="fewer than two modalities have random inputs")
+    return _compared(lambda model: model.embed_jointly(inputs), a, b)
 
 
 def compare_parameters(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Parameters:
@@ -81,41 +101,71 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
     return torch.equal(x, y)
 
 
-def random_input(adapter: ModalityAdapter, batch: int, generator: torch.Generator) -> ModalityInput | None:
+def random_input(
+    adapter: ModalityAdapter, batch: int, generator: torch.Generator, share: float = 1.0
+) -> ModalityInput | None:
     """Make an input for an adapter of the paper, or one with a method ``random_values(batch, generator)``.
+
+    Args:
+        adapter: The adapter.
+        batch: Number of inputs B.
+        generator: Of the values.
+        share: Of the length, where there is one.
 
     Returns:
         Token ids (B, K), pixels (B, 3, S, S) or waveforms (B, N); None for an adapter that is neither.
     """
     own = getattr(adapter, "random_values", None)
     if callable(own):
-        return ModalityInput(own(batch, generator))
+        values: Tensor = own(batch, generator)
+        along = isinstance(adapter, SequenceAdapter) and values.ndim > 1
+        return ModalityInput(values[:, : max(round(share * values.shape[1]), 1)] if along else values)
     if isinstance(adapter, TextAdapter):
-        length = min(TOKENS, (adapter.max_tokens or TOKENS + 1) - 1)
-        ids = torch.randint(4, adapter.vocabulary, (batch, length), generator=generator)
+        longest = min(TOKENS, (adapter.max_tokens or TOKENS + 1) - 1)
+        ids = torch.randint(
+            4, adapter.vocabulary, (batch, max(round(share * longest), 2)), generator=generator
+        )
         ids[:, -1] = 2
         return ModalityInput(ids)
     if isinstance(adapter, ImageAdapter):
         size = adapter.image_size
         return ModalityInput(torch.randn(batch, 3, size, size, generator=generator))
     if isinstance(adapter, AudioAdapter):
-        return ModalityInput(torch.randn(batch, SECONDS * RATE, generator=generator))
+        return ModalityInput(torch.randn(batch, round(share * SECONDS * RATE), generator=generator))
     return None
 
 
 @torch.no_grad()
+def _random_inputs(model: Backbone, name: str, seed: int, batch: int) -> list[ModalityInput]:
+    """Make inputs of three lengths, and last one of which every other row is half padding; none if none can be made."""
+    adapter, device = model.encoder.adapter(name), model.logit_scale.device
+    found = []
+    for number, share in enumerate((0.25, 0.5, 1.0)):
+        made = random_input(adapter, batch, torch.Generator().manual_seed(seed + number), share)
+        if made is None:
+            return []
+        found.append(ModalityInput(made.values.to(device)))
+    length = adapter.stem(found[-1].values).shape[1] + 1
+    padding = torch.zeros(batch, length, dtype=torch.bool, device=device)
+    padding[1::2, length // 2 + 1 :] = True
+    return [*found, ModalityInput(found[-1].values, padding)]
+
+
+@torch.no_grad()
 def _compare_modality(a: Backbone, b: Backbone, name: str, seed: int, batch: int) -> Vectors:
-    made = [
-        random_input(model.encoder.adapter(name), batch, torch.Generator().manual_seed(seed))
-        for model in (a, b)
-    ]
-    if made[0] is None or made[1] is None:
+    made = [_random_inputs(model, name, seed, batch) for model in (a, b)]
+    if not made[0] or not made[1]:
         return Vectors(None, why_not="its adapter has no random_values(batch, generator)")
-    if not same_bits(made[0].values, made[1].values):
+    if not all(same_bits(x.values, y.values) for x, y in zip(*made, strict=True)):
         return Vectors(None, why_not="the models take other inputs (another size or vocabulary)")
-    device = a.logit_scale.device
-    inputs = {name: ModalityInput(made[0].values.to(device))}
-    x, y = a.embed(inputs)[name].cpu(), b.embed(inputs)[name].cpu()
+    found = [_compared(lambda model, x=x: model.embed({name: x})[name], a, b) for x in made[0]]  # type: ignore[misc]
+    if any(each.equal is None for each in found):
+        return found[0]
+    return Vectors(all(each.equal for each in found), max(each.difference for each in found))
+
+
+def _compared(embed: Callable[[Backbone], Tensor], a: Backbone, b: Backbone) -> Vectors:
+    x, y = embed(a).cpu(), embed(b).cpu()
     if x.shape != y.shape:
         return Vectors(None, why_not=f"vectors of {x.shape[1]} and {y.shape[1]} dimensions")
     return Vectors(same_bits(x, y), float((x.float() - y.float()).abs().max()))

@@ -18,9 +18,18 @@ import torch
 from torch import Tensor
 
 import onepeace_pl
-from onepeace_pl.backbone import Backbone, build
+from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.base import Base
-from onepeace_pl.backbone.loading import CONFIG, WEIGHTS, fit_state, on_base, read_base, read_safetensors
+from onepeace_pl.backbone.build import build_for
+from onepeace_pl.backbone.loading import (
+    CONFIG,
+    WEIGHTS,
+    fit_state,
+    on_base,
+    read_base,
+    read_json,
+    read_safetensors,
+)
 from onepeace_pl.files import replacing, write_text
 from onepeace_pl.hub.adapters import write_adapters
 from onepeace_pl.hub.card import model_card
@@ -34,6 +43,7 @@ TOKENIZER, EXTRA, CARD, OFFICIAL = (
     "README.md",
     "official.json",
 )
+HEAD, TASK = "task.safetensors", "task.json"  # onepeace_pl.hub.head
 FORMAT = 1
 
 
@@ -62,7 +72,7 @@ def save_folder(
     official: Mapping[str, Any] | None = None,
     base: Base | None = None,
 ) -> Path:
-    """Write a model folder.
+    """Write a model folder, without the head of a task (:func:`onepeace_pl.hub.head.save_head`).
 
     Args:
         folder: Made where it does not exist; files of an older model in it are replaced, or removed.
@@ -101,6 +111,8 @@ def save_folder(
     where = None if base is None else base.path
     write_adapters(folder, backbone, state, where)
     write_tensors(folder / EXTRA, extra or {})
+    for name in (HEAD, TASK):  # of an older model; save_head writes this one's
+        (folder / name).unlink(missing_ok=True)
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
     made_new = () if origin is None else origin.made_new
@@ -110,7 +122,10 @@ def save_folder(
 
 
 def load_folder(
-    folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    trust_remote_code: bool = False,
 ) -> tuple[Backbone, dict[str, Processor]]:
     """Read a model folder.
 
@@ -118,26 +133,26 @@ def load_folder(
         folder: Written by :func:`save_folder`.
         device: Where the weights go.
         dtype: Of the weights; None leaves them as they are.
+        trust_remote_code: Import the classes that the folder names, whatever they are (:mod:`onepeace_pl.trust`).
 
     Raises:
         FileNotFoundError: The folder or one of its files is missing.
-        ValueError: The folder is of another kind, or its weights do not fit its config.
+        ValueError: The folder is of another kind, its weights do not fit its config, or a class is not trusted.
     """
     folder = Path(folder)
     config = read_config(folder)
-    with torch.device("meta"):
-        backbone = build(config["backbone"])
-    state, report = fit_state(backbone, read_state(folder, backbone, str(device)), str(folder))
+    processors = load_processors(folder, config, trust_remote_code)
+    backbone, state = read_model(folder, config, trust_remote_code)
+    state, report = fit_state(backbone, state, str(folder))
     wrong = report.new or report.left_over or report.resized
     if wrong:
         raise ValueError(
             f"{folder}: weights and config do not belong together ({wrong[0]}, {len(wrong)} in all)"
         )
-    if dtype is not None:
-        state = {name: tensor.to(dtype) for name, tensor in state.items()}
+    state = {name: _aligned(tensor.to(device, dtype)) for name, tensor in state.items()}
     backbone.load_state_dict(state, assign=True)
     backbone.apply_stage(backbone.modalities)
-    return backbone.eval(), load_processors(folder, config)
+    return backbone.eval(), processors
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -147,27 +162,33 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"no {CONFIG} in {folder}: a model folder is what a run leaves as RUN/model, or convert writes"
         )
-    try:
-        config: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is no valid JSON: {error}") from None
+    config = read_json(path)
     if not isinstance(config, dict) or config.get("format") != FORMAT or "backbone" not in config:
         said = config.get("format") if isinstance(config, dict) else None
         raise ValueError(f"{path} is no config of this package's format {FORMAT}; it says {said!r}")
     return config
 
 
-def read_state(folder: Path, backbone: Backbone, device: str = "cpu") -> dict[str, Tensor]:
-    """Read the weights under our names; of a base, those that ``backbone`` has a place for."""
+def read_model(
+    folder: Path, config: Mapping[str, Any], trust: bool = False
+) -> tuple[Backbone, dict[str, Tensor]]:
+    """Make the backbone that a folder describes, on the meta device, and read its weights under our names.
+
+    Of a base, the weights are read that the backbone has a place for.
+    """
     base = read_base(folder)
     if base is None and not (folder / WEIGHTS).is_file():
         raise FileNotFoundError(f"{folder} has no {WEIGHTS}; copy the whole model folder")
-    own = read_safetensors(folder / WEIGHTS, device) if (folder / WEIGHTS).is_file() else {}
-    if base is None:
-        return own
+    own = read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}
+    state = own if base is None else on_base(own, base, folder)
+    backbone = build_for(state, config["backbone"], str(folder / CONFIG), trust)
     wanted = {name for name, _ in backbone.named_parameters()}
-    state = on_base(own, base, folder)
-    return {name: t.to(device) for name, t in state.items() if name in own or name in wanted}
+    return backbone, {name: t for name, t in state.items() if base is None or name in own or name in wanted}
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Copy what the file's layout has put between two vector registers: products there round otherwise."""
+    return tensor if tensor.data_ptr() % 64 == 0 else tensor.clone()
 
 
 def read_extra(folder: Path) -> dict[str, Tensor]:
@@ -186,20 +207,44 @@ def read_origin(config: Mapping[str, Any]) -> Origin | None:
 def read_official(folder: Path) -> dict[str, Any] | None:
     """Read the options of the official file that a folder came from."""
     path = folder / OFFICIAL
-    return json.loads(path.read_text()) if path.is_file() else None
+    return read_json(path) if path.is_file() else None
 
 
-def load_processors(folder: Path, config: Mapping[str, Any]) -> dict[str, Processor]:
-    """Make the processors that a config describes."""
-    return {name: _processor(folder, name, spec) for name, spec in config["processors"].items()}
+def load_processors(
+    folder: Path, config: Mapping[str, Any], trust: bool = False, file: str = CONFIG
+) -> dict[str, Processor]:
+    """Make the processors that a config describes.
+
+    Args:
+        folder: The model folder.
+        config: Its config.
+        trust: Import the classes that it names, whatever they are (:mod:`onepeace_pl.trust`).
+        file: Where the config stands, for errors.
+
+    Raises:
+        ValueError: One of them cannot be made, or its class is not trusted.
+    """
+    made = {}
+    for name, spec in config.get("processors", {}).items():
+        try:
+            made[name] = _processor(folder, name, spec, trust)
+        except Exception as error:  # what a file says can be wrong in any way
+            raise ValueError(f"{folder / file}: {_first_line(error)}") from error
+    return made
 
 
-def _processor(folder: Path, name: str, spec: Mapping[str, Any]) -> Processor:
-    options = dict(spec["init_args"])
+def _processor(folder: Path, name: str, spec: Mapping[str, Any], trust: bool) -> Processor:
+    options = dict(spec.get("init_args", {}))
     for option, value in options.items():
         if value == TOKENIZER:
             options[option] = Tokenizer.load(folder / TOKENIZER)
-    return factory({**spec, "init_args": options}, Processor, f"processor {name!r}")()  # type: ignore[type-abstract]
+    whole, kind = {**spec, "init_args": options}, Processor
+    return factory(whole, kind, f"processor {name!r}", trust)()  # type: ignore[type-abstract]
+
+
+def _first_line(error: Exception) -> str:
+    said = next(iter(str(error).splitlines()), "")
+    return said if isinstance(error, ValueError | TypeError) else f"{type(error).__name__} {said}"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from onepeace_pl.backbone.loading import is_experiment, read_safetensors, state_dict_of
+from onepeace_pl.backbone.loading import is_experiment, read_json, read_safetensors, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.data.facts import DataFacts, class_difference
 from onepeace_pl.files import write_text
 from onepeace_pl.heads.official import head_from_official
-from onepeace_pl.hub.folder import EXTRA, write_tensors
+from onepeace_pl.hub.folder import EXTRA, HEAD, TASK, write_tensors
 
-HEAD, TASK = "task.safetensors", "task.json"
 _PREFIX = "task."
+
+
+@dataclass(frozen=True)
+class Head:
+    """A task's weights, and what it is.
+
+    Attributes:
+        state: The weights.
+        description: Class path, options, and facts about the data, as far as the source tells them.
+    """
+
+    state: dict[str, Tensor] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Say what it is."""
+        name = str(self.description.get("class_path") or "a task").rpartition(".")[2]
+        classes = (self.description.get("facts") or {}).get("classes") or ()
+        told = f", {len(classes)} classes" if classes else ""
+        return f"head: {len(self.state)} tensors of {name}{told}, kept in {HEAD}"
 
 
 def save_head(folder: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -28,41 +49,63 @@ def save_head(folder: Path, state: Mapping[str, Tensor], description: Mapping[st
         (folder / TASK).unlink(missing_ok=True)
 
 
-def read_head(source: str | Path) -> dict[str, Tensor]:
-    """Read a task's weights from a model folder, a checkpoint of ours or an official file; empty if it has none."""
+def head_of_folder(folder: Path) -> Head:
+    """Read the head that :func:`save_head` has written; an empty one where there is none."""
+    if not (folder / HEAD).is_file():
+        return Head()
+    told = read_json(folder / TASK) if (folder / TASK).is_file() else {}
+    return Head(read_safetensors(folder / HEAD), told if isinstance(told, Mapping) else {})
+
+
+def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: Any) -> Head:
+    """Take the head out of what a Lightning checkpoint of ours holds."""
+    told = plain(hyper_parameters or {})
+    task, facts = told.get("task") or {}, told.get("facts") or {}
+    mine = {name.removeprefix(_PREFIX): t for name, t in state.items() if name.startswith(_PREFIX)}
+    return Head(mine, {**task, "facts": facts} if task or facts else {})
+
+
+def read_head(source: str | Path) -> Head:
+    """Read a task's head from a model folder, a checkpoint of ours or an official file; empty if it has none."""
     path = Path(source)
     if path.is_dir():
-        if (path / HEAD).is_file():
-            return read_safetensors(path / HEAD)
-        if (path / EXTRA).is_file():
+        if (path / EXTRA).is_file() and not (path / HEAD).is_file():
             return _official(read_safetensors(path / EXTRA))
-        return {}
+        return head_of_folder(path)
     if path.suffix == ".safetensors":
         return _official(read_safetensors(path))
-    state = state_dict_of(read_pickle(path), path)
+    content = read_pickle(path)
+    state = state_dict_of(content, path)
     if is_experiment(state):
-        return {name.removeprefix(_PREFIX): t for name, t in state.items() if name.startswith(_PREFIX)}
+        return head_of_checkpoint(state, content.get("hyper_parameters"))
     return _official(state)
 
 
-def load_head(task: nn.Module, source: str | Path, survives: Callable[[str], bool] | None = None) -> str:
+def load_head(
+    task: nn.Module,
+    source: str | Path,
+    survives: Callable[[str], bool] | None = None,
+    facts: DataFacts | None = None,
+) -> str:
     """Load a task's weights in place, if the source has those of such a task.
 
     Args:
         task: The task.
         source: A model folder, a checkpoint of ours or an official file.
         survives: Says of each weight whether it is loaded, where only some are; those of other sizes are not.
+        facts: About the data: their classes must be those that the head has learnt, in the same order.
 
     Returns:
         One line that says what became of them; empty where the task has none.
 
     Raises:
-        ValueError: The source's head has other sizes, for instance another number of classes.
+        ValueError: The source's head is of other classes, or has other sizes.
     """
     own = dict(task.named_parameters()) | dict(task.named_buffers())
     if not own:
         return ""
-    found = read_head(source)
+    head = read_head(source)
+    found = head.state
     if not found:
         return f"head: new; {source} has none"
     if survives is not None:
@@ -73,6 +116,7 @@ def load_head(task: nn.Module, source: str | Path, survives: Callable[[str], boo
         )
     if found.keys() != own.keys():
         return f"head: new; that of {source} belongs to another task"
+    told = facts is None or _check_classes(facts, head.description.get("facts") or {}, source)
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             raise ValueError(
@@ -81,8 +125,35 @@ def load_head(task: nn.Module, source: str | Path, survives: Callable[[str], boo
                 "trained with, or set model.new_head to true"
             )
     task.load_state_dict(found)
-    return f"head: from {source}"
+    return f"head: from {source}" + (
+        "" if told else ", which names no classes: taken for those of the data, in their order"
+    )
 
 
-def _official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"head.{name}": tensor for name, tensor in head_from_official(state).items()}
+def plain(value: Any) -> Any:
+    """Return plain data of a mapping, or of a parser's namespace."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if hasattr(value, "__dict__"):
+        return plain(vars(value))
+    return value
+
+
+def _check_classes(facts: DataFacts, stored: Mapping[str, Any], source: str | Path, task: str = "") -> bool:
+    """Refuse classes that a head has not learnt, or has learnt by other numbers; say whether they could be compared."""
+    told = True
+    if facts.classes:
+        learnt = stored.get("classes")
+        told = bool(learnt)
+        if learnt and (difference := class_difference(learnt, facts.classes)):
+            raise ValueError(
+                f"{task}the head of {source} was trained with other classes than the data have: {difference}; give the "
+                "data those classes in that order (classes: [...]), or set model.new_head to true"
+            )
+    tasks = stored.get("tasks") or {}
+    every = [_check_classes(f, tasks.get(n) or {}, source, f"task {n!r}: ") for n, f in facts.tasks.items()]
+    return told and all(every)
+
+
+def _official(state: Mapping[str, Tensor]) -> Head:
+    return Head({f"head.{name}": tensor for name, tensor in head_from_official(state).items()})

@@ -10,7 +10,7 @@ import json
 import pickle
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,10 @@ from onepeace_pl.backbone.interop import (
 from onepeace_pl.backbone.loading import fit_state, read_safetensors, state_dict_of
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.files import replacing, save
+from onepeace_pl.heads.official import head_from_official, head_to_official
 from onepeace_pl.hub.account import Account
 from onepeace_pl.hub.folder import Origin
+from onepeace_pl.hub.head import Head
 
 KINDS = ("pretrain", "retrieval", "classify", "vision-only")
 State = dict[str, Tensor]
@@ -61,6 +63,7 @@ class Conversion:
         origin: What a way back must know.
         account: What became of every key.
         options: The official file's ``cfg``.
+        head: Of a run's checkpoint, its task.
     """
 
     backbone: Backbone
@@ -69,6 +72,7 @@ class Conversion:
     origin: Origin
     account: Account
     options: dict[str, Any] | None = None
+    head: Head = field(default_factory=Head)
 
 
 def read_official(
@@ -155,12 +159,29 @@ def official_state(
     official |= buffers
     came_as = None if origin is None else origin.kind
     if kind == "vision-only" and came_as != "vision-only":
-        return vision_only(official)
+        return vision_only(official) | {n: t for n, t in extra.items() if n.startswith(("fc_norm.", "head."))}
     official |= extra
     if came_as == "vision-only" and kind in (None, "vision-only"):
         official = {name: t for name, t in official.items() if not name.endswith("fusion_model.version")}
         return vision_names(official)
     return official if kind is None else _restrict(official, kind, kind)
+
+
+def official_head(head: Head, who: str) -> State:
+    """Return a head's tensors under their official names.
+
+    Raises:
+        ValueError: The original has no such head.
+    """
+    inner = {n.removeprefix("head."): t for n, t in head.state.items() if n.startswith("head.")}
+    official = head_to_official(inner)
+    if len(inner) < len(head.state) or head_from_official(official).keys() != inner.keys():
+        name = str(head.description.get("class_path") or "its task").rpartition(".")[2]
+        raise ValueError(
+            f"{who} has the head of {name}, for which official files have no names; convert it to a folder, or leave "
+            "the head out with --drop-head"
+        )
+    return official
 
 
 def write_official(path: Path, state: State, options: Mapping[str, Any] | None, dtype: torch.dtype) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.hub.folder import Origin, load_folder, read_config, read_extra, read_origin, save_folder
+from onepeace_pl.hub.head import Head, head_of_folder, save_head
 from onepeace_pl.modalities import ModalitySample, Processor
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
@@ -31,6 +32,7 @@ class OnePeace:
         processors: By modality; what they were in training.
         extra: Tensors that travel along without belonging to the backbone.
         origin: Of converted weights.
+        head: Of a task; it travels along.
     """
 
     def __init__(
@@ -39,9 +41,10 @@ class OnePeace:
         processors: Mapping[str, Processor],
         extra: Mapping[str, Tensor] | None = None,
         origin: Origin | None = None,
+        head: Head | None = None,
     ) -> None:
         self.backbone, self.processors = backbone.eval(), dict(processors)
-        self._extra, self._origin = dict(extra or {}), origin
+        self._extra, self._origin, self._head = dict(extra or {}), origin, head or Head()
 
     @classmethod
     def from_pretrained(
@@ -50,6 +53,7 @@ class OnePeace:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         tokenizer: str | Path | Tokenizer | None = None,
+        trust_remote_code: bool = False,
     ) -> Self:
         """Load a local model folder; nothing is downloaded.
 
@@ -59,16 +63,18 @@ class OnePeace:
             dtype: Of the weights; None leaves them as they are.
             tokenizer: For a folder without one: a saved tokenizer, or a folder with the released dict.txt,
                 encoder.json and vocab.bpe.
+            trust_remote_code: Import the classes that the folder names, whatever they are. Otherwise they must be this
+                package's, a plug-in's, or imported already.
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            ValueError: The folder is of another kind, or damaged.
+            ValueError: The folder is of another kind, or damaged, or names a class that is not trusted.
         """
         folder = Path(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         origin = read_origin(read_config(folder))
-        backbone, processors = load_folder(folder, device, dtype)
-        model = cls(backbone, processors, read_extra(folder), origin)
+        backbone, processors = load_folder(folder, device, dtype, trust_remote_code)
+        model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder))
         if tokenizer is not None:
             given = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.load(tokenizer)
             for processor in model.processors.values():
@@ -87,7 +93,9 @@ class OnePeace:
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a model folder."""
-        return save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
+        path = save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
+        save_head(path, self._head.state, self._head.description)
+        return path
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
         """Move the weights, or change their type, in place."""

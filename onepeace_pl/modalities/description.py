@@ -10,8 +10,9 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any, TypeVar
+
+from onepeace_pl.trust import find_class
 
 T = TypeVar("T")
 
@@ -42,28 +43,20 @@ def describe(part: object, given: int = 0) -> dict[str, Any]:
     }
 
 
-def factory(spec: Mapping[str, Any], base: type[T], owner: str) -> partial[T]:
+def factory(spec: Mapping[str, Any], base: type[T], owner: str, trust: bool = False) -> partial[T]:
     """Return the class of a description with its options bound, waiting for what code supplies.
 
     Args:
         spec: A description.
         base: What the class must derive from.
         owner: What is being built, for errors.
+        trust: Import the module that it names, whatever it is.
 
     Raises:
-        ValueError: The class cannot be imported.
+        ValueError: The class cannot be found, or is not trusted (:mod:`onepeace_pl.trust`).
         TypeError: It is no ``base``.
     """
-    module, _, attribute = spec["class_path"].rpartition(".")
-    try:
-        part = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"{owner}: cannot import {spec['class_path']}; is its folder on PYTHONPATH?"
-        ) from error
-    if not (isinstance(part, type) and issubclass(part, base)):
-        raise TypeError(f"{owner}: {spec['class_path']} is no {base.__name__}")
-    return partial(part, **spec.get("init_args", {}))
+    return partial(find_class(spec["class_path"], base, owner, trust), **spec.get("init_args", {}))
 
 
 def _plain(value: Any) -> Any:

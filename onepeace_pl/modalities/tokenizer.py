@@ -82,10 +82,9 @@ class Tokenizer:
         """
         try:
             model = json.loads(text)["model"]
-            vocabulary, merges = dict(model["vocab"]), model["merges"]
-        except (ValueError, KeyError, TypeError) as error:
+            return cls(dict(model["vocab"]), _pairs(model["merges"]))
+        except Exception as error:  # a damaged file can be wrong in any way
             raise ValueError(f"not a saved tokenizer ({error}); save one with Tokenizer.save") from error
-        return cls(vocabulary, _pairs(merges))
 
     def save(self, path: str | Path) -> None:
         """Write one JSON file."""

@@ -20,6 +20,7 @@ from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.experiment import Experiment
 from onepeace_pl.hub.folder import save_folder
+from onepeace_pl.hub.head import save_head
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.optim import AdamW, WarmupCosine
@@ -298,3 +299,23 @@ def test_a_head_that_was_never_trained_is_not_measured(tmp_path: Path) -> None:
         runner.validate(module, datamodule=labelled, verbose=False)
     module, labelled = classification(good, good, init_from=str(tmp_path / "pretrained"), random_weights=True)
     runner.validate(module, datamodule=labelled, verbose=False)
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict", "fit"])
+def test_a_head_of_the_same_classes_in_another_order_is_refused(verb: str, tmp_path: Path) -> None:
+    source = Labelled("one", "two")
+    module, labelled = classification(source, source)
+    runner = trainer(tmp_path)
+    runner.fit(module, datamodule=labelled)
+    assert module.backbone is not None
+    assert module.task is not None
+    save_folder(tmp_path / "model", module.backbone, labelled.processors)
+    save_head(tmp_path / "model", module.task.state_dict(), module.describe_task())
+    turned = Labelled("one", "two")
+    turned.classes = ("two", "one")
+    again, labelled = classification(turned, turned, init_from=str(tmp_path / "model"))
+    labelled.test = labelled.validation
+    with pytest.raises(ValueError, match=r"number 0 is 'one' there and 'two' here .*in another order"):
+        getattr(trainer(tmp_path), verb)(again, datamodule=labelled)
+    module, labelled = classification(source, source, init_from=str(tmp_path / "model"))
+    trainer(tmp_path, limit_val_batches=None).validate(module, datamodule=labelled, verbose=False)

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 # each may import those before it and those beside it; the dispatcher finds commands by their files' names
 LAYERS = (
     {"errors", "libraries", "files", "claim", "ranks"},
-    {"nn"},
+    {"nn", "plugins"},
+    {"trust"},
     {"modalities"},
     {"backbone"},
     {"heads", "dense"},

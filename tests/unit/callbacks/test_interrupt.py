@@ -47,7 +47,7 @@ def steps():
 def goes_on_from(stopped_at):
     """Resume for two steps; nothing is done twice and nothing is left out."""
     assert torch.load(LAST, weights_only=True)["global_step"] == stopped_at
-    assert main(["fit", "--ckpt_path", str(LAST), f"--trainer.max_steps={stopped_at + 2}"]) == 0
+    assert main(["fit", "--ckpt_path", str(LAST), "--trust", f"--trainer.max_steps={stopped_at + 2}"]) == 0
     assert steps() == [stopped_at, stopped_at + 1]
     assert torch.load(LAST, weights_only=True)["global_step"] == stopped_at + 2
     assert {path.name for path in LAST.parent.iterdir()} == {"best.ckpt", "last.ckpt"}

@@ -155,9 +155,11 @@ def test_a_folder_that_is_no_run_is_never_moved(tmp_path):
 
 def test_checkpoint_finds_its_config_and_goes_on_in_its_folder(classify, capsys):
     assert main(["fit", "-c", str(classify)]) == 0
-    assert main(["validate", "--ckpt_path", str(LAST)]) == 0
+    assert main(["validate", "--ckpt_path", str(LAST), "--trust"]) == 0
     config = (RUN / "config.yaml").read_text()
-    cli = run(["fit", "--ckpt_path", str(LAST), "--trainer.max_steps=6", "--model.task.dropout=0.7"])
+    cli = run(
+        ["fit", "--trust", "--ckpt_path", str(LAST), "--trainer.max_steps=6", "--model.task.dropout=0.7"]
+    )
     assert cli.trainer.global_step == 6
     assert cli.model.task.dropout.p == 0.7  # flags beat what the checkpoint remembers
     assert [path.name for path in Path("runs").glob("[!.]*")] == ["classify"]
@@ -170,7 +172,7 @@ def test_checkpoint_finds_its_config_and_goes_on_in_its_folder(classify, capsys)
 
 def test_checkpoint_of_another_run_starts_a_new_one(classify):
     assert main(["fit", "-c", str(classify)]) == 0
-    words = "--ckpt_path", str(LAST), "--run=second", "--trainer.max_steps=6"
+    words = "--trust", "--ckpt_path", str(LAST), "--run=second", "--trainer.max_steps=6"
     assert main(["fit", "-c", str(classify), *words]) == 0
     assert sorted(path.name for path in Path("runs").glob("[!.]*")) == ["classify", "second"]
 

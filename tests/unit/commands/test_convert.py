@@ -14,8 +14,14 @@ from onepeace_pl.backbone import from_preset
 from onepeace_pl.backbone.interop import official_buffers, to_official
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.cli import main as cli
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.heads.official import head_to_official
+from onepeace_pl.hub import save_folder
+from onepeace_pl.hub.head import head_of_folder, load_head, save_head
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.tasks.video import VideoClassification
 
 
 def official(decoder: bool = True) -> dict[str, torch.Tensor]:
@@ -170,7 +176,10 @@ def test_a_checkpoint_of_a_run(tmp_path, capsys, told):
     for name, tensor in module.backbone.state_dict().items():
         assert torch.equal(model.backbone.state_dict()[name], tensor), name
     assert model.encode(text=["a b"]).shape == (1, 32)  # the tokenizer was in the checkpoint
-    assert model._extra.keys() == {"task.weight", "task.bias"}
+    assert model._extra == {}
+    head = head_of_folder(Path("m"))
+    assert torch.equal(head.state["weight"], module.task.weight)
+    assert head.state.keys() == {"weight", "bias"}
 
 
 def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
@@ -198,3 +207,90 @@ def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
     model.save_pretrained(run / "model")
     cli(["convert", str(checkpoint), "--to", "m2"])
     assert OnePeace.from_pretrained("m2", device="cpu").processors["image"].fit == "centre_crop"
+
+
+FACTS = DataFacts(("image",), None, ("cat", "dog", "horse"))
+
+
+def fine_tuned(kind: type = Classification, **options: object) -> dict[str, torch.Tensor]:
+    """Write a model folder with a head, as a run leaves it; return the head's weights."""
+    torch.manual_seed(1)
+    backbone = from_preset("debug", ["image"], decoder=False)
+    task = kind(backbone, FACTS, **options)
+    save_folder("tuned", backbone, {"image": ImageProcessor(64)})
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    save_head(
+        Path("tuned"), task.state_dict(), {"class_path": path, "init_args": options, "facts": FACTS.to_dict()}
+    )
+    return task.state_dict()
+
+
+def test_a_folder_keeps_its_head(capsys):
+    state = fine_tuned()
+    assert cli(["convert", "tuned", "--to", "again"]) == 0
+    assert f"head: {len(state)} tensors of Classification, 3 classes" in capsys.readouterr().out
+    assert Path("again/task.json").read_bytes() == Path("tuned/task.json").read_bytes()
+    assert Path("again/task.safetensors").read_bytes() == Path("tuned/task.safetensors").read_bytes()
+    OnePeace.from_pretrained("again", device="cpu").save_pretrained("third")
+    assert Path("third/task.safetensors").read_bytes() == Path("tuned/task.safetensors").read_bytes()
+    cli(["convert", "tuned", "--to", "big", "--image-size", "96", "--dtype", "bfloat16"])
+    assert {t.dtype for t in head_of_folder(Path("big")).state.values()} == {torch.bfloat16}
+    save_folder("tuned", from_preset("debug", ["image"], decoder=False), {})
+    assert not head_of_folder(Path("tuned")).state  # nothing of an older model stays
+
+
+@pytest.mark.parametrize("pooling", ["attention", "summary", "mean"])
+@pytest.mark.parametrize("ending", ["pt", "pkl"])
+def test_a_head_goes_to_an_official_file_and_back(pooling, ending, capsys):
+    state = fine_tuned(pooling=pooling)
+    if ending == "pkl" and pooling != "mean":
+        assert "vision-only file has no place for the head" in refused(capsys, "tuned", "--to", "x.pkl")
+        assert not Path("x.pkl").exists()
+        assert cli(["convert", "tuned", "--to", "x.pkl", "--drop-head"]) == 0
+        return
+    assert cli(["convert", "tuned", "--to", f"x.{ending}"]) == 0
+    assert f"{len(state)} of them are the task's head" in capsys.readouterr().out
+    found = read_pickle(Path(f"x.{ending}"))["model"]
+    inner = {name.removeprefix("head."): tensor for name, tensor in state.items()}
+    for name, tensor in head_to_official(inner).items():
+        assert torch.equal(found[name], tensor), name
+    cli(["convert", f"x.{ending}", "--to", "back"])
+    task = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling=pooling)
+    assert "names no classes" in load_head(task, "back", facts=FACTS)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in task.state_dict().items())
+
+
+def test_a_head_without_official_names_is_refused(capsys):
+    fine_tuned(VideoClassification, frames=2)
+    line = refused(capsys, "tuned", "--to", "x.pt")
+    assert "head of VideoClassification, for which official files have no names" in line
+    assert "--drop-head" in line
+    assert not Path("x.pt").exists()
+    assert cli(["convert", "tuned", "--to", "x.pt", "--drop-head"]) == 0
+    assert cli(["convert", "tuned", "--to", "again"]) == 0
+    assert head_of_folder(Path("again")).state.keys() == head_of_folder(Path("tuned")).state.keys()
+
+
+def test_the_head_of_a_runs_checkpoint(tmp_path, capsys):
+    backbone = from_preset("debug", ["image"], decoder=False)
+    task = Classification(backbone, FACTS, pooling="mean")
+    state = {f"backbone.{n}": t for n, t in backbone.state_dict().items()}
+    state |= {f"task.{n}": t for n, t in task.state_dict().items()}
+    told = {"class_path": "onepeace_pl.tasks.classification.Classification", "init_args": {"pooling": "mean"}}
+    hyper = {
+        "task": told,
+        "facts": {"modalities": ("image",), "vocabulary_size": None, "classes": FACTS.classes},
+    }
+    torch.save({"state_dict": state, "hyper_parameters": hyper}, "best.ckpt")
+    assert cli(["convert", "best.ckpt", "--to", "m", "--verbose"]) == 0
+    told = capsys.readouterr().out
+    assert "4 of the task's head, kept in task.safetensors\n    head.linear.bias" in told
+    assert "left over" not in told
+    head = head_of_folder(Path("m"))
+    assert head.description["facts"]["classes"] == ["cat", "dog", "horse"]
+    assert head.description["init_args"] == {"pooling": "mean"}
+    again = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling="mean")
+    assert load_head(again, "m", facts=FACTS) == "head: from m"
+    assert all(torch.equal(tensor, task.state_dict()[name]) for name, tensor in again.state_dict().items())
+    assert cli(["convert", "m", "--to", "back.pt"]) == 0
+    assert torch.equal(read_pickle(Path("back.pt"))["model"]["head.weight"], task.head.linear.weight)

@@ -1,8 +1,9 @@
 """Packages that announce themselves: entry points of the group ``onepeace_pl.plugins``.
 
-An entry point names a module (``my_sensors = "my_sensors.adapters"``). It is imported when a config is first
-read, so that its classes can be named without their module; a full dotted path needs no entry point. A plugin
-that fails to import never stops the program: ``info`` says what is missing and why.
+An entry point names a module (``my_sensors = "my_sensors.adapters"``). It is imported when a config is first read, so
+that its classes can be named without their module, and so that model folders and checkpoints may name them
+(:mod:`onepeace_pl.trust`). In a config of one's own a full dotted path needs no entry point. A plugin that fails to
+import never stops the program: ``info`` says what is missing and why.
 """
 
 import functools
@@ -33,6 +34,11 @@ class Plugin:
 def load_plugins() -> tuple[Plugin, ...]:
     """Import every announced module once and report how that went."""
     return tuple(_load(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
+
+
+def plugin_packages() -> frozenset[str]:
+    """Load plugins and return the top-level packages that announced them."""
+    return frozenset(plugin.target.replace(":", ".").partition(".")[0] for plugin in load_plugins())
 
 
 def _load(entry: EntryPoint) -> Plugin:

@@ -1,0 +1,112 @@
+"""All that a modality reads on its way to a vector or an answer, compared between two model folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, LowRank
+from onepeace_pl.backbone.stages import owner_of
+from onepeace_pl.hub.comparison import compare_parameters
+from onepeace_pl.hub.folder import load_folder, read_extra
+from onepeace_pl.hub.head import Head, head_of_folder
+from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities.description import describe
+
+TRAINING = {  # switches of the encoder that matter in training alone
+    "layer_scale",
+    "init_std",
+    "drop_path",
+    "drop_path_mode",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "checkpoint",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model folder, read whole.
+
+    Attributes:
+        backbone: The model.
+        processors: Its preprocessing.
+        head: The head of a task.
+        extra: Tensors that belong to no backbone, such as an official file's head.
+    """
+
+    backbone: Backbone
+    processors: Mapping[str, Processor]
+    head: Head
+    extra: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, folder: str | Path, trust: bool = False) -> Self:
+        """Read a folder."""
+        backbone, processors = load_folder(folder, trust_remote_code=trust)
+        return cls(backbone, processors, head_of_folder(Path(folder)), read_extra(Path(folder)))
+
+
+def unequal(a: Loaded, b: Loaded, name: str) -> list[str]:
+    """Name everything that differs of what a modality reads: parameters, options, preprocessing, tokenizer, head.
+
+    Options of training (``train_*`` of a processor, dropout, the decoder) do not count, nor does the scale of
+    similarities. A head counts for every modality.
+    """
+    return [*_parameters(a.backbone, b.backbone, name), *_options(a, b, name), *_head(a, b)]
+
+
+def read_by(parameter: str, name: str, modalities: list[str]) -> bool:
+    """Say whether a modality's vectors depend on a parameter."""
+    if parameter.startswith("decoder.") or parameter == "logit_scale":
+        return False
+    return owner_of(parameter, modalities) in (None, name)
+
+
+def _parameters(a: Backbone, b: Backbone, name: str) -> Iterator[str]:
+    found = compare_parameters(a.state_dict(), b.state_dict())
+    modalities = [*a.modalities, *b.modalities]
+    for names, what in ((found.changed, "changed"), (found.only_a, "only in A"), (found.only_b, "only in B")):
+        yield from (f"{each} {what}" for each in names if read_by(each, name, modalities))
+
+
+def _options(a: Loaded, b: Loaded, name: str) -> Iterator[str]:
+    first, second = (_switches(model.backbone) for model in (a, b))
+    yield from (f"transformer.{key}" for key in first if first[key] != second[key])
+    adapters = [describe(model.backbone.encoder.adapter(name), given=1) for model in (a, b)]
+    yield from _described(adapters[0], adapters[1], "adapter")
+    has = [name in model.processors for model in (a, b)]
+    if has[0] != has[1]:
+        yield f"processor only in {'A' if has[0] else 'B'}"
+    elif has[0]:
+        processors = [describe(model.processors[name]) for model in (a, b)]
+        yield from _described(processors[0], processors[1], "processor")
+
+
+def _switches(backbone: Backbone) -> dict[str, Any]:
+    told = {key: value for key, value in vars(backbone.config).items() if key not in TRAINING}
+    return told | {"low_rank scale": backbone.stage.scale if isinstance(backbone.stage, LowRank) else None}
+
+
+def _described(a: Mapping[str, Any], b: Mapping[str, Any], what: str) -> Iterator[str]:
+    if a["class_path"] != b["class_path"]:
+        yield f"{what}: {a['class_path']} and {b['class_path']}"
+        return
+    for option, value in a["init_args"].items():
+        if not option.startswith(("train_", "decoder_")) and value != b["init_args"][option]:
+            yield "tokenizer" if option == "tokenizer" else f"{what}'s {option}"
+
+
+def _head(a: Loaded, b: Loaded) -> Iterator[str]:
+    heads = [{**model.extra, **{f"task.{n}": t for n, t in model.head.state.items()}} for model in (a, b)]
+    found = compare_parameters(*heads)
+    for names, what in ((found.changed, "changed"), (found.only_a, "only in A"), (found.only_b, "only in B")):
+        if names:
+            yield f"head: {names[0]} {what}"
+    if heads[0] and heads[1] and a.head.description != b.head.description:
+        yield "head: other classes or options (task.json)"
