@@ -32,7 +32,7 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig, modalities: SequenceOf[str]) -> None:
         super().__init__()
         self.config = config
-        rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
+        rates = (config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth))
         self.blocks = nn.ModuleList(Block(config, modalities, rate) for rate in rates)
         self.norms = Routed(modalities, lambda: nn.LayerNorm(config.width))
 

@@ -1,13 +1,17 @@
 """A backbone says how it was made, and is made again from that: adapters of third parties included."""
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, DecoderOptions, Extend, TransformerOptions, build
+from onepeace_pl.backbone.build import build_for
 from onepeace_pl.modalities import ImageAdapter, ModalityAdapter, Off, TextAdapter
 from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
@@ -85,7 +89,46 @@ def test_a_class_that_cannot_be_imported(path: str) -> None:
     with pytest.raises(
         ValueError, match=f"adapter 'motion': cannot import {path}; is its folder on PYTHONPATH"
     ):
-        build(described)
+        build(described, trust=True)
+
+
+def test_sizes_that_the_weights_do_not_have_cost_no_time() -> None:
+    backbone = make(("text", "image", "audio"))
+    weights = backbone.state_dict()
+    assert build_for(weights, backbone.describe(), "it").describe() == backbone.describe()
+
+    def numbers(part: Any, *path: str) -> Iterator[tuple[str, ...]]:
+        if isinstance(part, dict):
+            for key, value in part.items():
+                yield from numbers(value, *path, key)
+        elif isinstance(part, int) or path[-1] in ("width", "depth", "heads", "feed_forward"):
+            yield path
+
+    larger = {"depth", "width", "vocabulary", "max_tokens", "image_size", "buckets", "channels", "types"}
+    for path in numbers(backbone.describe()):
+        for size in (10**6, 10**20):
+            described = backbone.describe()
+            part: Any = described
+            for key in path[:-1]:
+                part = part[key]
+            part[path[-1]] = size
+            refused = pytest.raises(ValueError, match=r"^it: ") if path[-1] in larger else nullcontext()
+            with refused as caught, suppress(*(() if path[-1] in larger else (ValueError,))):
+                build_for(weights, described, "it")
+            assert caught is None or "\n" not in str(caught.value), path
+
+
+def test_what_no_backbone_can_be_made_of_is_one_line() -> None:
+    backbone = make(("text",))
+    for change in (
+        {"adapters": 3},
+        {"transformer": {"depth": "x"}},
+        {"decoder": None},
+        {"stage": {"last": 99}},
+    ):
+        with pytest.raises(ValueError, match=r"^here/config\.json: ") as caught:
+            build_for(backbone.state_dict(), {**backbone.describe(), **change}, "here/config.json")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_class_that_is_no_adapter() -> None:

@@ -103,6 +103,38 @@ def test_what_is_wrong_is_told(model, tmp_path):
             load_folder(tmp_path)
 
 
+def test_damaged_files_are_one_line_that_names_them(model, tmp_path):
+    for name, contents in {
+        "config.json": [b"{", b"\xff\xfe", b"[" * 100_000, b'{"format": 1, "backbone": {}}', b""],
+        "tokenizer.json": [b"", b"{", b"\xff", b"[]", b'{"model": {"vocab": {"a": 1}, "merges": []}}'],
+        "model.safetensors": [b"", b"\xff" * 100, b"\x08" + b"\0" * 7 + b"{}      "],
+    }.items():
+        for content in contents:
+            model.save_pretrained(tmp_path)
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(ValueError, match=rf"{tmp_path}.*") as caught:
+                load_folder(tmp_path)
+            assert "\n" not in str(caught.value)
+            assert name.partition(".")[0] in str(caught.value) or name.endswith("safetensors")
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["processors"]["text"]["init_args"]["max_tokens"] = "many"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json: "):
+        load_folder(tmp_path)
+
+
+def test_absurd_sizes_are_refused_before_anything_is_built(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["backbone"]["transformer"]["depth"] = 10**6
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ValueError, match=r"config\.json: the config describes a larger model than the weights"
+    ):
+        load_folder(tmp_path)
+
+
 def test_weights_of_another_model_are_refused(model, tmp_path):
     model.save_pretrained(tmp_path)
     make_model(depth=3).save_pretrained(tmp_path / "deeper")
