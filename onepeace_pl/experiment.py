@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim import Optimizer
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.base import Base, check_same
@@ -21,9 +24,11 @@ from onepeace_pl.backbone.stages import rests_on_base
 from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.samplers import is_own
 from onepeace_pl.hub.head import load_head, plain
 from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
+from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
 from onepeace_pl.task import Task
 
 BACKBONE = "backbone."
@@ -46,6 +51,8 @@ class Experiment(L.LightningModule):
         new_head: Start the task's head anew, although ``init_from`` has one of such a task; dense tasks keep what of it
             does not depend on the classes.
         facts: Left empty, asked of the data module; then they travel in the checkpoint.
+        max_skipped_updates: An update whose loss or gradient norm is not finite is skipped; after so many in a row
+            the run stops. The default lets float16's loss scale fall from 65,536 to 1.
 
     Attributes:
         resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read; unless
@@ -67,6 +74,7 @@ class Experiment(L.LightningModule):
         random_weights: bool = False,
         new_head: bool = False,
         facts: DataFacts | None = None,
+        max_skipped_updates: int = 16,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()  # under the CLI these are class paths and options
@@ -77,6 +85,7 @@ class Experiment(L.LightningModule):
         self.init_from, self.reset_logit_scale = init_from, reset_logit_scale
         self.random_weights, self.new_head = random_weights, new_head
         self.facts = facts
+        self.guard = UpdateGuard(max_skipped_updates)
         self.resumes = self.trust = False
         self.base: Base | None = None
         self.given: frozenset[str] = frozenset()
@@ -151,6 +160,8 @@ class Experiment(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say where the weights are that it leaves out."""
+        check_finite(self)
+        checkpoint["skipped_updates"] = (self.guard.skipped, self.guard.in_a_row)
         if self.base is not None:
             checkpoint["base"] = self.base.tell()
 
@@ -162,6 +173,7 @@ class Experiment(L.LightningModule):
                 "weights alone go to model.init_from"
             )
         check_same(self.base, checkpoint.get("base"))
+        self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
         if isinstance(stored, Mapping) and self.facts is not None:
             self.facts.check_learnt(stored)
@@ -186,10 +198,32 @@ class Experiment(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         step = self._task(self._backbone, batch)
+        self.guard.add(step.loss, batch.ids)
         size = len(batch.ids)
         self.log("train/loss", step.loss, prog_bar=True, batch_size=size)
         self.log_dict({f"train/{name}": value for name, value in step.logs.items()}, batch_size=size)
         return step.loss  # type: ignore[no-any-return]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradients; leave none where the update is to be skipped."""
+        group = optimizer.param_groups[0]
+        flat = isinstance(self.trainer.strategy, FSDPStrategy)
+        norm = gradient_norm(self.parameters(), flat)
+        passes = self.guard.passes(norm)
+        # tensors on the host: these two need not visit the device
+        host = {"lr": group["lr"] / group.get("lr_scale", 1.0), "skipped_updates": self.guard.skipped}
+        self.log("train/grad_norm", norm)
+        self.log_dict({f"train/{name}": torch.tensor(float(value)) for name, value in host.items()})
+        if passes:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        self._tell(f"step {self.trainer.global_step}: update skipped, loss or gradient norm is not finite")
+        optimizer.zero_grad()  # without gradients an optimiser changes neither weights nor moments
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Update the weights."""
@@ -227,11 +261,26 @@ class Experiment(L.LightningModule):
         """Answer the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
         task = self._task if self._data is None else self._task.of(self._data.predicted[dataloader_idx])
         answers = task.predict(self._backbone, batch)
-        rows = 0 if batch.spare else len(batch)
+        vectors = self._backbone.embed(batch.inputs) if answers is None else {}
+        own = self._own_rows(batch)
+        ids = [batch.ids[row] for row in own]
         if answers is not None:
-            return {"ids": batch.ids[:rows], "answers": answers[:rows]}
-        vectors = self._backbone.embed(batch.inputs)
-        return {"ids": batch.ids[:rows], "embeddings": {name: v[:rows] for name, v in vectors.items()}}
+            return {"ids": ids, "answers": [answers[row] for row in own]}
+        return {"ids": ids, "embeddings": {name: vector[own] for name, vector in vectors.items()}}
+
+    def _own_rows(self, batch: Batch) -> list[int]:
+        """Return which rows of a batch to predict this rank has, and no other; of a spare batch none."""
+        if batch.spare:
+            return []
+        ranks = (
+            None if self._trainer is None or self._data is None else self.trainer.distributed_sampler_kwargs
+        )
+        rank, world_size = (ranks["rank"], ranks["num_replicas"]) if ranks else (0, 1)
+        return [
+            row
+            for row, index in enumerate(batch.indices.tolist()[: len(batch)])
+            if is_own(index, rank, world_size)
+        ]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Parameter groups, their rates, and the schedule over the whole run."""

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+from onepeace_pl.errors import UserError
+
 
 def stop_together(message: str) -> NoReturn:
     """Stop a run whose processes have all found the same thing wrong: the first says so, the others say nothing.
@@ -15,8 +17,8 @@ def stop_together(message: str) -> NoReturn:
     to say what is wrong among them, when it sees one of these fail.
 
     Raises:
-        ValueError: In the first process.
+        UserError: In the first process.
     """
     if getattr(rank_zero_only, "rank", 0) == 0:
-        raise ValueError(message)
+        raise UserError(message)
     raise SystemExit(2 if os.environ.get("LOCAL_RANK", "0") == "0" else 0)

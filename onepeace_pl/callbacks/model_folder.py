@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
+from onepeace_pl.callbacks.best import WeightsOrigin, read_best
+from onepeace_pl.files import NEW, beside, discard, replace
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe
+from onepeace_pl.optim.finite import check_finite
 
 FOLDER = "model"
 
@@ -22,18 +25,24 @@ class ModelFolder(L.Callback):
 
     Preprocessing of modalities that the run's data does not have comes from the model folder it started from.
 
-    Whatever the strategy. The weights are the last ones. A run that is stopped by a signal leaves its folder too,
-    unless its weights are shared out among processes; one that breaks does not.
+    Whatever the strategy. The weights are those of the best checkpoint, where a metric chooses one, else those at the
+    end of training; ``config.json`` and the card say which. The folder is written beside an older one and then put in
+    its place. A run that is stopped by a signal leaves its folder too, unless its weights are shared out among
+    processes; one that breaks does not.
 
     Where little was trained, the folder holds that and says which base has the rest (``docs/fine_tuning.md``).
 
     Args:
         whole: Write all weights all the same.
+
+    Attributes:
+        origin: Which weights were written; None before.
     """
 
     def __init__(self, whole: bool = False) -> None:
         super().__init__()
         self.whole = whole
+        self.origin: WeightsOrigin | None = None
         self._processors: dict[str, Processor] = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -69,12 +78,19 @@ class ModelFolder(L.Callback):
         backbone: Any = pl_module.backbone
         base = None if self.whole else getattr(pl_module, "base", None)
         given: frozenset[str] = frozenset() if base is None else getattr(pl_module, "given", frozenset())
+        for part in (backbone, pl_module.task):
+            check_finite(part)  # type: ignore[arg-type]
         state, head = full_state(backbone, given), full_state(pl_module.task)  # type: ignore[arg-type]
+        best, self.origin = read_best(trainer, pl_module)
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / FOLDER
-            folder = save_folder(path, backbone, self._processors, state, base=base)
-            save_head(folder, head, pl_module.describe_task())  # type: ignore[operator]
-            rank_zero_info(f"model folder: {folder}")
+            new = beside(path, NEW)
+            discard(new)
+            state |= _named(best, "backbone.", state)
+            save_folder(new, backbone, self._processors, state, base=base, weights=self.origin.tell())
+            save_head(new, head | _named(best, "task.", head), pl_module.describe_task())  # type: ignore[operator]
+            replace(new, path)
+            rank_zero_info(f"model folder: {path}, weights of {self.origin}")
         trainer.strategy.barrier()
 
 
@@ -88,6 +104,12 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     if any(name not in known for name in module.backbone.modalities) and (start / CONFIG).is_file():
         known = load_processors(start, read_config(start), getattr(module, "trust", False)) | known
     return {name: known[name] for name in module.backbone.modalities if name in known}
+
+
+def _named(best: Mapping[str, Tensor], prefix: str, own: Collection[str]) -> dict[str, Tensor]:
+    """Return the weights of a part of the module, under the part's names, as far as the part has them."""
+    part = {name.removeprefix(prefix): tensor for name, tensor in best.items() if name.startswith(prefix)}
+    return {name: tensor for name, tensor in part.items() if name in own}
 
 
 def full_state(module: nn.Module, without: Collection[str] = ()) -> dict[str, Tensor]:

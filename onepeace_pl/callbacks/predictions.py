@@ -64,6 +64,8 @@ class Predictions(BasePredictionWriter):
         rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
         for each, batches in zip(sets, predictions if len(sets) > 1 else [predictions], strict=True):
             path = folder / f"{_file_name(each.name)}{rank}"
+            if not batches:
+                continue
             if "answers" in batches[0]:
                 answers = [
                     {"id": row, **answer}
@@ -71,7 +73,7 @@ class Predictions(BasePredictionWriter):
                     for row, answer in zip(batch["ids"], batch["answers"], strict=True)
                 ]
                 lines = "\n".join(json.dumps(answer, ensure_ascii=False) for answer in answers)
-                texts = {"jsonl": f"{lines}\n", **_exported(pl_module, each, answers)}
+                texts = {"jsonl": f"{lines}\n" if lines else "", **_exported(pl_module, each, answers)}
                 for ending, text in texts.items():
                     write_text(path.with_name(f"{path.name}.{ending}"), text)
                 continue
@@ -81,7 +83,7 @@ class Predictions(BasePredictionWriter):
                 )
                 for modality in batches[0]["embeddings"]
             }
-            ids = np.array([row for batch in batches for row in batch["ids"]])
+            ids = np.array([row for batch in batches for row in batch["ids"]], np.str_)
             with replacing(path.with_name(f"{path.name}.npz")) as new:
                 np.savez(new, ids=ids, **vectors)  # type: ignore[arg-type]
         rank_zero_info(f"predictions: {folder}")

@@ -11,10 +11,12 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
+from onepeace_pl.callbacks.best import measured
 from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.facts import run_facts
 from onepeace_pl.callbacks.gallery import draw_gallery
 from onepeace_pl.callbacks.history import History
+from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.page import (
     facts_table,
     groups_table,
@@ -150,7 +152,8 @@ class Report(L.Callback):
         parts = [f"# {folder.resolve().name}: {verb}\n"]
         if remark:
             parts.append(f"**{remark}**\n")
-        parts.append(facts_table(run_facts(trainer, module, self.clock, seconds)))
+        facts = run_facts(trainer, module, self.clock, seconds)
+        parts.append(facts_table(facts | _weights(trainer, module)))
         if self.history.losses:
             parts += ["## Training\n", training_table(self.history)]
             curves = folder / f"curves{suffix}.png"
@@ -194,6 +197,15 @@ def _show(trainer: L.Trainer, module: L.LightningModule) -> None:
 def _results(module: L.LightningModule) -> dict[str, RetrievalResult]:
     results = getattr(module, "results", {})
     return {name: result for name, result in results.items() if isinstance(result, RetrievalResult)}
+
+
+def _weights(trainer: L.Trainer, module: L.LightningModule) -> dict[str, str]:
+    """Say which weights were measured, and which are in the model folder."""
+    known = measured(trainer, module)
+    told = known.get("checkpoint") or (f"those of step {known['step']}" if "step" in known else "as built")
+    folders = (c for c in trainer.callbacks if isinstance(c, ModelFolder))  # type: ignore[attr-defined]
+    origin = next((folder.origin for folder in folders), None)
+    return {"measured weights": str(told)} | ({} if origin is None else {"model folder": str(origin)})
 
 
 def _evaluation_metrics(

@@ -14,6 +14,7 @@ from typing import Any
 
 import lightning as L
 
+from onepeace_pl.callbacks.best import measured
 from onepeace_pl.files import write_text
 from onepeace_pl.metrics import RetrievalResult
 
@@ -28,7 +29,8 @@ class ResultsFile(L.Callback):
 
     It holds ``verb``; ``monitor``: what the task is judged by, with ``name``, ``mode``, ``value`` of the last
     evaluation and ``best`` of all of them; ``metrics`` of the last evaluation by name; ``references``: metric ->
-    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``partial``: whether only a part of a set was
+    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``weights``: which ones were measured, by
+    ``checkpoint`` or ``step`` of the training; ``partial``: whether only a part of a set was
     measured; ``seconds`` of all processes of the run from setup on; ``steps``: updates.
     """
 
@@ -82,6 +84,7 @@ class ResultsFile(L.Callback):
             "monitor": self._monitor(module, prefix, metrics),
             "metrics": metrics,
             "references": references(results, prefix, metrics),
+            "weights": measured(trainer, module),
             "partial": any(getattr(result, "partial", False) for result in results.values()),
         }
 

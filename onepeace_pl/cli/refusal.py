@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 
 import onepeace_pl
+from onepeace_pl.cli.lost import lost_process
 from onepeace_pl.errors import UserError
 from onepeace_pl.libraries import LibraryError, library_error
 
@@ -59,6 +60,8 @@ def refusal(error: BaseException) -> str | None:
         return f"no such file: {error.filename}" if error.filename else _line(text)
     if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
         return _of_file(error)
+    if (lost := lost_process(error)) is not None:
+        return lost
     if not isinstance(error, ValueError | TypeError):
         return None
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -21,7 +21,7 @@ from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.gallery import Gallery
 from onepeace_pl.data.loader import ResumableLoader
-from onepeace_pl.data.samplers import EpochBatchSampler
+from onepeace_pl.data.samplers import EpochBatchSampler, interleaved
 from onepeace_pl.data.skips import SkipLog
 from onepeace_pl.data.sources.view import one_per_id, source_lengths
 from onepeace_pl.data.targets import TargetReader
@@ -241,7 +241,7 @@ class SourceDataModule(L.LightningDataModule):
         return self.evaluation_sets("test") or self.evaluation_sets("validation")
 
     def predict_dataloader(self) -> list[DataLoader[Any]]:
-        """Return one loader a set; each process reads rows of its own, and none twice.
+        """Return one loader a set; each process reads rows of its own, and some one more to have as many batches.
 
         Raises:
             ValueError: There is nothing to read.
@@ -258,7 +258,7 @@ class SourceDataModule(L.LightningDataModule):
                     each.rows, processors, self.seed, on_error=self.on_error, transform=self.transform
                 ),
                 batch_size=self.eval_batch_size,
-                sampler=[(0, index) for index in range(rank, len(each.rows), world_size)],
+                sampler=[(0, index) for index in interleaved(len(each.rows), rank, world_size)],
                 collate_fn=Collator(processors),
                 num_workers=self.num_workers,
                 pin_memory=self.pin_memory,

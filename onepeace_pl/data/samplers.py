@@ -117,3 +117,17 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         ]
         # not shortest first: a task may give the first rows a part of their own
         return [random.permutation(batch) for batch in steps[:, self.rank]]
+
+
+def interleaved(size: int, rank: int, world_size: int) -> list[int]:
+    """Return a rank's rows, as many as any other has, since a sharded model needs all ranks for every batch.
+
+    Those are every ``world_size``-th row from ``rank`` on; ranks that would have one row less end with one of the
+    first rows, which :func:`is_own` tells from the others.
+    """
+    return [index % size for index in range(rank, -(-size // world_size) * world_size, world_size)]
+
+
+def is_own(index: int, rank: int, world_size: int) -> bool:
+    """Whether a row of :func:`interleaved` is this rank's own, rather than one to make up the number."""
+    return index % world_size == rank

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.modalities import Processor
@@ -17,6 +18,7 @@ def model_card(
     made_new: Sequence[str],
     extra: Sequence[str],
     base: str | None = None,
+    weights: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a model card.
 
@@ -26,6 +28,7 @@ def model_card(
         made_new: Parameters that hold fresh values since the source had none.
         extra: Names of tensors that travel along without belonging to the backbone.
         base: Path of the weights that the folder leaves out.
+        weights: Which weights of a run these are: ``checkpoint``, ``step``, ``monitor``, ``value``.
     """
     config, names = backbone.config, backbone.modalities
     count = sum(parameter.numel() for parameter in backbone.parameters())
@@ -51,6 +54,7 @@ def model_card(
         f"feed-forward {config.feed_forward} |",
         f"| relative positions | {tables if config.position_bias else 'none'} |",
         f"| decoder | {f'layers: {depth}' if depth else 'none'} |",
+        *(f"| {n} | {f'{v:.4g}' if isinstance(v, float) else v} |" for n, v in (weights or {}).items()),
         "",
         "Preprocessing:",
         "",

@@ -71,6 +71,7 @@ def save_folder(
     origin: Origin | None = None,
     official: Mapping[str, Any] | None = None,
     base: Base | None = None,
+    weights: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a model folder, without the head of a task (:func:`onepeace_pl.hub.head.save_head`).
 
@@ -83,6 +84,7 @@ def save_folder(
         origin: Of converted weights.
         official: Options of the official file, plain data.
         base: Has the weights that ``state`` leaves out.
+        weights: Which weights of a run these are: plain data, for the config and the card.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,8 @@ def save_folder(
         config["origin"] = asdict(origin)
     if base is not None:
         config["base"] = base.tell(folder)
+    if weights:
+        config["weights"] = dict(weights)
     state = backbone.state_dict() if state is None else state
     write_tensors(folder / WEIGHTS, state)
     where = None if base is None else base.path
@@ -116,7 +120,9 @@ def save_folder(
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
     made_new = () if origin is None else origin.made_new
-    _write_text(folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {}), where))
+    _write_text(
+        folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {}), where, weights)
+    )
     _write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     return folder
 

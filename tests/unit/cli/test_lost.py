@@ -1,0 +1,30 @@
+"""Processes that a run loses are told of in one line: real ones, killed."""
+
+import os
+import signal
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from onepeace_pl.cli.refusal import refusal
+
+
+class Deadly(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_killed_worker():
+    with pytest.raises(RuntimeError) as caught:
+        list(DataLoader(Deadly(), num_workers=1))
+    line = refusal(caught.value)
+    assert line.startswith("a process that loads data ")
+    assert "data.num_workers" in line
+
+
+def test_other_errors_are_not_taken_for_it():
+    assert refusal(RuntimeError("the request timed out")) is None
