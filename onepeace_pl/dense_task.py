@@ -23,7 +23,8 @@ from onepeace_pl.dense.branch import DenseBranch
 from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import AnySizeProcessor
-from onepeace_pl.modalities.processors.image import denormalise, open_picture
+from onepeace_pl.modalities.processors.image import denormalise
+from onepeace_pl.modalities.processors.image_file import open_picture
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.supervised import MeasuredTask
 from onepeace_pl.task import Step
@@ -112,7 +113,8 @@ class DenseTask(MeasuredTask):
         for place, number in enumerate(batch.indices.tolist()):
             if len(drawn) >= self.drawn or number >= self.drawn:
                 continue
-            picture = np.asarray(open_picture(rows[number].fields[self.modality]))
+            extent = self.sizes(batch)[1][place]  # of the targets, which say how the picture is turned
+            picture = np.asarray(open_picture(rows[number].fields[self.modality], extent))
             both = [self.draw(picture, each[place]) for each in (outputs, targets)]
             drawn.append(np.concatenate(both, axis=1))
 

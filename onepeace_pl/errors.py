@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 200  # characters of a name; comparing takes the product of lengths
+
 
 class UserError(ValueError):
     """Invalid input or configuration; the message names what is wrong and how to put it right.
@@ -23,7 +25,8 @@ def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> st
         ``did you mean 'x'?`` or ``otherwise``.
     """
     names = list(dict.fromkeys(valid))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    short = [each for each in names if len(each) <= _LONGEST]
+    close = difflib.get_close_matches(name, short, n=1, cutoff=0.5) if len(name) <= _LONGEST else []
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there are {', '.join(names)}" if otherwise is None else otherwise

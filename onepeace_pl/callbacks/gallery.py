@@ -5,7 +5,6 @@ Shapes: H, W pixels; N samples of a sound.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.files import replacing
-from onepeace_pl.libraries import importing
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
+from onepeace_pl.modalities.processors.audio_file import open_sound
+from onepeace_pl.modalities.processors.image_file import open_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,23 +167,14 @@ def _draw_lines(axes: Axes, channels: NDArray[Any], x: float, y: float) -> None:
 def _loaded(raw: Any) -> Any:
     """Read what is named by a path or encoded in bytes; leave the rest."""
     if isinstance(raw, bytes):
-        from PIL import Image
-
-        return np.asarray(Image.open(io.BytesIO(raw)).convert("RGB"))
+        return np.asarray(open_picture(raw))
     if not isinstance(raw, (str, Path)):
         return raw
-    path = Path(raw)
-    if path.suffix.lower() in SOUNDS:
-        with importing():
-            import soundfile
-
-        samples, rate = soundfile.read(path, dtype="float32")
-        return (samples if samples.ndim == 1 else samples.mean(1)), rate
-    if path.suffix.lower() in PICTURES:
-        from PIL import Image
-
-        return np.asarray(Image.open(path).convert("RGB"))
-    return str(raw)
+    suffix = Path(raw).suffix.lower()
+    if suffix in SOUNDS:
+        _, samples, rate = open_sound(raw, 16_000)
+        return samples.numpy(), rate
+    return np.asarray(open_picture(raw)) if suffix in PICTURES else str(raw)
 
 
 def spectrogram(samples: Sequence[float] | NDArray[np.float32], rate: int) -> NDArray[np.float32]:

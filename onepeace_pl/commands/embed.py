@@ -31,7 +31,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--joint", action="store_true", help="read item i of each together: one vector")
     parser.add_argument("--to", metavar="FILE", help="write the vectors: .npz or .csv")
     parser.add_argument("--tokenizer", metavar="PATH", help="for a folder without one")
-    parser.add_argument("--resample", action="store_true", help="convert sounds of another rate")
+    parser.add_argument(
+        "--resample",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="convert sounds of another rate than the model's, or refuse them",
+    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--device", help="default: a GPU where there is one")
     parser.add_argument("--trust", action="store_true", help="import the classes that the folder names")
@@ -45,20 +50,19 @@ def main(argv: Sequence[str]) -> int:
         raise ValueError(f"--to {target}: the ending must be .npz or .csv")
 
     from onepeace_pl.hub import OnePeace
+    from onepeace_pl.modalities.text_cleaning import well_formed
 
     model = OnePeace.from_pretrained(
         options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
     )
-    for processor in model.processors.values():
-        if options.resample and hasattr(processor, "resample"):
-            processor.resample = True
+    how = {"batch_size": options.batch_size, "resample": options.resample}
+    labels = {name: list(map(well_formed, values)) for name, values in items.items()}
     if options.joint:
         joined = "+".join(items)
-        labels = {joined: [" + ".join(row) for row in zip(*items.values(), strict=False)]}
-        vectors = {joined: model.encode(batch_size=options.batch_size, **items)}
+        labels = {joined: [" + ".join(row) for row in zip(*labels.values(), strict=False)]}
+        vectors = {joined: model.encode(**how, **items)}
     else:
-        labels = items
-        vectors = {n: model.encode(batch_size=options.batch_size, **{n: v}) for n, v in items.items()}
+        vectors = {n: model.encode(**how, **{n: v}) for n, v in items.items()}
     for name, rows in vectors.items():
         print(f"{name}: {len(rows)} vectors of {rows.shape[1]} dimensions")
     for first, second in combinations(vectors, 2):

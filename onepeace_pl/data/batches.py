@@ -28,8 +28,9 @@ class Row:
     ==============  =============================================================================
     ``class``       Class of the row: its number (int) or its name (str).
     ``classes``     Classes of the row, any number of them: a sequence, or a str with commas.
-    ``box``         Where the thing is that the text means: x0, y0, x1, y1 in pixels of the picture as stored.
-    ``extent``      Width and height of that picture in pixels.
+    ``box``         Where the thing is that the text means: x0, y0, x1, y1 in pixels of the picture.
+    ``extent``      Width and height of that picture in pixels: upright, as its EXIF orientation turns it, or as
+                    stored, in which case it is not turned.
     ``answer``      Number of the right one among the choices (several texts a row).
     ``answers``     Answer (its number or its text) to confidence, 0 to 1.
     ``truth``       Whether the text holds, bool.

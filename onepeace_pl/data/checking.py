@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,23 @@ from onepeace_pl.errors import UserError, nearest
 
 ROUNDING = 1.0
 """Pixels that a box may reach beyond its picture: annotations are rounded."""
+
+_shortened = reprlib.Repr()
+_shortened.maxstring = _shortened.maxother = 80
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message; a field of 50 MB, or a deeply nested one, is shortened."""
+    try:
+        return _shortened.repr(value)
+    except ValueError:  # a whole number of more than 4300 digits
+        return f"a number of {value.bit_length()} bits"
+
+
+def whole(text: str) -> int | None:
+    """Return the whole number from 0 that a text is; None where it is none of at most 18 digits."""
+    text = text.strip()
+    return int(text) if len(text) <= 18 and text.isdecimal() else None
 
 
 def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices: int | None = None) -> None:
@@ -44,7 +62,7 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
     if "truth" in labels:
         check_truth(labels["truth"])
     if "topic" in labels and not isinstance(labels["topic"], str):
-        raise ValueError(f"topic {labels['topic']!r} is no text; give the name of a group")
+        raise ValueError(f"topic {shown(labels['topic'])} is no text; give the name of a group")
 
 
 def checked(
@@ -81,7 +99,7 @@ def several(value: Any) -> Sequence[Any]:
     if isinstance(value, str):
         return [name.strip() for name in value.split(",") if name.strip()]
     if not isinstance(value, Sequence):
-        raise ValueError(f"classes {value!r} are no sequence; give a list, or a text with commas")
+        raise ValueError(f"classes {shown(value)} are no sequence; give a list, or a text with commas")
     return value
 
 
@@ -91,22 +109,22 @@ def check_box(box: Any, extent: Any = None) -> None:
     Raises:
         ValueError: If it has no area, is reversed, lies outside the picture, or is not four numbers.
     """
-    if not _are_numbers(box, 4):
-        raise ValueError(f"box {box!r} is not four finite numbers; write x0, y0, x1, y1 in pixels")
+    if not are_numbers(box, 4):
+        raise ValueError(f"box {shown(box)} is not four finite numbers; write x0, y0, x1, y1 in pixels")
     x0, y0, x1, y1 = box
-    shown = ", ".join(f"{value:g}" for value in box)
+    corners = ", ".join(f"{value:g}" for value in box)
     if x0 >= x1 or y0 >= y1:
         raise ValueError(
-            f"box ({shown}) is reversed or empty; write the corners x0, y0, x1, y1 with x0 < x1 and y0 < y1"
+            f"box ({corners}) is reversed or empty; write the corners x0, y0, x1, y1 with x0 < x1 and y0 < y1"
         )
     if extent is None:
         return
-    if not _are_numbers(extent, 2) or min(extent) <= 0:
-        raise ValueError(f"extent {extent!r} is no width and height; give both in pixels")
+    if not are_numbers(extent, 2) or min(extent) <= 0:
+        raise ValueError(f"extent {shown(extent)} is no width and height; give both in pixels")
     width, height = extent
     if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
         raise ValueError(
-            f"box ({shown}) lies outside its picture of {width:g} x {height:g} pixels; "
+            f"box ({corners}) lies outside its picture of {width:g} x {height:g} pixels; "
             "write corners in pixels of the picture as stored"
         )
 
@@ -133,8 +151,8 @@ def check_truth(truth: Any) -> bool:
     Raises:
         ValueError: If it is neither.
     """
-    if str(truth).lower() not in ("true", "false"):
-        raise ValueError(f"truth {truth!r} is neither true nor false; write one of the two")
+    if not isinstance(truth, str | bool | np.bool_) or str(truth).lower() not in ("true", "false"):
+        raise ValueError(f"truth {shown(truth)} is neither true nor false; write one of the two")
     return str(truth).lower() == "true"
 
 
@@ -159,13 +177,13 @@ def check_class(value: Any, classes: Sequence[str], what: str = "class") -> None
             return
         if not value.isdecimal():
             hint = nearest(value, classes, "add it to `classes`, or leave the row out")
-            raise UserError(f"{what} {value!r} is none of the {len(classes)}; {hint}")
-        value = int(value)
+            raise UserError(f"{what} {shown(value)} is none of the {len(classes)}; {hint}")
+        value = whole(value)
     if not _is_whole(value):
-        raise ValueError(f"{what} {value!r} is neither a number nor a name")
+        raise ValueError(f"{what} {shown(value)} is neither a number nor a name")
     if value < 0 or (classes and value >= len(classes)):
         most = f" to {len(classes) - 1}" if classes else ""
-        raise ValueError(f"{what} {value} is no number from 0{most}; count from 0")
+        raise ValueError(f"{what} {shown(value)} is no number from 0{most}; count from 0")
 
 
 def check_choice(answer: Any, choices: Sequence[str] | None = None, count: int | None = None) -> int:
@@ -176,13 +194,13 @@ def check_choice(answer: Any, choices: Sequence[str] | None = None, count: int |
     """
     if choices is not None and answer in choices:
         return list(choices).index(answer)
-    if isinstance(answer, str) and answer.isdecimal():
-        answer = int(answer)
+    if isinstance(answer, str):
+        answer = answer if (number := whole(answer)) is None else number
     if choices is not None:
         count = len(choices)
     if not _is_whole(answer) or answer < 0 or (count is not None and answer >= count):
         among = "choices" if count is None else f"{count} choices"
-        raise ValueError(f"answer {answer!r} is not among the {among}; give its number, from 0")
+        raise ValueError(f"answer {shown(answer)} is not among the {among}; give its number, from 0")
     return int(answer)
 
 
@@ -195,14 +213,15 @@ def check_answers(answers: Any, classes: Sequence[str] = ()) -> None:
         ValueError: If they are no mapping, a number is no class, or a confidence is not in 0..1.
     """
     if not isinstance(answers, Mapping):
-        raise ValueError(f"answers {answers!r} are no mapping; give answer -> confidence")
+        raise ValueError(f"answers {shown(answers)} are no mapping; give answer -> confidence")
     for answer, confidence in answers.items():
         check_class(answer, () if isinstance(answer, str) else classes, "answer")
         if not _is_number(confidence) or not 0 <= confidence <= 1:
-            raise ValueError(f"confidence {confidence!r} of answer {answer!r} is not in 0..1")
+            raise ValueError(f"confidence {shown(confidence)} of answer {shown(answer)} is not in 0..1")
 
 
-def _are_numbers(values: Any, count: int) -> bool:
+def are_numbers(values: Any, count: int) -> bool:
+    """Say whether values are a sequence of so many finite numbers."""
     return (
         isinstance(values, Sequence)
         and not isinstance(values, str)
@@ -212,7 +231,12 @@ def _are_numbers(values: Any, count: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what floats hold
+        return False
 
 
 def _is_whole(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from onepeace_pl.data.batches import Alike, Row, Skipped, Source, values_of
 from onepeace_pl.data.content import content_of
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.modalities.base import ModalitySample, Processor
+from onepeace_pl.modalities.processors.image_file import open_picture
 
 OnError = Literal["raise", "skip"]
 _MOST_REPLACEMENTS = 100
@@ -155,11 +157,12 @@ class PreparedRows(Dataset[Sample]):
             for name, processor in self.processors.items():
                 if row.fields.get(name) is None:
                     raise ValueError(f"no {name}; the row has {', '.join(row.fields) or 'nothing'}")
+                values = _as_labelled(name, row)
                 # A generator for each modality: one more modality does not change what the others draw.
                 key = [self.seed, epoch, index, zlib.crc32(name.encode())]
                 fields[name] = [
                     processor(raw, train=self.train, rng=np.random.default_rng([*key, *part]))
-                    for raw, part in _parts(row.fields[name])
+                    for raw, part in _parts(values)
                 ]
             contents = {
                 name: content_of(row.fields[name], samples, self.train)
@@ -169,6 +172,14 @@ class PreparedRows(Dataset[Sample]):
             reason = f"{place}: {' '.join(str(error).split())}"
             return Skipped(index, row.id if row is not None else "", reason)
         return Sample(epoch, index, row.id, fields, row.labels, target=target, contents=contents)
+
+
+def _as_labelled(name: str, row: Row) -> Any:
+    """Return a field; a picture that a box was drawn in is turned as the declared size of the picture says."""
+    raw = row.fields[name]
+    if name == "image" and "box" in row.labels and isinstance(raw, str | Path | bytes):
+        return open_picture(raw, row.labels.get("extent"))
+    return raw
 
 
 def _parts(raw: Any) -> Iterator[tuple[Any, list[int]]]:

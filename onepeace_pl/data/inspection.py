@@ -183,8 +183,10 @@ def _open(
                             raise ValueError(f"empty {name}; give it words or leave the row out")
                         if name in processors:
                             processors[name](value, train=False, rng=rng)
-                if "mask" in row.labels:  # beside its picture
-                    MaskTarget(classes)(JointTransform()(row, train=False, rng=rng).labels)
+                if row.labels.keys() & {"mask", "objects"}:  # beside their picture
+                    labels = JointTransform()(row, train=False, rng=rng).labels
+                    if "mask" in labels:
+                        MaskTarget(classes)(labels)
         except (ValueError, TypeError, OSError) as error:
             report.wrong.append(f"{place}: {' '.join(str(error).split())}")
         report.opened += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
+
+from onepeace_pl.modalities.processors.image_file import load_image
 
 IGNORED: Final = 255
 """Pixels of this class are neither trained on nor measured."""
@@ -58,15 +59,7 @@ def open_mask(raw: Any) -> NDArray[np.uint8]:
     if isinstance(raw, StoredMask):
         return raw.open()
     if isinstance(raw, str | Path | bytes):
-        name = str(raw) if not isinstance(raw, bytes) else f"a mask of {len(raw)} bytes"
-        try:
-            with Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw) as picture:
-                picture.load()
-                raw = picture
-        except FileNotFoundError as error:
-            raise ValueError(f"{name}: no such mask; check the path and the data set's root") from error
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
-            raise ValueError(f"{name}: unreadable mask ({error}); replace the file") from error
+        raw = load_image(raw, "mask")
     if isinstance(raw, Image.Image):
         if raw.mode not in ("L", "P", "I", "I;16", "1"):
             raise ValueError(

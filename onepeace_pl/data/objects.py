@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onepeace_pl.data.checking import check_object
+from onepeace_pl.data.outlines import draw
 from onepeace_pl.data.targets import ClassNumbers
-from onepeace_pl.libraries import importing
 
 SMALLEST = 1.0
 """Pixels of a side below which a box is nothing that could be learnt."""
+
+MOST_PIXELS = 1 << 32
+"""Pixels of all outlines of a picture, a byte each."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,12 @@ class Objects:
         crowd = np.array([bool(thing.get("crowd")) for thing in objects], dtype=np.bool_)
         outlines = None
         if masks:
-            width, height = extent
+            width, height = map(int, extent)
+            if len(objects) * height * width > MOST_PIXELS:
+                raise ValueError(
+                    f"{len(objects)} outlines in a picture of {width} x {height} pixels take "
+                    f"{len(objects) * height * width / 2**30:.0f} GiB; cut the picture, or leave it out"
+                )
             outlines = np.zeros((len(objects), height, width), dtype=np.bool_)
             for place, thing in enumerate(objects):
                 if thing.get("outline") is None:
@@ -96,40 +104,6 @@ class Objects:
         if self.masks is not None:
             kept = kept & np.any(self.masks, axis=(1, 2))
         return self.choose(kept)
-
-
-def draw(outline: Any, height: int, width: int) -> NDArray[np.bool_]:
-    """Return the pixels (H, W) of an outline: polygons [x, y, x, y, ...], COCO's run lengths, or an array (H, W).
-
-    Raises:
-        ValueError: A polygon has fewer than three corners, run lengths are for another size, or it is none of these.
-    """
-    if isinstance(outline, np.ndarray):
-        if outline.shape != (height, width):
-            raise ValueError(f"an outline of {list(outline.shape)} for a picture of {[height, width]} pixels")
-        return outline.astype(np.bool_)
-    with importing():
-        from pycocotools import mask as coco
-    if isinstance(outline, Mapping) and {"size", "counts"} <= outline.keys():
-        if list(outline["size"]) != [height, width]:
-            raise ValueError(
-                f"run lengths for {outline['size']} pixels, and the picture has {[height, width]}"
-            )
-        packed = (
-            coco.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else dict(outline)
-        )
-        return coco.decode(packed).astype(np.bool_)  # type: ignore[no-any-return]
-    if isinstance(outline, Sequence) and not isinstance(outline, str):
-        for polygon in outline:
-            if not isinstance(polygon, Sequence) or len(polygon) < 6 or len(polygon) % 2:
-                raise ValueError(
-                    "a polygon needs three corners or more, x and y of each; leave the object out, or give its "
-                    "box as a polygon"
-                )
-        if outline:
-            parts = coco.decode(coco.frPyObjects([list(map(float, p)) for p in outline], height, width))
-            return parts.any(-1)  # type: ignore[no-any-return]
-    raise ValueError("an outline is none of polygons, run lengths {size, counts} and array")
 
 
 class ObjectsTarget:

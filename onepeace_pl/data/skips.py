@@ -39,7 +39,7 @@ class SkipLog:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             if not file.tell():
                 file.write("index\tid\treason\n")
             for record in new.values():

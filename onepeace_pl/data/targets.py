@@ -18,6 +18,7 @@ from onepeace_pl.data.checking import (
     check_class,
     check_truth,
     several,
+    whole,
 )
 
 Labels = Mapping[str, Any]
@@ -159,7 +160,8 @@ class ClassNumbers:
         if isinstance(value, str):
             if value in self._names:
                 return self._names[value]
-            if not value.isdecimal():
+            value = whole(value)
+            if value is None:
                 return None
         elif isinstance(value, bool) or not isinstance(value, int | np.integer):
             return None

@@ -16,7 +16,7 @@ from torch import nn
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.masks import IGNORED, open_mask
 from onepeace_pl.data.objects import Objects, ObjectsTarget
-from onepeace_pl.modalities.processors.image import open_picture
+from onepeace_pl.modalities.processors.image_file import open_picture
 
 
 class JointTransform:
@@ -53,16 +53,17 @@ class JointTransform:
         from torchvision.transforms.v2.functional import pil_to_tensor
         from torchvision.tv_tensors import Image
 
-        picture = open_picture(row.fields[self.field])
-        labels = {**row.labels, "extent": picture.size}
+        labels = dict(row.labels)
         if "mask" in labels:
             labels["mask"] = open_mask(labels["mask"])
-            height, width = labels["mask"].shape
-            if (width, height) != picture.size:
-                raise ValueError(
-                    f"the mask has {width} x {height} pixels and its picture {picture.width} x {picture.height}; "
-                    "they must lie on each other"
-                )
+            labels["extent"] = labels["mask"].shape[::-1]
+        picture = open_picture(row.fields[self.field], labels.get("extent"))
+        if (extent := tuple(labels.setdefault("extent", picture.size))) != picture.size:
+            what = "mask has" if "mask" in labels else "labels are for"
+            raise ValueError(
+                f"the {what} {extent[0]} x {extent[1]} pixels and its picture {picture.width} x {picture.height}; "
+                "they must lie on each other"
+            )
         if "objects" in labels and self.read_objects is not None:
             labels["objects"] = self.read_objects(labels)
         image: Any = Image(pil_to_tensor(picture))

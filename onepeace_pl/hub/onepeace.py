@@ -5,6 +5,7 @@ Shapes: N items, D width.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -129,13 +130,14 @@ class OnePeace:
         return {name: cut.count for name, cut in counts.items() if cut is not None}
 
     @torch.no_grad()
-    def encode(self, *, batch_size: int = 32, **inputs: Any) -> Tensor:
+    def encode(self, *, batch_size: int = 32, resample: bool = True, **inputs: Any) -> Tensor:
         """Embed items of one modality, or items of several modalities jointly.
 
         But for rounding, an item's vector depends neither on the other items nor on ``batch_size``.
 
         Args:
             batch_size: Items a pass, at most.
+            resample: Convert sounds of another rate than the model's; False refuses them.
             inputs: By name of the modality, a list of items: text as strings; pictures as paths, PIL images,
                 arrays or tensors; sounds as paths, (array, rate in Hz) or arrays at 16 kHz. Several names:
                 item i of each is read together and gives one vector. One string, path, picture or
@@ -177,7 +179,7 @@ class OnePeace:
         before, training = self.cut, self.backbone.training
         self.backbone.eval()
         try:
-            result = self._encode(lists, next(iter(lengths.values())), batch_size)
+            result = self._encode(lists, next(iter(lengths.values())), batch_size, resample)
         finally:
             self.backbone.train(training)
         self._tell_cuts(before, lengths)
@@ -194,12 +196,16 @@ class OnePeace:
         normalize = torch.nn.functional.normalize
         return normalize(a, dim=-1) @ normalize(b, dim=-1).T
 
-    def _encode(self, lists: Mapping[str, Sequence[Any]], count: int, batch_size: int) -> Tensor:
+    def _encode(
+        self, lists: Mapping[str, Sequence[Any]], count: int, batch_size: int, resample: bool
+    ) -> Tensor:
+        processors = {name: self._processor(name, resample) for name in lists}
         result = torch.empty(count, self.dim)
         for first in range(0, count, batch_size * WINDOW):
             window = range(first, min(first + batch_size * WINDOW, count))
             samples = {
-                name: {i: self._sample(name, items[i]) for i in window} for name, items in lists.items()
+                name: {i: self._sample(name, processors[name], items[i]) for i in window}
+                for name, items in lists.items()
             }
             lengths = {i: tuple(rows[i].length for rows in samples.values()) for i in window}
             for index in _batches(lengths, batch_size):
@@ -208,8 +214,15 @@ class OnePeace:
                 )
         return result
 
-    def _sample(self, name: str, item: Any) -> ModalitySample:
-        sample = self.processors[name](item)
+    def _processor(self, name: str, resample: bool) -> Processor:
+        processor = self.processors[name]
+        if hasattr(processor, "resample"):
+            processor = copy.copy(processor)  # what is saved with the model stays as it was in training
+            processor.resample = resample
+        return processor
+
+    def _sample(self, name: str, processor: Processor, item: Any) -> ModalitySample:
+        sample = processor(item)
         rows = getattr(self.backbone.encoder.adapter(name), "vocabulary", None)
         if rows is not None and int(sample.values.max()) >= rows:
             raise ValueError(

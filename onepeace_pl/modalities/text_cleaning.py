@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 _LEADING_MARKS = ",.!?*#:;~"
 _RUNS_OF_BLANKS = re.compile(r"\s{2,}|\t")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def clean_caption(text: str, max_words: int | None = None) -> str:
@@ -33,6 +34,16 @@ def clean_caption(text: str, max_words: int | None = None) -> str:
 def lower_case(text: str) -> str:
     """Make a sentence lower-case and leave everything else, as the embedding interface does."""
     return text.lower()
+
+
+def well_formed(text: str) -> str:
+    """Return a text that can be written as UTF-8: pairs of surrogates joined, lone ones replaced by U+FFFD.
+
+    JSON files of captions that were cut in the middle of an emoji hold such, and arguments that are no UTF-8.
+    """
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def as_written(text: str) -> str:

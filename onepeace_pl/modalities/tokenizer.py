@@ -20,6 +20,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from onepeace_pl.files import write_text
+from onepeace_pl.modalities.text_cleaning import well_formed
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 START, PAD, END, UNKNOWN = range(len(SPECIALS))
@@ -59,7 +60,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without specials; no blank is put before it."""
-        return list(self._backend.encode(text, add_special_tokens=False).ids)
+        return list(self._backend.encode(well_formed(text), add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids; specials are left out."""
@@ -199,7 +200,7 @@ class _Counted:
     def __iter__(self) -> Iterator[str]:
         for text in self._texts:
             self.count += 1
-            yield " " + text
+            yield " " + well_formed(text)
 
 
 def _pairs(merges: Iterable[str | Sequence[str]]) -> list[tuple[str, str]]:

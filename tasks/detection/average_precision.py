@@ -43,7 +43,13 @@ class AveragePrecision:
                 ``mask_scores`` where theirs differ.
             there: The same of the objects, without scores, with ``crowd``, and ``areas`` where those of their outlines
                 or boxes will not do.
+
+        Raises:
+            ValueError: A box or a score is not finite; pycocotools would count it without a word.
         """
+        for name in ("boxes", "scores", "mask_scores"):
+            if name in found and not bool(found[name].isfinite().all()):
+                raise ValueError(f"picture {number}: {name} that are not finite; have the weights diverged?")
         self._pictures[number] = {
             "extent": extent,
             "found": self._packed(found),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import checked
+from onepeace_pl.data.checking import checked, shown
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.sources.choices import choice_texts
-from onepeace_pl.data.sources.tables import entries, need, read_json
+from onepeace_pl.data.sources.tables import entries, need, need_text, need_value, read_json
 
 Question = tuple[str, str, str, tuple[str, ...], int, str]  # id, sound, question, choices, answer, topic
 
@@ -46,13 +46,15 @@ class Avqa(Listing[Question]):
         for number, (place, entry) in enumerate(entries(file, read_json(file))):
             choices = need(entry, "multi_choice", place)
             if not isinstance(choices, list) or len(choices) < 2:
-                raise ValueError(f"{place}: multi_choice {choices!r} is no list of two or more choices")
+                raise ValueError(f"{place}: multi_choice {shown(choices)} is no list of two or more choices")
             answer = need(entry, "answer", place)
             checked(place, {"answer": answer}, choices=len(choices))
-            sound = file_name(pattern, {**entry, "video_name": need(entry, "video_name", place)})
-            question = str(need(entry, "question_text", place)).strip()
-            identity, topic = str(entry.get("id", number)), str(entry.get("question_type", ""))
-            records.append((identity, sound, question, tuple(map(str, choices)), answer, topic))
+            sound = file_name(pattern, {**entry, "video_name": need_value(entry, "video_name", place)})
+            question = need_text(entry, "question_text", place).strip()
+            identity = need_text(entry, "id", place) if "id" in entry else str(number)
+            topic = need_text(entry, "question_type", place) if "question_type" in entry else ""
+            texts = tuple(need_text({"multi_choice": choice}, "multi_choice", place) for choice in choices)
+            records.append((identity, sound, question, texts, answer, topic))
         super().__init__(file, records, missing)
 
     def row(self, record: Question) -> Row:

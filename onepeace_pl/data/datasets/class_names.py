@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.sources.columns import read_text
-from onepeace_pl.data.sources.tables import read_json
+from onepeace_pl.data.sources.tables import csv_rows, read_json
 from onepeace_pl.errors import UserError, nearest
 
 
@@ -36,7 +36,7 @@ def read_classes(classes: Sequence[str] | str, column: int = 0) -> tuple[str, ..
         names = [line.strip() for line in read_text(Path(classes)).splitlines() if line.strip()]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None or not names:
-        problem = f"class {twice!r} occurs twice" if names else "no classes"
+        problem = f"class {shown(twice)} occurs twice" if names else "no classes"
         raise ValueError(f"{path}: {problem}; name each class once, in the order of their numbers")
     return tuple(names)
 
@@ -50,12 +50,12 @@ def class_number(name: str, numbers: dict[str, int], place: str) -> int:
     if name in numbers:
         return numbers[name]
     hint = nearest(name, numbers, "add it to the classes, or leave the row out")
-    raise UserError(f"{place}: class {name!r} is none of the {len(numbers)}; {hint}")
+    raise UserError(f"{place}: class {shown(name)} is none of the {len(numbers)}; {hint}")
 
 
 def _from_csv(path: Path, column: int) -> list[str]:
     names = []
-    for line, values in enumerate(csv.reader(io.StringIO(read_text(path), newline="")), start=1):
+    for line, values in csv_rows(path):
         if len(values) <= column:
             raise ValueError(f"{path}:{line}: no column {column + 1}, where the name of a class should be")
         names.append(values[column])
@@ -71,19 +71,24 @@ def _from_json(path: Path) -> list[str]:
             content = {number: name for name, number in content.items()}
         try:
             # the original's files of texts have a list of names for each number
-            return [
-                str(name[0] if isinstance(name, list) and name else name) for _, name in _counted(content)
-            ]
+            return [_name(name[0] if isinstance(name, list) and name else name) for name in _counted(content)]
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
     raise ValueError(f"{path}: neither a list of names nor number -> name; write one of the two")
 
 
-def _counted(content: dict[object, object]) -> list[tuple[int, object]]:
-    try:
-        pairs = sorted((int(str(number)), name) for number, name in content.items())
-    except ValueError as error:
-        raise ValueError("neither number -> name nor name -> number; write one of the two") from error
-    if [number for number, _ in pairs] != list(range(len(pairs))):
-        raise ValueError(f"numbers of classes are not 0 to {len(pairs) - 1}; give each class its own")
-    return pairs
+def _counted(content: dict[Any, Any]) -> list[Any]:
+    """Return the values of number -> value in the order of the numbers."""
+    numbers = [whole(str(number)) for number in content]
+    if None in numbers:
+        raise ValueError("neither number -> name nor name -> number; write one of the two")
+    pairs = dict(zip(numbers, content.values(), strict=True))
+    if sorted(pairs) != list(range(len(content))):  # type: ignore[type-var]
+        raise ValueError(f"numbers of classes are not 0 to {len(content) - 1}; give each class its own")
+    return [pairs[number] for number in range(len(content))]
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"{shown(value)} is no name of a class")
+    return str(value)

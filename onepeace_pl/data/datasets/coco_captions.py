@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
-from onepeace_pl.data.sources.tables import entries, need, read_json
+from onepeace_pl.data.sources.tables import entries, need_list, need_text, need_value, read_json
 
 Caption = tuple[str, str, str]  # id of the picture, its path, the caption
 
@@ -63,19 +64,20 @@ class CocoKarpathy(Captions):
         records: list[Caption] = []
         seen, has_rest = set(), False
         for place, entry in entries(file, content, "images"):
-            part = need(entry, "split", place)
+            part = need_text(entry, "split", place)
             seen.add(part)
             if part not in wanted:
                 continue
             has_rest |= part == "restval"
-            identity = str(entry["cocoid"] if "cocoid" in entry else need(entry, "imgid", place))
-            image = os.path.join(images, entry.get("filepath", ""), need(entry, "filename", place))
-            sentences = need(entry, "sentences", place)
+            identity = need_text(entry, "cocoid" if "cocoid" in entry else "imgid", place)
+            folder = need_text(entry, "filepath", place) if "filepath" in entry else ""
+            image = os.path.join(images, folder, need_text(entry, "filename", place))
+            sentences = need_list(entry, "sentences", place)
             if not sentences:
                 raise ValueError(f"{place}: no sentences; give the picture a caption, or delete the entry")
-            records.extend((identity, image, need(sentence, "raw", place)) for sentence in sentences)
+            records.extend((identity, image, need_text(sentence, "raw", place)) for sentence in sentences)
         if not records:
-            raise ValueError(f"{path}: no pictures of split {split!r}; it has {', '.join(sorted(seen))}")
+            raise ValueError(f"{path}: no pictures of split {split!r}; it has {', '.join(sorted(seen))[:80]}")
         super().__init__(file, records, missing)
         name = str(content.get("dataset", "coco"))
         self.published = published(name, "train+restval" if has_rest else split)
@@ -101,16 +103,18 @@ class CocoCaptions(Captions):
         file = Path(path)
         content = read_json(file)
         names = {
-            need(entry, "id", place): need(entry, "file_name", place)
+            need_value(entry, "id", place): need_text(entry, "file_name", place)
             for place, entry in entries(file, content, "images")
         }
         records: list[Caption] = []
         for place, entry in entries(file, content, "annotations"):
-            identity = need(entry, "image_id", place)
+            identity = need_value(entry, "image_id", place)
             if identity not in names:
-                raise ValueError(f"{place}: picture {identity!r} is not among the images; add or delete it")
+                raise ValueError(
+                    f"{place}: picture {shown(identity)} is not among the images; add or delete it"
+                )
             image = os.path.join(images, names[identity])
-            records.append((str(identity), image, need(entry, "caption", place)))
+            records.append((str(identity), image, need_text(entry, "caption", place)))
         super().__init__(file, records, missing)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import Published
 from onepeace_pl.data.sources.tables import read_csv
@@ -44,12 +45,11 @@ class Esc50(Listing[tuple[str, str]]):
         found: dict[str, int] = {}
         records = []
         for line, row in read_csv(file, ("filename", "fold", "target", "category")):
-            if not row["target"].isdecimal():
-                raise ValueError(f"{path}:{line}: target {row['target']!r} is no number; count from 0")
-            target = int(row["target"])
+            if (target := whole(row["target"])) is None:
+                raise ValueError(f"{path}:{line}: target {shown(row['target'])} is no number; count from 0")
             if names.setdefault(target, row["category"]) != row["category"]:
                 raise ValueError(
-                    f"{path}:{line}: target {target} is {row['category']!r} here and {names[target]!r} "
+                    f"{path}:{line}: target {target} is {shown(row['category'])} here and {shown(names[target])} "
                     "above; give each category its own"
                 )
             found[row["fold"]] = found.get(row["fold"], 0) + 1

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from onepeace_pl.data.batches import Alike, Row
+from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
@@ -78,9 +79,9 @@ class Kinetics(Listing[tuple[str, int, int]]):
             number = class_number(row["label"], numbers, place)
             values: dict[str, Any] = dict(row)
             for column in ("time_start", "time_end"):
-                if not row[column].isdecimal():
-                    raise ValueError(f"{place}: {column} {row[column]!r} is no whole number of seconds")
-                values[column] = int(row[column])
+                if (seconds := whole(row[column])) is None:
+                    raise ValueError(f"{place}: {column} {shown(row[column])} is no whole number of seconds")
+                values[column] = seconds
             name = file_name(pattern, values)
             records.extend((name, number, clip) for clip in range(clips))
         self.clips = clips

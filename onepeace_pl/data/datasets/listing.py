@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.published import Published
 from onepeace_pl.data.sources.presence import Presence, paths_of
 from onepeace_pl.data.sources.tables import no_rows
@@ -126,6 +127,8 @@ def file_name(pattern: str, values: Mapping[str, Any]) -> str:
     """
     try:
         return pattern.format_map(values)
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         known = ", ".join(f"{{{name}}}" for name in values)
-        raise ValueError(f"pattern {pattern!r} cannot be filled ({error!r}); it may name {known}") from error
+        raise ValueError(
+            f"pattern {pattern!r} cannot be filled ({shown(error)}); it may name {known}"
+        ) from error

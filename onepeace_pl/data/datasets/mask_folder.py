@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing
 from onepeace_pl.data.datasets.published import published
@@ -122,10 +123,13 @@ class CocoStuff(MaskFolder):
         place, names, numbers = Path(root) / "labels.txt", [], []
         for line in read_text(place).splitlines():
             number, colon, name = line.partition(":")
-            if line.strip() and not (colon and number.strip().isdecimal()):
-                raise ValueError(f"{place}: {line!r} is no number and name; download the file again")
-            if line.strip() and int(number) and int(number) not in UNUSED_LABELS:
-                numbers.append(int(number) - 1)
+            if not line.strip():
+                continue
+            label = whole(number) if colon else None
+            if label is None:
+                raise ValueError(f"{place}: {shown(line)} is no number and name; download the file again")
+            if label and label not in UNUSED_LABELS:
+                numbers.append(label - 1)
                 names.append(name.strip())
         super().__init__(
             f"{root}/images/{split}", f"{root}/masks/{split}", names, numbers, dataset="coco_stuff"

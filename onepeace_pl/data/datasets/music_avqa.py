@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
-from onepeace_pl.data.sources.tables import entries, need, read_json
+from onepeace_pl.data.sources.tables import entries, need, need_text, need_value, parse_json, read_json
 
 _SLOT = re.compile(r"<[^<>]*>")
 Question = tuple[str, str, str, int, str]  # id, sound, question, number of the answer, topic
@@ -61,13 +61,13 @@ class MusicAvqa(Listing[Question]):
         numbers = {name: number for number, name in enumerate(self.classes)}
         records: list[Question] = []
         for place, entry in entries(file, content):
-            number = class_number(str(need(entry, "anser", place)), numbers, place)
-            sound = file_name(pattern, {**entry, "video_id": need(entry, "video_id", place)})
+            number = class_number(need_text(entry, "anser", place), numbers, place)
+            sound = file_name(pattern, {**entry, "video_id": need_value(entry, "video_id", place)})
             topic = " ".join(_list(entry, "type", place))
             question = _filled(
-                need(entry, "question_content", place), _list(entry, "templ_values", place), place
+                need_text(entry, "question_content", place), _list(entry, "templ_values", place), place
             )
-            records.append((str(need(entry, "question_id", place)), sound, question, number, topic))
+            records.append((need_text(entry, "question_id", place), sound, question, number, topic))
         super().__init__(file, records, missing)
         self.published = published("music_avqa", file.stem.rpartition("-")[2])
 
@@ -87,26 +87,26 @@ def _known_answers(answers: Sequence[str] | str) -> tuple[str, ...]:
 
 
 def _answers(file: Path, content: Any) -> tuple[str, ...]:
-    return tuple(sorted({str(need(entry, "anser", place)) for place, entry in entries(file, content)}))
+    return tuple(sorted({need_text(entry, "anser", place) for place, entry in entries(file, content)}))
 
 
 def _list(entry: Any, key: str, place: str) -> list[str]:
     """Return a list that the files hold as JSON in a string."""
     value = need(entry, key, place)
     try:
-        found = json.loads(value) if isinstance(value, str) else value
+        found = parse_json(value) if isinstance(value, str) else value
     except ValueError:
         found = None
     if not isinstance(found, list):
-        raise ValueError(f"{place}: {key} {value!r} is no JSON list; download the file again")
-    return [str(item) for item in found]
+        raise ValueError(f"{place}: {key} {shown(value)} is no JSON list; download the file again")
+    return [need_text({key: item}, key, place) for item in found]
 
 
 def _filled(question: str, values: list[str], place: str) -> str:
     slots = _SLOT.findall(question)
     if len(slots) != len(values):
         raise ValueError(
-            f"{place}: {len(values)} templ_values for {len(slots)} slots of {question!r}; correct the entry"
+            f"{place}: {len(values)} templ_values for {len(slots)} slots of {shown(question)}; correct the entry"
         )
     left = iter(values)
     return _SLOT.sub(lambda _: next(left), question)

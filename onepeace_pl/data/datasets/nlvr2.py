@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
-from onepeace_pl.data.sources.tables import need, read_json_lines
+from onepeace_pl.data.sources.tables import need, need_text, read_json_lines
 
 Statement = tuple[str, str, str, bool]  # id, what both pictures' names begin with, sentence, truth
 _TRUTH = {"true": True, "false": False}
@@ -43,15 +44,18 @@ class Nlvr2(Listing[Statement]):
         records: list[Statement] = []
         for line, entry in read_json_lines(file):
             place = f"{path}:{line}"
-            identity = str(need(entry, "identifier", place))
+            identity = need_text(entry, "identifier", place)
             stem, dash, _ = identity.rpartition("-")
             if not dash:
-                raise ValueError(f"{place}: identifier {identity!r} is not <split>-<pair>-<number>")
-            label = str(need(entry, "label", place))
-            if label.lower() not in _TRUTH:
-                raise ValueError(f"{place}: label {label!r} is neither True nor False; write one of the two")
-            stem = os.path.join(str(entry.get("directory", "")), stem)
-            records.append((identity, stem, need(entry, "sentence", place), _TRUTH[label.lower()]))
+                raise ValueError(f"{place}: identifier {shown(identity)} is not <split>-<pair>-<number>")
+            label = need(entry, "label", place)
+            if not isinstance(label, str | bool) or str(label).lower() not in _TRUTH:
+                raise ValueError(
+                    f"{place}: label {shown(label)} is neither True nor False; write one of the two"
+                )
+            folder = need_text(entry, "directory", place) if "directory" in entry else ""
+            text, truth = need_text(entry, "sentence", place), _TRUTH[str(label).lower()]
+            records.append((identity, os.path.join(folder, stem), text, truth))
         super().__init__(file, records, missing)
         self.published = published("nlvr2", file.stem)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import checked
+from onepeace_pl.data.checking import checked, shown, whole
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.sources.picture_size import picture_size
@@ -178,7 +178,7 @@ class AvqaTsv(AudioTsv):
 class RefCocoTsv(TsvSource):
     """Expressions and their boxes: ``image``, ``text``, ``region_coord`` (x0,y0,x1,y1 in pixels).
 
-    The size of a picture is read from it when a row is asked for.
+    The size of a picture as stored is read from it when a row is asked for.
 
     Args:
         path: ``train.tsv``, ``val.tsv``, ``testA.tsv``, ...
@@ -198,7 +198,7 @@ class RefCocoTsv(TsvSource):
 
     def __getitem__(self, index: int) -> Row:
         row = super().__getitem__(index)
-        extent = picture_size(row.fields["image"])
+        extent = picture_size(row.fields["image"], upright=False)  # as the original measures it
         labels = checked(f"{self.path}:{index + 2}", {**row.labels, "extent": extent})
         return Row(row.id, row.fields, labels)
 
@@ -208,7 +208,7 @@ class RefCocoTsv(TsvSource):
         try:
             box = tuple(float(part) for part in text.split(","))
         except ValueError as error:
-            raise ValueError(f"{place}: region_coord {text!r} is not x0,y0,x1,y1") from error
+            raise ValueError(f"{place}: region_coord {shown(text)} is not x0,y0,x1,y1") from error
         return checked(place, {"box": box})
 
 
@@ -246,15 +246,15 @@ class VqaTsv(TsvSource):
         for item in refs.split("&&"):
             parts = item.split("|!+")
             if len(parts) != 3:
-                raise ValueError(f"{place}: {item!r} is not answer|!+number|!+confidence")
+                raise ValueError(f"{place}: {shown(item)} is not answer|!+number|!+confidence")
             name, number = parts[0], _whole(parts[1], "answer", place)
             if self.classes and (number >= len(self.classes) or self.classes[number] != name):
                 there = self.classes[number] if number < len(self.classes) else "nothing"
-                raise ValueError(f"{place}: answer {number} is {name!r} here and {there!r} in `answers`")
+                raise ValueError(f"{place}: answer {number} is {shown(name)} here and {there!r} in `answers`")
             try:
                 found[name if self.classes else number] = float(parts[2])
             except ValueError as error:
-                raise ValueError(f"{place}: confidence {parts[2]!r} is no number") from error
+                raise ValueError(f"{place}: confidence {shown(parts[2])} is no number") from error
         return checked(place, {"answers": found})
 
 
@@ -280,11 +280,11 @@ class Nlvr2Tsv(TsvSource):
         """Return whether the statement of a line holds."""
         label = self.value(values, "label")
         if label not in ("True", "False"):
-            raise ValueError(f"{place}: label {label!r} is neither True nor False; write one of the two")
+            raise ValueError(f"{place}: label {shown(label)} is neither True nor False; write one of the two")
         return {"truth": label == "True"}
 
 
 def _whole(text: str, what: str, place: str) -> int:
-    if not text.strip().isdecimal():
-        raise ValueError(f"{place}: {what} {text!r} is no whole number; count from 0")
-    return int(text)
+    if (number := whole(text)) is None:
+        raise ValueError(f"{place}: {what} {shown(text)} is no whole number; count from 0")
+    return number

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any, NoReturn
 
+from onepeace_pl.regular_files import require_regular
 
-class _Plain(pickle.Unpickler):
-    """Makes numbers, texts, lists and mappings, which need no name to be looked up."""
+
+class _Plain(pickle._Unpickler):
+    """Makes numbers, texts, lists and mappings, which need no name to be looked up.
+
+    The one in Python: the one in C makes a list as long as a pickle says, gigabytes for six bytes.
+    """
 
     def find_class(self, module: str, name: str) -> NoReturn:
         """Refuse: a name can be a function."""
@@ -22,8 +28,8 @@ def read_plain_pickle(path: Path) -> Any:
         ValueError: If it is missing, damaged, or asks for anything beyond plain data.
     """
     try:
-        with path.open("rb") as file:
-            return _Plain(file, encoding="latin1").load()
+        require_regular(path)
+        return _Plain(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; check the path") from error
     except pickle.UnpicklingError as error:

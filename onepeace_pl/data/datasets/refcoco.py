@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import checked
+from onepeace_pl.data.checking import are_numbers, checked, shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.sources.picture_size import picture_size
-from onepeace_pl.data.sources.tables import entries, need, read_json, read_json_lines
+from onepeace_pl.data.sources.tables import (
+    entries,
+    need,
+    need_list,
+    need_text,
+    need_value,
+    read_json,
+    read_json_lines,
+)
 
 
 class Expression(NamedTuple):
@@ -114,10 +122,10 @@ class _Instances:
         file = Path(path)
         content = read_json(file)
         for place, entry in entries(file, content, "annotations"):
-            self.boxes[need(entry, "id", place)] = need(entry, "bbox", place)
+            self.boxes[need_value(entry, "id", place)] = need(entry, "bbox", place)
         for place, entry in entries(file, content, "images"):
             extent = (need(entry, "width", place), need(entry, "height", place))
-            self.pictures[need(entry, "id", place)] = (need(entry, "file_name", place), extent)
+            self.pictures[need_value(entry, "id", place)] = (need_text(entry, "file_name", place), extent)
 
 
 def _refs(
@@ -126,21 +134,23 @@ def _refs(
     for place, ref in entries(file, content):
         if split is not None and need(ref, "split", place) != split:
             continue
-        box = ref["bbox"] if "bbox" in ref else instances.boxes.get(need(ref, "ann_id", place))
+        box = ref["bbox"] if "bbox" in ref else instances.boxes.get(need_value(ref, "ann_id", place))
         if box is None:
             where = instances.path or "no `instances` file is given"
-            raise ValueError(f"{place}: no box for ann_id {ref['ann_id']!r} ({where}); give the right file")
-        if not isinstance(box, list | tuple) or len(box) != 4:
-            raise ValueError(f"{place}: bbox {box!r} is not left, top, width, height")
+            raise ValueError(
+                f"{place}: no box for ann_id {shown(ref['ann_id'])} ({where}); give the right file"
+            )
+        if not are_numbers(box, 4):
+            raise ValueError(f"{place}: bbox {shown(box)} is not left, top, width, height")
         left, top, width, height = box
-        known = instances.pictures.get(need(ref, "image_id", place))
-        name, extent = known if known else (need(ref, "file_name", place), None)
+        known = instances.pictures.get(need_value(ref, "image_id", place))
+        name, extent = known if known else (need_text(ref, "file_name", place), None)
         if extent is None and "width" in ref and "height" in ref:
             extent = (ref["width"], ref["height"])
         corners = (left, top, left + width, top + height)
-        for sentence in need(ref, "sentences", place):
-            identity = str(need(sentence, "sent_id", place))
-            yield place, Expression(identity, name, str(need(sentence, "sent", place)), corners, extent)
+        for sentence in need_list(ref, "sentences", place):
+            identity, text = need_text(sentence, "sent_id", place), need_text(sentence, "sent", place)
+            yield place, Expression(identity, name, text, corners, extent)
 
 
 def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
@@ -153,9 +163,9 @@ def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
         yield (
             place,
             Expression(
-                str(row.get("uniq_id", line)),
-                need(row, "file_name", place),
-                need(row, "text", place),
+                need_text(row, "uniq_id", place) if "uniq_id" in row else str(line),
+                need_text(row, "file_name", place),
+                need_text(row, "text", place),
                 tuple(box) if isinstance(box, list) else box,
                 extent,
             ),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
-from onepeace_pl.data.sources.columns import read_text
-from onepeace_pl.data.sources.tables import read_csv
+from onepeace_pl.data.sources.tables import csv_rows, read_csv
 
 _FULL = ("ytid", "start", "label", "split")
 
@@ -77,18 +75,18 @@ class VggSound(Listing[tuple[str, str, int]]):
 
 
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
-    first = next(csv.reader(io.StringIO(read_text(file))), [])
+    first = next(csv_rows(file), (1, []))[1]
     rows = []
     for line, row in read_csv(file, header=_FULL if len(first) == len(_FULL) else ("file", "label")):
         if "file" in row:  # <ytid>_<start in six digits>.mp4
             row["name"] = os.path.splitext(row["file"])[0]
             row["ytid"], _, row["start"] = row["name"].rpartition("_")
         start = row["start"]
-        if not (start.isdecimal() and row["ytid"]):
+        if (seconds := whole(start)) is None or not row["ytid"]:
             raise ValueError(
-                f"{file}:{line}: start {start!r} is no number of seconds; is this the right file?"
+                f"{file}:{line}: start {shown(start)} is no number of seconds; is this the right file?"
             )
-        row["start"] = str(int(start))
-        row.setdefault("name", f"{row['ytid']}_{int(start):06d}")
+        row["start"] = str(seconds)
+        row.setdefault("name", f"{row['ytid']}_{seconds:06d}")
         rows.append((line, row))
     return rows

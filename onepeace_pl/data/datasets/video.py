@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onepeace_pl.regular_files import shown_path
+
 ENDINGS = frozenset((".mp4", ".webm", ".mkv", ".avi", ".mov"))
 
 
@@ -58,7 +60,7 @@ class _Video:
 
     def __enter__(self) -> Any:
         if not os.path.isfile(self.path):
-            raise ValueError(f"{self.path}: no such video; check `videos` and `pattern`")
+            raise ValueError(f"{shown_path(self.path)}: no such video; check `videos` and `pattern`")
         try:
             import av
         except ImportError as error:
@@ -68,7 +70,7 @@ class _Video:
         try:
             self.container = av.open(self.path)
             return self.container.streams.video[0]
-        except (av.FFmpegError, IndexError) as error:
+        except Exception as error:  # decoders fail in any way
             raise ValueError(f"{self.path}: unreadable video ({error}); leave the row out") from error
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:

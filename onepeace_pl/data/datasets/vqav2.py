@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.datasets.vqa_answers import confidences, vocabulary
-from onepeace_pl.data.sources.tables import entries, need, read_json
+from onepeace_pl.data.sources.tables import entries, need_list, need_text, need_value, read_json
 
 Question = tuple[str, str, str, Mapping[str, float] | None, str]  # id, picture, question, answers, topic
 
@@ -60,7 +61,7 @@ class VqaV2(Listing[Question]):
     ) -> None:
         file, self.images = Path(questions), images
         content = read_json(file)
-        subset = str(need(content, "data_subtype", questions))
+        subset = need_text(content, "data_subtype", questions)
         known = {} if annotations is None else _annotations(Path(annotations))
         if answers is not None:
             self.classes = read_classes(answers)
@@ -71,19 +72,21 @@ class VqaV2(Listing[Question]):
         names = frozenset(self.classes)
         records: list[Question] = []
         for place, entry in entries(file, content, "questions"):
-            identity = need(entry, "question_id", place)
+            identity = need_value(entry, "question_id", place)
             found: Mapping[str, float] | None = None
             topic = ""
             if annotations is not None:
                 if identity not in known:
-                    raise ValueError(f"{place}: question {identity!r} has no annotation in {annotations}")
+                    raise ValueError(
+                        f"{place}: question {shown(identity)} has no annotation in {annotations}"
+                    )
                 people, _, topic = known[identity]
                 right = tuple((a, c) for a, c in confidences(people).items() if not names or a in names)
                 found = shared.setdefault(right, dict(right))
             pictures = "test2015" if subset.startswith("test") else subset
-            values = {"image_id": need(entry, "image_id", place), "subset": pictures}
+            values = {"image_id": need_value(entry, "image_id", place), "subset": pictures}
             image = file_name(pattern, values)
-            records.append((str(identity), image, need(entry, "question", place), found, topic))
+            records.append((str(identity), image, need_text(entry, "question", place), found, topic))
         super().__init__(file, records, missing)
         self.published = published("vqav2", subset)
 
@@ -98,7 +101,11 @@ def _annotations(file: Path) -> dict[Any, tuple[list[str], str, str]]:
     """Return question -> answers of the people, the most common one, type of the answer."""
     found = {}
     for place, entry in entries(file, read_json(file), "annotations"):
-        people = [str(need(answer, "answer", place)) for answer in need(entry, "answers", place)]
-        common = str(entry.get("multiple_choice_answer") or max(people, key=people.count))
-        found[need(entry, "question_id", place)] = (people, common, str(entry.get("answer_type", "other")))
+        people = [need_text(answer, "answer", place) for answer in need_list(entry, "answers", place)]
+        if not people:
+            raise ValueError(f"{place}: no answers; give the question some, or delete the entry")
+        given = entry.get("multiple_choice_answer")
+        common = need_text(entry, "multiple_choice_answer", place) if given else max(people, key=people.count)
+        topic = need_text(entry, "answer_type", place) if "answer_type" in entry else "other"
+        found[need_value(entry, "question_id", place)] = (people, common, topic)
     return found

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.data.batches import Source
+from onepeace_pl.data.checking import shown
 from onepeace_pl.errors import UserError, nearest
+from onepeace_pl.regular_files import require_regular
 
 # How encoded pictures begin in base64: JPEG, PNG, GIF, WebP.
 _ENCODED = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")
@@ -24,7 +26,8 @@ def column_number(path: Path, header: Sequence[str], wanted: str) -> int:
     """
     if wanted in header:
         return list(header).index(wanted)
-    hint = nearest(wanted, header, f"it has {', '.join(map(repr, header))}")
+    more = ", ..." if len(header) > 20 else ""
+    hint = nearest(wanted, header, f"it has {', '.join(map(shown, header[:20]))}{more}")
     raise UserError(f"{path}: no column {wanted!r}; {hint}")
 
 
@@ -38,7 +41,7 @@ def check_unique(path: Path, ids: Iterable[str], first_line: int = 2) -> None:
     for line, identity in enumerate(ids, start=first_line):
         if identity in seen:
             raise ValueError(
-                f"{path}:{line}: id {identity!r} is already on line {seen[identity]}; "
+                f"{path}:{line}: id {shown(identity)} is already on line {seen[identity]}; "
                 "give each row its own, or set unique_ids: false"
             )
         seen[identity] = line
@@ -81,6 +84,7 @@ def read_text(path: Path) -> str:
         ValueError: If it is missing or not UTF-8.
     """
     try:
+        require_regular(path)
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; check the path") from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from onepeace_pl.data.checking import checked, several
+from onepeace_pl.data.checking import checked, several, shown, whole
+from onepeace_pl.data.sources.tables import parse_json
+
+MOST_CLASSES = 1_000_000
+"""Classes of a column of numbers; where one is greater, something else stands in it."""
 
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "1"), True),
@@ -36,6 +39,8 @@ def read_labels(
                 found[label] = _answer(value, choices)
             elif label == "answers":
                 found[label] = _answers(value)
+            elif label in ("class", "topic"):
+                found[label] = _named_one(value)
             else:
                 found[label] = convert(value) if convert else value
         except ValueError as error:
@@ -67,7 +72,14 @@ def number_classes(
     if given is not None:
         classes = tuple(given)
     elif all_numbers:
-        classes = tuple(str(number) for number in range(max(map(int, said)) + 1))
+        most = max(map(int, said))
+        if most >= MOST_CLASSES:
+            place = next(place for place, labels in rows if str(most) in map(str, _named(labels)))
+            raise ValueError(
+                f"{place}: class {most}: numbers of classes go from 0 to {MOST_CLASSES - 1}; "
+                "give the names in `classes`"
+            )
+        classes = tuple(map(str, range(most + 1)))
     else:
         classes = tuple(sorted(map(str, said)))
     names = frozenset(classes) if given is not None or not all_numbers else frozenset()
@@ -103,7 +115,13 @@ def _named(labels: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and str(value).isdecimal()
+    return isinstance(value, str | int) and not isinstance(value, bool) and whole(str(value)) is not None
+
+
+def _named_one(value: Any) -> Any:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"{shown(value)} is neither a name nor a number")
+    return value
 
 
 def _text(value: Any) -> Any:
@@ -111,20 +129,20 @@ def _text(value: Any) -> Any:
 
 
 def _list(value: Any) -> tuple[Any, ...]:
-    return tuple(read_list(value))
+    return tuple(map(_named_one, read_list(value)))
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in read_list(value))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{value!r} are not numbers; write pixels, as 12,30,80.5,64") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{shown(value)} are not numbers; write pixels, as 12,30,80.5,64") from error
 
 
 def _truth(value: Any) -> bool:
-    found = _TRUTH.get(str(value).strip().lower())
+    found = _TRUTH.get(str(value).strip().lower()) if isinstance(value, str | int) else None
     if found is None:
-        raise ValueError(f"{value!r} is neither true nor false; write one of the two")
+        raise ValueError(f"{shown(value)} is neither true nor false; write one of the two")
     return found
 
 
@@ -133,8 +151,8 @@ def _answer(value: Any, choices: Sequence[str] | None) -> int:
     if choices is not None and value in choices:
         return list(choices).index(value)
     if not _is_number(value) or (choices is not None and int(value) >= len(choices)):
-        among = "a number from 0" if choices is None else f"among the choices {list(choices)}"
-        raise ValueError(f"answer {value!r} is not {among}; give the right choice's words or its number")
+        among = "a number from 0" if choices is None else f"among the choices {shown(list(choices))}"
+        raise ValueError(f"answer {shown(value)} is not {among}; give the right choice's words or its number")
     return int(value)
 
 
@@ -144,11 +162,11 @@ def _answers(value: Any) -> dict[Any, Any]:
         value = _json(value)
     if isinstance(value, Mapping):
         return dict(value)
-    return dict.fromkeys(value if isinstance(value, list) else [value], 1.0)
+    return dict.fromkeys(map(_named_one, value if isinstance(value, list) else [value]), 1.0)
 
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise ValueError(f"{text[:60]!r} is not JSON ({error}); correct it") from error

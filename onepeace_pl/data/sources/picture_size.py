@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import io
 import os
 from functools import lru_cache
 
-from PIL import Image, UnidentifiedImageError
+from onepeace_pl.modalities.processors.image_file import header_sizes
+from onepeace_pl.regular_files import shown_path
+
+Size = tuple[int, int]
 
 
-def picture_size(picture: str | bytes) -> tuple[int, int]:
-    """Return (width, height) in pixels of a picture as stored; nothing is decoded.
+def picture_size(picture: str | bytes, upright: bool = True) -> Size:
+    """Return (width, height) in pixels of a picture; nothing is decoded.
+
+    Args:
+        picture: Path or encoded bytes.
+        upright: Turned as its EXIF orientation says; False gives the size as stored.
 
     Raises:
         ValueError: If the file is missing or no picture.
     """
     if isinstance(picture, bytes):
-        return _read(io.BytesIO(picture), f"a picture of {len(picture)} bytes")
+        return header_sizes(picture)[upright]
     try:
-        return _of_file(picture, os.stat(picture).st_mtime_ns)
+        changed = os.stat(picture).st_mtime_ns
     except FileNotFoundError as error:
-        raise ValueError(f"{picture}: no such picture; check the path and the data set's root") from error
+        raise ValueError(
+            f"{shown_path(picture)}: no such picture; check the path and the data set's root"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{shown_path(picture)}: unreadable picture ({shown_path(str(error))}); leave the row out"
+        ) from error
+    return _of_file(picture, changed)[upright]
 
 
 @lru_cache(1 << 16)  # many rows are about one picture
-def _of_file(path: str, changed: int) -> tuple[int, int]:
-    return _read(path, path)
-
-
-def _read(file: str | io.BytesIO, name: str) -> tuple[int, int]:
-    try:
-        with Image.open(file) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{name}: unreadable picture; replace the file or leave the row out") from error
+def _of_file(path: str, changed: int) -> tuple[Size, Size]:
+    return header_sizes(path)

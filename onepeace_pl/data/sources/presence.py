@@ -18,7 +18,7 @@ class Presence:
         if folder not in self._folders:
             try:
                 self._folders[folder] = frozenset(os.listdir(folder or "."))
-            except OSError:
+            except (OSError, ValueError):  # no such folder, or no name of one
                 self._folders[folder] = frozenset()
         return name in self._folders[folder]
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from onepeace_pl.data.checking import shown
 from onepeace_pl.data.sources.columns import column_number, read_text
+from onepeace_pl.modalities.text_cleaning import well_formed
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_csv(
@@ -25,14 +30,12 @@ def read_csv(
     Raises:
         ValueError: If the file is missing or no CSV, has no rows, lacks a column, or a row is ragged.
     """
-    csv.field_size_limit(2**31 - 1)  # a picture in base64 is longer than the default
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    names = list(header) if header is not None else next(_checked(reader, path), [])
+    rows = csv_rows(path)
+    names = list(header) if header is not None else next(rows, (1, []))[1]
     for name in needs:
         column_number(path, names, name)
     line = 0
-    for values in _checked(reader, path):
-        line = reader.line_num
+    for line, values in rows:
         if len(values) != len(names):
             raise ValueError(
                 f"{path}:{line}: {len(values)} columns instead of {len(names)}; "
@@ -41,6 +44,36 @@ def read_csv(
         yield line, dict(zip(names, values, strict=True))
     if not line:
         raise ValueError(no_rows(path))
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line and the values of each row, the header included.
+
+    Raises:
+        ValueError: If the file is missing or no CSV.
+    """
+    csv.field_size_limit(2**31 - 1)  # a picture in base64 is longer than the default
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        for values in reader:
+            yield reader.line_num, values
+    except csv.Error as error:
+        raise ValueError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
+
+
+def parse_json(text: str) -> Any:
+    """Return what a JSON text holds; halves of surrogate pairs, which no file can hold, become U+FFFD.
+
+    Raises:
+        ValueError: If it is not JSON, or nested too deeply.
+    """
+    try:
+        content = json.loads(text)
+        if _SURROGATE.search(text):
+            content = json.loads(well_formed(json.dumps(content, ensure_ascii=False)))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return content
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -54,7 +87,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = parse_json(text)
         except ValueError as error:
             raise ValueError(f"{path}:{line}: not JSON ({error}); write one object a line") from error
         if not isinstance(row, dict):
@@ -71,10 +104,12 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: If it is missing or not JSON.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg}); download the file again") from error
+        return parse_json(text)
+    except ValueError as error:
+        line, problem = getattr(error, "lineno", 1), getattr(error, "msg", error)
+        raise ValueError(f"{path}:{line}: not JSON ({problem}); download the file again") from error
 
 
 def entries(path: Path, content: Any, key: str | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -107,18 +142,44 @@ def need(entry: Any, key: str, place: str) -> Any:
         ValueError: If it is not there; names the place and the keys that are.
     """
     if not isinstance(entry, Mapping) or key not in entry:
-        there = ", ".join(map(repr, list(entry)[:8])) if isinstance(entry, Mapping) else type(entry).__name__
+        there = ", ".join(map(shown, list(entry)[:8])) if isinstance(entry, Mapping) else type(entry).__name__
         raise ValueError(f"{place}: no {key!r}; it has {there or 'nothing'}: is this the right file?")
     return entry[key]
+
+
+def need_value(entry: Any, key: str, place: str) -> str | int | float:
+    """Return the text or the number of a key.
+
+    Raises:
+        ValueError: If it is not there, or something else.
+    """
+    value = need(entry, key, place)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{place}: {key} {shown(value)} is neither a text nor a number; correct the entry")
+    return value
+
+
+def need_text(entry: Any, key: str, place: str) -> str:
+    """Return the text of a key; a number is written out.
+
+    Raises:
+        ValueError: As `need_value`.
+    """
+    return str(need_value(entry, key, place))
+
+
+def need_list(entry: Any, key: str, place: str) -> list[Any]:
+    """Return the list of a key.
+
+    Raises:
+        ValueError: If it is not there, or something else.
+    """
+    value = need(entry, key, place)
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{place}: {key} {shown(value)} is no list; correct the entry")
+    return list(value)
 
 
 def no_rows(path: Path) -> str:
     """Return the complaint about a file without rows."""
     return f"{path}: no rows; check that the file was written whole"
-
-
-def _checked(reader: Any, path: Path) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise ValueError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error

@@ -5,7 +5,7 @@ Source: spec of tasks, section 1. Rows are read when asked for, so a table may b
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,8 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.sources.columns import check_unique, column_number, media, read_text, shared_by_id
+from onepeace_pl.data.checking import shown
+from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
 from onepeace_pl.data.sources.presence import paths_of
+from onepeace_pl.data.sources.tables import read_json
+from onepeace_pl.regular_files import require_regular
 
 
 class TsvSource:
@@ -161,11 +164,14 @@ class TsvSource:
         return str(line) if self._id is None else values[self._id]
 
     def _read_captions(self, path: Path) -> list[tuple[int, str]]:
-        try:
-            captions = json.loads(read_text(path))
-            captions = {str(identity): list(texts) for identity, texts in captions.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ValueError(f"{path}: expected JSON {{id: [caption, ...]}} ({error})") from error
+        captions = read_json(path)
+        if not isinstance(captions, dict):
+            raise ValueError(f"{path}: a {type(captions).__name__}, not JSON {{id: [caption, ...]}}")
+        for identity, texts in captions.items():
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                raise ValueError(
+                    f"{path}: {shown(texts)} of id {identity!r} is no list of captions; write one"
+                )
         pairs: list[tuple[int, str]] = []
         ids = [self.id(line) for line in range(len(self._starts) - 1)]
         for line, identity in enumerate(ids):
@@ -219,8 +225,10 @@ class AudioTsv(TsvSource):
                 seconds.append(float(value))
             except ValueError as error:
                 raise ValueError(
-                    f"{self.path}:{line + 2}: duration {value!r} is no number of seconds"
+                    f"{self.path}:{line + 2}: duration {shown(value)} is no number of seconds"
                 ) from error
+            if not 0 <= seconds[-1] < math.inf:
+                raise ValueError(f"{self.path}:{line + 2}: duration {value} is no number of seconds from 0")
         return seconds if self._captions is None else [seconds[line] for line, _ in self._captions]
 
 
@@ -242,6 +250,7 @@ class AudioTextTsv(AudioTsv):
 def _index(path: Path) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
     """Return the header, and where each line after it begins, the end of the file included."""
     try:
+        require_regular(path)
         file = path.open("rb")
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; check the path of the table") from error

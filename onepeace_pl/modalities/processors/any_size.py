@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
-from onepeace_pl.modalities.processors.image import normalise, open_picture
+from onepeace_pl.modalities.processors.image import normalise
+from onepeace_pl.modalities.processors.image_file import open_picture
 
 
 class AnySizeProcessor(Processor):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.libraries import importing
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.processors.audio_file import LOUDEST, open_sound
+from onepeace_pl.modalities.processors.resampling import resample
 from onepeace_pl.modalities.processors.truncation import Truncations
 
 Silence = Literal["raise", "keep"]
@@ -80,18 +80,16 @@ class AudioProcessor(Processor):
 
         Raises:
             TypeError: If `raw` is no sound.
-            ValueError: If a file is missing or unreadable, the rate differs and `resample` is off, or the
-                sound is empty, silent or not finite.
+            ValueError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
+                `resample` is off, or the sound is empty, silent, not finite or far too loud.
         """
-        name, wave, rate = _open_sound(raw, self.rate)
+        name, wave, rate = open_sound(raw, self.rate)
         _check(name, wave, self.silence)
         if rate != self.rate:
             if not self.resample:
                 raise ValueError(
                     f"{name}: {rate} Hz instead of {self.rate}; convert it, or set resample: true"
                 )
-            with importing():
-                from torchaudio.functional import resample
             wave = resample(wave, rate, self.rate)
         wave = F.layer_norm(wave, wave.shape)
         most, least = int(self.max_seconds * self.rate), int(self.min_seconds * self.rate)
@@ -118,58 +116,14 @@ class AudioProcessor(Processor):
         return ModalityInput(values, torch.arange(frames + 1) > lengths[:, None])
 
 
-def _open_sound(raw: Any, rate: int) -> tuple[str, Tensor, int]:
-    """Return what to call it, the mono waveform (N,) float32, and its rate."""
-    if isinstance(raw, str | Path):
-        return str(raw), *_read_file(raw)
-    if (
-        isinstance(raw, tuple | list)
-        and len(raw) == 2
-        and isinstance(raw[1], int | float | np.integer | np.floating)
-    ):
-        raw, given = raw
-        if given <= 0 or given != int(given):
-            raise ValueError(f"a sound's rate must be a whole number of Hz above 0, got {given}")
-        rate = int(given)
-    if not isinstance(raw, np.ndarray | Tensor):
-        raise TypeError(f"a sound must be a path, (array, rate), array or tensor, got {type(raw).__name__}")
-    wave = torch.as_tensor(raw).detach().cpu()
-    if not wave.is_floating_point():
-        raise TypeError(
-            f"a sound's samples must be floats in -1..1, got {wave.dtype}; divide integers by their range"
-        )
-    return f"a sound of {list(wave.shape)} samples", _mono(wave.to(torch.float32)), rate
-
-
-def _read_file(path: str | Path) -> tuple[Tensor, int]:
-    with importing():
-        import soundfile
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such sound; check the path and the data set's root")
-    try:
-        wave, rate = soundfile.read(str(path), dtype="float32")
-    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{path}: unreadable sound ({reason}); convert it to wav or flac, or leave the row out"
-        ) from error
-    return _mono(torch.from_numpy(wave)), int(rate)
-
-
-def _mono(wave: Tensor) -> Tensor:
-    if wave.dim() == 1:
-        return wave
-    if wave.dim() != 2:
-        raise ValueError(f"a sound must be (samples,) or (channels, samples), got {list(wave.shape)}")
-    return wave.mean(dim=0 if wave.shape[0] <= wave.shape[1] else 1)
-
-
 def _check(name: str, wave: Tensor, silence: Silence) -> None:
     problem = ""
     if not len(wave):
         problem = "empty sound"
     elif not bool(torch.isfinite(wave).all()):
         problem = "samples that are not finite"
+    elif float(wave.abs().max()) > LOUDEST:
+        problem = f"samples of up to {float(wave.abs().max()):.1g}, which should lie in -1..1"
     elif silence == "raise" and bool((wave == wave[0]).all()):
         problem = "silent sound (all samples are equal; silence: keep lets it through)"
     if problem:

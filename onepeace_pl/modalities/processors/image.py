@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.processors.augment import RandAugment, blur, jitter
+from onepeace_pl.modalities.processors.image_file import check_sides, open_picture
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -26,7 +25,8 @@ class ImageProcessor(Processor):
     """Turns a picture into normalised pixels (3, S, S).
 
     A picture is a path, encoded bytes, a PIL image, a uint8 array (H, W, 3) or (H, W), a uint8 tensor (3, H,
-    W) or a float tensor (3, H, W) in 0..1 (which is never blurred).
+    W) or a float tensor (3, H, W) in 0..1 (which is never blurred). Files and PIL images are turned as their EXIF
+    orientation says.
 
     Args:
         size: Side in pixels, a multiple of `patch`.
@@ -78,8 +78,8 @@ class ImageProcessor(Processor):
 
         Raises:
             TypeError: If `raw` is no picture.
-            ValueError: If a file is missing or unreadable, or an array has another shape or values out of
-                range.
+            ValueError: If a file is missing or unreadable, sides are too long or too unequal, or an array has
+                another shape or values out of range.
         """
         length = (self.size // self.patch) ** 2
         rng = rng if rng is not None else np.random.default_rng()
@@ -133,48 +133,6 @@ class ImageProcessor(Processor):
         return pixels[:, top : top + self.size, left : left + self.size]
 
 
-def open_picture(raw: Any) -> Image.Image:
-    """Return a picture as an RGB image; transparency is dropped, not blended.
-
-    Raises:
-        TypeError: If `raw` is no picture.
-        ValueError: If a file is missing or unreadable, or an array has another shape or type.
-    """
-    if isinstance(raw, Image.Image):
-        return raw.convert("RGB")
-    if isinstance(raw, str | Path | bytes):
-        name = str(raw) if not isinstance(raw, bytes) else f"a picture of {len(raw)} bytes"
-        try:
-            with Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw) as picture:
-                return picture.convert("RGB")
-        except FileNotFoundError as error:
-            raise ValueError(f"{name}: no such picture; check the path and the data set's root") from error
-        except (
-            UnidentifiedImageError,
-            OSError,
-            SyntaxError,
-            ValueError,
-            Image.DecompressionBombError,
-        ) as error:
-            reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error)
-            raise ValueError(
-                f"{name}: unreadable picture ({reason}); replace the file or leave the row out"
-            ) from error
-    if isinstance(raw, Tensor):
-        raw = (
-            raw.permute(1, 2, 0).cpu().numpy() if raw.dim() == 3 and raw.shape[0] == 3 else raw.cpu().numpy()
-        )
-    if not isinstance(raw, np.ndarray):
-        raise TypeError(
-            f"a picture must be a path, bytes, PIL image, array or tensor, got {type(raw).__name__}"
-        )
-    if raw.dtype != np.uint8 or not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] == 3)) or not raw.size:
-        raise ValueError(
-            f"a picture array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}"
-        )
-    return Image.fromarray(np.ascontiguousarray(raw)).convert("RGB")
-
-
 def random_crop_box(
     width: int, height: int, share: tuple[float, float], rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
@@ -219,6 +177,7 @@ def _centre(length: int, size: int) -> int:
 def _checked_tensor(pixels: Tensor) -> Tensor:
     if pixels.dim() != 3 or pixels.shape[0] != 3:
         raise ValueError(f"a picture tensor must be (3, height, width), got {list(pixels.shape)}")
+    check_sides(pixels.shape[2], pixels.shape[1])
     pixels = pixels.detach().to("cpu", torch.float32)
     if not bool(((pixels >= 0) & (pixels <= 1)).all()):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.processors.truncation import Truncations
 from onepeace_pl.modalities.text_cleaning import CLEANINGS
 from onepeace_pl.modalities.tokenizer import END, PAD, Tokenizer
+
+LONGEST: Final = 100_000
+"""Characters of a text that are looked at; tokenising 50 million takes minutes."""
 
 
 class TextProcessor(Processor):
@@ -59,7 +62,8 @@ class TextProcessor(Processor):
 
         Raises:
             TypeError: If `raw` is no string.
-            ValueError: If nothing is left of the sentence after cleaning, or no tokenizer is set.
+            ValueError: If nothing is left of the sentence after cleaning, no tokenizer is set, or all tokens of
+                more than 100,000 characters are wanted.
         """
         if not isinstance(raw, str):
             raise TypeError(f"text must be a string, got {type(raw).__name__}; pass one sentence")
@@ -67,6 +71,12 @@ class TextProcessor(Processor):
             raise ValueError(
                 "the text processor has no tokenizer: give `tokenizer` a saved one, or train one on the data"
             )
+        if len(raw) > LONGEST:
+            if self.max_tokens is None:
+                raise ValueError(
+                    f"a text of {len(raw)} characters, more than {LONGEST}; cut it, or set max_tokens"
+                )
+            raw = raw[:LONGEST]  # far more than max_tokens tokens
         cleaned = self.clean(raw)
         if not cleaned.strip():
             raise ValueError(

@@ -1,6 +1,7 @@
 """embed: vectors and similarities from the shell are those of the embedder."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,10 +66,17 @@ def test_refusals(model, capsys):
         ([], "nothing to embed"),
         (["--text", "a", "--to", "v.txt"], "must be .npz or .csv"),
         (["--image", "none.png"], "none.png"),
-        (["--audio", "fast.wav"], "44100 Hz instead of 16000"),
+        (["--audio", "fast.wav", "--no-resample"], "44100 Hz instead of 16000"),
         (["--text", "a", "--image", "0.png", "1.png", "--joint"], "2 image, 1 text"),
     ):
         assert cli(["embed", "m", *words, "--device", "cpu"]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
-    assert cli(["embed", "m", "--audio", "fast.wav", "--resample", "--device", "cpu"]) == 0
+    assert cli(["embed", "m", "--audio", "fast.wav", "--device", "cpu"]) == 0
+
+
+def test_arguments_that_are_no_utf8(model, capsys):
+    words = ["--text", "a dog \udcff", "--image", "0.png", "--to", "v.csv", "--device", "cpu"]
+    assert cli(["embed", "m", *words]) == 0
+    assert "a dog \ufffd" in capsys.readouterr().out
+    assert "a dog \ufffd" in Path("v.csv").read_text("utf-8")

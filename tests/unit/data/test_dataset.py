@@ -1,11 +1,17 @@
+import io
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import soundfile
 import torch
+from PIL import Image
 
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.collate import Collator
 from onepeace_pl.data.dataset import PreparedRows
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
+from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
 
@@ -126,3 +132,78 @@ def test_a_batch_of_bad_rows_only_gets_a_row_of_another(processors: dict) -> Non
     hopeless = PreparedRows(Pictures(2, broken=(0, 1)), processors, on_error="skip")
     with pytest.raises(ValueError, match="not one of 2 rows can be prepared; the first: row 0"):
         hopeless.__getitems__([(0, 0)])
+
+
+def broken_avif() -> bytes:
+    """Return a picture of which Pillow's decoder raises a RuntimeError."""
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(file, "AVIF")
+    for seed in range(1000):
+        broken, rng = bytearray(file.getvalue()), np.random.default_rng(seed)
+        for place in rng.integers(len(broken), size=8):
+            broken[place] ^= 1 << int(rng.integers(8))
+        try:
+            Image.open(io.BytesIO(broken)).load()
+        except RuntimeError:
+            return bytes(broken)
+        except (OSError, SyntaxError):
+            continue
+    raise AssertionError("none of 1000 broken pictures raises a RuntimeError")
+
+
+def test_broken_media_are_rows_left_out(tmp_path: Path) -> None:
+    class Files(Pictures):
+        modalities = ("image", "audio")
+
+        def __getitem__(self, index: int) -> Row:
+            sound, picture = tmp_path / "a.wav", tmp_path / "a.png"
+            if index == 1:
+                sound = tmp_path / "b.mp3"
+            if index == 2:
+                picture = tmp_path / "b.png"
+            if index == 3:
+                picture = tmp_path / "c.avif"
+            return Row(str(index), {"image": picture, "audio": sound})
+
+    tone = np.sin(np.arange(16_000) / 10)
+    soundfile.write(tmp_path / "a.wav", tone, 16_000)
+    (tmp_path / "b.mp3").write_bytes(b"no sound")
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    Image.new("L", (1, 60_000)).save(tmp_path / "b.png")
+    (tmp_path / "c.avif").write_bytes(broken_avif())
+    processors = {"image": ImageProcessor(32, fit="centre_crop"), "audio": AudioProcessor()}
+    rows = PreparedRows(Files(4), processors, on_error="skip")
+    reasons = [rows[0, index].skipped[0].reason for index in (1, 2, 3)]
+    assert [reason.split(":")[0] for reason in reasons] == ["row 1 (id 1)", "row 2 (id 2)", "row 3 (id 3)"]
+    for reason, words in zip(
+        reasons, ("unreadable sound", "1 x 60000 pixels", "unreadable picture"), strict=True
+    ):
+        assert words in reason
+
+
+def test_a_defect_is_no_bad_row(processors: dict) -> None:
+    class Defect(ImageProcessor):
+        def __call__(self, raw: Any, **options: Any) -> Any:
+            raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        PreparedRows(Pictures(), {"image": Defect(32)}, on_error="skip")[0, 0]
+
+
+def test_a_picture_is_turned_as_the_extent_of_its_box_says(tmp_path: Path) -> None:
+    stored = np.zeros((32, 16, 3), np.uint8)
+    stored[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored on its side
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    processor = ImageProcessor(16)
+
+    class Boxes(Pictures):
+        def __getitem__(self, index: int) -> Row:
+            extent = ((16, 32), (32, 16))[index]
+            return Row("a", {"image": str(tmp_path / "a.png")}, {"box": (0, 0, 4, 8), "extent": extent})
+
+    as_stored, upright = (PreparedRows(Boxes(2), {"image": processor})[0, index] for index in (0, 1))
+    assert torch.equal(as_stored.fields["image"][0].values, processor(stored).values)
+    assert torch.equal(upright.fields["image"][0].values, processor(np.rot90(stored, -1)).values)

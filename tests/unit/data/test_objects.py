@@ -1,9 +1,13 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from torchvision.transforms import v2
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.objects import Objects, ObjectsTarget, draw
+from onepeace_pl.data.objects import Objects, ObjectsTarget
+from onepeace_pl.data.outlines import draw
 from onepeace_pl.data.transforms import JointTransform
 
 CLASSES = ("cat", "dog")
@@ -106,3 +110,66 @@ def test_slivers_and_what_has_no_pixel_are_not_sensible():
     boxes = np.array([[0, 0, 4, 4], [0, 0, 0.5, 4], [0, 0, 4, 4]], np.float32)
     objects = Objects(boxes, np.arange(3), np.zeros(3, np.bool_), np.ones(3, np.float32), masks)
     assert objects.sensible().classes.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("outline", "message"),
+    [
+        ([[float("nan")] * 6], "not finite numbers"),
+        ([[0.0, 0.0, 5.0, 5.0, float("inf"), 1.0]], "not finite numbers"),
+        ([[1, 1, 5, 1, 5, 10**400]], "not finite numbers"),
+        ([[1, 1, "5", 1, 5, 1]], "not finite numbers"),
+        ([[1, 1, 5, 1, 1e30, 5]], r"a corner at 1e\+30, far outside its picture of 10 x 8"),
+        ([[-20.0, -20.0, 20.0, 20.0] * 100_000], "pixels long; leave the object out"),
+        ({"size": [8, 10], "counts": [3, 78]}, "run lengths of 81 pixels for a picture of 80"),
+        ({"size": [8, 10], "counts": [90, -10]}, "run length -10 is no whole number from 0"),
+        ({"size": [8, 10], "counts": "~~~~~~~~~~~~~~~~~~"}, "packed run lengths are damaged"),
+        ({"size": [8, 10], "counts": "o"}, "packed run lengths end in the middle of one"),
+        ({"size": [8, 10], "counts": 80}, "counts of run lengths are a int"),
+        ({"size": 80, "counts": [80]}, "run lengths for 80 pixels"),
+    ],
+)
+def test_outlines_that_would_end_the_process(outline, message):
+    with pytest.raises(ValueError, match=message):
+        draw(outline, 8, 10)
+
+
+def test_outlines_that_would_fill_the_memory():
+    thing = {"class": "dog", "box": (0, 0, 5, 5), "outline": [SQUARE]}
+    with pytest.raises(ValueError, match="200 outlines in a picture of 30000 x 20000 pixels take 112 GiB"):
+        ObjectsTarget(CLASSES, masks=True)({"objects": [thing] * 200, "extent": (30_000, 20_000)})
+
+
+def rotated(orientation):
+    """Return the picture of 10 x 8 pixels as a file that is stored on its side, and what is white in it."""
+    picture = np.zeros((8, 10, 3), np.uint8)
+    picture[1:5, 2:6] = 255
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).transpose(Image.Transpose.ROTATE_90).save(file, "PNG", exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_labels_are_of_the_upright_picture_or_say_that_they_are_of_the_stored_one(masks):
+    change = JointTransform()
+    change.read_objects = ObjectsTarget(CLASSES, masks=masks)
+    raw, rng = rotated(6), np.random.default_rng(0)
+    upright = change(Row("a", {"image": raw}, labels()), train=False, rng=rng)
+    assert upright.fields["image"].shape == (8, 10, 3)
+    assert upright.fields["image"][1:5, 2:6].all()
+    things = [{"class": "dog", "box": (1, 4, 5, 8), "outline": [[1, 4, 5, 4, 5, 8, 1, 8]]}]
+    stored = change(Row("a", {"image": raw}, {"objects": things, "extent": (8, 10)}), train=False, rng=rng)
+    assert stored.fields["image"].shape == (10, 8, 3)
+    assert stored.fields["image"][4:8, 1:5].all()
+    if masks:
+        assert np.array_equal(stored.labels["objects"].masks[0], stored.fields["image"][..., 0] > 0)
+    with pytest.raises(ValueError, match="the labels are for 9 x 8 pixels and its picture 10 x 8"):
+        change(Row("a", {"image": raw}, {"objects": things, "extent": (9, 8)}), train=False, rng=rng)
+
+
+def test_a_mask_says_by_its_size_how_its_picture_is_turned():
+    raw, rng = rotated(6), np.random.default_rng(0)
+    for shape in ((8, 10), (10, 8)):
+        row = Row("a", {"image": raw}, {"mask": np.zeros(shape, np.uint8)})
+        assert JointTransform()(row, train=False, rng=rng).fields["image"].shape == (*shape, 3)

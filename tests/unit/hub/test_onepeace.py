@@ -1,5 +1,6 @@
 """The embedder, as somebody who comes from sentence-transformers would use it."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -145,3 +146,22 @@ def test_a_tokenizer_of_another_model(model):
     )
     with pytest.raises(ValueError, match="the tokenizer is of another model"):
         model.encode(text=["word1 word22 word333 word399"])
+
+
+def test_vectors_of_16_bit_weights_have_length_one(model):
+    half = OnePeace(copy.deepcopy(model.backbone), model.processors)
+    for dtype in (torch.bfloat16, torch.float16):
+        half.to(dtype=dtype)
+        for items in ({"text": TEXTS}, {"image": PICTURES}, {"text": TEXTS, "image": PICTURES}):
+            vectors = half.encode(**items)
+            torch.testing.assert_close(vectors.norm(dim=-1), torch.ones(4), atol=1e-6, rtol=0)
+
+
+def test_sounds_of_any_rate_unless_told_otherwise(model):
+    time = np.arange(44_101) / 44_101
+    sound = (np.sin(time * 2000).astype(np.float32), 44_101)
+    expected = model.encode(audio=[np.sin(np.arange(16_000) / 16_000 * 2000).astype(np.float32)])
+    assert model.similarity(model.encode(audio=sound), expected) > 0.999
+    with pytest.raises(ValueError, match="44101 Hz instead of 16000"):
+        model.encode(audio=sound, resample=False)
+    assert model.processors["audio"].resample is False  # what is saved is what it was in training

@@ -18,6 +18,17 @@ def content(**changes):
     }
 
 
+def doubled(key):
+    what = content()
+    return what | {key: [*what[key], what[key][0]]}
+
+
+def sized(width, height):
+    what = content()
+    what["images"][0] |= {"width": width, "height": height}
+    return what
+
+
 def read(tmp_path, what, **options):
     (tmp_path / "objects.json").write_text(json.dumps(what))
     return CocoObjects(str(tmp_path / "objects.json"), "pictures", **options)
@@ -45,6 +56,22 @@ def test_classes_go_by_category_number(tmp_path):
         (content(category_id=9), {}, "annotation 7 is of category 9, which `categories` does not list"),
         (content(bbox=[1, 1, 0, 3]), {}, r"picture 5 \(a\.jpg\) has a box without area"),
         (content(), {"degenerate": "maybe"}, "choose raise or drop"),
+        (
+            content(bbox=[1, 1, float("nan"), 3]),
+            {},
+            r"annotation 7: bbox \[1, 1, nan, 3\] is not four finite numbers",
+        ),
+        (content(bbox=[1e308, 1, 1e308, 3]), {}, "annotation 7: bbox"),
+        (content(iscrowd="0"), {}, "annotation 7: iscrowd '0' is neither 0 nor 1"),
+        (content(area=float("inf")), {}, "annotation 7: area inf is no number of pixels"),
+        (content(segmentation=[[1, 1, 5, 1, 1e30, 5]]), {}, "annotation 7: a polygon with a corner at 1e"),
+        (content(id=[7]), {}, r"objects.json: entry 0: id \[7\] is no whole number"),
+        (doubled("images"), {}, "objects.json: entry 2: id 5 is there already"),
+        (doubled("annotations"), {}, "objects.json: entry 1: id 7 is there already"),
+        (doubled("categories"), {}, "objects.json: entry 2: category 'dog' is there twice"),
+        (sized(10**6, 10**6), {}, "objects.json: entry 0: 1000000 x 1000000 pixels; sides are 1 to 65535"),
+        (sized(0, 5), {}, "0 x 5 pixels"),
+        (sized("10", 5), {}, "width '10' is no whole number; write one without quotes"),
     ],
 )
 def test_bad_files(tmp_path, what, options, message):

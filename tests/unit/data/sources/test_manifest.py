@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,32 @@ def test_statements_about_two_pictures(tmp_path: Path) -> None:
 def test_bad_labels_are_refused(tmp_path: Path, text: str, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ManifestSource(write(tmp_path, "a.csv", text), **options)
+
+
+def test_a_number_of_a_class_that_would_fill_the_memory(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "image,k\na.png,0\nb.png,99999999999\n")
+    with pytest.raises(
+        ValueError, match=r"a\.csv:3: class 99999999999: numbers of classes go from 0 to 999999;"
+    ):
+        ManifestSource(path, labels={"class": "k"})
+    path = write(tmp_path, "a.csv", f"image,k\na.png,0\nb.png,{'9' * 5000}\n")
+    assert len(ManifestSource(path, labels={"class": "k"}).classes) == 2  # no number is that long: a name
+
+
+def test_a_field_of_millions_of_characters(tmp_path: Path) -> None:
+    long = "dog " * 2_000_000
+    path = write(tmp_path, "a.csv", f"image,text,k\na.png,{long},{long}\n")
+    with pytest.raises(ValueError, match=r"class .*is none of the 1") as caught:
+        ManifestSource(path, labels={"class": "k"}, classes=["dog"])
+    assert len(str(caught.value)) < 1000
+    assert ManifestSource(path, labels={"class": "k"})[0].fields["text"] == long
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ValueError, match="not a regular file; check the path"):
+        ManifestSource(str(tmp_path / "pipe.csv"))
+
+
+def test_halves_of_surrogate_pairs_in_json(tmp_path: Path) -> None:
+    rows = '{"text": "a dog \\ud83d", "other": ["\\ud83d\\ude00"]}\n'
+    row = ManifestSource(write(tmp_path, "a.jsonl", rows))[0]
+    assert row.fields["text"] == "a dog \ufffd"
+    assert row.labels == {"other": ["\U0001f600"]}

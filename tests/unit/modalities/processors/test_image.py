@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from onepeace_pl.modalities.processors import ImageProcessor
-from onepeace_pl.modalities.processors.image import CLIP_MEAN, CLIP_STD, open_picture, random_crop_box
+from onepeace_pl.modalities.processors.image import CLIP_MEAN, CLIP_STD, random_crop_box
+from onepeace_pl.modalities.processors.image_file import open_picture
 
 
 @pytest.fixture(scope="module")

@@ -56,3 +56,32 @@ def test_it_takes_a_path_and_can_be_pickled(tokenizer: Tokenizer, tmp_path: Path
     tokenizer.save(tmp_path / "tokenizer.json")
     processor = pickle.loads(pickle.dumps(TextProcessor(str(tmp_path / "tokenizer.json"))))
     assert processor.tokenizer == tokenizer
+
+
+def test_halves_of_surrogate_pairs(tokenizer: Tokenizer) -> None:
+    processor = TextProcessor(tokenizer)
+    for text, same in (
+        ("a dog \ud83d", "a dog \ufffd"),
+        ("\ud83d\ude00 dog", "\U0001f600 dog"),
+        ("\udcff", "\ufffd"),
+    ):
+        assert processor(text).values.tolist() == processor(same).values.tolist()
+    assert Tokenizer.train(["a \ud800 dog"] * 3, 270) == Tokenizer.train(["a \ufffd dog"] * 3, 270)
+
+
+def test_a_text_of_millions_of_characters_is_not_tokenised_whole(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    encode = Tokenizer.encode
+    monkeypatch.setattr(Tokenizer, "encode", lambda self, text: seen.append(len(text)) or encode(self, text))
+    with pytest.warns(UserWarning, match=r"cut to 70 \(max_tokens\)"):
+        long = TextProcessor(tokenizer)("a dog barks " * 200_000)
+    short = TextProcessor(tokenizer)
+    with pytest.warns(UserWarning, match="cut to 70"):
+        assert long.values.tolist() == short("a dog barks " * 100).values.tolist()
+    assert max(seen) <= 100_001
+    with pytest.raises(
+        ValueError, match=r"a text of 2400000 characters, more than 100000; cut it, or set max_tokens"
+    ):
+        TextProcessor(tokenizer, max_tokens=None)("a dog barks " * 200_000)

@@ -321,3 +321,12 @@ def test_bad_input() -> None:
         task.check_processors({"image": ImageProcessor(64)})
     with pytest.raises(ValueError, match=r"maps of \[8, 8\] channels for strides \[4, 8, 16, 32, 64\]"):
         CascadeRCNN([8, 8], 3)
+
+
+@pytest.mark.parametrize("name", ["boxes", "scores"])
+def test_finds_that_are_not_finite_are_told(name: str) -> None:
+    things = {"boxes": torch.ones(1, 4), "classes": torch.zeros(1), "crowd": torch.zeros(1)}
+    found = {**things, "scores": torch.ones(1)}
+    found[name] = found[name] * float("nan")
+    with pytest.raises(ValueError, match=f"picture 3: {name} that are not finite"):
+        AveragePrecision(1, masks=False).add(3, (50, 50), found, things)
