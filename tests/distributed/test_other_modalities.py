@@ -46,14 +46,33 @@ class Loss(torch.nn.Module):
         return scale * (shared + features[-1].restored["text"].square().mean())
 
 
-def _compare(sharded: bool, expected: dict[str, Tensor]) -> None:
+def _vectors(backbone: Backbone, rank: int) -> dict[str, Tensor]:
+    """Vectors of a validation: pictures and texts in one process, texts alone in the other."""
+    generator = torch.Generator().manual_seed(9 + rank)
+    inputs = {"text": ModalityInput(torch.randint(4, 500, (2, 6), generator=generator))}
+    if rank == 0:
+        inputs["image"] = ModalityInput(torch.randn(2, 3, 64, 64, generator=generator))
+    backbone.eval()
+    with torch.no_grad():
+        vectors = backbone.embed(inputs)
+    backbone.train()
+    return vectors
+
+
+def _compare(sharded: bool, expected: dict[str, Tensor], embedded: list[dict[str, Tensor]]) -> None:
     rank, loss = dist.get_rank(), Loss()
+    step: torch.nn.Module = loss
     if sharded:
         shard(loss.backbone, init_device_mesh("cpu", (2,)))
-        loss(rank).backward()
     else:
-        replica = torch.nn.parallel.DistributedDataParallel(loss)  # kept: its hooks reduce gradients
-        replica(rank).backward()
+        step = torch.nn.parallel.DistributedDataParallel(loss)
+    for _ in range(2):  # a validation between two steps; what a step leaves unused, DDP tells in the next
+        loss.zero_grad()
+        vectors = _vectors(loss.backbone, rank)
+        assert vectors.keys() == embedded[rank].keys()
+        for name, vector in vectors.items():
+            torch.testing.assert_close(vector, embedded[rank][name], msg=name)
+        step(rank).backward()
     found = {name: p.grad for name, p in loss.backbone.named_parameters() if p.grad is not None}
     assert expected.keys() <= found.keys()
     for name, gradient in found.items():
@@ -71,4 +90,5 @@ def test_gradients_are_those_of_one_process(sharded: bool, tmp_path: Path) -> No
     ((alone(0) + alone(1)) / 2).backward()
     expected = {name: p.grad for name, p in alone.backbone.named_parameters() if p.grad is not None}
     assert {"encoder.adapters.image.summary", "encoder.adapters.audio.summary"} <= expected.keys()
-    run_in_processes(_compare, tmp_path, sharded, expected, seconds=60)
+    embedded = [_vectors(alone.backbone, rank) for rank in range(2)]
+    run_in_processes(_compare, tmp_path, sharded, expected, embedded, seconds=60)
