@@ -47,7 +47,7 @@ class SourceDataModule(L.LightningDataModule):
         validation: Name to rows; each is evaluated by itself.
         test: The same for testing.
         batch_size: Training rows a step and process.
-        eval_batch_size: Rows of a gallery at a time; None takes `batch_size`.
+        eval_batch_size: Rows, or sentences that name classes, at a time in evaluation; None takes `batch_size`.
         num_workers: Processes that prepare rows, for each loader.
         seed: Seed of the order and of everything random in preparing, masks included; None takes the run's
             (``seed_everything``), or 3407 where there is none.

@@ -93,6 +93,35 @@ def test_a_validated_row_has_the_vector_that_encode_gives(eval_batch_size: int) 
             torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
+class Repeated(Sounds):
+    """Noise with one of three sentences each."""
+
+    def __getitem__(self, index: int, /) -> Row:
+        row = super().__getitem__(index)
+        return Row(row.id, {"audio": row.fields["audio"][:16000], "text": TEXTS[index % 3]})
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("merge", [True, False])
+def test_equal_sentences_of_a_gallery_are_one_candidate(merge: bool) -> None:
+    model = make_model()
+    data = PairsDataModule(
+        model.processors, validation={"sounds": Repeated()}, batch_size=4, merge_duplicates=merge
+    )
+    evaluation = RetrievalEvaluation()
+    evaluation.start(data.evaluation_sets("validation"))
+    for batch in data.val_dataloader()[0]:
+        evaluation.update(model.backbone, batch, 0)
+    evaluation.finish()
+    result = evaluation.results["sounds"]
+    assert (result.duplicates, result.merged) == ({"audio": 0, "text": 6}, merge)
+    to_text = result.directions["audio->text"]
+    assert len(to_text.queries) == 9
+    assert len(to_text.candidates) == (3 if merge else 9)
+    assert to_text.chance[1] == pytest.approx(1 / 3 if merge else 1 / 9)
+    assert merge or to_text.recall[1] == 0.0
+
+
 def test_recall_of_several_galleries(backbone: Backbone) -> None:
     metrics = evaluate(backbone, [PAIR, JOINT], [[0, 1, 2]])
     assert {name for name in metrics if name.endswith("R@1")} == {
