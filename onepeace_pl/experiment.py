@@ -282,9 +282,13 @@ class Experiment(L.LightningModule):
             if is_own(index, rank, world_size)
         ]
 
+    def build_optimizer(self) -> Optimizer:
+        """Make the optimiser of what trains: parameter groups and their rates."""
+        return build_optimizer(self, self.make_optimizer, self.layer_decay)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Parameter groups, their rates, and the schedule over the whole run."""
-        optimizer = build_optimizer(self, self.make_optimizer, self.layer_decay)
+        """The optimiser, and the schedule over the whole run."""
+        optimizer = self.build_optimizer()
         total = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,

@@ -178,7 +178,9 @@ def _check_names(tasks: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     if not tasks:
         raise ValueError("there are no tasks to train; set model.task.init_args.tasks")
     for name in tasks:
-        if not name.isidentifier() or hasattr(nn.ModuleDict(), name):
+        if (
+            not name.isidentifier() or hasattr(nn.ModuleDict(), name) or name in ("loss", MEAN)
+        ):  # of all tasks
             raise ValueError(f"a task cannot be called {name!r}; choose a word such as 'grounding'")
     without = [name for name in tasks if name not in data]
     left = [name for name in data if name not in tasks]

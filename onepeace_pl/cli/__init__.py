@@ -51,11 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: no verb '{verb}'; {nearest(verb, verbs, 'see --help')}", file=sys.stderr)
         return 2
     try:
-        return _run(verb, words)
+        code = _run(verb, words)
+        sys.stdout.flush()
+        return code
     except SystemExit as stop:  # the parser's own: --help, --print_config, an error
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BrokenPipeError:
+        if verb in TRAINER_VERBS:  # there, it may be a worker's
+            raise
+        # whoever read the output, such as `head`, has seen enough; what is left of it must go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + 13  # as of a process that SIGPIPE has ended
     except Exception as error:
         line = refusal(error)
         if line is None or os.environ.get("ONEPEACE_PL_DEBUG") == "1":

@@ -1,6 +1,7 @@
 """What a config means, without running it: resolved as ``fit`` would, and built without memory."""
 
 import logging
+import re
 import warnings
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -9,11 +10,15 @@ from typing import Any
 import lightning as L
 import torch
 from jsonargparse import Namespace
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, StrategyRegistry
 
 from onepeace_pl.cli import lightning as verbs
 from onepeace_pl.cli.lightning import ExperimentCLI
 from onepeace_pl.cli.refusal import misses_file, refusal
+from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.experiment import Experiment
 
 
 class NoData(L.LightningDataModule):
@@ -23,14 +28,14 @@ class NoData(L.LightningDataModule):
 
 
 class Blueprint(ExperimentCLI):
-    """A ``fit`` that stops before the run folder is touched, and before a trainer is made.
+    """A ``fit`` that stops before the run folder is touched: what it refuses by then is refused here, too.
 
-    So a config for eight GPUs can be looked at on a laptop.
+    The trainer is made for one CPU, so a config for eight GPUs can be looked at on a laptop.
 
     Args:
         experiment: The LightningModule to configure.
         words: A command line of ``fit`` without the verb.
-        build: Make model and data module; else only the text is resolved.
+        build: Make model, data module and trainer; else only the text is resolved.
 
     Attributes:
         without_data: Why there is no data module, where files are missing.
@@ -79,17 +84,48 @@ class Blueprint(ExperimentCLI):
             self.without_data, model.facts = refusal(error) or str(error), NoData.facts
         with torch.device("meta"):
             model.configure_model()
+        if isinstance(model, Experiment) and model.task is not None:
+            if self.without_data is None:
+                check_compatible(model.task, self.datamodule, verb="")  # rows are for `data check`
+            if any(parameter.requires_grad for parameter in model.parameters()):
+                model.build_optimizer()
         return model  # type: ignore[no-any-return]
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
-        """Make none: what this machine lacks is no matter."""
-        return SimpleNamespace(fit=None)
+        """Make the trainer, for what this machine has."""
+        if not self._build:
+            return SimpleNamespace(fit=None)
+        return super().instantiate_trainer(**_without_gpus(self.config_init.fit.trainer), **kwargs)
 
     def before_fit(self) -> None:
         """Leave the run folder alone."""
 
     def fit(self, **kwargs: Any) -> None:
         """Don't."""
+
+
+def _without_gpus(trainer: Any) -> dict[str, Any]:
+    """Return options in place of those that ask for hardware; what there is nowhere is left to be refused."""
+    found: dict[str, Any] = {}
+    names = ("auto", "gpu", *AcceleratorRegistry.available_accelerators())
+    if not isinstance(trainer.accelerator, str) or trainer.accelerator in names:
+        found["accelerator"] = "cpu"
+    if _counts(trainer.devices):
+        found["devices"] = 1
+    if trainer.num_nodes > 0:
+        found["num_nodes"] = 1
+    strategy = trainer.strategy
+    known = strategy in StrategyRegistry.available_strategies() if isinstance(strategy, str) else True
+    if known and not isinstance(strategy, DDPStrategy | ModelParallelStrategy):
+        found["strategy"] = "auto"
+    return found
+
+
+def _counts(devices: Any) -> bool:
+    """Say whether ``devices`` names any: -1, ``auto``, a number of them, or which."""
+    if isinstance(devices, str):
+        return devices == "auto" or re.fullmatch(r"-1|0*[1-9]\d*|\d+,[\d,]*", devices) is not None
+    return bool(devices) if isinstance(devices, list) else devices == -1 or devices > 0
 
 
 def resolve(words: Sequence[str]) -> dict[str, Any]:

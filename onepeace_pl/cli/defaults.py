@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.model_folder import ModelFolder
+from onepeace_pl.callbacks.monitors import CheckMonitors
 from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
@@ -26,11 +27,13 @@ Monitor = tuple[str, Literal["min", "max"]]
 def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback]:
     """Make what writes ``best.ckpt`` and ``last.ckpt``, the latter also when a signal stops the run.
 
+    A mistyped monitor is refused.
+
     Args:
         folder: Where ``best.ckpt`` goes.
         monitor: Which validation metric is best when smallest or greatest; None goes without ``best.ckpt``.
     """
-    callbacks: list[Callback] = [LastCheckpoint(), StopOnSignal()]
+    callbacks: list[Callback] = [LastCheckpoint(), StopOnSignal(), CheckMonitors()]
     if monitor is not None:
         name, mode = monitor
         best = ModelCheckpoint(folder, "best", monitor=name, mode=mode, enable_version_counter=False)
@@ -57,11 +60,17 @@ def progress_callbacks(bar: bool) -> list[Callback]:
     return [TQDMProgressBar(refresh_rate=every), Throughput()]
 
 
-def loggers(folder: Path) -> list[Logger]:
-    """Make the loggers of a run folder: ``metrics.csv``, written line by line, and TensorBoard's events."""
+def loggers(folder: Path, own: Sequence[Logger] = ()) -> list[Logger]:
+    """Make the loggers of a run folder: ``metrics.csv``, written line by line, and TensorBoard's events.
+
+    Args:
+        folder: The run folder.
+        own: What the config adds; one of the same class takes the default's place.
+    """
     # a name or a version would make a folder of its own
     csv = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1)
-    return [csv, TensorBoardLogger(folder, name="", version="")]
+    found: list[Logger] = [csv, TensorBoardLogger(folder, name="", version="")]
+    return [new for new in found if not any(isinstance(each, type(new)) for each in own)] + list(own)
 
 
 def monitor_of(model: Mapping[str, Any]) -> Monitor | None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from onepeace_pl.cli.known_classes import denied
-from onepeace_pl.cli.origin import file_of, shown
-from onepeace_pl.cli.union import narrow
+from onepeace_pl.cli.origin import file_of
+from onepeace_pl.cli.union import choices_of, narrow
+from onepeace_pl.cli.yaml_text import shown
 from onepeace_pl.errors import nearest
 from onepeace_pl.libraries import library_error
 
@@ -23,6 +24,8 @@ _OWNER = re.compile(r"class_path='([\w.]+)'|given class_path '([\w.]+)'")
 _NO_FILE = re.compile(r"(?:path but|path format:|Got value:) (\S+\.ya?ml)\b")
 _NO_NAME = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+_POSITIONAL = re.compile(r"nrecognized arguments: ([^-\s]\S*)")
+_GOT = re.compile(r"Got value: (.*)", re.S)
 _WRONG_TYPE = re.compile(r"Expected an? <class '(\w+)'>. Got value: (.*)", re.S)
 
 
@@ -71,6 +74,9 @@ def _culprit(chain: Sequence[str], unknown: str, known: Iterable[str]) -> str:
             break
     if m := _NO_FILE.search(" ".join(chain)):
         return f"'{m[1]}' is no file beside the one that mentions it, or no valid YAML"
+    if m := _POSITIONAL.search(deepest):
+        option = "--ckpt_path" if m[1].endswith(".ckpt") else "--config"
+        return f"'{m[1]}' stands behind no option; did you mean {option} {m[1]}?"
     if unknown:
         names = [name for owner in owners for name in _options(owner)] if owners else known
         return f"{' or '.join(owners) or 'this command'} has no option '{unknown}'" + _nearest(unknown, names)
@@ -78,6 +84,9 @@ def _culprit(chain: Sequence[str], unknown: str, known: Iterable[str]) -> str:
         return f"no '{m[2]}' in module {m[1]}" + _nearest(m[2], dir(sys.modules.get(m[1])))
     if m := _NO_MODULE.search(deepest):
         return f"no module '{m[1]}'; is its folder on PYTHONPATH?"
+    if (choices := choices_of(deepest)) and (m := _GOT.search(deepest)):
+        hint = nearest(m[1], choices, "")
+        return f"expected one of {', '.join(choices)}, got {m[1]!r}" + (hint and f"; {hint}")
     if m := _WRONG_TYPE.search(deepest):
         return f"expected {m[1]}, got {m[2]!r}"
     return " ".join(re.sub(r"\. Got value: .*", "", deepest, flags=re.S).split())

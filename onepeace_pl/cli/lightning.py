@@ -15,7 +15,9 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.backbone.sharded import check_sharded
+from onepeace_pl.callbacks.monitors import monitor_of
 from onepeace_pl.checkpoint_io import AtomicCheckpointIO
 from onepeace_pl.cli import defaults, runs
 from onepeace_pl.cli.known_classes import TRUST, TRUST_HELP, known_classes
@@ -23,6 +25,7 @@ from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.origin import dropped, origins
 from onepeace_pl.cli.parser import Parser
 from onepeace_pl.cli.shipped import with_found_configs
+from onepeace_pl.errors import UserError
 from onepeace_pl.files import write_text
 from onepeace_pl.plugins import load_plugins
 
@@ -107,6 +110,13 @@ class ExperimentCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Refuse what can't be right before anything is built, then show ``ckpt_path`` again."""
         checkpoint, model = self._checkpoint, self._settings.model
+        if checkpoint and Path(checkpoint).is_file():
+            # maps the file, so that no weights are read; when Lightning reads it, it advises to let it run code
+            content = read_pickle(Path(checkpoint))
+            if not isinstance(content, dict) or "state_dict" not in content:
+                raise UserError(
+                    f"--ckpt_path: '{checkpoint}' is no checkpoint of a run; weights alone go to --model.init_from"
+                )
         trained = checkpoint or model.get("init_from") or model.get("random_weights")
         if self.subcommand in _NEED_WEIGHTS and not trained:
             raise ValueError(
@@ -178,6 +188,11 @@ class ExperimentCLI(LightningCLI):
             open_settings["plugins"] = [*plugins, AtomicCheckpointIO()]
         if given.logger is None or given.logger is True:
             open_settings["logger"] = defaults.loggers(self.folder) if fit else False
+        elif given.logger and fit:
+            own = given.logger if isinstance(given.logger, list) else [given.logger]
+            open_settings["logger"] = defaults.loggers(self.folder, own)
+        if fit and given.num_sanity_val_steps == 0 and any(map(monitor_of, given.callbacks or [])):
+            open_settings["num_sanity_val_steps"] = 1  # the names of metrics are known before anything trains
         return open_settings
 
 

@@ -14,6 +14,8 @@ import yaml
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
 
 from onepeace_pl.cli.shipped import find_config
+from onepeace_pl.cli.yaml_text import parse_yaml, read_yaml_text, shown
+from onepeace_pl.errors import UserError
 
 PARENTS = "config"  # the key by which a file names those it starts from
 
@@ -31,6 +33,8 @@ class MergingConfigFile(ActionConfigFile):
         name = os.path.abspath(values) if os.path.isfile(values) else str(values)
         if name in parser.reading:
             parser.error("config files name each other: " + " -> ".join((*parser.reading, name)))
+        if not parser.reading:
+            _check_files(parser, Path(values))
         parser.reading += (name,)
         for parent in parents(Path(values)):
             self(parser, cfg, str(parent))
@@ -39,6 +43,14 @@ class MergingConfigFile(ActionConfigFile):
         _keep_entries(before, cfg)
         parser.validate(cfg, skip_required=True)  # finds unknown keys while it is known which file holds them
         parser.reading = parser.reading[:-1]
+
+
+def _check_files(parser: Any, path: Path) -> None:
+    """Refuse, before it is parsed, a file that no config can be, and one that refers to such a file."""
+    try:
+        family(path)
+    except UserError as error:
+        parser.error(str(error))
 
 
 def parents(path: Path) -> list[Path]:
@@ -66,17 +78,42 @@ def mentions(path: Path) -> Iterator[tuple[str, Path]]:
         elif isinstance(value, list):
             for inner in value:
                 yield from walk(key, inner)
-        elif isinstance(value, str) and value.endswith((".yaml", ".yml")) and (path.parent / value).is_file():
+        elif isinstance(value, str) and value.endswith((".yaml", ".yml")) and (path.parent / value).exists():
             yield key, Path(os.path.normpath(path.parent / value))
 
     yield from walk("", content_of(path))
 
 
 def content_of(path: Path) -> Any:
-    """Return the parsed YAML of ``path``, None where it cannot be read: the parser proper will complain."""
-    with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Return the parsed YAML of ``path``, None where it cannot be read: the parser proper will complain.
+
+    Raises:
+        UserError: It is no file, or no file that a config can be.
+    """
+    with suppress(yaml.YAMLError, OSError):
+        text = read_yaml_text(path)
+        try:
+            return parse_yaml(text)
+        except UserError as error:
+            raise UserError(f"{shown(path)}: {error}") from None
     return None
+
+
+def family(path: Path) -> list[Path]:
+    """Return a config and every file that it refers to by a path, directly or not."""
+    found: list[Path] = []
+
+    def visit(file: Path) -> None:
+        file = file.resolve()
+        if file in found:
+            return
+        found.append(file)
+        by_path = [file.parent / name for name in parent_names(file)]  # else by a shipped config's name
+        for other in (*filter(Path.is_file, by_path), *(mentioned for _, mentioned in mentions(file))):
+            visit(other)
+
+    visit(path)
+    return found
 
 
 def _keep_entries(old: Any, new: Any) -> None:

@@ -11,15 +11,10 @@ from typing import Any
 import yaml
 
 from onepeace_pl.cli.merge import PARENTS, content_of, mentions, parents
+from onepeace_pl.cli.yaml_text import shown
 
 COMMAND_LINE = "command line"
 _NOT_CONFIG = {"-c", "--config", "--print_config"}
-
-
-def shown(path: Path | str) -> str:
-    """Return a path as one would type it: seen from the working directory where it lies below."""
-    path, here = Path(path), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def plain(key: str) -> str:

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
 from onepeace_pl.cli.merge import PARENTS
+from onepeace_pl.cli.yaml_text import is_endless
 
 
 class Parser(LightningArgumentParser):
@@ -45,6 +46,9 @@ class Parser(LightningArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None, **options: Any
     ) -> Any:
         """Parse words on top of earlier values."""
+        for value in (str(word).rpartition("=")[2] for word in args or ()):
+            if is_endless(value):  # the parser reads what a value may name, and would wait for ever
+                self.error(f"'{value}' is a pipe or a device; give a file")
         for word in (args or ()) if namespace is not None else ():
             key, equals, value = str(word).removeprefix("--").partition("=")
             if equals and value.lstrip().startswith("{"):

@@ -9,6 +9,7 @@ depths of another library, or of an expression that went wrong, are defects and 
 import errno
 import linecache
 import os
+import pickle
 import re
 import sysconfig
 import traceback
@@ -25,6 +26,7 @@ _PARSER = Path(sysconfig.get_path("purelib"), "jsonargparse")
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _IN_WORKER = re.compile(r"Caught (\w+) in \w+ worker process")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_NOT_INSTALLED = re.compile(r"Requirement '[^']+' not met[^\n]*")
 _OS_ERROR = re.compile(r"(?:\[Errno |\(os error )(\d+)[\])]")  # Python's words and Rust's (safetensors)
 _SPACE = "free some space, or write elsewhere"
 _REMEDIES = {  # of what may go wrong with any file
@@ -46,6 +48,10 @@ _REMEDIES = {  # of what may go wrong with any file
 
 def refusal(error: BaseException) -> str | None:
     """Return the one line for the user, or None where ``error`` is a defect."""
+    if missing := _NOT_INSTALLED.search(
+        str(error)
+    ):  # of a logger in a list, in the middle of what the parser says
+        return missing[0]
     error = _unwrapped(error)
     text = str(error)
     if type(error).__name__ == "MisconfigurationException":
@@ -62,7 +68,9 @@ def refusal(error: BaseException) -> str | None:
         return _of_file(error)
     if (lost := lost_process(error)) is not None:
         return lost
-    if not isinstance(error, ValueError | TypeError):
+    if isinstance(error, RuntimeError | pickle.UnpicklingError):
+        return _of_checkpoint(text)
+    if not isinstance(error, ValueError | TypeError | ImportError):
         return None
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return _line(text) if _on_purpose(frame.filename, frame.lineno or 0) else None
@@ -91,6 +99,19 @@ def _of_file(error: BaseException) -> str | None:
         return None
     names = [str(name) for a in ("filename", "filename2") if (name := getattr(error, a, None)) is not None]
     return ": ".join([os.strerror(number).lower(), *names]) + f"; {_REMEDIES[number]}"
+
+
+def _of_checkpoint(text: str) -> str | None:
+    """Tell what torch says of a file that it can't read or write, without its advice to let the file run code."""
+    if found := re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", text):
+        return f"the checkpoint holds more than tensors and plain values ({found[1]}), and could run code: not read"
+    if "Weights only load failed" in text or re.search(
+        "PytorchStreamReader|failed finding central directory", text
+    ):
+        return "the checkpoint is damaged; give another, such as the run's best.ckpt or last.ckpt"
+    if "PytorchStreamWriter" in text or re.search(r"inline_container.*unexpected pos", text):
+        return f"a checkpoint could not be written; {_SPACE}"
+    return None
 
 
 def _from_worker(kind: type[BaseException], text: str) -> str | None:

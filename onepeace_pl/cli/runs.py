@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onepeace_pl.claim import HOST, INHERITED, Claim, claim_file
+from onepeace_pl.errors import UserError
 from onepeace_pl.files import existing, recover
 
 RUNS = Path("runs")
@@ -50,6 +51,8 @@ def with_run_of_checkpoint(words: list[str]) -> list[str]:
     checkpoints = values_of(words, "--ckpt_path")
     if not checkpoints or values_of(words, "-c", "--config"):
         return words
+    if checkpoints[-1] not in KEYWORDS and Path(checkpoints[-1]).exists():
+        _check_kind(Path(checkpoints[-1]))
     folder = run_of_checkpoint(checkpoints[-1])
     if not (folder / CONFIG).is_file():
         return words
@@ -85,9 +88,8 @@ def find_checkpoint(checkpoint: str | None, folder: Path) -> str | None:
         folder / CHECKPOINTS / f"{checkpoint}.ckpt" if checkpoint in KEYWORDS else Path(checkpoint)
     )
     if not path.exists():
-        raise ValueError(f"--ckpt_path: no file or folder '{path}'")
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise ValueError(f"--ckpt_path: '{path}' is no checkpoint; a run writes them to RUN/{CHECKPOINTS}/")
+        raise UserError(f"--ckpt_path: no file or folder '{path}'")
+    _check_kind(path)
     return str(path)
 
 
@@ -108,6 +110,35 @@ def hold(folder: Path) -> Claim | None:
     for place in (folder, folder / CHECKPOINTS):
         recover(place)
     return claim
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is no checkpoint, with a word on what it is."""
+    if path.is_file() and zipfile.is_zipfile(path):
+        _check_archive(path)
+        return
+    if path.is_dir() and any((path / name).is_file() for name in (".metadata", "meta.pt")):  # a sharded one
+        return
+    hint = f"a run writes them to RUN/{CHECKPOINTS}/"
+    for folder in (path / CHECKPOINTS, path):  # a run folder, or the folder of its checkpoints
+        names = [name for name in KEYWORDS if (folder / f"{name}.ckpt").exists()]
+        if names:
+            hint = "give " + " or ".join(str(folder / f"{name}.ckpt") for name in names)
+            break
+    if (path / "model.safetensors").is_file():
+        hint = f"a model folder goes to --model.init_from {path}"
+    raise UserError(f"--ckpt_path: '{path}' is no checkpoint; {hint}")
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a checkpoint that is damaged where it does not hold weights: those are checked as they are read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if "/data/" not in name:
+                    archive.read(name)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"--ckpt_path: '{path}' is damaged ({error}); give another") from None
 
 
 def claim(folder: Path, resume: bool) -> str | None:

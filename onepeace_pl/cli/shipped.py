@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onepeace_pl
+from onepeace_pl.cli.yaml_text import is_endless
 from onepeace_pl.errors import UserError, nearest
 
 ENDINGS = (".yaml", ".yml")
@@ -41,6 +42,8 @@ def find_config(name: str, start: Path = Path(), kind: str = "") -> Path:
     path = start / name
     if path.is_file():
         return Path(os.path.normpath(path))
+    if is_endless(path):
+        raise UserError(f"'{name}' is a pipe or a device; give a YAML file")
     files = {
         file.relative_to(shipped()).with_suffix("").as_posix(): file for file in shipped().rglob("*.yaml")
     }

@@ -2,10 +2,13 @@
 
 import re
 
+from onepeace_pl.errors import nearest
+
 _NONE_FITS = "Does not validate against any of the Union subtypes"
 _TELLING = re.compile(r"Problem with given class_path|ption '|has no attribute|No module named|required")
 _REJECTED = re.compile(r"ption '([^']+)' is not accepted")
 _KIND = re.compile(r"(?:Expected an? <class '|Not a valid subclass of )(\w+)")
+_CHOICE = re.compile(r"Expected an? typing\.Literal\[(.*)\]")
 _GIVEN = re.compile(r"Given value: (.*)", re.S)
 
 
@@ -19,6 +22,12 @@ def narrow(chain: list[str]) -> list[str]:
     return chain if at is None else [*chain[:at], *_open(chain[at])]
 
 
+def choices_of(text: str) -> list[str]:
+    """Return the valid values that a message names, none where it names none."""
+    choice = _CHOICE.search(text)
+    return [word.strip(" '\"") for word in choice[1].split(",")] if choice else []
+
+
 def _open(text: str) -> list[str]:
     errors, _, given = text.partition("Errors:\n")[2].rpartition("Given value type:")
     indent = re.match(" *", errors)
@@ -26,8 +35,14 @@ def _open(text: str) -> list[str]:
     telling = [bullet for bullet in bullets if _TELLING.search(bullet)]
     if not telling:
         kinds = [("null" if m[1] == "NoneType" else m[1]) for bullet in bullets if (m := _KIND.match(bullet))]
+        choices = [choice for bullet in bullets for choice in choices_of(bullet)]
         value = _GIVEN.search(given)
-        line = f"expected {' or '.join(kinds)}, got {value[1].strip() if value else 'something else'}"
+        got = value[1].strip() if value else "something else"
+        if choices:
+            kinds.append(f"one of {', '.join(choices)}")
+        line = f"expected {' or '.join(kinds)}, got {got}"
+        if hint := nearest(got, choices, ""):
+            line += f"; {hint}"
         return [*_lines(text.partition(_NONE_FITS)[0]), line]
     rejected = [m[1] if (m := _REJECTED.search(bullet)) else "" for bullet in telling]
     told = telling[rejected.index(min(rejected, key=rejected.count))]  # the others reject what this one takes

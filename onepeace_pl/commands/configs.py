@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from onepeace_pl.cli.catalogue import describes_run, family, purpose
+from onepeace_pl.cli.catalogue import describes_run, purpose
+from onepeace_pl.cli.merge import family
 from onepeace_pl.cli.shipped import find_config, shipped, with_found_configs
 from onepeace_pl.errors import UserError, nearest
 

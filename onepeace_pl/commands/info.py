@@ -27,9 +27,6 @@ def main(argv: Sequence[str]) -> int:
     """Print everything and return the exit code."""
     parser = argparse.ArgumentParser("info", description=__doc__)
     parser.parse_known_args(argv)
-    _print("versions", _versions())
-    _print("plugins (entry points onepeace_pl.plugins)", _plugins())
-    _print("attention kernels (the first row that fits is used)", _kernels())
     if argv:
         from onepeace_pl.cli.blueprint import build
 
@@ -37,6 +34,9 @@ def main(argv: Sequence[str]) -> int:
         if without_data:
             print(f"the data are not here ({without_data}): built without what only they know\n")
         _print("parameters", _parts(model))
+    _print("versions", _versions())
+    _print("plugins (entry points onepeace_pl.plugins)", _plugins())
+    _print("attention kernels (the first row that fits is used)", _kernels())
     return 0
 
 

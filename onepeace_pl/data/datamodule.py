@@ -26,6 +26,7 @@ from onepeace_pl.data.skips import SkipLog
 from onepeace_pl.data.sources.view import one_per_id, source_lengths
 from onepeace_pl.data.targets import TargetReader
 from onepeace_pl.data.transforms import JointTransform
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
@@ -87,6 +88,11 @@ class SourceDataModule(L.LightningDataModule):
         transform: JointTransform | None = None,
     ) -> None:
         super().__init__()
+        for option, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value is not None and value < 1:
+                raise UserError(f"{option}={value} must be at least 1")
+        if num_workers < 0:
+            raise UserError(f"num_workers={num_workers} must be at least 0")
         self.processors = dict(processors)
         self.train = train
         self.sources: dict[Split, dict[str, Source]] = {"validation": validation or {}, "test": test or {}}

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
+from onepeace_pl.hub.device import find_device
 from onepeace_pl.hub.folder import Origin, load_folder, read_config, read_extra, read_origin, save_folder
 from onepeace_pl.hub.head import Head, head_of_folder, save_head
 from onepeace_pl.modalities import ModalitySample, Processor
@@ -69,10 +70,11 @@ class OnePeace:
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            ValueError: The folder is of another kind, or damaged, or names a class that is not trusted.
+            ValueError: The folder is of another kind, or damaged, or names a class that is not trusted; or there is
+                no such device.
         """
         folder = Path(folder)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = find_device(device)
         origin = read_origin(read_config(folder))
         backbone, processors = load_folder(folder, device, dtype, trust_remote_code)
         model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder))

@@ -14,6 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 from torch import nn
 from torch.optim import Optimizer
 
+from onepeace_pl.errors import UserError
+
 BuildOptimizer = Callable[[Iterable[dict[str, Any]]], Optimizer]
 
 
@@ -85,8 +87,15 @@ def build_optimizer(model: nn.Module, optimizer: BuildOptimizer, layer_decay: fl
 
     Returns:
         The optimiser; each group keeps its ``lr_scale``, from which a schedule knows the unscaled rate.
+
+    Raises:
+        UserError: The optimiser does not take an option's value.
     """
-    built = optimizer(parameter_groups(model, layer_decay))
+    groups = parameter_groups(model, layer_decay)
+    try:
+        built = optimizer(groups)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"optimizer: {error}") from error
     for group in built.param_groups:
         group["lr"] *= group["lr_scale"]
     return built

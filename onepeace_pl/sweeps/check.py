@@ -15,7 +15,7 @@ from onepeace_pl.sweeps.record import Status, status_of
 
 
 def check_commands(rows: Iterable[Row]) -> None:
-    """Resolve the configs of rows that have not run yet, as ``fit`` would: every option with every value once.
+    """Build what rows that have not run yet describe, without memory: every option with every value once.
 
     Args:
         rows: All rows, or samples of them.
@@ -24,7 +24,7 @@ def check_commands(rows: Iterable[Row]) -> None:
         ValueError: A command would be refused; the line says which, and why.
     """
     for row in _telling(rows):
-        model = resolved(row)["model"]
+        model = resolved(row, build=True)["model"]
         cell = row.cells[0]
         given = any(word.startswith("--ckpt_path") for word in cell.steps[0].words)
         if cell.steps[0].verb != "fit" and not (
@@ -53,18 +53,26 @@ def direction_of(row: Row) -> Direction:
     return "maximize" if monitor[1] == "max" else "minimize"
 
 
-def resolved(row: Row) -> dict[str, Any]:
+def resolved(row: Row, build: bool = False) -> dict[str, Any]:
     """Return the config of a row's first command.
+
+    Args:
+        row: The row.
+        build: Make model, data module and trainer too, so that more can be found wrong.
 
     Raises:
         ValueError: It would be refused.
     """
-    from onepeace_pl.cli.blueprint import resolve
+    from onepeace_pl.cli import lightning
+    from onepeace_pl.cli.blueprint import Blueprint
 
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            config = resolve(row.cells[0].steps[0].words[1:])
+            blueprint = Blueprint(lightning.default_experiment(), row.cells[0].steps[0].words[1:], build)
+            if build:
+                blueprint.built()
+            config = blueprint.resolved()
     except SystemExit:  # the parser has said why
         line = next(line for line in said.getvalue().splitlines() if line.startswith("error: "))
         raise ValueError(f"{row.label}: {line.removeprefix('error: ')}") from None

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.cli.catalogue import family
-from onepeace_pl.cli.merge import content_of
+from onepeace_pl.cli.merge import content_of, family
 from onepeace_pl.sweeps.cells import Cell
 
 

@@ -12,8 +12,8 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from onepeace_pl.cli.explain import explain
-from onepeace_pl.cli.origin import shown
 from onepeace_pl.cli.shipped import find_config
+from onepeace_pl.cli.yaml_text import parse_yaml, read_yaml_text, shown
 from onepeace_pl.sweeps import plan as plans
 from onepeace_pl.sweeps.plan import Plan
 from onepeace_pl.sweeps.rules import check
@@ -32,7 +32,7 @@ def read_plan(path: Path) -> Plan:
         FileNotFoundError: There is no such file.
         ValueError: Something in it can't be right; one line says what and where.
     """
-    content = path.read_text(encoding="utf-8")
+    content = read_yaml_text(path)
     try:
         plan = _parsed(_load(content))
         plan.name = plan.name or path.stem
@@ -58,7 +58,7 @@ class _Loader(yaml.SafeLoader):
 
 def _load(text: str) -> dict[str, Any]:
     try:
-        content = yaml.load(text, _Loader)
+        content = parse_yaml(text, _Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

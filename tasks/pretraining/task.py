@@ -117,7 +117,7 @@ class Pretraining(RetrievalTask):
             seen[first].embeddings[first], seen[second].embeddings[second], scale, self.contents(batch)
         )
         loss: Tensor = self.alignment * aligned.loss
-        logs = {"align": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
+        logs = {"align/mean": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
         for name, student in self.students.items():
             assert self.denoise is not None
             for modality in student.hide:

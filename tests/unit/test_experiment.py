@@ -105,7 +105,7 @@ def test_logs_and_results(tmp_path: Path) -> None:
     runner = trainer(tmp_path, limit_val_batches=None, max_epochs=1, max_steps=-1)
     runner.fit(module, datamodule=data())
     names = set(runner.callback_metrics)
-    assert {"train/loss", "train/align", "train/denoise/both.text", "train/scale"} <= names
+    assert {"train/loss", "train/align/mean", "train/denoise/both.text", "train/scale"} <= names
     assert {"val/pairs/image->text/R@1", "val/mean_recall"} <= names
     assert list(module.results) == ["pairs"]
     (tested,) = runner.test(module, datamodule=data(), verbose=False)

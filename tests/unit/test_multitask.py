@@ -21,10 +21,11 @@ from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
 from onepeace_pl.multitask import MultiTask
 from onepeace_pl.task import Step, Task
 from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.tasks.pretraining import Pretraining
 from onepeace_pl.tasks.retrieval import Retrieval
 
 from .samples import make
-from .test_experiment import Pictures, trainer
+from .test_experiment import STUDENTS, Pictures, trainer
 
 MODALITIES = ("text", "image", "touch")
 TASKS: dict[str, Any] = {
@@ -48,6 +49,14 @@ class Sentences:
     def __getitem__(self, index: int, /) -> Row:
         kind = self.classes[index % 2]
         return Row(f"s{index}", {"text": f"{kind} sentence {index}"}, {self.label: kind})
+
+
+class Grouped(Sentences):
+    """Sentences of two topics."""
+
+    def __getitem__(self, index: int, /) -> Row:
+        row = super().__getitem__(index)
+        return Row(row.id, row.fields, row.labels | {"topic": ("short", "long")[index // 2 % 2]})
 
 
 def sentences(rows: Sentences | None = None, **options: Any) -> SourceDataModule:
@@ -77,6 +86,10 @@ FACTS = DataFacts(
 
 def backbone() -> Backbone:
     return make(MODALITIES, decoder=False, noise=0.0)
+
+
+def backbone_with_decoder() -> Backbone:
+    return make(MODALITIES, noise=0.0)
 
 
 def several(model: Backbone, facts: DataFacts = FACTS, **options: Any) -> MultiTask:
@@ -148,6 +161,21 @@ def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None
     assert (task.modalities, task.restores, task.until) == (("text", "image"), (), "projection")
     with pytest.raises(ValueError, match="take MultiTaskDataModule for the data"):
         task(model, batch.tasks["topics"])
+
+
+def test_no_metrics_name_begins_another(tmp_path: Path) -> None:
+    """A logger that writes a file for each name, with a folder for each stroke, has no place for both."""
+    tasks = TASKS | {"stage_1": partial(Pretraining, students=STUDENTS)}
+    source = data(stage_1=pictures(), topics=sentences(Grouped(), test={"held": Grouped(4)}))
+    module = Experiment(backbone_with_decoder, partial(MultiTask, tasks=tasks))
+    runner = trainer(tmp_path, limit_val_batches=None, max_steps=1)
+    runner.fit(module, datamodule=source)
+    names = set(runner.callback_metrics)
+    runner.test(module, datamodule=source, verbose=False)
+    names |= set(runner.callback_metrics)
+    assert {"train/loss", "train/stage_1/align/mean", "val/pairs/mean_recall"} <= names
+    assert "test/topics/held/long/accuracy" in names
+    assert [(a, b) for a in names for b in names if b.startswith(f"{a}/")] == []
 
 
 def test_what_trains_is_what_any_task_trains() -> None:

@@ -77,3 +77,20 @@ def test_python_m_passes_the_exit_code_on(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: no verb 'fti'")
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly():
+    """As ``configs ls | head -1``, whose end of the pipe is closed before all is written."""
+    code = "import sys; from onepeace_pl.cli import main; sys.exit(main(['configs', 'ls']))"
+    for lines in (0, 1):
+        with subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parents[3],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            for _ in range(lines):
+                process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode in (0, 141)

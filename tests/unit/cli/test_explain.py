@@ -71,6 +71,9 @@ def test_flags_too(capsys, classify):
     assert "did you mean 'trainer.max_steps'?" in complain(capsys, "-c", classify, "--trainer.max_step=3")
     assert "no option" in complain(capsys, "-c", classify, "--model.backbone.transformer.dept=3")
     assert "nothing.yaml" in complain(capsys, "-c", "nothing.yaml")
+    said = f"'{classify}' stands behind no option; did you mean --config {classify}?"
+    assert complain(capsys, classify) == f"error: {said}"
+    assert "did you mean --ckpt_path last.ckpt?" in complain(capsys, "-c", classify, "last.ckpt")
     assert "required: classes" in complain(capsys, "--data=toy.RandomData")
 
 

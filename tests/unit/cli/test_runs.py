@@ -1,6 +1,9 @@
 """Run folders: where a run is, what happens to an older one, how a run goes on."""
 
 import csv
+import io
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,7 @@ def test_a_checkpoint_by_path_or_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"--ckpt_path: no file or folder '.*checkpoints/last\.ckpt'"):
         find_checkpoint("last", tmp_path)
     (tmp_path / "checkpoints/last.ckpt").mkdir(parents=True)  # sharded
+    (tmp_path / "checkpoints/last.ckpt/.metadata").write_text("")
     assert find_checkpoint("last", tmp_path) == str(tmp_path / "checkpoints/last.ckpt")
     (tmp_path / "a.ckpt").write_text("no weights")
     with pytest.raises(ValueError, match=r"a\.ckpt' is no checkpoint; a run writes them to RUN/checkpoints/"):
@@ -39,6 +43,7 @@ def test_a_checkpoint_by_path_or_by_name(tmp_path):
 
 def test_a_checkpoint_that_a_kill_left_without_its_name(tmp_path):
     (tmp_path / "checkpoints/.old-last.ckpt").mkdir(parents=True)
+    (tmp_path / "checkpoints/.old-last.ckpt/.metadata").write_text("")
     assert find_checkpoint("last", tmp_path) == str(tmp_path / "checkpoints/.old-last.ckpt")
     hold(tmp_path).give_up()
     assert find_checkpoint("last", tmp_path) == str(tmp_path / "checkpoints/last.ckpt")
@@ -61,6 +66,58 @@ def test_a_run_refuses_a_folder_in_which_another_one_lives(classify, capsys, mon
     assert before.keys() <= set(RUN.rglob("*"))
     assert [path.name for path in Path("runs").glob("[!.]*")] == ["classify"]
     assert main(["fit", "-c", str(classify)]) == 0  # it has ended
+
+
+def test_what_is_no_checkpoint_is_told_what_to_give(classify, capsys):
+    assert main(["fit", "-c", str(classify)]) == 0
+    Path("folder").mkdir()
+    Path("weights").mkdir()
+    Path("weights/model.safetensors").write_text("")
+    os.mkfifo("pipe")
+    for given, hint in {
+        RUN: f"give {RUN}/checkpoints/best.ckpt or {LAST}",
+        RUN / "checkpoints": f"give {RUN}/checkpoints/best.ckpt or {LAST}",
+        "weights": "a model folder goes to --model.init_from weights",
+        "folder": "a run writes them to RUN/checkpoints/",
+        "pipe": "a run writes them to RUN/checkpoints/",
+    }.items():
+        for words in (["validate"], ["fit", "-c", str(classify)]):
+            capsys.readouterr()
+            assert main([*words, "--ckpt_path", str(given)]) == 2
+            assert capsys.readouterr().err == f"error: --ckpt_path: '{given}' is no checkpoint; {hint}\n"
+
+
+def test_a_damaged_checkpoint_is_one_line_without_torchs_advice(classify, capsys):
+    assert main(["fit", "-c", str(classify)]) == 0
+    whole = LAST.read_bytes()
+    hostile = Path("hostile.ckpt")
+    torch.save({"state_dict": {}, "run": os.system}, hostile)
+    damaged = {
+        "cut": whole[: len(whole) // 2],
+        "pickle": whole.replace(b"state_dict", b"\x00" * 10),
+        "weights": _flipped(whole),
+        "hostile": hostile.read_bytes(),
+        "empty": b"",
+    }
+    for name, content in damaged.items():
+        Path(f"{name}.ckpt").write_bytes(content)
+        for verb in ("validate", "fit"):
+            capsys.readouterr()
+            assert main([verb, "-c", str(classify), "--run=other", "--ckpt_path", f"{name}.ckpt"]) == 2, name
+            errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+            assert len(errors) == 1
+            assert "checkpoint" in errors[0] or "not read" in errors[0]
+            assert "weights_only" not in errors[0]
+    assert LAST.read_bytes() == whole
+
+
+def _flipped(whole):
+    """Return a checkpoint with a wrong byte in its largest tensor; the archive's list of files is as it was."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        largest = max((i for i in archive.infolist() if "/data/" in i.filename), key=lambda i: i.file_size)
+        content = archive.read(largest)
+    at = whole.index(content)
+    return whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :]
 
 
 @pytest.mark.parametrize("verb", ["fit", "validate", "test"])
@@ -189,6 +246,20 @@ def test_fast_dev_run_leaves_nothing(classify):
     assert not RUN.exists()
 
 
+def test_own_loggers_are_added(classify):
+    Path("own.yaml").write_text("trainer: {logger: {class_path: toy.ListLogger}}")
+    cli = run(["fit", "-c", str(classify), "-c", "own.yaml"])
+    assert [type(each).__name__ for each in cli.trainer.loggers] == [
+        "CSVLogger",
+        "TensorBoardLogger",
+        "ListLogger",
+    ]
+    assert any("train/loss" in metrics for metrics in cli.trainer.loggers[-1].metrics)
+    assert (RUN / "metrics.csv").is_file()
+    cli = run(["fit", "-c", str(classify), "--trainer.logger=false"])
+    assert cli.trainer.loggers == []
+
+
 def test_own_loggers_and_checkpoints_are_kept(classify):
     Path("mine.yaml").write_text(
         """
@@ -208,7 +279,7 @@ def test_own_loggers_and_checkpoints_are_kept(classify):
         "results.json",
         "curves.png",
         "checkpoints",
-    }
+    } | {"hparams.yaml", *(path.name for path in RUN.glob("events.out.tfevents.*"))}
     assert [path.name for path in LAST.parent.iterdir()] == ["last.ckpt"]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -170,6 +171,22 @@ class FileData(L.LightningDataModule):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.text = Path(path).read_text()
+
+
+class ListLogger(Logger):
+    """Keeps what is logged."""
+
+    name, version = "list", "0"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metrics: list[dict[str, float]] = []
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.metrics.append(dict(metrics))
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        pass
 
 
 class Strike(L.Callback):

@@ -35,6 +35,14 @@ def test_table_of_similarities(model, capsys):
         assert [float(cell) for cell in line.split()[1:]] == pytest.approx(row.tolist(), abs=6e-4)
 
 
+@pytest.mark.parametrize("device", ["cpuu", "cuda:99"])
+def test_a_device_that_is_not_there(model, capsys, device):
+    assert cli(["embed", "m", "--text", "a", "--device", device]) == 2
+    assert capsys.readouterr().err.startswith(f"error: no device '{device}' here; there are cpu")
+    with pytest.raises(ValueError, match=f"no device '{device}' here"):
+        OnePeace.from_pretrained("m", device=torch.device(device) if device != "cpuu" else device)
+
+
 def test_three_modalities_give_three_tables(model, capsys):
     cli(["embed", "m", "--image", "0.png", "--text", "a dog", "--audio", "0.wav", "1.wav", "--device", "cpu"])
     told = capsys.readouterr().out

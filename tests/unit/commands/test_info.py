@@ -25,6 +25,7 @@ def test_parts_of_a_config(configs, capsys):
     image = 4 * 4 * 3 * 16 + 16
     assert ["backbone.adapters", "shared", str(image), str(image)] in rows
     assert ["task", "shared", "51", "51"] in rows
+    assert rows[0] == ["parameters"]  # what was asked for comes first
     assert not Path("runs").exists()
 
 

@@ -68,12 +68,12 @@ def test_losses_fall(denoising: str, gradient: str) -> None:
         result.loss.backward()
         optimizer.step()
         story.append({name: value.item() for name, value in result.logs.items()})
-    parts = [name for name in story[0] if name == "align" or name.startswith("denoise/")]
+    parts = [name for name in story[0] if name == "align/mean" or name.startswith("denoise/")]
     assert len(parts) == (1 if denoising == "none" else 4)
     for name in parts:
         first, last = (sum(s[name] for s in part) / 5 for part in (story[:5], story[-5:]))
         assert last < first, name
-    assert story[-1]["align"] < 0.5 * story[0]["align"]
+    assert story[-1]["align/mean"] < 0.5 * story[0]["align/mean"]
     assert story[-1]["accuracy/text->touch"] == 1.0
 
 
@@ -115,10 +115,10 @@ def test_the_loss_is_the_weighted_sum_of_what_is_logged() -> None:
     model = backbone().train()
     weights = {"touch": 1.0, "both.text": 0.5, "both.touch": 0.5}
     result = step(pretraining(model, alignment=0.7), model)
-    total = 0.7 * result.logs["align"] + sum(w * result.logs[f"denoise/{n}"] for n, w in weights.items())
+    total = 0.7 * result.logs["align/mean"] + sum(w * result.logs[f"denoise/{n}"] for n, w in weights.items())
     assert result.loss.item() == pytest.approx(total.item(), rel=1e-5)
     halves = result.logs["align/text->touch"] + result.logs["align/touch->text"]
-    assert result.logs["align"].item() == pytest.approx(halves.item() / 2, rel=1e-5)
+    assert result.logs["align/mean"].item() == pytest.approx(halves.item() / 2, rel=1e-5)
     assert not any(value.requires_grad for value in result.logs.values())
 
 
@@ -144,7 +144,7 @@ def test_students_may_read_a_share_of_the_batch() -> None:
     some = step(shared, model).logs
     whole = pretraining(model)
     every, two = step(whole, model).logs, whole(model, batch(whole, rows=2)).logs
-    assert torch.equal(some["align"], every["align"])
+    assert torch.equal(some["align/mean"], every["align/mean"])
     names = [name for name in every if name.startswith("denoise/")]
     assert len(names) == 3
     for name in names:
