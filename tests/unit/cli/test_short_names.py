@@ -38,4 +38,4 @@ def test_in_files_and_flags(resolve, classify):
         train = found["data"]["init_args"]["train"]
         assert train["class_path"].startswith("onepeace_pl.data.datasets")
         assert train["class_path"].endswith(".ClassFolder")
-        assert found["trainer"]["callbacks"][0]["class_path"].endswith("throughput.Throughput")
+        assert found["trainer"]["callbacks"][0]["class_path"].endswith(".Throughput")
