@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from onepeace_pl.cli import main
-from onepeace_pl.cli.catalogue import family
-from onepeace_pl.cli.merge import parents
+from onepeace_pl.cli.merge import family, parents
 from onepeace_pl.cli.shipped import find_config, shipped, with_found_configs
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from onepeace_pl.cli.catalogue import shipped
+from onepeace_pl.cli.shipped import shipped
 from onepeace_pl.cli.short_names import in_full, modules_by_class
 
 

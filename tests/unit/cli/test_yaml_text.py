@@ -38,7 +38,7 @@ LINES = {
     "mentions.yaml": "bomb.yaml: this YAML unfolds",
     "waits.yaml": "pipe.yaml is a pipe or a device; give a YAML file",
     "/dev/zero": "is a pipe or a device; give a",
-    ".": "is a folder; give a YAML file",
+    ".": "no config '.'",
 }
 
 
