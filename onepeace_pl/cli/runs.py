@@ -131,7 +131,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a checkpoint that is damaged where it does not hold weights: those are checked as they are read."""
+    """Refuse a checkpoint that is damaged where it does not hold weights, of which torch compares no checksums."""
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
