@@ -168,7 +168,7 @@ def test_no_metrics_name_begins_another(tmp_path: Path) -> None:
     tasks = TASKS | {"stage_1": partial(Pretraining, students=STUDENTS)}
     source = data(stage_1=pictures(), topics=sentences(Grouped(), test={"held": Grouped(4)}))
     module = Experiment(backbone_with_decoder, partial(MultiTask, tasks=tasks))
-    runner = trainer(tmp_path, limit_val_batches=None, max_steps=1)
+    runner = trainer(tmp_path, limit_val_batches=None, max_epochs=1, max_steps=-1)
     runner.fit(module, datamodule=source)
     names = set(runner.callback_metrics)
     runner.test(module, datamodule=source, verbose=False)
