@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onepeace_pl.libraries import importing
 from onepeace_pl.regular_files import shown_path
 
 ENDINGS = frozenset((".mp4", ".webm", ".mkv", ".avi", ".mov"))
@@ -61,12 +62,8 @@ class _Video:
     def __enter__(self) -> Any:
         if not os.path.isfile(self.path):
             raise ValueError(f"{shown_path(self.path)}: no such video; check `videos` and `pattern`")
-        try:
+        with importing():
             import av
-        except ImportError as error:
-            raise ValueError(
-                f"{self.path}: reading videos needs PyAV; install the extra: pip install onepeace-pl[video]"
-            ) from error
         try:
             self.container = av.open(self.path)
             return self.container.streams.video[0]
