@@ -25,19 +25,20 @@ from pathlib import Path
 import onepeace_pl
 from onepeace_pl.cli import main
 from onepeace_pl.cli.shipped import find_config
+from onepeace_pl.sweeps.reading import read_plan
 assert Path(onepeace_pl.__file__).is_relative_to(sys.prefix), onepeace_pl.__file__
 for name in sys.stdin.read().split():
     assert find_config(name).is_relative_to(sys.prefix), name
 for words in [
     ["fit", "--config", "quickstart", *{FIT}],
-    ["configs", "show", "configs/mine.yaml", "-c", "modality/audio_small"],
     ["configs", "cp", "configs/quickstart.yaml", "my"],
-    ["configs", "check", "my/quickstart.yaml"],
-    ["sweep", "quick", "--dry-run"],
+    ["configs", "show", "my/quickstart.yaml"],
+    ["configs", "check", "configs/mine.yaml"],
     ["data", "layout", "esc50"],
 ]:
     assert main(words) == 0, words
 assert Path("runs/quickstart/report.md").is_file()
+assert len(read_plan(find_config("quick", kind="sweep")).runs) == 2
 assert "tasks" not in sys.modules
 """
 
@@ -98,6 +99,7 @@ def test_the_sdist_builds_the_same_wheel(built: Path, wheel: Path, tmp_path: Pat
     assert content(tmp_path / "again" / wheel.name) == content(wheel)
 
 
+@pytest.mark.timeout(900)  # imports everything in a process of its own
 def test_use_outside_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
     """A user's own tasks.py, tasks/ and configs/ are in the way of nothing."""
     environment, folder = tmp_path / "environment", tmp_path / "user"
@@ -112,7 +114,9 @@ def test_use_outside_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
     (folder / "configs").mkdir()
     for name in ("tasks.py", "tasks/__init__.py"):
         (folder / name).write_text("raise RuntimeError('not yours')")
-    (folder / "configs/mine.yaml").write_text("config: quickstart\ndata: {batch_size: 8}\n")
+    (folder / "configs/mine.yaml").write_text(
+        "config: quickstart\nmodel: {backbone: {transformer: {depth: 2}}}\n"
+    )
     listed = run(environment / "bin/onepeace-pl", "configs", "ls", cwd=folder)
     names = [line.split()[0] for line in listed.splitlines()]
     assert "configs/quickstart.yaml" in names
