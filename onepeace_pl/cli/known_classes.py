@@ -18,6 +18,7 @@ TRUST_HELP = f"{TRUST}: import whatever class the files of --ckpt_path and model
 PARTS = (
     "onepeace_pl",
     "torch.optim",
+    "torchvision.transforms",
     *(f"lightning.pytorch.{part}" for part in ("callbacks", "loggers", "strategies", "plugins", "profilers")),
     "lightning.fabric.plugins",
 )
