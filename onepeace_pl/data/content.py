@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from onepeace_pl.data.batches import values_of
 from onepeace_pl.modalities.base import ModalitySample
 
+_PIECE = 2**20  # bytes of a file that are in memory at a time
 _MIX = 6364136223846793005  # odd, so that a product modulo 2**64 loses nothing
 
 
@@ -57,7 +59,11 @@ def joint_content(contents: Mapping[str, Tensor], names: Sequence[str]) -> Tenso
 def _raw_bytes(value: Any) -> Iterable[bytes]:
     if isinstance(value, str | os.PathLike):
         path = Path(value)
-        yield path.read_bytes() if path.is_file() else str(value).encode(errors="surrogatepass")
+        if path.is_file():
+            with path.open("rb") as file:
+                yield from iter(partial(file.read, _PIECE), b"")
+        else:
+            yield str(value).encode(errors="surrogatepass")
     elif isinstance(value, bytes):
         yield value
     elif isinstance(value, np.ndarray | Tensor):
