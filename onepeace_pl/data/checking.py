@@ -125,7 +125,7 @@ def check_box(box: Any, extent: Any = None) -> None:
     if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
         raise ValueError(
             f"box ({corners}) lies outside its picture of {width:g} x {height:g} pixels; "
-            "write corners in pixels of the picture as stored"
+            "write corners in pixels of that picture"
         )
 
 

@@ -23,7 +23,8 @@ class JointTransform:
     """Applies torchvision's transforms (``torchvision.transforms.v2``) to a picture and its labels.
 
     In training both change. Outside training only the picture does: what is measured is compared with labels as they
-    are stored. ``extent`` tells the size of the picture as stored, ``size`` as it is handed on, each width and height.
+    are stored. ``extent`` tells the size of the picture that labels are about, ``size`` as it is handed on, each
+    width and height.
 
     Args:
         train: Transforms of training rows, in order; of masks they take the nearest pixels. Objects of which

@@ -38,7 +38,7 @@ class RefCoco(Listing[Expression]):
     """Expressions of one split, one row a sentence; the id is the number of the sentence.
 
     Boxes are stored as left, top, width, height and given as corners x0, y0, x1, y1; both are pixels of the
-    picture as stored.
+    picture, turned as the sizes of `instances` say (:class:`~onepeace_pl.data.batches.Row`).
 
     Args:
         path: ``refs(unc).p`` (RefCOCOg: ``refs(umd).p``), the same as JSON, or JSON lines with ``file_name``,
