@@ -15,7 +15,6 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.model_folder import ModelFolder
-from onepeace_pl.callbacks.monitors import CheckMonitors
 from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
@@ -27,13 +26,11 @@ Monitor = tuple[str, Literal["min", "max"]]
 def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback]:
     """Make what writes ``best.ckpt`` and ``last.ckpt``, the latter also when a signal stops the run.
 
-    A mistyped monitor is refused.
-
     Args:
         folder: Where ``best.ckpt`` goes.
         monitor: Which validation metric is best when smallest or greatest; None goes without ``best.ckpt``.
     """
-    callbacks: list[Callback] = [LastCheckpoint(), StopOnSignal(), CheckMonitors()]
+    callbacks: list[Callback] = [LastCheckpoint(), StopOnSignal()]
     if monitor is not None:
         name, mode = monitor
         best = ModelCheckpoint(folder, "best", monitor=name, mode=mode, enable_version_counter=False)

@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.backbone.sharded import check_sharded
-from onepeace_pl.callbacks.monitors import monitor_of
+from onepeace_pl.callbacks.monitors import CheckMonitors, monitor_of
 from onepeace_pl.checkpoint_io import AtomicCheckpointIO
 from onepeace_pl.cli import defaults, runs
 from onepeace_pl.cli.known_classes import TRUST, TRUST_HELP, known_classes
@@ -172,8 +172,10 @@ class ExperimentCLI(LightningCLI):
             offered += defaults.checkpoint_callbacks(self.folder / runs.CHECKPOINTS, monitor)
         callbacks = given.callbacks or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        own_monitor = any(map(monitor_of, callbacks))
         own_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
         if fit:
+            offered.append(CheckMonitors())
             offered += defaults.progress_callbacks(given.enable_progress_bar is not False and not own_bar)
         callbacks += [new for new in offered if not any(isinstance(own, type(new)) for own in callbacks)]
         open_settings = {
@@ -191,7 +193,7 @@ class ExperimentCLI(LightningCLI):
         elif given.logger and fit:
             own = given.logger if isinstance(given.logger, list) else [given.logger]
             open_settings["logger"] = defaults.loggers(self.folder, own)
-        if fit and given.num_sanity_val_steps == 0 and any(map(monitor_of, given.callbacks or [])):
+        if fit and given.num_sanity_val_steps == 0 and own_monitor:
             open_settings["num_sanity_val_steps"] = 1  # the names of metrics are known before anything trains
         return open_settings
 
