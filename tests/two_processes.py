@@ -23,11 +23,12 @@ def _enter(
 
 
 def run_in_processes(
-    function: Callable[..., None], folder: Path, *arguments: Any, ranks: int = 2, seconds: float = 60
+    function: Callable[..., None], folder: Path, *arguments: Any, ranks: int = 2, seconds: float = 900
 ) -> None:
     """Call ``function(*arguments)`` in every process; ``function`` is a module's, so that it can be pickled.
 
-    An assertion that fails in any process fails here; ``folder`` holds the file through which they meet.
+    An assertion that fails in any process fails here; ``folder`` holds the file through which they meet. ``seconds``
+    guards against a hang alone: a busy machine may take many times what an idle one does.
     """
     # Forked from a server that has imported what takes seconds, and nothing of what this process has done since.
     torch.multiprocessing.set_forkserver_preload(["onepeace_pl.experiment", "onepeace_pl.hub"])

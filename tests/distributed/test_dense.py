@@ -87,4 +87,4 @@ def refuse() -> None:
 
 
 def test_two_processes(tmp_path: Path) -> None:
-    run_in_processes(work, tmp_path, seconds=200)
+    run_in_processes(work, tmp_path)

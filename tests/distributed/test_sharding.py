@@ -182,4 +182,4 @@ def _all(stage: int, alone: dict[str, tuple[list[float], dict[str, Tensor]]]) ->
 @pytest.mark.parametrize("stage", [1, 2])
 def test_two_processes_equal_one(stage: int, tmp_path: Path) -> None:
     alone = {gradient: one_process(stage, gradient) for gradient in ("exact", "local")}
-    run_in_processes(_all, tmp_path, stage, alone, seconds=120)
+    run_in_processes(_all, tmp_path, stage, alone)

@@ -66,7 +66,6 @@ ABLATIONS = sorted((CONFIGS / "ablation").glob("*.yaml"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_step_of_every_ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_data()
@@ -90,7 +89,6 @@ def untrained(verb: str, path: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_step_of_every_fine_tuning(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if path.stem == "kinetics400":
@@ -114,7 +112,6 @@ def weights(folder: str) -> dict[str, torch.Tensor]:
     return load_file(f"{folder}/model.safetensors")
 
 
-@pytest.mark.timeout(300)
 def test_a_step_of_each_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_data()

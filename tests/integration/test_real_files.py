@@ -55,7 +55,6 @@ def falls(rows: list[dict[str, str]], name: str) -> bool:
     return sum(values[-8:]) < sum(values[:8])
 
 
-@pytest.mark.timeout(300)
 def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     coco = shared / "data/coco128"

@@ -10,7 +10,7 @@ import pytest
 from onepeace_pl.claim import HOST, Claim
 
 PATH = Path("claims/a")
-HOLD = "import os, sys, time; print('ready', flush=True); time.sleep(60)"
+HOLD = "import os, sys, time; print('ready', flush=True); time.sleep(3600)"
 
 
 @pytest.fixture(autouse=True)

@@ -64,11 +64,10 @@ def test_sigterm_stops_a_process_that_can_go_on(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        end = time.monotonic() + 120
-        while len(steps()) < 2 and process.poll() is None and time.monotonic() < end:
+        while len(steps()) < 2 and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate()
     assert process.returncode == 1, output
     assert "go on with: fit --ckpt_path" in output
     goes_on_from(steps()[-1] + 1)

@@ -15,8 +15,6 @@ words = sys.argv[1:]
 options = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
 folder = Path(words[words.index("--run") + 1])
 checkpoint = folder / "checkpoints" / "last.ckpt"
-with Path("starts.txt").open("a") as starts:
-    starts.write(f"{folder.name} {words[0]}{' on' if '--ckpt_path' in words else ''}\n")
 
 
 def stop(number: int, frame: object) -> None:
@@ -27,6 +25,8 @@ def stop(number: int, frame: object) -> None:
 
 checkpoint.parent.mkdir(exist_ok=True)
 signal.signal(signal.SIGTERM, stop)
+with Path("starts.txt").open("a") as starts:  # from here on it listens
+    starts.write(f"{folder.name} {words[0]}{' on' if '--ckpt_path' in words else ''}\n")
 if words[0] == "fit" and {path.name for path in folder.iterdir()} > {"log.txt", "cell.json", "checkpoints"}:
     assert "--ckpt_path" in words, "a fresh fit finds a fresh folder"
 if "fake.error" in options:

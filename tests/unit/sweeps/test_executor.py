@@ -12,7 +12,7 @@ from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.executor import Processes
 from onepeace_pl.sweeps.reading import read_plan
 
-LOCAL = {"cluster": "local", "options": {"timeout_min": 2}}
+LOCAL = {"cluster": "local", "options": {"timeout_min": 60}}
 
 
 def test_every_worker_has_its_gpus_and_its_share_of_the_cores(write, monkeypatch):
@@ -36,14 +36,13 @@ def test_submitit_runs_cells_as_jobs(sweep, starts):
 
 def test_a_job_that_is_preempted_goes_on_in_another(sweep, starts):
     threading.Thread(target=_preempt, daemon=True).start()
-    assert sweep(executor=LOCAL, common={"options": {"fake.seconds": 60}}).run()
+    assert sweep(executor=LOCAL, common={"options": {"fake.seconds": 3600}}).run()
     assert starts() == ["a,seed=0 fit", "a,seed=0 fit on"]
 
 
 def _preempt():
     while not Path("starts.txt").exists():
         time.sleep(0.05)
-    time.sleep(0.5)  # until the run listens
     owner = Path("runs/s/.claims/a,seed=0").read_text()
     os.kill(int(owner.rpartition(" ")[2].rstrip(")")), signal.SIGUSR2)  # as SLURM does
 
