@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -198,7 +198,7 @@ class Strike(L.Callback):
     def strike(self, trainer: L.Trainer, validating: bool) -> None:
         if trainer.global_step == self.step and validating == self.validating:
             for _ in range(1 + self.twice):
-                os.kill(os.getpid(), self.number)
+                signal.raise_signal(self.number)  # os.kill may reach another thread, and two become one
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self.strike(trainer, False)
