@@ -85,7 +85,7 @@ class ExperimentCLI(LightningCLI):
         parser.add_argument("-c", "--config", action=MergingConfigFile, help=text)
         return parser
 
-    def subcommands(self) -> dict[str, set[str]]:  # a static method of Lightning's, which calls it on itself
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there, but called on itself
         """Return the verb in ``words`` alone: each verb has a parser of its own, and making one takes time."""
         verb = self._words[0]
         return {verb: super().subcommands()[verb]}

@@ -71,6 +71,5 @@ def compare() -> None:
 
 
 @pytest.mark.distributed
-@pytest.mark.timeout(200)
 def test_sharded_is_replicated(tmp_path: Path) -> None:
-    run_in_processes(compare, tmp_path, seconds=160)
+    run_in_processes(compare, tmp_path)

@@ -99,7 +99,6 @@ def test_the_sdist_builds_the_same_wheel(built: Path, wheel: Path, tmp_path: Pat
     assert content(tmp_path / "again" / wheel.name) == content(wheel)
 
 
-@pytest.mark.timeout(900)  # imports everything in a process of its own
 def test_use_outside_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
     """A user's own tasks.py, tasks/ and configs/ are in the way of nothing."""
     environment, folder = tmp_path / "environment", tmp_path / "user"

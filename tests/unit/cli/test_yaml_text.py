@@ -43,7 +43,6 @@ LINES = {
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.timeout(60)
 def test_each_is_one_line_at_once(classify, capsys):
     started = time.process_time()
     words = [["fit", "-c", name] for name in LINES]
