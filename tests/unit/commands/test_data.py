@@ -130,7 +130,7 @@ def test_ls_and_layout(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["chek"], "data has no 'chek'; choose check, layout, ls"),
+        (["chek"], "data has no 'chek'; did you mean 'check'?"),
         (["check", "esc5"], "no config 'esc5'; did you mean 'esc50'?"),
         (["check", "esc50", "--media", "some"], "--media some is neither a number nor 'all'"),
         (["check", "esc50", "--root", "gone"], "--root gone: no such folder"),
