@@ -29,12 +29,13 @@ from onepeace_pl.hub.head import load_head, plain
 from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
+from onepeace_pl.resume import ResumableModule
 from onepeace_pl.task import Task
 
 BACKBONE = "backbone."
 
 
-class Experiment(L.LightningModule):
+class Experiment(ResumableModule):
     """Builds backbone and task when the Trainer says so, trains what the stage lets train, measures, saves.
 
     Args:
@@ -159,7 +160,8 @@ class Experiment(L.LightningModule):
         return {name: t for name, t in state.items() if name.removeprefix(BACKBONE) not in self.given}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say where the weights are that it leaves out."""
+        """Say where the run stands, and where the weights are that the checkpoint leaves out."""
+        super().on_save_checkpoint(checkpoint)
         check_finite(self)
         checkpoint["skipped_updates"] = (self.guard.skipped, self.guard.in_a_row)
         if self.base is not None:
@@ -172,6 +174,7 @@ class Experiment(L.LightningModule):
                 f"not a checkpoint of a run (it holds {', '.join(map(str, checkpoint)) or 'nothing'}); "
                 "weights alone go to model.init_from"
             )
+        super().on_load_checkpoint(checkpoint)
         check_same(self.base, checkpoint.get("base"))
         self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
         stored = checkpoint.get("hyper_parameters", {}).get("facts")
@@ -232,6 +235,7 @@ class Experiment(L.LightningModule):
 
     def on_validation_start(self) -> None:
         """Begin an evaluation."""
+        super().on_validation_start()
         self._task.start_evaluation(self._data.evaluation_sets("validation"))
 
     def on_test_start(self) -> None:

@@ -5,6 +5,7 @@ Losses are kept as tensors, so that no device is asked while it works.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,7 @@ class History:
         """Take in values of a step; a point of the curve is the mean of all since the last point."""
         for name, value in losses.items():
             total, count = self._sums.get(name, (torch.zeros_like(value, dtype=torch.float32), 0))
-            self._sums[name] = (total + value.detach().float(), count + 1)
+            self._sums[name] = (total.to(value.device) + value.detach().float(), count + 1)
 
     def point(self, step: int) -> None:
         """Put a point on every curve, from what was taken in since the last."""
@@ -65,6 +66,12 @@ class History:
             curve.steps.append(step)
             curve.values.append(total / count)
         self._sums.clear()
+
+    def up_to(self, step: int) -> History:
+        """Return a copy that ends in a point at this step, made of what was taken in since the last."""
+        ended = copy.deepcopy(self)
+        ended.point(step)
+        return ended
 
     def add_results(self, step: int, results: Mapping[str, RetrievalResult]) -> None:
         """Take in the R@1 of every direction after a validation; partial results are left out."""
@@ -80,6 +87,7 @@ class History:
         losses = {name: (list(curve.steps), curve.numbers()) for name, curve in self.losses.items()}
         return {
             "losses": losses,
+            "sums": {name: (float(total), count) for name, (total, count) in self._sums.items()},
             "recalls": {name: (list(s), list(v)) for name, (s, v) in self.recalls.items()},
         }
 
@@ -87,6 +95,7 @@ class History:
         """Take over what :meth:`state_dict` gave."""
         for name, (steps, values) in state["losses"].items():
             self.losses[name] = Curve(list(steps), list(torch.tensor(values)))
+        self._sums = {name: (torch.tensor(total), count) for name, (total, count) in state["sums"].items()}
         self.recalls = {
             name: (list(steps), list(values)) for name, (steps, values) in state["recalls"].items()
         }

@@ -6,34 +6,66 @@ from types import FrameType
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onepeace_pl.callbacks.last import save_last
+from onepeace_pl.resume import progress_of
 
 
 class StopOnSignal(Checkpoint):
     """Writes ``last.ckpt`` when SIGTERM or the first Ctrl+C stops the training.
 
-    Lightning answers SIGTERM between two steps, where weights, optimiser and counters agree. The first Ctrl+C
-    is passed on as SIGTERM for that reason: a KeyboardInterrupt may strike in the middle of an update. A stop
-    during the sanity check, or before the first step, leaves nothing, since nothing is lost; a second Ctrl+C
-    stops at once, without a checkpoint. A validation under way is not made up for on resuming.
+    The run stops before its next batch, where weights, optimiser and counters agree and everything is logged; under
+    gradient accumulation before the next window, so that no gradient is lost. A validation between windows is broken
+    off, and made on resuming. All processes stop together, whichever of them gets the signal. A stop during the sanity
+    check, or before the first step, leaves nothing, since nothing is lost; a second Ctrl+C stops at once, without a
+    checkpoint.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._former: Any = None
+        self._former: dict[int, Any] = {}
+        self._asked = False
+
+    def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take over the signals."""
+        self._take_over(trainer)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take over SIGINT."""
-        if threading.current_thread() is threading.main_thread():
-            self._former = signal.signal(signal.SIGINT, self._first_time)
+        """Take over the signals, where there was no sanity check."""
+        self._take_over(trainer)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop here, if a process was asked to."""
+        if batch_idx % trainer.accumulate_grad_batches == 0 and self._stops(trainer):
+            raise SIGTERMException
+
+    def on_validation_batch_start(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop here, if a process was asked to."""
+        if trainer.state.fn == "fit" and not progress_of(trainer).pending and self._stops(trainer):
+            for callback in trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, WeightAveraging):  # has lent the averages to the validation
+                    callback.on_validation_epoch_end(trainer, pl_module)
+            raise SIGTERMException
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give SIGINT back."""
+        """Give the signals back."""
         self._give_back()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Forget the former handlers, which Lightning has put back itself where there was nothing to train."""
+        self._former.clear()
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
@@ -45,12 +77,27 @@ class StopOnSignal(Checkpoint):
             step = trainer.global_step
             rank_zero_info(f"stopped by a signal after step {step}; go on with: fit --ckpt_path {path}")
 
-    def _first_time(self, number: int, frame: FrameType | None) -> None:
-        self._give_back()
-        rank_zero_info("\nstopping after this step; press Ctrl+C again to stop at once without a checkpoint")
-        signal.raise_signal(signal.SIGTERM)
+    def _stops(self, trainer: L.Trainer) -> bool:
+        """Whether any process was asked to stop; all must call this."""
+        return trainer.strategy.reduce_boolean_decision(self._asked, all=False)
 
-    def _give_back(self) -> None:
-        if self._former is not None:
-            signal.signal(signal.SIGINT, self._former)
-            self._former = None
+    def _take_over(self, trainer: L.Trainer) -> None:
+        if self._former or threading.current_thread() is not threading.main_thread():
+            return
+        self._asked = trainer.received_sigterm
+        self._former = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        if number == signal.SIGINT:
+            self._give_back(signal.SIGINT)
+            rank_zero_info(
+                "\nstopping after this step; press Ctrl+C again to stop at once without a checkpoint"
+            )
+
+    def _give_back(self, *numbers: int) -> None:
+        for number in numbers or tuple(self._former):
+            if number in self._former:
+                signal.signal(number, self._former.pop(number))

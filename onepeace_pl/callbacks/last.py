@@ -1,12 +1,12 @@
 """``last.ckpt``: always the newest state of a run."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
-from torch import Tensor
+
+from onepeace_pl.resume import progress_of
 
 LAST = "last.ckpt"
 
@@ -26,7 +26,8 @@ def save_last(trainer: L.Trainer) -> Path:
 class LastCheckpoint(Checkpoint):
     """Writes ``RUN/checkpoints/last.ckpt`` after every epoch and validation, and at the end of training.
 
-    Lightning's own ``save_last`` is as old as the best checkpoint: it is written only when that is.
+    Lightning's own ``save_last`` is as old as the best checkpoint: it is written only when that is. Must come after
+    that which writes the best, whose state it saves.
 
     Args:
         every_n_steps: Write after every so many updates too.
@@ -38,23 +39,22 @@ class LastCheckpoint(Checkpoint):
             raise ValueError(f"every_n_steps {every_n_steps} must be at least 1, or null")
         self.every_n_steps = every_n_steps
         self._saved = 0
+        self._late = False
 
-    def on_train_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Tensor | Mapping[str, Any] | None,
-        batch: Any,
-        batch_idx: int,
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Save where it is time."""
-        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+        """Save where it is time: not before the last step is logged, or a run killed meanwhile never logs it."""
+        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        if (due or self._late) and batch_idx % trainer.accumulate_grad_batches == 0:
             self._save(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save after a validation in the middle of an epoch."""
+        """Save after a validation in the middle of an epoch, if gradients are accumulated when their window ends."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch:
-            self._save(trainer)
+            self._late = progress_of(trainer).pending > 0
+            if not self._late:
+                self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save after an epoch."""
@@ -66,5 +66,5 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: L.Trainer) -> None:
         if not trainer.fast_dev_run and self._saved != trainer.global_step:  # type: ignore[attr-defined]
-            self._saved = trainer.global_step
+            self._saved, self._late = trainer.global_step, False
             save_last(trainer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +26,10 @@ from onepeace_pl.callbacks.page import (
     training_table,
 )
 from onepeace_pl.callbacks.sheet import sheet_of, write_sheet
-from onepeace_pl.callbacks.throughput import TrainClock, batch_size
+from onepeace_pl.callbacks.throughput import RunClock, TrainClock, batch_size
 from onepeace_pl.files import write_text
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
+from onepeace_pl.resume import progress_of
 
 if TYPE_CHECKING:
     from onepeace_pl.data.batches import Source
@@ -64,7 +64,7 @@ class Report(L.Callback):
         self.answers = answers
         self.history = History(points)
         self.clock = TrainClock()
-        self._started = time.monotonic()
+        self._run = RunClock()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on later needs for its report."""
@@ -72,16 +72,22 @@ class Report(L.Callback):
             "history": self.history.state_dict(),
             "samples": self.clock.samples,
             "seconds": self.clock.seconds,
+            "run": self._run.seconds,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave."""
         self.history.load_state_dict(state_dict["history"])
         self.clock.samples, self.clock.seconds = state_dict["samples"], state_dict["seconds"]
+        self._run.resume(state_dict["run"])
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Start counting time."""
-        self._started = time.monotonic()
+        self._run.start()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of training; a run that resumes in the middle of an epoch does not start that."""
+        self.clock.start()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock of training."""
@@ -96,7 +102,8 @@ class Report(L.Callback):
         if loss is not None:
             # Lightning hands it out divided, for the sum over accumulated batches.
             self.history.add_losses({"loss": loss * trainer.accumulate_grad_batches})
-        if self.history.due(trainer.global_step, trainer.estimated_stepping_batches):
+        updated = not progress_of(trainer).pending
+        if updated and self.history.due(trainer.global_step, trainer.estimated_stepping_batches):
             # Only now: asking Lightning for what was logged makes the host wait for the device.
             logged = {
                 name.removeprefix(LOGGED): value
@@ -142,22 +149,21 @@ class Report(L.Callback):
     def _write(self, trainer: L.Trainer, module: L.LightningModule, verb: str, remark: str = "") -> None:
         if not trainer.is_global_zero:
             return
-        self.history.point(trainer.global_step)
+        history = self.history.up_to(trainer.global_step)
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         suffix = "" if verb == "fit" else f"-{verb}"
         results = _results(module)
         labelled = [r for r in getattr(module, "results", {}).values() if isinstance(r, LabelledResult)]
-        seconds = time.monotonic() - self._started
         parts = [f"# {folder.resolve().name}: {verb}\n"]
         if remark:
             parts.append(f"**{remark}**\n")
-        facts = run_facts(trainer, module, self.clock, seconds)
+        facts = run_facts(trainer, module, self.clock, self._run.seconds)
         parts.append(facts_table(facts | _weights(trainer, module)))
-        if self.history.losses:
-            parts += ["## Training\n", training_table(self.history)]
+        if history.losses:
+            parts += ["## Training\n", training_table(history)]
             curves = folder / f"curves{suffix}.png"
-            parts.append(_picture(curves, "losses by step", lambda: draw_curves(self.history, curves)))
+            parts.append(_picture(curves, "losses by step", lambda: draw_curves(history, curves)))
         if labelled:
             parts += ["## Results\n", labelled_table(labelled), groups_table(labelled)]
         drawings = {name: few for name, few in getattr(module, "drawings", {}).items() if few}

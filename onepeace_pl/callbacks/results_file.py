@@ -6,7 +6,6 @@ A run that is stopped, or breaks, leaves none: the file says that the run has co
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +14,7 @@ from typing import Any
 import lightning as L
 
 from onepeace_pl.callbacks.best import measured
+from onepeace_pl.callbacks.throughput import RunClock
 from onepeace_pl.files import write_text
 from onepeace_pl.metrics import RetrievalResult
 
@@ -37,20 +37,20 @@ class ResultsFile(L.Callback):
     def __init__(self) -> None:
         super().__init__()
         self._found: dict[str, Any] = {}
-        self._before = 0.0
-        self._started = time.monotonic()
+        self._clock = RunClock()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the last evaluation: a run that goes on after its last one has no other to tell of."""
-        return {"found": self._found, "seconds": self._seconds}
+        return {"found": self._found, "seconds": self._clock.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave."""
-        self._found, self._before = state_dict["found"], state_dict["seconds"]
+        self._found = state_dict["found"]
+        self._clock.resume(state_dict["seconds"])
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Start counting time."""
-        self._started = time.monotonic()
+        self._clock.start()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep what was measured; at the end of ``validate``, write."""
@@ -67,10 +67,6 @@ class ResultsFile(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write."""
         self._write(trainer, "fit")
-
-    @property
-    def _seconds(self) -> float:
-        return self._before + time.monotonic() - self._started
 
     def _keep(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         prefix = "test" if trainer.state.fn == "test" else "val"
@@ -105,7 +101,7 @@ class ResultsFile(L.Callback):
             return
         nothing: dict[str, Any] = {"monitor": None, "metrics": {}, "references": {}, "partial": False}
         content = {"verb": verb, **(self._found or nothing)}
-        content |= {"seconds": round(self._seconds, 3), "steps": trainer.global_step}
+        content |= {"seconds": round(self._clock.seconds, 3), "steps": trainer.global_step}
         path = Path(trainer.default_root_dir) / results_name(verb)
         write_text(path, json.dumps(content, indent=2) + "\n")
 

@@ -53,6 +53,27 @@ class TrainClock:
         return self.samples / self.seconds if self.seconds else 0.0
 
 
+class RunClock:
+    """Seconds of a run, those of the processes before the one that resumed it included."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._started = time.monotonic()
+
+    def start(self) -> None:
+        """Count this process from now on."""
+        self._started = time.monotonic()
+
+    def resume(self, seconds: float) -> None:
+        """Go on from what an earlier process counted."""
+        self._before = seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all processes."""
+        return self._before + time.monotonic() - self._started
+
+
 class Throughput(L.Callback):
     """Logs ``samples/s`` over all ranks, in the progress bar too.
 
@@ -69,6 +90,10 @@ class Throughput(L.Callback):
             raise ValueError(f"window and every must be at least 1, not {window} and {every}")
         self.every = every
         self.clock = TrainClock(window)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock; a run that resumes in the middle of an epoch does not start that."""
+        self.clock.start()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import lightning as L
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
@@ -19,6 +19,8 @@ from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.callbacks.throughput import Throughput
+from onepeace_pl.metrics_file import MetricsFile
+from onepeace_pl.resume import logged_until
 
 Monitor = tuple[str, Literal["min", "max"]]
 
@@ -57,17 +59,21 @@ def progress_callbacks(bar: bool) -> list[Callback]:
     return [TQDMProgressBar(refresh_rate=every), Throughput()]
 
 
-def loggers(folder: Path, own: Sequence[Logger] = ()) -> list[Logger]:
+def loggers(folder: Path, own: Sequence[Logger] = (), checkpoint: Path | None = None) -> list[Logger]:
     """Make the loggers of a run folder: ``metrics.csv``, written line by line, and TensorBoard's events.
 
     Args:
         folder: The run folder.
         own: What the config adds; one of the same class takes the default's place.
+        checkpoint: What the run in the folder resumes from: what was logged later is taken out, since it is logged
+            again.
     """
-    # a name or a version would make a folder of its own
-    csv = CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1)
-    found: list[Logger] = [csv, TensorBoardLogger(folder, name="", version="")]
-    return [new for new in found if not any(isinstance(each, type(new)) for each in own)] + list(own)
+    step, validate = (None, False) if checkpoint is None else logged_until(checkpoint)
+    found: list[Logger] = [
+        MetricsFile(folder, step, validate),
+        TensorBoardLogger(folder, name="", version="", purge_step=step),
+    ]
+    return [new for new in found if not any(isinstance(new, type(each)) for each in own)] + list(own)
 
 
 def monitor_of(model: Mapping[str, Any]) -> Monitor | None:

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.backbone.sharded import check_sharded
+from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.monitors import CheckMonitors, monitor_of
 from onepeace_pl.checkpoint_io import AtomicCheckpointIO
 from onepeace_pl.cli import defaults, runs
@@ -183,6 +184,7 @@ class ExperimentCLI(LightningCLI):
             offered.append(CheckMonitors())
             offered += defaults.progress_callbacks(given.enable_progress_bar is not False and not own_bar)
         callbacks += [new for new in offered if not any(isinstance(own, type(new)) for own in callbacks)]
+        callbacks.sort(key=lambda callback: isinstance(callback, LastCheckpoint))  # saves the others' states
         open_settings = {
             "default_root_dir": given.default_root_dir or str(self.folder),
             "callbacks": callbacks,
@@ -193,11 +195,12 @@ class ExperimentCLI(LightningCLI):
         own_io = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
         if not own_io and getattr(given.strategy, "_checkpoint_io", None) is None:
             open_settings["plugins"] = [*plugins, AtomicCheckpointIO()]
+        resumed = Path(str(self._checkpoint)) if runs.continues(self.folder, self._checkpoint) else None
         if given.logger is None or given.logger is True:
-            open_settings["logger"] = defaults.loggers(self.folder) if fit else False
+            open_settings["logger"] = defaults.loggers(self.folder, (), resumed) if fit else False
         elif given.logger and fit:
             own = given.logger if isinstance(given.logger, list) else [given.logger]
-            open_settings["logger"] = defaults.loggers(self.folder, own)
+            open_settings["logger"] = defaults.loggers(self.folder, own, resumed)
         if fit and given.num_sanity_val_steps == 0 and own_monitor:
             open_settings["num_sanity_val_steps"] = 1  # the names of metrics are known before anything trains
         return open_settings

@@ -18,7 +18,6 @@ from onepeace_pl.files import existing, recover
 RUNS = Path("runs")
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
-METRICS = "metrics.csv"
 KEYWORDS = ("best", "last")  # checkpoints of the run's own folder
 LOG, CELL = "log.txt", "cell.json"  # what a sweep puts into the folder before its run begins
 STOPPED = "stopped by a signal"
@@ -146,24 +145,22 @@ def claim(folder: Path, resume: bool) -> str | None:
 
     Args:
         folder: The run folder.
-        resume: The run in it goes on; then only its ``metrics.csv`` moves aside, since the logger starts a
-            new one.
+        resume: The run in it goes on, so that everything stays.
 
     Returns:
-        A line for the user where something has moved.
+        A line for the user where an older run has moved.
 
     Raises:
         ValueError: ``folder`` holds something that is no run.
     """
-    moved = folder / METRICS if resume else folder
-    if not moved.exists() or (moved.is_dir() and {path.name for path in moved.iterdir()} <= {LOG, CELL}):
+    if resume or not folder.exists() or {path.name for path in folder.iterdir()} <= {LOG, CELL}:
         return None
     is_run = folder.parent == RUNS or (folder / CONFIG).is_file() or any(folder.glob("report*.md"))
-    if not resume and not is_run:
+    if not is_run:
         raise ValueError(f"'{folder}' is not empty and holds no run (no {CONFIG}); choose another --run")
-    older = first_free(moved)
-    moved.rename(older)
-    return f"{'earlier metrics' if resume else 'older run'} moved to {older}"
+    older = first_free(folder)
+    folder.rename(older)
+    return f"older run moved to {older}"
 
 
 def first_free(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,9 +29,9 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.seeding import run_seed
 
 Split = Literal["validation", "test"]
-DEFAULT_SEED = 3407  # the original's
 
 
 class SourceDataModule(L.LightningDataModule):
@@ -99,7 +98,7 @@ class SourceDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.num_workers = num_workers
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", DEFAULT_SEED)) if seed is None else seed
+        self.seed = run_seed() if seed is None else seed
         self.on_error = on_error
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.vocabulary_size = vocabulary_size

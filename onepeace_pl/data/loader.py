@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,7 +16,10 @@ from onepeace_pl.data.samplers import EpochBatchSampler
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Loads batches and keeps count of them; Lightning saves and restores the count with the run.
+    """Loads batches, in the epoch that a run resumes from those that it has not trained on.
+
+    Which these are the run says (:class:`onepeace_pl.resume.ResumableModule`): a loader knows what it has handed out,
+    not what was made of it.
 
     Args:
         rows: What prepares rows.
@@ -46,23 +49,19 @@ class ResumableLoader(DataLoader[Any]):
             generator=torch.Generator().manual_seed(batches.seed),
         )
         self.batches = batches
-        self._done = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # Nothing happens before the first batch is asked for: a run that goes on sets the epoch only after this.
-        self._done = self.batches.start()
-        for batch in super().__iter__():
-            self._done += 1
-            yield batch
+        yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
-        """Return where in which epoch the run is."""
-        return {**self.layout, "epoch": self.batches.epoch, "batches": self._done}
+        """Return what must be the same for a run to go on in the middle of an epoch; the run adds the place."""
+        return self.layout
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state_dict` was taken; another layout starts the epoch anew, with a warning."""
+        """Go on at ``batches`` of ``epoch``; another layout starts the epoch anew, with a warning."""
         now = self.layout
-        if goes_on({name: state.get(name) for name in now}, now):
+        if goes_on({name: state.get(name) for name in now}, now, state):
             self.batches.resume(state["epoch"], state["batches"])
 
     @property
@@ -72,12 +71,23 @@ class ResumableLoader(DataLoader[Any]):
         return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
 
 
-def goes_on(then: Any, now: Any) -> bool:
-    """Say whether a run can go on in the middle of its epoch: only with the layout that it was saved with; warns."""
-    if then != now:
-        warnings.warn(
-            f"the run was saved with {then} and goes on with {now}: its epoch is drawn anew, "
-            "so some rows come twice and some not at all in it",
-            stacklevel=3,
+def goes_on(then: Any, now: Any, state: Mapping[str, Any]) -> bool:
+    """Say whether a run can go on in the middle of its epoch, and warn where it can't.
+
+    Args:
+        then: The layout that it was saved with.
+        now: The layout that it has now.
+        state: Of the loader, with ``epoch`` and ``batches``.
+    """
+    if not {"epoch", "batches"} <= state.keys():
+        reason = (
+            "the checkpoint does not say where it stands (derive its LightningModule from ResumableModule)"
         )
-    return bool(then == now)
+    elif then != now:
+        reason = f"the run was saved with {then} and goes on with {now}"
+    else:
+        return True
+    warnings.warn(
+        f"{reason}: its epoch is drawn anew, so some rows come twice and some not at all in it", stacklevel=3
+    )
+    return False

@@ -23,7 +23,6 @@ class MultiTaskLoader:
     def __init__(self, loaders: Mapping[str, ResumableLoader]) -> None:
         self.loaders = dict(loaders)
         self.epoch = 0
-        self._done = 0
         self._resume: tuple[int, int] | None = None
 
     @property
@@ -33,8 +32,7 @@ class MultiTaskLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next iteration; it stays the first where all loaders draw that again and again."""
-        fixed = all(loader.batches.fixed for loader in self.loaders.values())
-        self.epoch = 0 if fixed else epoch
+        self.epoch = 0 if self._fixed else epoch
 
     def __len__(self) -> int:
         """Number of steps of an epoch of the run, whatever is left out."""
@@ -45,21 +43,23 @@ class MultiTaskLoader:
         epoch, start = self.epoch, 0
         if self._resume is not None and self._resume[0] == epoch:
             start = self._resume[1]
-        self._resume, self._done = None, start
+        self._resume = None
         streams = {name: _batches(loader, epoch * len(self) + start) for name, loader in self.loaders.items()}
         for _ in range(start, len(self)):
-            batch = MultiTaskBatch.of({name: next(stream) for name, stream in streams.items()}, epoch)
-            self._done += 1
-            yield batch
+            yield MultiTaskBatch.of({name: next(stream) for name, stream in streams.items()}, epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where in which epoch the run is."""
-        return {"tasks": self._layout(), "epoch": self.epoch, "batches": self._done}
+        """Return what must be the same for a run to go on in the middle of an epoch; the run adds the place."""
+        return {"tasks": self._layout()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken; other tasks or batches start the epoch anew, with a warning."""
-        if goes_on(state.get("tasks"), self._layout()):
-            self._resume = (state["epoch"], state["batches"])
+        """Go on at ``batches`` of ``epoch``; other tasks or batches start the epoch anew, with a warning."""
+        if goes_on(state.get("tasks"), self._layout(), state):
+            self._resume = (0 if self._fixed else state["epoch"], state["batches"])
+
+    @property
+    def _fixed(self) -> bool:
+        return all(loader.batches.fixed for loader in self.loaders.values())
 
     def _layout(self) -> dict[str, dict[str, int]]:
         return {name: loader.layout for name, loader in self.loaders.items()}

@@ -74,7 +74,7 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
 
     def resume(self, epoch: int, batches: int) -> None:
         """Leave out so many batches when that epoch is iterated next."""
-        self._resume = (epoch, batches)
+        self._resume = (0 if self.fixed else epoch, batches)
 
     def start(self) -> int:
         """Return how many batches the next iteration leaves out."""

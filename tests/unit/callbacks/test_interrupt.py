@@ -48,7 +48,7 @@ def goes_on_from(stopped_at):
     """Resume for two steps; nothing is done twice and nothing is left out."""
     assert torch.load(LAST, weights_only=True)["global_step"] == stopped_at
     assert main(["fit", "--ckpt_path", str(LAST), "--trust", f"--trainer.max_steps={stopped_at + 2}"]) == 0
-    assert steps() == [stopped_at, stopped_at + 1]
+    assert steps() == list(range(stopped_at + 2))
     assert torch.load(LAST, weights_only=True)["global_step"] == stopped_at + 2
     assert {path.name for path in LAST.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
 
@@ -90,7 +90,7 @@ def test_ctrl_c_ends_the_step_first(fit_until):
     before = signal.getsignal(signal.SIGINT)
     assert fit_until(signal.SIGINT) == 1
     assert signal.getsignal(signal.SIGINT) is before
-    goes_on_from(3)
+    goes_on_from(2)
 
 
 def test_second_ctrl_c_stops_at_once(fit_until):

@@ -16,6 +16,8 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from onepeace_pl.resume import ResumableModule
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -107,7 +109,7 @@ class MultiTask(Task):
         return torch.stack([task(backbone, batch) for task in self.tasks.values()]).mean()
 
 
-class ToyExperiment(L.LightningModule):
+class ToyExperiment(ResumableModule):
     def __init__(
         self,
         backbone: Callable[[], Backbone],
@@ -190,13 +192,15 @@ class ListLogger(Logger):
 
 
 class Strike(L.Callback):
-    """Sends a signal to this process at the start of a step, or in the middle of a validation."""
+    """Sends a signal to this process at the start of a step, or in the middle of a validation; once in a run."""
 
     def __init__(self, number: int, step: int, twice: bool = False, validating: bool = False) -> None:
         self.number, self.step, self.twice, self.validating = number, step, twice, validating
 
     def strike(self, trainer: L.Trainer, validating: bool) -> None:
-        if trainer.global_step == self.step and validating == self.validating:
+        struck = Path("struck")
+        if trainer.global_step == self.step and validating == self.validating and not struck.exists():
+            struck.touch()
             for _ in range(1 + self.twice):
                 signal.raise_signal(self.number)  # os.kill may reach another thread, and two become one
 

@@ -14,6 +14,7 @@ from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, ManifestSource
 from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
+from onepeace_pl.resume import ResumableModule
 
 ROWS = 22
 
@@ -45,7 +46,7 @@ def module(**options: Any) -> PairsDataModule:
     return PairsDataModule(processors=processors, **made)
 
 
-class Recorder(L.LightningModule):
+class Recorder(ResumableModule):
     """Trains nothing and notes what it saw."""
 
     def __init__(self) -> None:
