@@ -247,7 +247,7 @@ def test_own_loggers_are_added(classify):
     Path("own.yaml").write_text("trainer: {logger: {class_path: toy.ListLogger}}")
     cli = run(["fit", "-c", str(classify), "-c", "own.yaml"])
     assert [type(each).__name__ for each in cli.trainer.loggers] == [
-        "CSVLogger",
+        "MetricsFile",
         "TensorBoardLogger",
         "ListLogger",
     ]
