@@ -27,16 +27,9 @@ def test_no_room_for_a_checkpoint(classify):
     before = {path.name: path.read_bytes() for path in (RUN / "checkpoints").iterdir()}
     assert len(before["last.ckpt"]) > 20_000
     path = os.pathsep.join((str(HERE), str(HERE.parents[2])))
+    words = ["fit", "-c", str(classify), "--ckpt_path=last", "--trainer.max_steps=6"]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            LIMITED,
-            "fit",
-            "--ckpt_path",
-            str(RUN / "checkpoints/last.ckpt"),
-            "--trainer.max_steps=6",
-        ],
+        [sys.executable, "-c", LIMITED, *words],
         check=False,
         env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
