@@ -75,6 +75,8 @@ class ManifestSource:
             if not columns:
                 raise ValueError(f"{path}: no column named image, audio or text; name yours in `columns`")
         self.columns, self.id_column, self.choices = dict(columns), id_column, choices
+        if choices is not None and self.text[0] not in self.columns:
+            raise ValueError(f"{path}: choices, and no column of the question; name it in `columns`")
         self._used = {*_flat(self.columns), *_flat({"": choices or []}), *_flat(labels or {})}
         for column in [*self._used, *([id_column] if id_column else [])]:
             column_number(self.path, header, column)

@@ -225,3 +225,11 @@ def test_halves_of_surrogate_pairs_in_json(tmp_path: Path) -> None:
     row = ManifestSource(write(tmp_path, "a.jsonl", rows))[0]
     assert row.fields["text"] == "a dog \ufffd"
     assert row.labels == {"other": ["\U0001f600"]}
+
+
+def test_choices_without_a_question(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "image,a,b\na.png,x,y\n")
+    with pytest.raises(
+        ValueError, match=r"a\.csv: choices, and no column of the question; name it in `columns`"
+    ):
+        ManifestSource(path, choices=["a", "b"])
