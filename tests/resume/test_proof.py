@@ -67,7 +67,12 @@ HOOKS = ("on_train_batch_start", "on_train_batch_end", "on_validation_batch_star
 @pytest.mark.parametrize("hook", HOOKS)
 def test_other_tasks(kind: str, number: int, hook: str, tmp_path: Path) -> None:
     """The point sampling of Mask2Former; two tasks, each in epochs of its own."""
-    options: dict[str, Any] = {"kind": kind, "max_epochs": 2, "val_check_interval": 0.5}
+    options: dict[str, Any] = {
+        "kind": kind,
+        "max_epochs": 2,
+        "val_check_interval": 0.5,
+        "limit_val_batches": 2,
+    }
     unbroken = whole(tmp_path / "unbroken", **options)
     count = 1 if hook == "on_train_epoch_end" else 3
     assert differences(stop_and_resume(tmp_path / "stopped", hook, count, number, **options), unbroken) == []
