@@ -69,7 +69,7 @@ def test_a_sample_is_dropped_as_a_whole_and_each_branch_by_itself(mode: str, fac
     nearest = (sums[..., None] - allowed).abs().min(-1)
     assert nearest.values.max() < 1e-4
     assert len(nearest.indices.unique()) == 4
-    assert sums.mean().item() == pytest.approx(11, rel=0.05)
+    assert sums.mean().item() == pytest.approx(11, abs=1.5)  # six deviations: 10 / sqrt(1600) each
 
 
 @pytest.mark.parametrize("mode", ["bernoulli", "subset"])
