@@ -105,12 +105,15 @@ class ResumableModule(L.LightningModule):
             return
         # it forgets the loaders' states where they are made early, to count the updates of a run by epochs
         self.trainer.fit_loop._load_combined_loader_states()
+        due = False
         if not loop.batch_progress.current.completed:
             loop.restarting = False  # it would take the start of an epoch for the end of the last
         else:
+            due = loop._should_check_val_fx(self.trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
             # where a validation belongs, the loop counts an update without making one, on its way to the next batch
-            counted = loop._should_check_val_fx(self.trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
-            loop._batches_that_stepped = self.trainer.global_step - counted
+            loop._batches_that_stepped = self.trainer.global_step - due
+        if not due:  # nothing is left but the end of the run
+            self._restore_max_steps()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Key the draws of this step, and begin its log: what an earlier step has logged is none of it."""
@@ -123,9 +126,12 @@ class ResumableModule(L.LightningModule):
 
     def on_validation_start(self) -> None:
         """Key the draws of this evaluation, if it makes any, so that they do not depend on those of training."""
+        self._restore_max_steps()
+        seed_draws(run_seed(), _EVALUATION, self.trainer.global_step, 0, self.global_rank)
+
+    def _restore_max_steps(self) -> None:
         if self._max_steps is not None:
             self.trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
-        seed_draws(run_seed(), _EVALUATION, self.trainer.global_step, 0, self.global_rank)
 
 
 def logged_until(checkpoint: Path) -> tuple[int, bool]:

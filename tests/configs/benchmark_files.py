@@ -200,7 +200,7 @@ def _objects(data: Path) -> None:
         "segmentation": [[1, 1, 9, 1, 9, 9]],
     }
     for split in ("train2017", "val2017"):
-        image = {"id": 1, "file_name": "a.jpg", "width": 32, "height": 32}
+        image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
         content = {
             "images": [image],
             "annotations": [note],

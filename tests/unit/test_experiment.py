@@ -314,7 +314,7 @@ def test_a_head_of_the_same_classes_in_another_order_is_refused(verb: str, tmp_p
     turned = Labelled("one", "two")
     turned.classes = ("two", "one")
     again, labelled = classification(turned, turned, init_from=str(tmp_path / "model"))
-    labelled.test = labelled.validation
+    labelled.sources["test"] = labelled.sources["validation"]
     with pytest.raises(ValueError, match=r"number 0 is 'one' there and 'two' here .*in another order"):
         getattr(trainer(tmp_path), verb)(again, datamodule=labelled)
     module, labelled = classification(source, source, init_from=str(tmp_path / "model"))

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # each may import those before it and those beside it; the dispatcher finds commands by their files' names
 LAYERS = (
-    {"errors", "libraries", "files", "regular_files", "claim", "ranks"},
+    {"errors", "libraries", "files", "regular_files", "claim", "ranks", "seeding"},
     {"nn", "plugins"},
     {"trust"},
     {"modalities"},
@@ -27,6 +27,8 @@ LAYERS = (
         "evaluation",
         "experiment",
         "checkpoint_io",
+        "metrics_file",
+        "resume",
         "strategies",
         "callbacks",
     },

@@ -29,5 +29,5 @@ def test_optimum(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_and_refusal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "triworld sheet" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="'paint'; choose sheet, write, optimum"):
+    with pytest.raises(ValueError, match="'paint'; there are sheet, write, optimum"):
         main(["paint"])

@@ -103,7 +103,7 @@ def test_learns_direction() -> None:
     frames = torch.randn(2, 3, 64, 64)
     made = batch(torch.cat([frames, frames.flip(0)]), ["a", "b"], [0, 1])
     optimizer = build_optimizer(task, partial(torch.optim.AdamW, lr=3e-2))
-    for _ in range(40):
+    for _ in range(100):
         optimizer.zero_grad()
         step = task(backbone, made)
         step.loss.backward()
