@@ -1,4 +1,7 @@
-"""The paper's recipes at 4b run a real step of each stage at reduced depth, on small files where they look for data."""
+"""The paper's recipes run a real step of each stage, on small files where they look for data.
+
+They are one block deep, and at the width of 4b in the slow tests alone: ``uv run pytest -m slow``.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ ONE_STEP = [
     *("--trainer.enable_checkpointing", "false"),
     *("--data.batch_size", "2", "--data.num_workers", "0", "--model.backbone.transformer.depth", "1"),
 ]
+ENCODER = [f"--model.backbone.transformer.{size}" for size in ("width=96", "heads=4", "feed_forward=128")]
+DECODER = [f"--model.backbone.decoder.{size}" for size in ("width=48", "heads=4", "feed_forward=64")]
 
 
 def write_data(rows: int = 4) -> None:
@@ -80,9 +85,9 @@ def write_benchmarks() -> None:
     Tokenizer.train(TriWorldSource(size=4, fields=("text",)).texts()).save("datasets/bpe")
 
 
-def untrained(verb: str, path: Path) -> int:
+def untrained(verb: str, path: Path, *words: str) -> int:
     """Run a recipe of fine-tuning from random weights."""
-    given = [*ONE_STEP, "--model.init_from", "null", "--model.new_head", "false"]
+    given = [*ONE_STEP, *words, "--model.init_from", "null", "--model.new_head", "false"]
     if verb == "test":
         given += ["--model.random_weights", "true", "--trainer.limit_test_batches", "2"]
     return main([verb, "--config", str(path), *given])
@@ -99,11 +104,18 @@ def test_a_step_of_every_fine_tuning(path: Path, tmp_path: Path, monkeypatch: py
     assert Path("runs", path.stem, "model").is_dir()
 
 
-@pytest.mark.parametrize("name", ["esc50", pytest.param("coco_zero_shot", marks=pytest.mark.slow)])
-def test_zero_shot(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        pytest.param("esc50", ENCODER, id="esc50"),
+        pytest.param("esc50", [], marks=pytest.mark.slow, id="esc50-4b"),
+        pytest.param("coco_zero_shot", [], marks=pytest.mark.slow, id="coco_zero_shot-4b"),
+    ],
+)
+def test_zero_shot(name: str, sizes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_benchmarks()
-    assert untrained("test", CONFIGS / f"paper/{name}.yaml") == 0
+    assert untrained("test", CONFIGS / f"paper/{name}.yaml", *sizes) == 0
 
 
 def weights(folder: str) -> dict[str, torch.Tensor]:
@@ -112,13 +124,22 @@ def weights(folder: str) -> dict[str, torch.Tensor]:
     return load_file(f"{folder}/model.safetensors")
 
 
-def test_a_step_of_each_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "width"),
+    [
+        pytest.param([*ENCODER, *DECODER], 96, id="narrow"),
+        pytest.param([], 1536, marks=pytest.mark.slow, id="4b"),
+    ],
+)
+def test_a_step_of_each_stage(
+    sizes: list[str], width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_data()
-    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage1.yaml"), *ONE_STEP]) == 0
+    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage1.yaml"), *ONE_STEP, *sizes]) == 0
     first = weights("runs/paper_stage1/model")
-    assert first["encoder.adapters.text.token_table"].shape == (50264, 1536)
-    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage2.yaml"), *ONE_STEP]) == 0
+    assert first["encoder.adapters.text.token_table"].shape == (50264, width)
+    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage2.yaml"), *ONE_STEP, *sizes]) == 0
     second = weights("runs/paper_stage2/model")
     attention = "encoder.transformer.blocks.0.attention.project_in.shared.weight"
     assert torch.equal(first[attention], second[attention])
