@@ -1,4 +1,7 @@
-"""A sharded checkpoint of two processes is gone on with through the command line."""
+"""A sharded checkpoint of two processes is gone on with through the command line.
+
+It takes a minute: ``uv run pytest -m slow tests/distributed``. ``tests/resume`` has what one process can show.
+"""
 
 from __future__ import annotations
 
@@ -90,6 +93,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     (tmp_path / "middle.yaml").write_text(MIDDLE)
