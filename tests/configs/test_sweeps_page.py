@@ -47,7 +47,18 @@ def test_the_files_are_read_and_their_commands_would_be_taken() -> None:
     assert len(made.commands()) == 2 * 2 * 3 * 2
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs/sweep").glob("*.yaml")), ids=lambda path: path.name)
-def test_shipped_sweeps(path: Path) -> None:
+SHIPPED = sorted((ROOT / "configs/sweep").glob("*.yaml"))
+LONG = {"tasks.yaml": pytest.mark.slow}  # test_every_config.py builds each of its runs, without its options
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_sweeps_are_read(path: Path) -> None:
     assert purpose(path)
+    assert Sweep(path).commands()
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=LONG.get(path.name, ()), id=path.name) for path in SHIPPED]
+)
+def test_shipped_sweeps_would_be_taken(path: Path) -> None:
     Sweep(path).check()
