@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ class AtomicFolders(ParallelStrategy):
     """Mix-in of strategies whose processes write a checkpoint together, as a folder."""
 
     @property
+    @abstractmethod
     def writes_folders(self) -> bool:
         """Whether a checkpoint is a folder, rather than a file that the first process writes."""
-        raise NotImplementedError
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], filepath: _PATH, storage_options: Any | None = None

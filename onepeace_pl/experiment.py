@@ -29,6 +29,7 @@ from onepeace_pl.hub.head import load_head, plain
 from onepeace_pl.modalities.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
+from onepeace_pl.ranks import rank_and_size
 from onepeace_pl.resume import ResumableModule
 from onepeace_pl.task import Task
 
@@ -276,10 +277,7 @@ class Experiment(ResumableModule):
         """Return which rows of a batch to predict this rank has, and no other; of a spare batch none."""
         if batch.spare:
             return []
-        ranks = (
-            None if self._trainer is None or self._data is None else self.trainer.distributed_sampler_kwargs
-        )
-        rank, world_size = (ranks["rank"], ranks["num_replicas"]) if ranks else (0, 1)
+        rank, world_size = rank_and_size(None if self._data is None else self._trainer)
         return [
             row
             for row, index in enumerate(batch.indices.tolist()[: len(batch)])

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
+import lightning as L
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from onepeace_pl.errors import UserError
+
+
+def rank_and_size(trainer: L.Trainer | None) -> tuple[int, int]:
+    """Return the number of this process and of all, as the strategy says (data-parallel ones only)."""
+    ranks = None if trainer is None else trainer.distributed_sampler_kwargs
+    return (ranks["rank"], ranks["num_replicas"]) if ranks else (0, 1)
 
 
 def stop_together(message: str) -> NoReturn:

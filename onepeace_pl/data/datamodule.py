@@ -29,6 +29,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.processors import TextProcessor
 from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.ranks import rank_and_size
 from onepeace_pl.seeding import run_seed
 
 Split = Literal["validation", "test"]
@@ -220,7 +221,7 @@ class SourceDataModule(L.LightningDataModule):
         """
         if self.train is None:
             raise ValueError("no training source; set data.init_args.train")
-        rank, world_size = self._ranks()
+        rank, world_size = rank_and_size(self.trainer)
         sampler = EpochBatchSampler(
             len(self.train),
             self.batch_size,
@@ -253,7 +254,7 @@ class SourceDataModule(L.LightningDataModule):
         """
         if not self.predicted:
             raise ValueError("nothing to predict: give data.init_args.test or validation a source")
-        rank, world_size = self._ranks()
+        rank, world_size = rank_and_size(self.trainer)
         loaders = []
         for each in self.predicted:
             processors = {name: self.processors[name] for name in each.modalities}
@@ -298,7 +299,7 @@ class SourceDataModule(L.LightningDataModule):
 
     def _eval_loaders(self, split: Split) -> list[ResumableLoader]:
         loaders = []
-        rank, world_size = self._ranks()
+        rank, world_size = rank_and_size(self.trainer)
         for each in self.evaluation_sets(split):
             sampler = EpochBatchSampler(
                 len(each.rows), self.eval_batch_size, self.seed, False, rank, world_size
@@ -327,11 +328,6 @@ class SourceDataModule(L.LightningDataModule):
         )
         collator = Collator(processors, transform, self.read_target)
         return ResumableLoader(rows, sampler, collator, self.num_workers, self.pin_memory)
-
-    def _ranks(self) -> tuple[int, int]:
-        """Return the number of this process and of all, as the strategy says (data-parallel ones only)."""
-        ranks = self.trainer.distributed_sampler_kwargs if self.trainer is not None else None
-        return (ranks["rank"], ranks["num_replicas"]) if ranks else (0, 1)
 
     def _check_processors(self, splits: Iterable[Mapping[str, Source]]) -> None:
         named = [("train", self.train)] if self.train is not None else []
