@@ -39,17 +39,14 @@ def main(argv: Sequence[str]) -> int:
     if missing is not None:
         shared = ", ".join(vectors) or "none"
         raise ValueError(f"--expect-equal {missing}: the models do not share it; shared are: {shared}")
-    wrong = {name: unequal(one, two, name) for name in vectors}
+    parameters = compare_parameters(a.state_dict(), b.state_dict())
+    wrong = {name: unequal(one, two, name, parameters) for name in vectors}
     _print_vectors(vectors, wrong, a.modalities, b.modalities)
     together = expected or [name for name in vectors if not wrong[name]]
     joint = compare_jointly(a, b, together, options.seed) if len(together) > 1 else None
     if joint is not None and joint.equal is not None:
         print(f"  read together ({', '.join(together)}): {_told(joint)}")
-    _print_parameters(
-        compare_parameters(a.state_dict(), b.state_dict()),
-        list(dict.fromkeys([*a.modalities, *b.modalities])),
-        options.verbose,
-    )
+    _print_parameters(parameters, list(dict.fromkeys([*a.modalities, *b.modalities])), options.verbose)
     failed = [name for name in expected if vectors[name].equal is False or wrong[name]]
     if expected and not failed and joint is not None and joint.equal is False:
         failed = ["read together"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, LowRank
 from onepeace_pl.backbone.stages import owner_of
-from onepeace_pl.hub.comparison import compare_parameters
+from onepeace_pl.hub.comparison import Parameters, compare_parameters
 from onepeace_pl.hub.folder import load_folder, read_extra
 from onepeace_pl.hub.head import Head, head_of_folder
 from onepeace_pl.modalities import Processor
@@ -52,13 +52,20 @@ class Loaded:
         return cls(backbone, processors, head_of_folder(Path(folder)), read_extra(Path(folder)))
 
 
-def unequal(a: Loaded, b: Loaded, name: str) -> list[str]:
+def unequal(a: Loaded, b: Loaded, name: str, parameters: Parameters) -> list[str]:
     """Name everything that differs of what a modality reads: parameters, options, preprocessing, tokenizer, head.
 
     Options of training (``train_*`` of a processor, dropout, the decoder) do not count, nor does the scale of
     similarities. A head counts for every modality.
+
+    Args:
+        a: One model.
+        b: The other.
+        name: The modality.
+        parameters: Those of both backbones, compared.
     """
-    return [*_parameters(a.backbone, b.backbone, name), *_options(a, b, name), *_head(a, b)]
+    modalities = [*a.backbone.modalities, *b.backbone.modalities]
+    return [*_parameters(parameters, name, modalities), *_options(a, b, name), *_head(a, b)]
 
 
 def read_by(parameter: str, name: str, modalities: list[str]) -> bool:
@@ -68,9 +75,7 @@ def read_by(parameter: str, name: str, modalities: list[str]) -> bool:
     return owner_of(parameter, modalities) in (None, name)
 
 
-def _parameters(a: Backbone, b: Backbone, name: str) -> Iterator[str]:
-    found = compare_parameters(a.state_dict(), b.state_dict())
-    modalities = [*a.modalities, *b.modalities]
+def _parameters(found: Parameters, name: str, modalities: list[str]) -> Iterator[str]:
     for names, what in ((found.changed, "changed"), (found.only_a, "only in A"), (found.only_b, "only in B")):
         yield from (f"{each} {what}" for each in names if read_by(each, name, modalities))
 
