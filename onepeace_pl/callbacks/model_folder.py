@@ -78,17 +78,20 @@ class ModelFolder(L.Callback):
         backbone: Any = pl_module.backbone
         base = None if self.whole else getattr(pl_module, "base", None)
         given: frozenset[str] = frozenset() if base is None else getattr(pl_module, "given", frozenset())
-        for part in (backbone, pl_module.task):
-            check_finite(part)  # type: ignore[arg-type]
-        state, head = full_state(backbone, given), full_state(pl_module.task)  # type: ignore[arg-type]
+        task: Any = pl_module.task
+        for part in (backbone, task):
+            check_finite(part)
         best, self.origin = read_best(trainer, pl_module)
+        # where weights are sharded the first process alone has them, and the checkpoint holds all of the module's
+        held = (best or pl_module.state_dict()).keys() if self.origin.checkpoint else ()
+        state = _with_best(backbone, "backbone.", best, held, given)
+        head = _with_best(task, "task.", best, held)
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / FOLDER
             new = beside(path, NEW)
             discard(new)
-            state |= _named(best, "backbone.", state)
             save_folder(new, backbone, self._processors, state, base=base, weights=self.origin.tell())
-            save_head(new, head | _named(best, "task.", head), pl_module.describe_task())  # type: ignore[operator]
+            save_head(new, head, pl_module.describe_task())  # type: ignore[operator]
             replace(new, path)
             rank_zero_info(f"model folder: {path}, weights of {self.origin}")
         trainer.strategy.barrier()
@@ -106,10 +109,25 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     return {name: known[name] for name in module.backbone.modalities if name in known}
 
 
-def _named(best: Mapping[str, Tensor], prefix: str, own: Collection[str]) -> dict[str, Tensor]:
-    """Return the weights of a part of the module, under the part's names, as far as the part has them."""
-    part = {name.removeprefix(prefix): tensor for name, tensor in best.items() if name.startswith(prefix)}
-    return {name: tensor for name, tensor in part.items() if name in own}
+def _with_best(
+    part: nn.Module,
+    prefix: str,
+    best: Mapping[str, Tensor],
+    held: Collection[str],
+    without: frozenset[str] = frozenset(),
+) -> dict[str, Tensor]:
+    """Return the weights of a part of the module, the best ones where there are such; every rank must call it.
+
+    Args:
+        part: The part.
+        prefix: What the module's names of its weights begin with.
+        best: Weights of the best checkpoint by the module's names, as far as this rank has read them.
+        held: The names in that checkpoint.
+        without: The part's names of weights to leave out.
+    """
+    chosen = {name for name in part.state_dict().keys() - without if f"{prefix}{name}" in held}
+    state = full_state(part, without | chosen)
+    return state | {name: best[f"{prefix}{name}"] for name in chosen if best}
 
 
 def full_state(module: nn.Module, without: Collection[str] = ()) -> dict[str, Tensor]:
