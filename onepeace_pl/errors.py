@@ -1,4 +1,4 @@
-"""The error that the command line shows as one line, and the hint at the nearest valid name."""
+"""The error that the command line shows as one line, and what its text is made of."""
 
 import difflib
 from collections.abc import Iterable
@@ -30,3 +30,8 @@ def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> st
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there are {', '.join(names)}" if otherwise is None else otherwise
+
+
+def first_line(error: object, otherwise: str = "") -> str:
+    """Return the first line of an error's text that is not blank; ``otherwise`` where there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), otherwise)

@@ -16,6 +16,7 @@ from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.backbone.stages import read_stage
+from onepeace_pl.errors import first_line
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, TextAdapter
 from onepeace_pl.modalities.description import factory
 from onepeace_pl.nn import TransformerConfig
@@ -60,16 +61,15 @@ def build_for(
         ValueError: There is no such backbone, it is larger than the weights, or a class is no adapter or not trusted.
     """
     try:
-        with torch.device("meta"), _no_larger_than(weights, source):
+        with torch.device("meta"), _no_larger_than(weights):
             return build(description, trust)
     except Exception as error:  # what a file says can be wrong in any way
-        said = next(iter(str(error).splitlines()), "")
         what = "" if isinstance(error, ValueError | TypeError) else f"no backbone ({type(error).__name__}) "
-        raise ValueError(f"{source}: {what}{said}") from error
+        raise ValueError(f"{source}: {what}{first_line(error)}") from error
 
 
 @contextmanager
-def _no_larger_than(weights: Mapping[str, Tensor], source: str) -> Iterator[None]:
+def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
     """Refuse parameters that are more, or larger, than the weights; some room is left for what is made new."""
     count = SLACK * len(weights) + 64
     numbers = SLACK * sum(tensor.numel() for tensor in weights.values())

@@ -21,7 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.errors import first_line
+
 _OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save's older format begins
+_TOO_SHORT = "it ends too early"
 # what the original's trainer may leave beside the weights: numbers of numpy, and options
 _INERT = [
     argparse.Namespace,
@@ -53,7 +56,7 @@ def read_pickle(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         text = str(error)
         if "GLOBAL " not in text:
-            raise ValueError(f"{path} is damaged, or no checkpoint: {_first_line(text)}") from None
+            raise ValueError(f"{path} is damaged, or no checkpoint: {first_line(text, _TOO_SHORT)}") from None
         culprit = text.split("GLOBAL ")[-1].split(" ")[0]
         raise ValueError(
             f"{path} holds more than tensors and plain data ({culprit}); it is not read: a pickle can run "
@@ -62,7 +65,7 @@ def read_pickle(path: Path) -> Any:
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way
-        raise ValueError(f"{path} is damaged, or no checkpoint: {_first_line(str(error))}") from None
+        raise ValueError(f"{path} is damaged, or no checkpoint: {first_line(error, _TOO_SHORT)}") from None
 
 
 class _NotCallable(type):
@@ -87,10 +90,6 @@ def _read_torch(path: Path, zipped: bool) -> Any:
             stand_ins[unknown[1]] = _NotCallable(
                 unknown[1], (), {"__new__": lambda cls, *_: object.__new__(cls)}
             )
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "it ends too early")
 
 
 def _read_plain(file: io.BufferedReader, start: bytes) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from onepeace_pl.errors import first_line
+
 METADATA = ".metadata"
 _NAMES = {
     "torch.distributed.checkpoint.metadata": {
@@ -64,13 +66,13 @@ def check_sharded(folder: Path) -> None:
     except FileNotFoundError as error:
         raise ValueError(f"{folder}: a shard is missing or damaged ({error})") from None
     except pickle.UnpicklingError as error:
-        said = next(iter(str(error).splitlines()), "it ends too early")
+        said = first_line(error, "it ends too early")
         raise ValueError(
             f"{folder} is damaged, or holds more than tensors and plain data, and is not read: a pickle can run code "
             f"({said})"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
-        said = next(iter(str(error).splitlines()), type(error).__name__)
+        said = first_line(error, type(error).__name__)
         raise ValueError(f"{folder}: {METADATA} or a shard is damaged ({said})") from None
 
 

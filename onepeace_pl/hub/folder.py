@@ -30,6 +30,7 @@ from onepeace_pl.backbone.loading import (
     read_json,
     read_safetensors,
 )
+from onepeace_pl.errors import first_line
 from onepeace_pl.files import replacing, write_text
 from onepeace_pl.hub.adapters import write_adapters
 from onepeace_pl.hub.card import model_card
@@ -235,7 +236,7 @@ def load_processors(
         try:
             made[name] = _processor(folder, name, spec, trust)
         except Exception as error:  # what a file says can be wrong in any way
-            raise ValueError(f"{folder / file}: {_first_line(error)}") from error
+            raise ValueError(f"{folder / file}: {_reason(error)}") from error
     return made
 
 
@@ -248,8 +249,8 @@ def _processor(folder: Path, name: str, spec: Mapping[str, Any], trust: bool) ->
     return factory(whole, kind, f"processor {name!r}", trust)()  # type: ignore[type-abstract]
 
 
-def _first_line(error: Exception) -> str:
-    said = next(iter(str(error).splitlines()), "")
+def _reason(error: Exception) -> str:
+    said = first_line(error)
     return said if isinstance(error, ValueError | TypeError) else f"{type(error).__name__} {said}"
 
 

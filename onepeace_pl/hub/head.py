@@ -17,7 +17,7 @@ from onepeace_pl.files import write_text
 from onepeace_pl.heads.official import head_from_official
 from onepeace_pl.hub.folder import EXTRA, HEAD, TASK, write_tensors
 
-_PREFIX = "task."
+PREFIX = "task."
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: Any) -> He
     """Take the head out of what a Lightning checkpoint of ours holds."""
     told = plain(hyper_parameters or {})
     task, facts = told.get("task") or {}, told.get("facts") or {}
-    mine = {name.removeprefix(_PREFIX): t for name, t in state.items() if name.startswith(_PREFIX)}
+    mine = {name.removeprefix(PREFIX): t for name, t in state.items() if name.startswith(PREFIX)}
     return Head(mine, {**task, "facts": facts} if task or facts else {})
 
 

@@ -16,13 +16,13 @@ from onepeace_pl.backbone.loading import CONFIG, fit_state, is_experiment, on_ba
 from onepeace_pl.backbone.pickles import read_pickle
 from onepeace_pl.hub.account import Account
 from onepeace_pl.hub.folder import Origin, load_processors, read_config
-from onepeace_pl.hub.head import head_of_checkpoint, plain
+from onepeace_pl.hub.head import PREFIX, head_of_checkpoint, plain
 from onepeace_pl.hub.official import Conversion
 from onepeace_pl.hub.preprocessing import released_processors
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.tokenizer import Tokenizer
 
-BACKBONE, HEAD = "backbone.", "task."
+BACKBONE = "backbone."
 
 
 def is_training_checkpoint(path: Path) -> bool:
@@ -51,7 +51,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     content = read_pickle(path)
     state = state_dict_of(content, path)
     mine = {n.removeprefix(BACKBONE): t for n, t in state.items() if n.startswith(BACKBONE)}
-    extra = {name: tensor for name, tensor in state.items() if not name.startswith((BACKBONE, HEAD))}
+    extra = {name: tensor for name, tensor in state.items() if not name.startswith((BACKBONE, PREFIX))}
     told = plain(content.get("hyper_parameters") or {}).get("backbone")
     own, base = mine, content.get("base")
     if base:

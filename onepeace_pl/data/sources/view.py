@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 from onepeace_pl.data.batches import Row, Source, told_labels
@@ -23,12 +24,13 @@ class SourceView(ABC):
 
     def __init__(self, sources: Sequence[Source], rows: Sequence[Sequence[int]]) -> None:
         self._sources, self._taken = tuple(sources), tuple(rows)
+        self._ends = list(accumulate(map(len, rows)))
         self.modalities = tuple(sources[0].modalities)
         self.classes: tuple[str, ...] = tuple(getattr(sources[0], "classes", ()))
         self.takes_epoch = any(map(_takes_epoch, sources))
 
     def __len__(self) -> int:
-        return sum(map(len, self._taken))
+        return self._ends[-1]
 
     def __getitem__(self, key: int | tuple[int, int]) -> Row:
         """Return a row by number, or by (epoch, number)."""
@@ -91,11 +93,8 @@ class SourceView(ABC):
         """Return which source a row comes from, and its number there."""
         if not 0 <= number < len(self):
             raise IndexError(f"row {number} of {len(self)}")
-        which = 0
-        while number >= len(self._taken[which]):
-            number -= len(self._taken[which])
-            which += 1
-        return which, self._taken[which][number]
+        which = bisect_right(self._ends, number)
+        return which, self._taken[which][number - (self._ends[which - 1] if which else 0)]
 
 
 def source_ids(source: Source) -> Iterator[str]:

@@ -120,9 +120,11 @@ def query_recall(
 
 def _distinct(contents: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     """Return where each content comes first, and the number of each one's content in that order."""
-    numbers: dict[Hashable, int] = {}
-    of_each = [numbers.setdefault(content, len(numbers)) for content in contents]
-    return [of_each.index(number) for number in range(len(numbers))], of_each
+    first: dict[Hashable, int] = {}
+    for place, content in enumerate(contents):
+        first.setdefault(content, place)
+    numbers = {content: number for number, content in enumerate(first)}
+    return list(first.values()), [numbers[content] for content in contents]
 
 
 def _drawn(right: int, places: int, tied: int) -> float:
