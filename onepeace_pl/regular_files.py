@@ -14,12 +14,23 @@ def require_regular(path: str | Path) -> None:
     Raises:
         OSError: The path is missing, or such a thing.
     """
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if _is_endless(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def is_endless(path: str | Path) -> bool:
+    """Say whether there is something to read from that is no file: a pipe, a device, a socket."""
+    try:
+        return _is_endless(os.stat(path).st_mode)
+    except (OSError, ValueError):  # there is nothing, or it is no path
+        return False
 
 
 def shown_path(path: str | Path) -> str:
     """Return a path for a message; a very long one, which is a text or a picture by mistake, is shortened."""
     text = str(path)
     return text if len(text) <= 500 else f"{text[:100]}...{text[-40:]}"
+
+
+def _is_endless(mode: int) -> bool:
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

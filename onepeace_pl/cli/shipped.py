@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onepeace_pl
-from onepeace_pl.cli.yaml_text import is_endless
 from onepeace_pl.errors import UserError, nearest
+from onepeace_pl.regular_files import is_endless
 
 ENDINGS = (".yaml", ".yml")
 
@@ -44,9 +44,8 @@ def find_config(name: str, start: Path = Path(), kind: str = "") -> Path:
         return Path(os.path.normpath(path))
     if is_endless(path):
         raise UserError(f"'{name}' is a pipe or a device; give a YAML file")
-    files = {
-        file.relative_to(shipped()).with_suffix("").as_posix(): file for file in shipped().rglob("*.yaml")
-    }
+    root = shipped()
+    files = {file.relative_to(root).with_suffix("").as_posix(): file for file in root.rglob("*.yaml")}
     bare = name.removeprefix("configs/").removesuffix(".yaml")
     if bare in files:
         return files[bare]

@@ -9,6 +9,7 @@ from jsonargparse import get_loader, set_loader
 
 from onepeace_pl.cli.short_names import in_full
 from onepeace_pl.errors import UserError
+from onepeace_pl.regular_files import is_endless
 
 MOST_BYTES = 2**20
 MOST_VALUES = 100_000
@@ -19,15 +20,6 @@ def shown(path: Path | str) -> str:
     """Return a path as one would type it: seen from the working directory where it lies below."""
     path, here = Path(path), Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def is_endless(path: Path | str) -> bool:
-    """Say whether there is something to read from that is no file: a pipe, a device, a socket."""
-    try:
-        mode = Path(path).stat().st_mode
-    except (OSError, ValueError):  # there is nothing, or it is no path
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def read_yaml_text(path: Path) -> str:
