@@ -7,25 +7,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onepeace_pl.experiment import Experiment
     from onepeace_pl.hub import OnePeace
     from onepeace_pl.modalities import ModalityAdapter
-    from onepeace_pl.task import Task
+    from onepeace_pl.training.experiment import Experiment
+    from onepeace_pl.training.task import Task
 
 __version__ = "0.1.0"
 __all__ = ["Experiment", "ModalityAdapter", "OnePeace", "Task", "__version__"]
 
 _HOME = {
     "OnePeace": "onepeace_pl.hub",
-    "Experiment": "onepeace_pl.experiment",
-    "Task": "onepeace_pl.task",
+    "Experiment": "onepeace_pl.training.experiment",
+    "Task": "onepeace_pl.training.task",
     "ModalityAdapter": "onepeace_pl.modalities",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        from onepeace_pl.libraries import importing
+        from onepeace_pl.utils.libraries import importing
 
         with importing():
             return getattr(import_module(_HOME[name]), name)

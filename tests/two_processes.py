@@ -31,7 +31,7 @@ def run_in_processes(
     guards against a hang alone: a busy machine may take many times what an idle one does.
     """
     # Forked from a server that has imported what takes seconds, and nothing of what this process has done since.
-    torch.multiprocessing.set_forkserver_preload(["onepeace_pl.experiment", "onepeace_pl.hub"])
+    torch.multiprocessing.set_forkserver_preload(["onepeace_pl.training.experiment", "onepeace_pl.hub"])
     given = (function, ranks, str(folder / "meeting"), arguments)
     context: Any = torch.multiprocessing.start_processes(
         _enter, given, nprocs=ranks, join=False, start_method="forkserver"

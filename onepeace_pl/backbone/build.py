@@ -30,7 +30,7 @@ def build(description: Mapping[str, Any], trust: bool = False) -> Backbone:
 
     Args:
         description: Class paths and options.
-        trust: Import what the class paths name, whatever it is (:mod:`onepeace_pl.trust`).
+        trust: Import what the class paths name, whatever it is (:mod:`onepeace_pl.utils.trust`).
     """
     adapters: dict[str, Adapting] = {
         name: factory(spec, ModalityAdapter, f"adapter {name!r}", trust)  # type: ignore[type-abstract]

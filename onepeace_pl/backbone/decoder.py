@@ -17,8 +17,8 @@ from onepeace_pl.backbone.streams import Features, Stream
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
 from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
+from onepeace_pl.nn.fast.unread import touch
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.unread import touch
 
 
 class DecoderAdapter(nn.Module):

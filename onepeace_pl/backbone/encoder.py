@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.streams import Features, Stream
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
 from onepeace_pl.nn import Segment, Sequence, Transformer, TransformerConfig
+from onepeace_pl.nn.fast.unread import touch
 from onepeace_pl.nn.init import reset_linear_
-from onepeace_pl.nn.unread import touch
 
 
 class Projection(nn.Linear):

@@ -16,7 +16,7 @@ from onepeace_pl.backbone.presets import preset_sizes
 from onepeace_pl.benchmarks import reference as plain
 from onepeace_pl.benchmarks import reference_losses, workload
 from onepeace_pl.nn import GridBuckets, RelativeBias, Segment, Sequence
-from onepeace_pl.nn.kernels import attend, choose
+from onepeace_pl.nn.fast.kernels import attend, choose
 
 
 @dataclass(frozen=True)

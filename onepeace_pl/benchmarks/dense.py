@@ -22,12 +22,11 @@ from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.benchmarks.memory import peak_bytes
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.transforms import JointTransform
-from onepeace_pl.data.triworld.labelled import Kind
-from onepeace_pl.data.triworld_tasks import TriWorldTask
-from onepeace_pl.dense_task import DenseTask
-from onepeace_pl.modalities import ImageAdapter, ModalityAdapter
-from onepeace_pl.modalities.processors import AnySizeProcessor
+from onepeace_pl.data.labels.transforms import JointTransform
+from onepeace_pl.modalities import AnySizeProcessor, ImageAdapter, ModalityAdapter
+from onepeace_pl.training.dense import DenseTask
+from onepeace_pl.triworld.labelled import Kind
+from onepeace_pl.triworld.tasks import TriWorldTask
 
 MakeTask = Callable[[Backbone, DataFacts], DenseTask]
 

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.interop import official_buffers, to_official
+from onepeace_pl.checkpoints.names import official_buffers, to_official
 from onepeace_pl.modalities import Mask, ModalityInput
-from onepeace_pl.modalities.processors.audio import FRONT_END, count_frames
-from onepeace_pl.modalities.text import PAD
+from onepeace_pl.modalities.audio.processor import FRONT_END, count_frames
+from onepeace_pl.modalities.text.adapter import PAD
 
 Part = tuple[Tensor, Tensor | None, Tensor | None]  # tokens (B, L, D), padding (B, L), bias (B, H, L, L)
 

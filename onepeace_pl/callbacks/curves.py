@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onepeace_pl.callbacks.history import History
-from onepeace_pl.files import replacing
+from onepeace_pl.utils.files import replacing
 
 NO_LOSS = ("accuracy", "grad_norm", "iou", "lr", "scale", "skipped_updates")
 """How the names of what a training logs begin where it is no loss, behind the name of a task where there is one."""

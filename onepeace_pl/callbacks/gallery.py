@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.files import replacing
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
-from onepeace_pl.modalities.processors.audio_file import open_sound
-from onepeace_pl.modalities.processors.image_file import open_picture
+from onepeace_pl.modalities.audio.decoding import open_sound
+from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from onepeace_pl.callbacks.last import save_last
-from onepeace_pl.resume import progress_of
+from onepeace_pl.training.resume import progress_of
 
 
 class StopOnSignal(Checkpoint):

@@ -6,7 +6,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from onepeace_pl.resume import progress_of
+from onepeace_pl.training.resume import progress_of
 
 LAST = "last.ckpt"
 

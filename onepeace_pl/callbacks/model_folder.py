@@ -12,10 +12,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from onepeace_pl.callbacks.best import WeightsOrigin, read_best
-from onepeace_pl.files import NEW, beside, discard, replace
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe
 from onepeace_pl.optim.finite import check_finite
+from onepeace_pl.utils.files import NEW, beside, discard, replace
 
 FOLDER = "model"
 
@@ -72,8 +72,8 @@ class ModelFolder(L.Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        from onepeace_pl.hub.folder import save_folder
-        from onepeace_pl.hub.head import save_head
+        from onepeace_pl.checkpoints.folder import save_folder
+        from onepeace_pl.checkpoints.head import save_head
 
         backbone: Any = pl_module.backbone
         base = None if self.whole else getattr(pl_module, "base", None)
@@ -99,8 +99,8 @@ class ModelFolder(L.Callback):
 
 def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     """Return a processor for each of the backbone's modalities, as far as data and ``init_from`` know them."""
-    from onepeace_pl.backbone.loading import CONFIG
-    from onepeace_pl.hub.folder import load_processors, read_config
+    from onepeace_pl.checkpoints.folder import load_processors, read_config
+    from onepeace_pl.checkpoints.loading import CONFIG
 
     known = dict(trainer.datamodule.processors)  # type: ignore[attr-defined]
     start = Path(getattr(module, "init_from", None) or "")

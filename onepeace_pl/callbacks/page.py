@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from onepeace_pl.callbacks.history import History
-from onepeace_pl.data.evaluation_set import Reference
+from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import DirectionResult, LabelledResult, RetrievalResult
 
 

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 
-from onepeace_pl.files import replacing, write_text
+from onepeace_pl.utils.files import replacing, write_text
 
 FOLDER = "predictions"
 

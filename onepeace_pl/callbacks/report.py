@@ -27,9 +27,9 @@ from onepeace_pl.callbacks.page import (
 )
 from onepeace_pl.callbacks.sheet import sheet_of, write_sheet
 from onepeace_pl.callbacks.throughput import RunClock, TrainClock, batch_size
-from onepeace_pl.files import write_text
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
-from onepeace_pl.resume import progress_of
+from onepeace_pl.training.resume import progress_of
+from onepeace_pl.utils.files import write_text
 
 if TYPE_CHECKING:
     from onepeace_pl.data.batches import Source

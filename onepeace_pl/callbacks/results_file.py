@@ -15,8 +15,8 @@ import lightning as L
 
 from onepeace_pl.callbacks.best import measured
 from onepeace_pl.callbacks.throughput import RunClock
-from onepeace_pl.files import write_text
 from onepeace_pl.metrics import RetrievalResult
+from onepeace_pl.utils.files import write_text
 
 KINDS = ("chance", "baseline", "optimum")
 """What a metric may be compared with."""

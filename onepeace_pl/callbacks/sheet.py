@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from onepeace_pl.files import replacing
+from onepeace_pl.utils.files import replacing
 
 Picture = NDArray[np.uint8]
 GAP, COLUMNS, SMALLEST = 6, 2, 160  # pixels, pictures, pixels

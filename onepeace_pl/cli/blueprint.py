@@ -16,9 +16,9 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Str
 from onepeace_pl.cli import lightning as verbs
 from onepeace_pl.cli.lightning import ExperimentCLI
 from onepeace_pl.cli.refusal import misses_file, refusal
-from onepeace_pl.compatibility import check_compatible
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.experiment import Experiment
+from onepeace_pl.training.compatibility import check_compatible
+from onepeace_pl.training.experiment import Experiment
 
 
 class NoData(L.LightningDataModule):

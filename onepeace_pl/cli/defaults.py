@@ -19,8 +19,8 @@ from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.callbacks.throughput import Throughput
-from onepeace_pl.metrics_file import MetricsFile
-from onepeace_pl.resume import logged_until
+from onepeace_pl.training.metrics_file import MetricsFile
+from onepeace_pl.training.resume import logged_until
 
 Monitor = tuple[str, Literal["min", "max"]]
 
@@ -42,7 +42,7 @@ def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback
 
 def result_callbacks(model: L.LightningModule, verb: str) -> list[Callback]:
     """Make what writes ``report.md`` and ``results.json``, after a fit also ``model/``; of predict its vectors."""
-    from onepeace_pl.experiment import Experiment
+    from onepeace_pl.training.experiment import Experiment
 
     if verb == "predict":
         return [Predictions()]

@@ -16,7 +16,7 @@ from onepeace_pl.cli.origin import file_of
 from onepeace_pl.cli.union import choices_of, narrow
 from onepeace_pl.cli.yaml_text import shown
 from onepeace_pl.errors import nearest
-from onepeace_pl.libraries import library_error
+from onepeace_pl.utils.libraries import library_error
 
 _KEY = re.compile(r'\s*Parser key "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:Group '([^']+)' does not accept o|[Oo])ption '([^']+)'|arguments: --([\w.+-]+)")

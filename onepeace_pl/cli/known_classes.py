@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from jsonargparse import set_parsing_settings
 from jsonargparse._common import parsing_settings  # the policy has no public way back
 
-from onepeace_pl.plugins import plugin_packages
+from onepeace_pl.utils.plugins import plugin_packages
 
 TRUST = "--trust"
 TRUST_HELP = f"{TRUST}: import whatever class the files of --ckpt_path and model.init_from name."

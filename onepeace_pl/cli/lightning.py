@@ -15,11 +15,11 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from onepeace_pl.backbone.pickles import read_pickle
-from onepeace_pl.backbone.sharded import check_sharded
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.monitors import CheckMonitors, monitor_of
-from onepeace_pl.checkpoint_io import AtomicCheckpointIO
+from onepeace_pl.checkpoints.io import AtomicCheckpointIO
+from onepeace_pl.checkpoints.pickles import read_pickle
+from onepeace_pl.checkpoints.sharded import check_sharded
 from onepeace_pl.cli import defaults, runs
 from onepeace_pl.cli.known_classes import TRUST, TRUST_HELP, known_classes
 from onepeace_pl.cli.merge import MergingConfigFile
@@ -27,8 +27,8 @@ from onepeace_pl.cli.origin import dropped, origins
 from onepeace_pl.cli.parser import Parser
 from onepeace_pl.cli.shipped import with_found_configs
 from onepeace_pl.errors import UserError
-from onepeace_pl.files import write_text
-from onepeace_pl.plugins import load_plugins
+from onepeace_pl.utils.files import write_text
+from onepeace_pl.utils.plugins import load_plugins
 
 _NEED_WEIGHTS = ("validate", "test", "predict")
 _NO_TEXT = "Unable to serialize instance"  # what the parser writes for a default without class_path
@@ -230,7 +230,7 @@ def run(words: Sequence[str], experiment: type[L.LightningModule] | None = None)
 
 def default_experiment() -> type[L.LightningModule]:
     """Return the LightningModule that the verbs configure."""
-    from onepeace_pl.experiment import Experiment
+    from onepeace_pl.training.experiment import Experiment
 
     return Experiment
 

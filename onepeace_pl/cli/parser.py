@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
 from onepeace_pl.cli.merge import PARENTS
-from onepeace_pl.regular_files import is_endless
+from onepeace_pl.utils.regular_files import is_endless
 
 
 class Parser(LightningArgumentParser):

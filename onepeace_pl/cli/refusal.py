@@ -18,7 +18,7 @@ from pathlib import Path
 import onepeace_pl
 from onepeace_pl.cli.lost import lost_process
 from onepeace_pl.errors import UserError
-from onepeace_pl.libraries import LibraryError, library_error
+from onepeace_pl.utils.libraries import LibraryError, library_error
 
 _PACKAGE = Path(onepeace_pl.__file__).parent
 _SPEAKS_TO_USERS = (_PACKAGE, Path(sysconfig.get_path("purelib"), "lightning"))  # wherever installed

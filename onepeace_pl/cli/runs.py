@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from onepeace_pl.claim import HOST, INHERITED, Claim, claim_file
 from onepeace_pl.errors import UserError
-from onepeace_pl.files import existing, recover
+from onepeace_pl.utils.claim import HOST, INHERITED, Claim, claim_file
+from onepeace_pl.utils.files import existing, recover
 
 RUNS = Path("runs")
 CONFIG = "config.yaml"

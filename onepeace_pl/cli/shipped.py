@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onepeace_pl
 from onepeace_pl.errors import UserError, nearest
-from onepeace_pl.regular_files import is_endless
+from onepeace_pl.utils.regular_files import is_endless
 
 ENDINGS = (".yaml", ".yml")
 

@@ -18,20 +18,23 @@ _CLASS = re.compile(r"^class ([A-Z]\w*)", re.M)
 _PARTS = (
     "backbone",
     "callbacks",
+    "checkpoints",
     "data",
     "dense",
     "heads",
     "modalities",
     "optim",
     "tasks",
-)  # and single files
+    "training",
+    "triworld",
+)
 
 
 @functools.cache
 def modules_by_class() -> dict[str, str]:
     """Map the name of every class that a config may name to its module; a name that occurs twice is left out."""
     package = Path(onepeace_pl.__file__).parent
-    files = list(package.glob("*.py"))
+    files: list[Path] = []
     for part in _PARTS:
         for folder, _, names in os.walk(package / part, followlinks=True):  # tasks may be a link
             files += [Path(folder, name) for name in names if name.endswith(".py")]

@@ -9,7 +9,7 @@ from jsonargparse import get_loader, set_loader
 
 from onepeace_pl.cli.short_names import in_full
 from onepeace_pl.errors import UserError
-from onepeace_pl.regular_files import is_endless
+from onepeace_pl.utils.regular_files import is_endless
 
 MOST_BYTES = 2**20
 MOST_VALUES = 100_000

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.files import write_text
+from onepeace_pl.utils.files import write_text
 
 
 def main(argv: Sequence[str]) -> int:
@@ -87,7 +87,7 @@ def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
 
     from onepeace_pl.benchmarks import cases
     from onepeace_pl.benchmarks.timing import compare
-    from onepeace_pl.nn.matmul import enable_fast_float32
+    from onepeace_pl.nn.fast.matmul import enable_fast_float32
 
     if args.fast_float32:
         print(enable_fast_float32())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onepeace_pl.hub.comparison import Parameters, Vectors
+    from onepeace_pl.checkpoints.comparison import Parameters, Vectors
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--trust", action="store_true", help="import the classes that the folders name")
     parser.add_argument("--verbose", action="store_true", help="list every parameter that is not equal")
     options = parser.parse_args(argv)
-    from onepeace_pl.hub.comparison import compare_jointly, compare_parameters, compare_vectors
+    from onepeace_pl.checkpoints.comparison import compare_jointly, compare_parameters, compare_vectors
     from onepeace_pl.hub.reading import Loaded, unequal
 
     one, two = (Loaded.of(folder, options.trust) for folder in (options.a, options.b))

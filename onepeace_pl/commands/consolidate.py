@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.files import replacing, save
+from onepeace_pl.utils.files import replacing, save
 
 METADATA, META = ".metadata", "meta.pt"  # torch's index of the shards, and what Lightning keeps beside them
 
@@ -46,8 +46,8 @@ def _gather(folder: Path) -> dict[str, Any]:
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
-    from onepeace_pl.backbone.pickles import read_pickle
-    from onepeace_pl.backbone.sharded import check_sharded
+    from onepeace_pl.checkpoints.pickles import read_pickle
+    from onepeace_pl.checkpoints.sharded import check_sharded
 
     check_sharded(folder)
     with TemporaryDirectory(dir=folder.parent) as place:  # torch's public way leads over a file

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onepeace_pl.modalities import Processor
-    from onepeace_pl.modalities.tokenizer import Tokenizer
+    from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 DTYPES = ("float32", "bfloat16", "float16")
 KINDS = ("pretrain", "retrieval", "classify", "vision-only")
@@ -67,12 +67,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) -> None:
-    from onepeace_pl.hub.adapters import merged
-    from onepeace_pl.hub.folder import save_folder
-    from onepeace_pl.hub.head import save_head
-    from onepeace_pl.hub.official import read_official
-    from onepeace_pl.hub.preprocessing import released_processors
-    from onepeace_pl.hub.training import is_training_checkpoint, read_training_checkpoint
+    from onepeace_pl.checkpoints.folder import save_folder
+    from onepeace_pl.checkpoints.head import save_head
+    from onepeace_pl.checkpoints.lightning import is_training_checkpoint, read_training_checkpoint
+    from onepeace_pl.checkpoints.official import read_official
+    from onepeace_pl.checkpoints.peft import merged
+    from onepeace_pl.checkpoints.preprocessing import released_processors
 
     tokenizer = _tokenizer(options.bpe)
     if is_training_checkpoint(source):
@@ -103,9 +103,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     import torch
 
     from onepeace_pl.backbone import build
-    from onepeace_pl.backbone.loading import fit_state
-    from onepeace_pl.hub.adapters import merged
-    from onepeace_pl.hub.folder import (
+    from onepeace_pl.checkpoints.folder import (
         load_processors,
         read_config,
         read_extra,
@@ -114,8 +112,10 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         read_origin,
         save_folder,
     )
-    from onepeace_pl.hub.head import head_of_folder, save_head
-    from onepeace_pl.hub.official import enlarged
+    from onepeace_pl.checkpoints.head import head_of_folder, save_head
+    from onepeace_pl.checkpoints.loading import fit_state
+    from onepeace_pl.checkpoints.official import enlarged
+    from onepeace_pl.checkpoints.peft import merged
 
     _not_for(options, "a model folder", "kind", "preset", "drop_head")
     config = read_config(source)
@@ -152,10 +152,10 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
 def _write_official(source: Path, target: Path, options: argparse.Namespace) -> None:
     import torch
 
-    from onepeace_pl.hub.adapters import merged
-    from onepeace_pl.hub.folder import read_config, read_extra, read_model, read_official, read_origin
-    from onepeace_pl.hub.head import head_of_folder
-    from onepeace_pl.hub.official import official_head, official_state, write_official
+    from onepeace_pl.checkpoints.folder import read_config, read_extra, read_model, read_official, read_origin
+    from onepeace_pl.checkpoints.head import head_of_folder
+    from onepeace_pl.checkpoints.official import official_head, official_state, write_official
+    from onepeace_pl.checkpoints.peft import merged
 
     _not_for(options, "an official file as target", "image_size", "preset", "bpe")
     if not source.is_dir():
@@ -190,7 +190,7 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
 
 
 def _tokenizer(folder: str | None) -> "Tokenizer | None":
-    from onepeace_pl.modalities.tokenizer import Tokenizer
+    from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
     return None if folder is None else Tokenizer.load(folder)
 

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onepeace_pl.files import replacing
+from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         raise ValueError(f"--to {target}: the ending must be .npz or .csv")
 
     from onepeace_pl.hub import OnePeace
-    from onepeace_pl.modalities.text_cleaning import well_formed
+    from onepeace_pl.modalities.text.cleaning import well_formed
 
     model = OnePeace.from_pretrained(
         options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust

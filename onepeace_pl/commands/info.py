@@ -51,7 +51,7 @@ def _versions() -> Iterable[Sequence[str]]:
 
 
 def _plugins() -> Iterable[Sequence[str]]:
-    from onepeace_pl.plugins import load_plugins
+    from onepeace_pl.utils.plugins import load_plugins
 
     for plugin in load_plugins():
         outcome = f"not loaded: {plugin.error}" if plugin.error else "loaded"
@@ -59,7 +59,7 @@ def _plugins() -> Iterable[Sequence[str]]:
 
 
 def _kernels() -> Iterable[Sequence[str]]:
-    from onepeace_pl.nn.kernels import RULES
+    from onepeace_pl.nn.fast.kernels import RULES
 
     yield "device", "dtype", "bias gradient", "any gradient", "tokens", "kernel", "why"
     for rule in RULES:

@@ -42,7 +42,7 @@ def _sheet(words: list[str]) -> int:
     parser.add_argument("--scenes", type=int, default=64, help="how many")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of sounds")
     options = parser.parse_args(words)
-    from onepeace_pl.data.triworld.sheet import draw_sheet
+    from onepeace_pl.triworld.sheet import draw_sheet
 
     objects = (options.objects[0], options.objects[1])
     print(draw_sheet(options.out, options.split, options.scenes, objects, options.seconds, options.seed))
@@ -66,7 +66,7 @@ def _write(words: list[str]) -> int:
         help="combinations in val and test that training never has",
     )
     options = parser.parse_args(words)
-    from onepeace_pl.data.triworld.files import WriteOptions, write_world
+    from onepeace_pl.triworld.files import WriteOptions, write_world
 
     counts = {"train": options.scenes, "val": options.eval_scenes, "test": options.eval_scenes}
     written = WriteOptions(
@@ -89,8 +89,8 @@ def _optimum(words: list[str]) -> int:
     parser.add_argument("--size", type=int, default=256, help="scenes in each gallery")
     parser.add_argument("--split", default="val", choices=("val", "test"), help="whose scenes")
     options = parser.parse_args(words)
-    from onepeace_pl.data.triworld.galleries import STAGES, galleries
-    from onepeace_pl.data.triworld.optimum import KS, chance
+    from onepeace_pl.triworld.optimum.galleries import STAGES, galleries
+    from onepeace_pl.triworld.optimum.optimum import KS, chance
 
     objects = (options.objects[0], options.objects[1])
     print(f"{'':44}" + "".join(f"{f'R@{k}':>8}" for k in KS))

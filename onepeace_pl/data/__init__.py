@@ -1,4 +1,4 @@
-"""Data: sources, typed batches, data modules and a generated world; names are imported when first used."""
+"""Data: sources, typed batches and data modules; names are imported when first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onepeace_pl.data.batches import Batch, Row, Source
     from onepeace_pl.data.datamodule import PairsDataModule
+    from onepeace_pl.data.evaluation.gallery import Gallery
     from onepeace_pl.data.facts import DataFacts
-    from onepeace_pl.data.gallery import Gallery
-    from onepeace_pl.data.triworld_datamodule import TriWorldData
 
-__all__ = ["Batch", "DataFacts", "Gallery", "PairsDataModule", "Row", "Source", "TriWorldData"]
 
 # The generated world needs neither torch nor lightning, and importing its modules should not bring them.
+__all__ = ["Batch", "DataFacts", "Gallery", "PairsDataModule", "Row", "Source"]
+
+# Some sources need neither torch nor lightning, and importing their modules should not bring them.
 _HOMES = {
     "Batch": "batches",
     "DataFacts": "facts",
-    "Gallery": "gallery",
+    "Gallery": "evaluation.gallery",
     "PairsDataModule": "datamodule",
     "Row": "batches",
     "Source": "batches",
-    "TriWorldData": "triworld_datamodule",
 }
 
 

@@ -12,25 +12,25 @@ import torch
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch, Source
-from onepeace_pl.data.blind import blind_references
-from onepeace_pl.data.collate import BatchTransform, Collator
-from onepeace_pl.data.dataset import OnError, PreparedRows
 from onepeace_pl.data.datasets.class_names import read_classes
-from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
+from onepeace_pl.data.evaluation.baselines import blind_references
+from onepeace_pl.data.evaluation.gallery import Gallery
+from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.gallery import Gallery
-from onepeace_pl.data.loader import ResumableLoader
-from onepeace_pl.data.samplers import EpochBatchSampler, interleaved
-from onepeace_pl.data.skips import SkipLog
+from onepeace_pl.data.labels.targets import TargetReader
+from onepeace_pl.data.labels.transforms import JointTransform
+from onepeace_pl.data.loading.collate import BatchTransform, Collator
+from onepeace_pl.data.loading.dataset import OnError, PreparedRows
+from onepeace_pl.data.loading.loader import ResumableLoader
+from onepeace_pl.data.loading.samplers import EpochBatchSampler, interleaved
+from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.sources.view import one_per_id, source_lengths
-from onepeace_pl.data.targets import TargetReader
-from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.errors import UserError
+from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.base import Processor
-from onepeace_pl.modalities.processors import TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
-from onepeace_pl.ranks import rank_and_size
-from onepeace_pl.seeding import run_seed
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.utils.ranks import rank_and_size
+from onepeace_pl.utils.seeding import run_seed
 
 Split = Literal["validation", "test"]
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from onepeace_pl.data.batches import Source, told_labels, values_of
-from onepeace_pl.data.checking import bad_labels, several
-from onepeace_pl.data.masks import MaskTarget
+from onepeace_pl.data.labels.checking import bad_labels, several
+from onepeace_pl.data.labels.masks import MaskTarget
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.sources.presence import Presence, paths_of
-from onepeace_pl.data.transforms import JointTransform
 from onepeace_pl.modalities.base import Processor
 
 SHOWN = 5

@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.datamodule import SourceDataModule, Split
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.loader import ResumableLoader
-from onepeace_pl.data.multitask_loader import MultiTaskLoader
-from onepeace_pl.data.skips import SkipLog
+from onepeace_pl.data.loading.loader import ResumableLoader
+from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
+from onepeace_pl.data.loading.skips import SkipLog
+from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.base import Processor
-from onepeace_pl.modalities.processors import TextProcessor
 
 
 class MultiTaskDataModule(L.LightningDataModule):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.dense.branch import DenseBranch, quarters
-from onepeace_pl.modalities.image import ChannelNorm
+from onepeace_pl.modalities.image.adapter import ChannelNorm
 from onepeace_pl.nn import TransformerConfig
 
 

@@ -17,11 +17,18 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
+from onepeace_pl.checkpoints.folder import (
+    Origin,
+    load_folder,
+    read_config,
+    read_extra,
+    read_origin,
+    save_folder,
+)
+from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.hub.device import find_device
-from onepeace_pl.hub.folder import Origin, load_folder, read_config, read_extra, read_origin, save_folder
-from onepeace_pl.hub.head import Head, head_of_folder, save_head
 from onepeace_pl.modalities import ModalitySample, Processor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, LowRank
 from onepeace_pl.backbone.stages import owner_of
-from onepeace_pl.hub.comparison import Parameters, compare_parameters
-from onepeace_pl.hub.folder import load_folder, read_extra
-from onepeace_pl.hub.head import Head, head_of_folder
+from onepeace_pl.checkpoints.comparison import Parameters, compare_parameters
+from onepeace_pl.checkpoints.folder import load_folder, read_extra
+from onepeace_pl.checkpoints.head import Head, head_of_folder
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe
 

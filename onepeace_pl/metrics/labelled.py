@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from onepeace_pl.data.evaluation_set import Reference
+from onepeace_pl.data.evaluation.sets import Reference
 
 
 @dataclass

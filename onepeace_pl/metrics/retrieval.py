@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from onepeace_pl.data.content import digest
+from onepeace_pl.data.loading.content import digest
 from onepeace_pl.metrics.optimum import check_optimum
 from onepeace_pl.metrics.ranking import chance_recall, rank, related
 from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from onepeace_pl.trust import find_class
+from onepeace_pl.utils.trust import find_class
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def factory(spec: Mapping[str, Any], base: type[T], owner: str, trust: bool = Fa
         trust: Import the module that it names, whatever it is.
 
     Raises:
-        ValueError: The class cannot be found, or is not trusted (:mod:`onepeace_pl.trust`).
+        ValueError: The class cannot be found, or is not trusted (:mod:`onepeace_pl.utils.trust`).
         TypeError: It is no ``base``.
     """
     return partial(find_class(spec["class_path"], base, owner, trust), **spec.get("init_args", {}))

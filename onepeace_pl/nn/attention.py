@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.nn.config import TransformerConfig
+from onepeace_pl.nn.fast.kernels import attend_rows
+from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.kernels import attend_rows
 from onepeace_pl.nn.low_rank import LowRankLinear
-from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
 
 # (1 or B, H, L, L), or what makes it of queries, keys and values (B, L, 3, H, K) as projected, or none

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from onepeace_pl.nn.attention import Bias, SelfAttention
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.drop_path import keep_factor, kept_samples
+from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.feed_forward import GatedFeedForward
-from onepeace_pl.nn.packing import Packing
 from onepeace_pl.nn.routing import Routed, Segment
 
 # bytes of a matrix: from 32 MiB on, the C library asks the system for fresh memory each time, which costs more on

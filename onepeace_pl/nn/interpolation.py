@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.libraries import importing
+from onepeace_pl.utils.libraries import importing
 
 
 def resize_positions(table: Tensor, grid: int | tuple[int, int]) -> Tensor:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.nn.unread import touch
+from onepeace_pl.nn.fast.unread import touch
 
 SHARED = "shared"
 

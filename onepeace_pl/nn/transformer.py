@@ -14,9 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.nn.block import Block, Sequence
 from onepeace_pl.nn.config import TransformerConfig
-from onepeace_pl.nn.kernels import choose
+from onepeace_pl.nn.fast.kernels import choose
+from onepeace_pl.nn.fast.trimming import Cut, cuts, put, take
 from onepeace_pl.nn.routing import Routed, Segment
-from onepeace_pl.nn.trimming import Cut, cuts, put, take
 
 __all__ = ["Segment", "Sequence", "Transformer"]
 

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from onepeace_pl.ranks import stop_together
+from onepeace_pl.utils.ranks import stop_together
 
 _NAMED = 16  # rows in a message
 

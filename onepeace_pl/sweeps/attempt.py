@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import IO, Any
 
-from onepeace_pl.claim import INHERITED, Claim, claim_file
 from onepeace_pl.cli.runs import CELL, LOG, first_free
 from onepeace_pl.sweeps.cells import Cell, Step, has_checkpoint
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.log import why_it_ended
 from onepeace_pl.sweeps.record import Record, Status, read_record, results_file, status_of, write_record
+from onepeace_pl.utils.claim import INHERITED, Claim, claim_file
 
 PROGRAM = (sys.executable, "-m", "onepeace_pl")
 GRACE = 300.0  # seconds for the step under way and a checkpoint

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.runs import CHECKPOINTS, RUNS
-from onepeace_pl.files import existing
 from onepeace_pl.sweeps.plan import Part, Plan, Run, Verb
+from onepeace_pl.utils.files import existing
 
 Point = Mapping[str, Any]
 """Dotted option -> value: what a search tries out."""

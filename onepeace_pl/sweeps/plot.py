@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onepeace_pl.files import replacing
 from onepeace_pl.sweeps.summary import Summary
+from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.runs import CELL
-from onepeace_pl.files import write_text
 from onepeace_pl.sweeps.cells import Cell
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.plan import Verb
+from onepeace_pl.utils.files import write_text
 
 
 class Status(StrEnum):

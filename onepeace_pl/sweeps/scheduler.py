@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from onepeace_pl.claim import HOST
 from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.cells import Cell, Row
 from onepeace_pl.sweeps.executor import Executor, Job
 from onepeace_pl.sweeps.record import Status, read_outcome, status_of
 from onepeace_pl.sweeps.search import Search
 from onepeace_pl.sweeps.summary import duration, summarise
+from onepeace_pl.utils.claim import HOST
 
 _GLANCE = 0.1  # seconds
 

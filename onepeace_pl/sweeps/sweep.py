@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from onepeace_pl.claim import CLAIMS
 from onepeace_pl.cli.runs import CONFIG
-from onepeace_pl.files import write_text
 from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.cells import Row, combinations, make_row, sweep_folder
 from onepeace_pl.sweeps.check import check_commands, direction_of
@@ -21,6 +19,8 @@ from onepeace_pl.sweeps.scheduler import Scheduler
 from onepeace_pl.sweeps.search import Grid, MakeRow, Search, samples
 from onepeace_pl.sweeps.summary import Summary, summarise
 from onepeace_pl.sweeps.table import comma_separated, commands_of, markdown
+from onepeace_pl.utils.claim import CLAIMS
+from onepeace_pl.utils.files import write_text
 
 
 class Sweep:

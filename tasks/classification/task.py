@@ -19,10 +19,10 @@ from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.targets import ClassesTarget, ClassTarget, TargetReader
+from onepeace_pl.data.labels.targets import ClassesTarget, ClassTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead, MeanHead
 from onepeace_pl.metrics.classification import accuracies, likeliest
-from onepeace_pl.supervised import SupervisedTask
+from onepeace_pl.training.supervised import SupervisedTask
 
 
 class Classification(SupervisedTask):

@@ -15,7 +15,7 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
+from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.tasks.classification.task import Classification

@@ -14,7 +14,7 @@ import numpy as np
 import torch.distributed as dist
 from torch import Tensor
 
-from onepeace_pl.libraries import importing
+from onepeace_pl.utils.libraries import importing
 
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 

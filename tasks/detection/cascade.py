@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.modalities.image import ChannelNorm
+from onepeace_pl.modalities.image.adapter import ChannelNorm
 
 Targets = list[dict[str, Tensor]]
 Sizes = list[tuple[int, int]]  # width and height of each picture, without padding

@@ -14,19 +14,19 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.objects import ObjectsTarget
-from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.data.labels.objects import ObjectsTarget
+from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.dense.drawing import Picture, drawn_objects
 from onepeace_pl.dense.tiles import check_tiles
-from onepeace_pl.dense_task import DenseTask
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.rows import Columns
-from onepeace_pl.modalities.image import PATCH
+from onepeace_pl.modalities.image.adapter import PATCH
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.tasks.detection.average_precision import AveragePrecision, run_lengths
 from onepeace_pl.tasks.detection.tiled import find_by_tiles
+from onepeace_pl.training.dense import DenseTask
 
 
 class Detection(DenseTask):

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.blind import ENOUGH
+from onepeace_pl.data.evaluation.baselines import ENOUGH
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.targets import BoxTarget, TargetReader
+from onepeace_pl.data.labels.targets import BoxTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities import Processor
-from onepeace_pl.supervised import SupervisedTask
 from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
+from onepeace_pl.training.supervised import SupervisedTask
 
 
 class Grounding(SupervisedTask):

@@ -12,10 +12,10 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, Extend, Features, Stream
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.evaluation import RetrievalTask
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
-from onepeace_pl.task import BatchTransform, Step
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
+from onepeace_pl.training.retrieval import RetrievalTask
+from onepeace_pl.training.task import BatchTransform, Step
 
 
 class Pretraining(RetrievalTask):

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.targets import AnswersTarget, TargetReader
+from onepeace_pl.data.labels.targets import AnswersTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
-from onepeace_pl.supervised import SupervisedTask
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
+from onepeace_pl.training.supervised import SupervisedTask
 
 
 class OpenAnswer(SupervisedTask):

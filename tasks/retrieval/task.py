@@ -7,9 +7,9 @@ from typing import Literal
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.evaluation import RetrievalTask
 from onepeace_pl.objectives import CrossModalContrast
-from onepeace_pl.task import Step
+from onepeace_pl.training.retrieval import RetrievalTask
+from onepeace_pl.training.task import Step
 
 
 class Retrieval(RetrievalTask):

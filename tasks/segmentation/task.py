@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.masks import IGNORED, MaskTarget, padded_masks
-from onepeace_pl.data.targets import TargetReader
+from onepeace_pl.data.labels.masks import IGNORED, MaskTarget, padded_masks
+from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.dense.drawing import Picture, drawn_mask
-from onepeace_pl.dense_task import DenseTask
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.tasks.segmentation.inference import Inference, counts
+from onepeace_pl.training.dense import DenseTask
 
 
 class Segmentation(DenseTask):
@@ -66,7 +66,7 @@ class Segmentation(DenseTask):
         if getattr(data, "transform", None) is None:
             raise ValueError(
                 f"{type(data).__name__} has no transform, so that nobody knows how large its pictures were before they "
-                "were padded; give it onepeace_pl.data.transforms.JointTransform, empty if need be"
+                "were padded; give it onepeace_pl.data.labels.transforms.JointTransform, empty if need be"
             )
 
     def losses(self, backbone: Backbone, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

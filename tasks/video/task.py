@@ -17,11 +17,11 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.streams import Until
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.targets import ClassTarget, TargetReader
+from onepeace_pl.data.labels.targets import ClassTarget, TargetReader
 from onepeace_pl.metrics.classification import accuracies, likeliest
-from onepeace_pl.supervised import SupervisedTask
 from onepeace_pl.tasks.video.head import ClipHead
 from onepeace_pl.tasks.video.space_time import SpaceTime
+from onepeace_pl.training.supervised import SupervisedTask
 
 
 class VideoClassification(SupervisedTask):

@@ -15,10 +15,10 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.targets import TargetReader, TruthTarget
+from onepeace_pl.data.labels.targets import TargetReader, TruthTarget
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities.base import ModalityInput
-from onepeace_pl.supervised import SupervisedTask
+from onepeace_pl.training.supervised import SupervisedTask
 
 SECOND = "second image"
 

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from onepeace_pl.backbone import from_preset
-from onepeace_pl.backbone.interop import official_buffers, to_official, vision_only
+from onepeace_pl.checkpoints.names import official_buffers, to_official, vision_only
+from onepeace_pl.checkpoints.preprocessing import released_processors
 from onepeace_pl.cli import main as cli
 from onepeace_pl.hub import save_folder
-from onepeace_pl.hub.preprocessing import released_processors
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.configs.pages import blocks, commands
 
 PAGE = "docs/checkpoints.md"

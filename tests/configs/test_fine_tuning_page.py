@@ -8,8 +8,8 @@ import yaml
 
 from onepeace_pl.backbone import LowRank, from_preset
 from onepeace_pl.backbone.stages import read_stage
+from onepeace_pl.checkpoints.folder import read_config
 from onepeace_pl.cli import main
-from onepeace_pl.hub.folder import read_config
 from tests.configs.pages import ROOT, SHORT, blocks, commands
 
 PAGE = "docs/fine_tuning.md"

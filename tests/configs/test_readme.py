@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image
 
 from onepeace_pl.cli import main
-from onepeace_pl.data.triworld import TriWorldSource
+from onepeace_pl.triworld import TriWorldSource
 from tests.configs.pages import ROOT, SHORT, TASK_SHORT, blocks, commands
 
 

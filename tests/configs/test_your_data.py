@@ -12,7 +12,7 @@ from PIL import Image
 
 from onepeace_pl.cli import main
 from onepeace_pl.data.sources import ManifestSource
-from onepeace_pl.data.triworld import TriWorldSource
+from onepeace_pl.triworld import TriWorldSource
 from tests.configs.pages import ROOT, blocks, commands
 
 

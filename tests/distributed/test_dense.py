@@ -13,13 +13,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from onepeace_pl.backbone import from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.transforms import JointTransform
-from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import BlockPyramid, SimplePyramid
-from onepeace_pl.modalities.processors import AnySizeProcessor
-from onepeace_pl.task import Step
+from onepeace_pl.modalities import AnySizeProcessor
 from onepeace_pl.tasks.detection import CascadeRCNN, Detection
 from onepeace_pl.tasks.segmentation import Segmentation, UPerNet
+from onepeace_pl.training.task import Step
+from onepeace_pl.triworld.tasks import TriWorldTask
 from tests.two_processes import run_in_processes
 
 TASKS = {

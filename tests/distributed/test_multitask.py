@@ -16,9 +16,9 @@ from onepeace_pl.backbone.parallel import shard, shard_heads
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
-from onepeace_pl.multitask import MultiTask
-from onepeace_pl.task import Step, Task
 from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.training.multitask import MultiTask
+from onepeace_pl.training.task import Step, Task
 from tests.two_processes import run_in_processes
 
 

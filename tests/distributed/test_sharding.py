@@ -21,8 +21,8 @@ from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.modalities.masking import RandomTokens
 from onepeace_pl.optim import AdamW
-from onepeace_pl.task import Step
 from onepeace_pl.tasks.pretraining import MaskSampler, Pretraining, Student
+from onepeace_pl.training.task import Step
 from tests.two_processes import run_in_processes
 
 ROWS = 4  # a process

@@ -21,12 +21,12 @@ from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.experiment import Experiment
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities import ImageProcessor, TextProcessor
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW
-from onepeace_pl.strategies import FullyShardedStrategy
 from onepeace_pl.tasks.pretraining import Pretraining
+from onepeace_pl.training.experiment import Experiment
+from onepeace_pl.training.strategies import FullyShardedStrategy
 from tests.distributed.torchrun import make_trainer
 from tests.two_processes import run_in_processes
 from tests.unit.optim.test_finite import Long, Poisoned

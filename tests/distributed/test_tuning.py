@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
 from onepeace_pl.backbone import Backbone, Last, LowRank, Stream, from_preset
-from onepeace_pl.backbone.loading import load_weights
 from onepeace_pl.backbone.parallel import shard
+from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.optim import build_optimizer
 from tests.two_processes import run_in_processes

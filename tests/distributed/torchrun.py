@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch.distributed as dist
 
-from onepeace_pl.checkpoint_io import AtomicCheckpointIO
+from onepeace_pl.checkpoints.io import AtomicCheckpointIO
 
 
 def make_trainer(folder: Path, strategy: Any, **options: Any) -> L.Trainer:

@@ -9,9 +9,9 @@ import pytest
 
 from onepeace_pl import OnePeace
 from onepeace_pl.commands.convert import main as convert
-from onepeace_pl.modalities.processors import TextProcessor
-from onepeace_pl.modalities.text_cleaning import clean_caption, lower_case
-from onepeace_pl.modalities.tokenizer import END, Tokenizer
+from onepeace_pl.modalities import TextProcessor
+from onepeace_pl.modalities.text.cleaning import clean_caption, lower_case
+from onepeace_pl.modalities.text.tokenizer import END, Tokenizer
 from tests.parity.files import record
 from tests.parity.official_files import official_model, write
 from tests.parity.reference import text_input

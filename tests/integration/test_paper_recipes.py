@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from onepeace_pl.cli import main
-from onepeace_pl.data.triworld import TriWorldSource
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.triworld import TriWorldSource
 from tests.configs.benchmark_files import write_all
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -61,8 +61,8 @@ def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     table = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_train.tsv"), root=str(coco))
     valid = part("data.sources.ImageTextTsv", path=str(coco / "tsv/coco64_val.tsv"), root=str(coco))
     processors = {
-        "text": part("modalities.processors.TextProcessor"),
-        "image": part("modalities.processors.ImageProcessor", size=64),
+        "text": part("modalities.TextProcessor"),
+        "image": part("modalities.ImageProcessor", size=64),
     }
     data = {"processors": processors, "train": table, "validation": {"coco": valid}}
     rows = run("see", experiment("vision_language", data))
@@ -77,8 +77,8 @@ def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         root = shared / "data" / folder
         sounds = part("data.sources.AudioTextTsv", path=str(root / f"tsv/{file}.tsv"), root=str(root))
         processors = {
-            "text": part("modalities.processors.TextProcessor", tokenizer="runs/see/model"),
-            "audio": part("modalities.processors.AudioProcessor", max_seconds=1.0),
+            "text": part("modalities.TextProcessor", tokenizer="runs/see/model"),
+            "audio": part("modalities.AudioProcessor", max_seconds=1.0),
         }
         data = {"processors": processors, "train": sounds, "batch_size": 8 if name == "tell" else 16}
         config = experiment("audio_language", data, init_from="runs/see/model", reset_logit_scale=True)

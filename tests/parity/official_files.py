@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone.interop import official_buffers
+from onepeace_pl.checkpoints.names import official_buffers
 
 from .files import own_state, record, table, tensors
 from .test_names import MODELS

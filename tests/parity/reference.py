@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
-from onepeace_pl.backbone.interop import from_official
+from onepeace_pl.checkpoints.names import from_official
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, Mask, ModalityInput, TextAdapter
 from onepeace_pl.modalities.masking import build_mask
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Stream
-from onepeace_pl.backbone.interop import to_official
+from onepeace_pl.checkpoints.names import to_official
 from onepeace_pl.modalities.masking import build_mask
 
 from . import pretraining, test_backbone, test_losses

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone, Stream
-from onepeace_pl.backbone.interop import from_official
-from onepeace_pl.backbone.loading import load_state
+from onepeace_pl.checkpoints.heads import head_from_official, head_to_official
+from onepeace_pl.checkpoints.loading import load_state
+from onepeace_pl.checkpoints.names import from_official
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.heads import ClassifyHead
-from onepeace_pl.heads.official import head_from_official, head_to_official
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 from onepeace_pl.tasks.grounding import Grounding
@@ -85,7 +85,7 @@ def test_logits_loss_and_gradients(golden, run):
     assert total.item() == pytest.approx(expected["total"], rel=1e-5)
     total.backward()
     gradients = {n: p.grad for n, p in backbone.named_parameters() if p.grad is not None}
-    from onepeace_pl.backbone.interop import to_official
+    from onepeace_pl.checkpoints.names import to_official
 
     head = head_to_official({n: p.grad for n, p in task.head.named_parameters()})
     reference = record(golden, "grad_norms")[f"classify_{run}"]

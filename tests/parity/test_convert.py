@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from onepeace_pl import OnePeace
-from onepeace_pl.backbone.interop import vision_only
-from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.checkpoints.names import vision_only
+from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.commands.convert import main as convert
 from onepeace_pl.modalities import ModalityInput
-from onepeace_pl.modalities.image import PATCH
+from onepeace_pl.modalities.image.adapter import PATCH
 
 from .files import record, tensors
 from .official_files import HEADS, official_model, vision_file, write
@@ -215,8 +215,8 @@ def test_random_projections_are_told(golden, tmp_path):
 
 def test_released_sizes_count_as_published():
     from onepeace_pl.backbone import from_preset
-    from onepeace_pl.backbone.interop import to_official
-    from onepeace_pl.hub.account import RELEASED
+    from onepeace_pl.checkpoints.account import RELEASED
+    from onepeace_pl.checkpoints.names import to_official
 
     with torch.device("meta"):
         official = to_official(from_preset("4b", decoder=False).state_dict())

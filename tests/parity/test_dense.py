@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.interop import vision_only
-from onepeace_pl.backbone.loading import load_weights
+from onepeace_pl.checkpoints.loading import load_weights
+from onepeace_pl.checkpoints.names import vision_only
 from onepeace_pl.dense import DenseBranch
-from onepeace_pl.modalities.image import PATCH
+from onepeace_pl.modalities.image.adapter import PATCH
 from onepeace_pl.nn.interpolation import enlarge_relative_table, resize_positions
 
 from .files import table, tensors

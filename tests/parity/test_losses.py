@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Extend
-from onepeace_pl.backbone.interop import to_official
 from onepeace_pl.backbone.model import START_LOGIT_SCALE
+from onepeace_pl.checkpoints.names import to_official
 from onepeace_pl.optim import AdamW, build_optimizer
 
 from . import pretraining

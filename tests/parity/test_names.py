@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone, Extend, Stream
-from onepeace_pl.backbone.interop import from_official, official_buffers, to_official, vision_only
-from onepeace_pl.backbone.loading import load_state
+from onepeace_pl.checkpoints.loading import load_state
+from onepeace_pl.checkpoints.names import from_official, official_buffers, to_official, vision_only
 from onepeace_pl.modalities import ImageAdapter, ModalityInput
-from onepeace_pl.modalities.image import PATCH
+from onepeace_pl.modalities.image.adapter import PATCH
 
 from .files import record, tensors
 from .reference import (

@@ -8,9 +8,9 @@ import pytest
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.interop import to_official
+from onepeace_pl.checkpoints.heads import head_to_official
+from onepeace_pl.checkpoints.names import to_official
 from onepeace_pl.heads import ClassifyHead
-from onepeace_pl.heads.official import head_to_official
 from onepeace_pl.optim import parameter_groups
 from tests.parity.files import record
 from tests.parity.reference import NO_DECODER, adapters, decoder, transformer

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from onepeace_pl.modalities.image import PATCH
-from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, count_frames
+from onepeace_pl.modalities import AudioProcessor, ImageProcessor, count_frames
+from onepeace_pl.modalities.image.adapter import PATCH
 
 from .files import record, tensors
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.interop import from_official, to_official
-from onepeace_pl.backbone.loading import load_state
+from onepeace_pl.checkpoints.loading import load_state
+from onepeace_pl.checkpoints.names import from_official, to_official
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.optim import build_optimizer

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from onepeace_pl.modalities import ModalitySample
-from onepeace_pl.modalities.processors import TextProcessor
-from onepeace_pl.modalities.text_cleaning import clean_caption
-from onepeace_pl.modalities.tokenizer import END
+from onepeace_pl.modalities import ModalitySample, TextProcessor
+from onepeace_pl.modalities.text.cleaning import clean_caption
+from onepeace_pl.modalities.text.tokenizer import END
 
 from .files import record
 

@@ -28,17 +28,17 @@ from onepeace_pl.backbone.stages import LowRank
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
-from onepeace_pl.checkpoint_io import AtomicCheckpointIO
+from onepeace_pl.checkpoints.io import AtomicCheckpointIO
 from onepeace_pl.cli.defaults import checkpoint_callbacks, loggers
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datamodule import SourceDataModule
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
-from onepeace_pl.data.transforms import JointTransform
-from onepeace_pl.experiment import Experiment
-from onepeace_pl.files import recover, replacing
-from onepeace_pl.modalities.processors import TextProcessor
-from onepeace_pl.multitask import MultiTask
+from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.tasks.classification import Classification
+from onepeace_pl.training.experiment import Experiment
+from onepeace_pl.training.multitask import MultiTask
+from onepeace_pl.utils.files import recover, replacing
 
 from ..distributed.test_resume import quiet_port
 from ..unit.samples import make
@@ -94,10 +94,10 @@ def words(workers: int) -> tuple[Experiment, L.LightningDataModule]:
 
 def masks(workers: int) -> tuple[Experiment, L.LightningDataModule]:
     """A segmentation whose loss is computed at random points."""
-    from onepeace_pl.data.triworld_tasks import TriWorldTask
     from onepeace_pl.dense import ViTAdapter
-    from onepeace_pl.modalities.processors import AnySizeProcessor
+    from onepeace_pl.modalities import AnySizeProcessor
     from onepeace_pl.tasks.segmentation import Mask2Former, Segmentation
+    from onepeace_pl.triworld.tasks import TriWorldTask
 
     torch.manual_seed(0)
     data = TriWorldTask(

@@ -19,8 +19,8 @@ from onepeace_pl.modalities import (
     SequenceAdapter,
     TextAdapter,
 )
+from onepeace_pl.modalities.audio.processor import count_frames
 from onepeace_pl.modalities.masking import build_mask
-from onepeace_pl.modalities.processors.audio import count_frames
 from onepeace_pl.nn import TransformerConfig
 
 ALL = ("text", "image", "audio", "touch")

@@ -12,9 +12,9 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from onepeace_pl.strategies import FullyShardedStrategy
+from onepeace_pl.training.strategies import FullyShardedStrategy
 
-from .test_experiment import data, experiment, trainer
+from .training.test_experiment import data, experiment, trainer
 
 DECAY = 0.5
 

@@ -14,18 +14,18 @@ from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.optim.lr_scheduler import LambdaLR
 
 from onepeace_pl.backbone import Backbone, Extend, Last, LowRank
-from onepeace_pl.backbone.loading import read_weights
 from onepeace_pl.callbacks.model_folder import ModelFolder
+from onepeace_pl.checkpoints.lightning import is_training_checkpoint, read_training_checkpoint
+from onepeace_pl.checkpoints.loading import read_weights
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.gallery import Gallery
-from onepeace_pl.experiment import Experiment
 from onepeace_pl.hub import load_folder, save_folder
-from onepeace_pl.hub.training import is_training_checkpoint, read_training_checkpoint
-from onepeace_pl.task import Step, Task
+from onepeace_pl.training.experiment import Experiment
+from onepeace_pl.training.task import Step, Task
 
 from .samples import make
-from .test_experiment import data, trainer
+from .training.test_experiment import data, trainer
 
 MODALITIES = ("text", "image")
 Stage = str | Extend | Last | LowRank

@@ -12,9 +12,7 @@ PLACES = (
     "onepeace_pl/objectives",
     "onepeace_pl/optim",
     "onepeace_pl/metrics",
-    "onepeace_pl/experiment.py",
-    "onepeace_pl/task.py",
-    "onepeace_pl/evaluation.py",
+    "onepeace_pl/training",
     "onepeace_pl/modalities/adapter.py",
     "onepeace_pl/modalities/base.py",
     "tasks/pretraining",
@@ -24,8 +22,8 @@ NAMES = {"text", "image", "audio"}
 ALLOWED = {
     "onepeace_pl/backbone/presets.py",
     "onepeace_pl/backbone/build.py",
-    "onepeace_pl/backbone/interop.py",
-    "onepeace_pl/backbone/deduce.py",
+    "onepeace_pl/checkpoints/names.py",
+    "onepeace_pl/checkpoints/deduce.py",
 }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import checked, shown
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
+from onepeace_pl.data.labels.checking import checked, shown
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.sources.tables import entries, need, need_text, need_value, read_json
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.data.checking import shown, whole
+from onepeace_pl.data.labels.checking import shown, whole
 from onepeace_pl.data.sources.columns import read_text
 from onepeace_pl.data.sources.tables import csv_rows, read_json
 from onepeace_pl.errors import UserError, nearest

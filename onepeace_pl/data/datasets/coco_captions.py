@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.tables import entries, need_list, need_text, need_value, read_json
 
 Caption = tuple[str, str, str]  # id of the picture, its path, the caption

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import are_numbers, shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
-from onepeace_pl.data.outlines import check_outline
+from onepeace_pl.data.labels.checking import are_numbers, shown
+from onepeace_pl.data.labels.outlines import check_outline
 from onepeace_pl.data.sources.tables import entries, need, need_text, read_json
-from onepeace_pl.modalities.processors.image_file import check_sides
+from onepeace_pl.modalities.image.decoding import check_sides
 
 Record = tuple[int, str, tuple[int, int], tuple[Mapping[str, Any], ...]]
 Picture = tuple[str, tuple[int, int]]  # name of the file; width and height

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import Published
+from onepeace_pl.data.labels.checking import shown, whole
 from onepeace_pl.data.sources.tables import read_csv
 
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from onepeace_pl.data.batches import Alike, Row
-from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.datasets.video import ENDINGS, count_frames, read_frames
+from onepeace_pl.data.labels.checking import shown, whole
 from onepeace_pl.data.sources.folder import ENDINGS as PICTURES
 from onepeace_pl.data.sources.tables import read_csv
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing
 from onepeace_pl.data.datasets.published import published
-from onepeace_pl.data.masks import IGNORED, StoredMask
+from onepeace_pl.data.labels.checking import shown, whole
+from onepeace_pl.data.labels.masks import IGNORED, StoredMask
 from onepeace_pl.data.sources.columns import read_text
 from onepeace_pl.data.sources.folder import ENDINGS
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.tables import entries, need, need_text, need_value, parse_json, read_json
 
 _SLOT = re.compile(r"<[^<>]*>")

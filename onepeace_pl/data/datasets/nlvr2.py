@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.tables import need, need_text, read_json_lines
 
 Statement = tuple[str, str, str, bool]  # id, what both pictures' names begin with, sentence, truth

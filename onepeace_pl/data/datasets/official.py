@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import checked, shown, whole
 from onepeace_pl.data.datasets.class_names import read_classes
+from onepeace_pl.data.labels.checking import checked, shown, whole
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.sources.picture_size import picture_size
 from onepeace_pl.data.sources.tsv import AudioTsv, TsvSource

@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any, NoReturn
 
-from onepeace_pl.regular_files import require_regular
+from onepeace_pl.utils.regular_files import require_regular
 
 
 class _Plain(pickle._Unpickler):

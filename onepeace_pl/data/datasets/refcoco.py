@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import are_numbers, checked, shown
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.labels.checking import are_numbers, checked, shown
 from onepeace_pl.data.sources.picture_size import picture_size
 from onepeace_pl.data.sources.tables import (
     entries,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown, whole
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.labels.checking import shown, whole
 from onepeace_pl.data.sources.tables import csv_rows, read_csv
 
 _FULL = ("ytid", "start", "label", "split")

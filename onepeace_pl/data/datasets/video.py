@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.libraries import importing
-from onepeace_pl.regular_files import shown_path
+from onepeace_pl.utils.libraries import importing
+from onepeace_pl.utils.regular_files import shown_path
 
 ENDINGS = frozenset((".mp4", ".webm", ".mkv", ".avi", ".mov"))
 

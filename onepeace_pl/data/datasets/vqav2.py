@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import shown
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.datasets.vqa_answers import confidences, vocabulary
+from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.tables import entries, need_list, need_text, need_value, read_json
 
 Question = tuple[str, str, str, Mapping[str, float] | None, str]  # id, picture, question, answers, topic

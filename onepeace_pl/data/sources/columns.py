@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.data.batches import Source
-from onepeace_pl.data.checking import shown
+from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.errors import UserError, nearest
-from onepeace_pl.regular_files import require_regular
+from onepeace_pl.utils.regular_files import require_regular
 
 # How encoded pictures begin in base64: JPEG, PNG, GIF, WebP.
 _ENCODED = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")

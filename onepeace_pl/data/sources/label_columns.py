@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from onepeace_pl.data.checking import checked, several, shown, whole
+from onepeace_pl.data.labels.checking import checked, several, shown, whole
 from onepeace_pl.data.sources.tables import parse_json
 
 MOST_CLASSES = 1_000_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import checked
+from onepeace_pl.data.labels.checking import checked
 from onepeace_pl.data.sources.choices import TEMPLATE, choice_texts
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
 from onepeace_pl.data.sources.label_columns import number_classes, read_labels, read_list

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from onepeace_pl.modalities.processors.image_file import header_sizes
-from onepeace_pl.regular_files import shown_path
+from onepeace_pl.modalities.image.decoding import header_sizes
+from onepeace_pl.utils.regular_files import shown_path
 
 Size = tuple[int, int]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.data.checking import shown
+from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.columns import column_number, read_text
-from onepeace_pl.modalities.text_cleaning import well_formed
+from onepeace_pl.modalities.text.cleaning import well_formed
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from torch import nn
 
 from onepeace_pl.integrations.openmmlab.extension import provide
-from onepeace_pl.libraries import LibraryError, importing
+from onepeace_pl.utils.libraries import LibraryError, importing
 
 __all__ = ["init_weights", "prepare", "provide"]
 

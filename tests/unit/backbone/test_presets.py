@@ -16,8 +16,8 @@ from onepeace_pl.backbone import (
 )
 from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.parser import Parser
-from onepeace_pl.experiment import Experiment
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, TextAdapter
+from onepeace_pl.training.experiment import Experiment
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 ADAPTERS = {"text": TextAdapter, "image": ImageAdapter, "audio": AudioAdapter}

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from onepeace_pl.backbone.interop import to_official
 from onepeace_pl.benchmarks import reference_losses, workload
 from onepeace_pl.benchmarks.reference import Reference
+from onepeace_pl.checkpoints.names import to_official
 
 
 @pytest.mark.parametrize("stage", [1, 2])

@@ -14,10 +14,9 @@ from torch import nn
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
-from onepeace_pl.hub.folder import load_folder, save_folder
-from onepeace_pl.modalities import Processor
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.checkpoints.folder import load_folder, save_folder
+from onepeace_pl.modalities import ImageProcessor, Processor, TextProcessor
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.unit.samples import Touch, make
 from tests.unit.test_experiment import data, experiment, trainer
 

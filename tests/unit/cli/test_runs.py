@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
-from onepeace_pl.claim import Claim, claim_file
 from onepeace_pl.cli import main
 from onepeace_pl.cli.lightning import run
 from onepeace_pl.cli.runs import claim, find_checkpoint, hold, run_folder, values_of
+from onepeace_pl.utils.claim import Claim, claim_file
 
 RUN = Path("runs/classify")
 LAST = RUN / "checkpoints/last.ckpt"

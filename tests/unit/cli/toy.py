@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from onepeace_pl.resume import ResumableModule
+from onepeace_pl.training.resume import ResumableModule
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from onepeace_pl.backbone import from_preset
+from onepeace_pl.checkpoints.comparison import _random_inputs, compare_jointly, compare_vectors, same_bits
+from onepeace_pl.checkpoints.head import save_head
 from onepeace_pl.cli import main as cli
 from onepeace_pl.hub import save_folder
-from onepeace_pl.hub.comparison import _random_inputs, compare_jointly, compare_vectors, same_bits
-from onepeace_pl.hub.head import save_head
 from onepeace_pl.hub.reading import read_by
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities import ImageProcessor, TextProcessor
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.unit.samples import ADAPTERS, Touch, make
 
 

@@ -11,15 +11,15 @@ import yaml
 
 from onepeace_pl import OnePeace
 from onepeace_pl.backbone import from_preset
-from onepeace_pl.backbone.interop import official_buffers, to_official
-from onepeace_pl.backbone.pickles import read_pickle
+from onepeace_pl.checkpoints.head import head_of_folder, load_head, save_head
+from onepeace_pl.checkpoints.heads import head_to_official
+from onepeace_pl.checkpoints.names import official_buffers, to_official
+from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.cli import main as cli
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.heads.official import head_to_official
 from onepeace_pl.hub import save_folder
-from onepeace_pl.hub.head import head_of_folder, load_head, save_head
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities import ImageProcessor, TextProcessor
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.video import VideoClassification
 
@@ -186,11 +186,11 @@ def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
     checkpoint, _ = run_folder(tmp_path)
     told = {
         "text": {
-            "class_path": "onepeace_pl.modalities.processors.TextProcessor",
+            "class_path": "onepeace_pl.modalities.TextProcessor",
             "init_args": {"max_tokens": 9},
         },
         "image": {
-            "class_path": "onepeace_pl.modalities.processors.ImageProcessor",
+            "class_path": "onepeace_pl.modalities.ImageProcessor",
             "init_args": {"size": 64},
         },
     }

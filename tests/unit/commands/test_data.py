@@ -18,11 +18,11 @@ def config(path: Path, **options: object) -> str:
         "init_args": {
             "processors": {
                 "text": {
-                    "class_path": "onepeace_pl.modalities.processors.TextProcessor",
+                    "class_path": "onepeace_pl.modalities.TextProcessor",
                     "init_args": {"tokenizer": "no/such/tokenizer"},  # is not needed here
                 },
                 "image": {
-                    "class_path": "onepeace_pl.modalities.processors.ImageProcessor",
+                    "class_path": "onepeace_pl.modalities.ImageProcessor",
                     "init_args": {"size": 32},
                 },
             },

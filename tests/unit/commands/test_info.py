@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import onepeace_pl
-from onepeace_pl import plugins
 from onepeace_pl.cli import main
+from onepeace_pl.utils import plugins
 
 
 def test_versions_and_kernels(capsys):

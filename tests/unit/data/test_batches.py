@@ -28,7 +28,7 @@ class Holder:
     "path",
     [
         f"{__name__}.Plain",
-        "onepeace_pl.data.triworld.TriWorldSource",
+        "onepeace_pl.triworld.TriWorldSource",
         "onepeace_pl.data.sources.FolderSource",
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 
 from onepeace_pl.cli.refusal import refusal
 from onepeace_pl.data import datasets
-from onepeace_pl.data.checking import bad_labels
 from onepeace_pl.data.datasets.class_names import read_classes
-from onepeace_pl.data.objects import ObjectsTarget
+from onepeace_pl.data.labels.checking import bad_labels
+from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, ManifestSource
 
 from .breaking import little_memory, write_broken

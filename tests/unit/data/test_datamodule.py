@@ -13,8 +13,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, ManifestSource
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.resume import ResumableModule
+from onepeace_pl.modalities import ImageProcessor, TextProcessor
+from onepeace_pl.training.resume import ResumableModule
 
 ROWS = 22
 
@@ -282,7 +282,7 @@ def test_yaml(tmp_path: Path, shared: Path) -> None:
     root = str(shared / "data/coco128")
     pairs = {"class_path": "onepeace_pl.data.sources.ImageTextTsv", "init_args": {"root": root}}
     with_path = {**pairs, "init_args": {"root": root, "path": f"{root}/tsv/coco64_train.tsv"}}
-    prefix = "onepeace_pl.modalities.processors"
+    prefix = "onepeace_pl.modalities"
     options = {
         "processors": {
             "image": {

@@ -8,8 +8,8 @@ from PIL import Image
 from onepeace_pl.data.datasets import ClassFolder, Clotho, Esc50, MaskFolder, VqaTsv
 from onepeace_pl.data.inspection import inspect
 from onepeace_pl.data.sources import FolderSource, JoinedSource, ManifestSource
-from onepeace_pl.data.triworld import TriWorldSource
-from onepeace_pl.modalities.processors import AnySizeProcessor, AudioProcessor, ImageProcessor
+from onepeace_pl.modalities import AnySizeProcessor, AudioProcessor, ImageProcessor
+from onepeace_pl.triworld import TriWorldSource
 from tests.unit.data.datasets.making import pictures, sounds, text_file
 
 

@@ -8,8 +8,8 @@ from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
-from onepeace_pl.modalities.processors import ImageProcessor, TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities import ImageProcessor, TextProcessor
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 from .test_datamodule import Pictures
 

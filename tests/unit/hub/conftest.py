@@ -7,9 +7,15 @@ import torch
 
 from onepeace_pl import OnePeace
 from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
-from onepeace_pl.modalities import AudioAdapter, ImageAdapter, TextAdapter
-from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor, TextProcessor
-from onepeace_pl.modalities.tokenizer import Tokenizer
+from onepeace_pl.modalities import (
+    AudioAdapter,
+    AudioProcessor,
+    ImageAdapter,
+    ImageProcessor,
+    TextAdapter,
+    TextProcessor,
+)
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 TEXTS = ["a red circle and a blue square", "two birds sing", "a dog barks in the snow", "rain on a roof"]
 

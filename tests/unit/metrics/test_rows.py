@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onepeace_pl.data.evaluation_set import Reference
+from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import LabelledResult, RowTable
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
+from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 
 
 def test_is_what_the_other_processor_gives_for_a_square():

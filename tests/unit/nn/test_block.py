@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from onepeace_pl.nn import Segment, Sequence, TransformerConfig
 from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.block import Block
+from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.feed_forward import GatedFeedForward
-from onepeace_pl.nn.packing import Packing
 
 SIZES = {"width": 16, "depth": 2, "heads": 4, "feed_forward": 24}
 NAMES = ("a", "b")

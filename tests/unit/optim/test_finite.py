@@ -19,10 +19,10 @@ from onepeace_pl.backbone import Backbone, Stream
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.experiment import Experiment
 from onepeace_pl.optim import AdamW, WarmupCosine
 from onepeace_pl.optim.finite import gradient_norm
-from onepeace_pl.task import Step, Task
+from onepeace_pl.training.experiment import Experiment
+from onepeace_pl.training.task import Step, Task
 from tests.unit.samples import field, make
 
 

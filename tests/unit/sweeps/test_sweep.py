@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from onepeace_pl.claim import Claim
 from onepeace_pl.sweeps.leash import main as leash
+from onepeace_pl.utils.claim import Claim
 
 
 def test_what_is_finished_is_not_run_again(sweep, starts, capsys):

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch, Row
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.modalities import ModalityInput
-from onepeace_pl.supervised import SupervisedTask
+from onepeace_pl.training.supervised import SupervisedTask
 
 from ..samples import fields, make
 

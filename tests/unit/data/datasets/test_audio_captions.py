@@ -5,7 +5,7 @@ import pytest
 
 from onepeace_pl.data.datasets import AudioCaps, Clotho
 from onepeace_pl.data.sources import JoinedSource
-from onepeace_pl.modalities.processors import AudioProcessor
+from onepeace_pl.modalities import AudioProcessor
 from tests.unit.data.datasets.making import text_file
 
 

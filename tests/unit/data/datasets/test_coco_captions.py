@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from onepeace_pl.data.datasets import CocoCaptions, CocoKarpathy, Flickr30kTokens
-from onepeace_pl.modalities.processors import ImageProcessor
+from onepeace_pl.modalities import ImageProcessor
 from tests.unit.data.datasets.making import json_file, pictures, text_file
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from onepeace_pl.data.datasets import CocoObjects
-from onepeace_pl.data.objects import ObjectsTarget
+from onepeace_pl.data.labels.objects import ObjectsTarget
 
 
 def content(**changes):

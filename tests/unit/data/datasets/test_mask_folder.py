@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from onepeace_pl.data.datasets import Ade20k, CocoStuff, MaskFolder
-from onepeace_pl.data.masks import MaskTarget
+from onepeace_pl.data.labels.masks import MaskTarget
 
 
 def write(folder, names, mask):

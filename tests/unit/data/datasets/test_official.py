@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from onepeace_pl.data.batches import Source
-from onepeace_pl.data.checking import bad_labels
 from onepeace_pl.data.datasets import (
     AvqaTsv,
     Esc50Tsv,
@@ -18,6 +17,7 @@ from onepeace_pl.data.datasets import (
     VggSoundTsv,
     VqaTsv,
 )
+from onepeace_pl.data.labels.checking import bad_labels
 from tests.unit.data.datasets.making import json_file, pictures, text_file
 
 SOUNDS = "uniq_id\taudio\ttext\tduration"

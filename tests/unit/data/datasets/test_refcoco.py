@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.data.checking import bad_labels
 from onepeace_pl.data.datasets import RefCoco
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
-from onepeace_pl.data.targets import BoxTarget
+from onepeace_pl.data.labels.checking import bad_labels
+from onepeace_pl.data.labels.targets import BoxTarget
 from tests.unit.data.datasets.making import json_file, pictures
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onepeace_pl.data.datasets import Esc50, Fsd50k, VggSound
-from onepeace_pl.modalities.processors import AudioProcessor
+from onepeace_pl.modalities import AudioProcessor
 from tests.unit.data.datasets.making import json_file, text_file
 
 HEADER = "filename,fold,target,category,esc10,src_file,take"

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.data.checking import bad_labels
 from onepeace_pl.data.datamodule import pair_galleries
+from onepeace_pl.data.labels.checking import bad_labels
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, JoinedSource, PartSource
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, TsvSource
-from onepeace_pl.modalities.processors import AudioProcessor, ImageProcessor
+from onepeace_pl.modalities import AudioProcessor, ImageProcessor
 
 
 def table(folder: Path, *lines: str, header: str = "image_id\timage\tcaption") -> str:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.metrics import LabelledResult
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification

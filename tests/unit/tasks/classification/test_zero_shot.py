@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from onepeace_pl.data.evaluation_set import EvaluationSet, Prompts
+from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.tasks.classification import ZeroShotClassification
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone, from_preset
-from onepeace_pl.data.transforms import JointTransform
-from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import SimplePyramid
-from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
+from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.detection import AveragePrecision, CascadeRCNN, Detection
+from onepeace_pl.triworld.tasks import TriWorldTask
 
 SMALL = {"convolutions": 1, "width": 32, "anchor_scale": 4.0, "proposals": 32, "samples": 32}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.modalities.processors import ImageProcessor
+from onepeace_pl.modalities import ImageProcessor
 from onepeace_pl.tasks.grounding import Grounding
 
 from ..labelled import backbone, batch, fit, measure

@@ -11,8 +11,8 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import build_optimizer
-from onepeace_pl.task import Step
 from onepeace_pl.tasks.pretraining import Pretraining, Student
+from onepeace_pl.training.task import Step
 
 from ...samples import LENGTHS, fields, make
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.tasks.question_answering import OpenAnswer
 

@@ -11,12 +11,12 @@ import torch
 
 from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.data.transforms import JointTransform
-from onepeace_pl.data.triworld.regions import SEMANTIC_CLASSES
-from onepeace_pl.data.triworld_tasks import TriWorldTask
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import BlockPyramid, ViTAdapter
-from onepeace_pl.modalities.processors import AnySizeProcessor, ImageProcessor
+from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
+from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES
+from onepeace_pl.triworld.tasks import TriWorldTask
 
 HEADS = {
     "upernet": partial(UPerNet, width=32, dropout=0.0),

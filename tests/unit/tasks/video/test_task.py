@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation_set import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.optim import build_optimizer

@@ -1,0 +1,245 @@
+"""Sizes and switches of a model from its tensors alone, so that an official file needs no preset.
+
+What no tensor shows is assumed as released: strides of the audio front end, ids of special tokens, the width
+of a decoder's head (that of an encoder's).
+
+Shapes: D width, H heads, F inner width of a feed-forward.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from torch import Tensor
+
+from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.presets import PRESETS
+from onepeace_pl.modalities import AudioAdapter, ImageAdapter, TextAdapter
+from onepeace_pl.modalities.audio.processor import FRONT_END
+from onepeace_pl.modalities.image.adapter import PATCH
+
+State = Mapping[str, Tensor]
+Options = dict[str, Any]
+HEAD = 64  # width of a released model's head
+
+
+def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool = True) -> dict[str, Any]:
+    """Return the description (:meth:`Backbone.describe`) of the model that tensors under our names belong to.
+
+    Args:
+        state: Tensors under our names.
+        config: The official file's ``cfg.model``, for what no tensor shows.
+        decoder: Whether a decoder in ``state`` is taken along.
+
+    Raises:
+        ValueError: The tensors are of no such model, or contradict one another.
+    """
+    said = dict(config or {})
+    makers: dict[str, Callable[[State, Options], Options]] = {"text": _text, "image": _image, "audio": _audio}
+    kinds = {"text": TextAdapter, "image": ImageAdapter, "audio": AudioAdapter}
+    modalities = [name for name in makers if f"encoder.adapters.{name}.summary" in state]
+    if not modalities:
+        raise ValueError(
+            "no text, image or audio adapter is among the tensors; is it an ONE-PEACE checkpoint?"
+        )
+    transformer = _encoder(state, modalities)
+    adapters = {}
+    for name in modalities:
+        mine = _below(state, f"encoder.adapters.{name}.")
+        shrink = _said(said, 1.0, "encoder", f"{name}_adapter", "shrink_alpha")
+        options = {"embedding_norm": "norm.weight" in mine, "shrink": shrink} | makers[name](
+            mine, transformer
+        )
+        if name == "audio" and "decoder.adapters.audio.position_table" in state and decoder:
+            options["decoder_tokens"] = len(state["decoder.adapters.audio.position_table"])
+        kind = kinds[name]
+        adapters[name] = {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options}
+    small: Options = {"depth": 0, "hide_padding": False}
+    if decoder and _depth(state, "decoder"):
+        small |= _decoder(state, modalities, transformer, said)
+    preset, transformer, small = _shorten(transformer, small)
+    return {
+        "adapters": adapters,
+        "transformer": asdict(TransformerOptions(preset, **transformer)),
+        "decoder": asdict(DecoderOptions(**small)),
+        "stage": "vision_language",
+    }
+
+
+def check_preset(description: Mapping[str, Any], preset: str) -> None:
+    """Raise ValueError where a deduced description is not of the sizes of ``preset``."""
+    found = TransformerOptions(**description["transformer"]).resolve()
+    wanted = replace(TransformerOptions(), preset=preset).resolve()
+    for name in ("width", "depth", "heads", "feed_forward"):
+        if getattr(found, name) != getattr(wanted, name):
+            raise ValueError(
+                f"the file has {name} {getattr(found, name)}, preset {preset!r} {getattr(wanted, name)};"
+                " leave --preset out, the sizes are found in the tensors"
+            )
+
+
+def _encoder(state: State, modalities: list[str]) -> Options:
+    block = "encoder.transformer.blocks.0"
+    width = len(state[f"encoder.adapters.{modalities[0]}.summary"])
+    tables = {m: len(_names(state, f"encoder.adapters.{m}.bias.tables.")) for m in modalities}
+    depth = _depth(state, "encoder")
+    if not depth:
+        raise ValueError("no block of an encoder is among the tensors; is the checkpoint whole?")
+    if len(set(tables.values())) > 1 or max(tables.values()) not in (0, 1, depth):
+        counts = ", ".join(f"{m} {n}" for m, n in tables.items())
+        raise ValueError(f"relative position tables: {counts}, but {depth} layers; is the checkpoint whole?")
+    count = max(tables.values())
+    heads = width // HEAD or 1
+    if count:
+        heads = state[f"encoder.adapters.{modalities[0]}.bias.tables.0"].shape[1]
+    elif f"{block}.attention.head_scale" in state:
+        heads = len(state[f"{block}.attention.head_scale"])
+    return {
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        "position_bias": count > 0,
+        "bias_per_layer": count == depth and depth > 1,
+        **_block(state, block, modalities),
+    }
+
+
+def _block(state: State, block: str, modalities: list[str]) -> Options:
+    """Return what all blocks of a stack agree on."""
+    feed = f"{block}.feed_forward.{modalities[0]}"
+    out = f"{block}.attention.project_out.shared"
+    return {
+        "feed_forward": _need(state, f"{feed}.contract.weight").shape[1],
+        "layer_scale": None if f"{block}.attention_scale.gamma" in state else 0.0,
+        "sub_norm": f"{out}.sub_norm.weight" in state,
+        "out_norm": f"{out}.out_norm.weight" in state,
+        "feed_forward_norm": f"{feed}.norm.weight" in state,
+        "scale_heads": f"{block}.attention.head_scale" in state,
+    }
+
+
+def _decoder(state: State, modalities: list[str], encoder: Options, said: Mapping[str, Any]) -> Options:
+    inside = [m for m in modalities if f"decoder.adapters.{m}.embed.weight" in state]
+    if not inside:
+        raise ValueError(
+            "a decoder without a way into it (decoder_..._embed) is no decoder; is the file whole?"
+        )
+    width = len(state[f"decoder.adapters.{inside[0]}.embed.bias"])
+    found = _block(state, "decoder.transformer.blocks.0", inside)
+    for name in ("sub_norm", "feed_forward_norm"):
+        if found[name] != encoder[name]:
+            raise ValueError(f"{name} is on in only one of encoder and decoder; such a model cannot be built")
+    for name in ("out_norm", "scale_heads"):
+        if found[name]:
+            raise ValueError(f"the decoder has {name}; such a decoder cannot be built")
+    head = encoder["width"] // encoder["heads"]
+    heads = _said(said, max(width // head, 1), "decoder", "attention_heads")
+    return {
+        "depth": _depth(state, "decoder"),
+        "width": width,
+        "heads": heads,
+        "feed_forward": found["feed_forward"],
+    }
+
+
+def _text(state: State, transformer: Options) -> Options:
+    options: Options = {
+        "vocabulary": len(_need(state, "token_table")),
+        "max_tokens": len(_need(state, "position_table")),
+        "types": len(state.get("type_embeddings", ())),
+    }
+    return options | _sequence_buckets(state)
+
+
+def _image(state: State, transformer: Options) -> Options:
+    rows = len(_need(state, "position_table"))
+    side = position_side = math.isqrt(rows - 1)
+    if side * side + 1 != rows:
+        raise ValueError(f"{rows} rows of pos_embed are no square grid and a summary")
+    if "bias.tables.0" in state:
+        rows = len(state["bias.tables.0"])
+        span = math.isqrt(max(rows - 3, 0))
+        side = (span + 1) // 2
+        if span * span + 3 != rows or span % 2 == 0:
+            raise ValueError(f"an image table of {rows} rows belongs to no grid of patches")
+    return {
+        "image_size": side * PATCH,
+        "position_side": position_side,
+        "patch_stem": "linear" if "patches.weight" in state else "hmlp",
+        "types": len(state.get("type_embeddings", ())),
+    }
+
+
+def _audio(state: State, transformer: Options) -> Options:
+    kernels: list[int] = []
+    while f"extractor.{len(kernels)}.0.weight" in state:
+        kernels.append(state[f"extractor.{len(kernels)}.0.weight"].shape[-1])
+    if kernels != [kernel for kernel, _ in FRONT_END]:
+        raise ValueError(
+            f"the audio front end has kernels {kernels}, not the released {[k for k, _ in FRONT_END]}"
+        )
+    first = _need(state, "position_convolutions.convolutions.0.weight")
+    depth = len(_names(state, "position_convolutions.convolutions.", r"\d+\.weight"))
+    options: Options = {
+        "channels": len(state["extractor.0.0.weight"]),
+        "position_depth": depth,
+        "position_reach": first.shape[-1] * depth,
+        "position_groups": transformer["width"] // first.shape[1],
+        "position_pre_norm": "position_convolutions.pre_norm.weight" in state,
+    }
+    return options | _sequence_buckets(state)
+
+
+def _sequence_buckets(state: State) -> Options:
+    if "bias.tables.0" not in state:
+        return {}
+    rows = len(state["bias.tables.0"])
+    if rows % 2:
+        raise ValueError(f"a sequence table of {rows} rows belongs to no number of buckets")
+    return {"buckets": (rows - 2) // 2}
+
+
+def _shorten(transformer: Options, decoder: Options) -> tuple[str, Options, Options]:
+    """Leave out sizes that are those of a preset, where all of the encoder's are."""
+    sizes = ("width", "depth", "heads", "feed_forward")
+    preset = next((n for n, s in PRESETS.items() if all(getattr(s, k) == transformer[k] for k in sizes)), "")
+    if preset:
+        transformer = {k: v for k, v in transformer.items() if k not in sizes}
+        small = PRESETS[preset]
+        decoder = {k: v for k, v in decoder.items() if getattr(small, f"decoder_{k}", None) != v}
+    return preset or "4b", transformer, decoder
+
+
+def _depth(state: State, stack: str) -> int:
+    found = {int(n) for n in _names(state, f"{stack}.transformer.blocks.", r"(\d+)\.")}
+    missing = set(range(len(found))) - found
+    if missing:
+        raise ValueError(f"layer {min(missing)} of the {stack} is missing; the checkpoint is damaged")
+    return len(found)
+
+
+def _names(state: State, prefix: str, rest: str = r"(\d+)$") -> set[str]:
+    """Return what stands behind ``prefix``, up to the end of ``rest``."""
+    pattern = re.compile(re.escape(prefix) + rest)
+    return {match[match.re.groups and 1] for name in state if (match := pattern.match(name))}
+
+
+def _below(state: State, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _need(state: State, name: str) -> Tensor:
+    if name not in state:
+        raise ValueError(f"the checkpoint has no {name}; it is damaged or of another model")
+    return state[name]
+
+
+def _said(config: Mapping[str, Any], default: Any, *path: str) -> Any:
+    value: Any = config
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return default if value is None else value

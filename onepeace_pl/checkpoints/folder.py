@@ -1,0 +1,287 @@
+"""A model folder: config, weights, tokenizer and preprocessing, everything that inference needs.
+
+``config.json`` (class paths and options), ``model.safetensors``, ``tokenizer.json`` where there is text,
+``README.md`` (the model card); from a converted checkpoint also ``extra.safetensors`` (its task head) and
+``official.json`` (its options); where there are low-rank adapters, these once more for peft. What a stage has left as
+it was may be missing: then the config says which base has it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import onepeace_pl
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.build import build_for
+from onepeace_pl.checkpoints.base import Base
+from onepeace_pl.checkpoints.card import model_card
+from onepeace_pl.checkpoints.loading import (
+    CONFIG,
+    WEIGHTS,
+    fit_state,
+    on_base,
+    read_base,
+    read_json,
+    read_safetensors,
+)
+from onepeace_pl.checkpoints.peft import write_adapters
+from onepeace_pl.errors import first_line
+from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities.description import describe, factory
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.utils.files import replacing, write_text
+
+TOKENIZER, EXTRA, CARD, OFFICIAL = (
+    "tokenizer.json",
+    "extra.safetensors",
+    "README.md",
+    "official.json",
+)
+HEAD, TASK = "task.safetensors", "task.json"  # onepeace_pl.checkpoints.head
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where converted weights came from; what a way back must know.
+
+    Attributes:
+        kind: Of the source: ``pretrain``, ``retrieval``, ``classify``, ``vision-only`` or ``lightning``.
+        made_new: Parameters that the source did not have, so that they hold fresh values.
+        buffers: Official names of the position buffers that the source held.
+    """
+
+    kind: str
+    made_new: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
+
+
+def save_folder(
+    folder: str | Path,
+    backbone: Backbone,
+    processors: Mapping[str, Processor],
+    state: Mapping[str, Tensor] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
+    origin: Origin | None = None,
+    official: Mapping[str, Any] | None = None,
+    base: Base | None = None,
+    weights: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a model folder, without the head of a task (:func:`onepeace_pl.checkpoints.head.save_head`).
+
+    Args:
+        folder: Made where it does not exist; files of an older model in it are replaced, or removed.
+        backbone: Says the config and, without ``state``, the weights.
+        processors: By modality.
+        state: Full weights, for a backbone that is sharded or on the meta device; with ``base``, what it lacks.
+        extra: Tensors that belong to no backbone (task heads of an official file), kept under their names.
+        origin: Of converted weights.
+        official: Options of the official file, plain data.
+        base: Has the weights that ``state`` leaves out.
+        weights: Which weights of a run these are: plain data, for the config and the card.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    described: dict[str, Any] = {}
+    tokenizers: list[Tokenizer] = []
+    for name, processor in processors.items():
+        described[name] = describe(processor)
+        for option, value in described[name]["init_args"].items():
+            if isinstance(value, Tokenizer):
+                if any(value != other for other in tokenizers):
+                    raise ValueError(f"processor {name!r} has a tokenizer of its own; a folder holds one")
+                tokenizers.append(value)
+                described[name]["init_args"][option] = TOKENIZER
+    config = {
+        "format": FORMAT,
+        "onepeace_pl": onepeace_pl.__version__,
+        "backbone": backbone.describe(),
+        "processors": described,
+    }
+    if origin is not None:
+        config["origin"] = asdict(origin)
+    if base is not None:
+        config["base"] = base.tell(folder)
+    if weights:
+        config["weights"] = dict(weights)
+    state = backbone.state_dict() if state is None else state
+    write_tensors(folder / WEIGHTS, state)
+    where = None if base is None else base.path
+    write_adapters(folder, backbone, state, where)
+    write_tensors(folder / EXTRA, extra or {})
+    for name in (HEAD, TASK):  # of an older model; save_head writes this one's
+        (folder / name).unlink(missing_ok=True)
+    _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
+    _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
+    made_new = () if origin is None else origin.made_new
+    _write_text(
+        folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {}), where, weights)
+    )
+    _write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+    return folder
+
+
+def load_folder(
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    trust_remote_code: bool = False,
+) -> tuple[Backbone, dict[str, Processor]]:
+    """Read a model folder.
+
+    Args:
+        folder: Written by :func:`save_folder`.
+        device: Where the weights go.
+        dtype: Of the weights; None leaves them as they are.
+        trust_remote_code: Import the classes that the folder names, whatever they are (:mod:`onepeace_pl.utils.trust`).
+
+    Raises:
+        FileNotFoundError: The folder or one of its files is missing.
+        ValueError: The folder is of another kind, its weights do not fit its config, or a class is not trusted.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    processors = load_processors(folder, config, trust_remote_code)
+    backbone, state = read_model(folder, config, trust_remote_code)
+    state, report = fit_state(backbone, state, str(folder))
+    wrong = report.new or report.left_over or report.resized
+    if wrong:
+        raise ValueError(
+            f"{folder}: weights and config do not belong together ({wrong[0]}, {len(wrong)} in all)"
+        )
+    state = {name: _aligned(tensor.to(device, dtype)) for name, tensor in state.items()}
+    backbone.load_state_dict(state, assign=True)
+    backbone.apply_stage(backbone.modalities)
+    return backbone.eval(), processors
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read and check ``config.json``."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {CONFIG} in {folder}: a model folder is what a run leaves as RUN/model, or convert writes"
+        )
+    config = read_json(path)
+    if not isinstance(config, dict) or config.get("format") != FORMAT or "backbone" not in config:
+        said = config.get("format") if isinstance(config, dict) else None
+        raise ValueError(f"{path} is no config of this package's format {FORMAT}; it says {said!r}")
+    return config
+
+
+def read_model(
+    folder: Path, config: Mapping[str, Any], trust: bool = False
+) -> tuple[Backbone, dict[str, Tensor]]:
+    """Make the backbone that a folder describes, on the meta device, and read its weights under our names.
+
+    Of a base, the weights are read that the backbone has a place for.
+    """
+    base = read_base(folder)
+    if base is None and not (folder / WEIGHTS).is_file():
+        raise FileNotFoundError(f"{folder} has no {WEIGHTS}; copy the whole model folder")
+    own = read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}
+    state = own if base is None else on_base(own, base, folder)
+    backbone = build_for(state, config["backbone"], str(folder / CONFIG), trust)
+    wanted = {name for name, _ in backbone.named_parameters()}
+    return backbone, {name: t for name, t in state.items() if base is None or name in own or name in wanted}
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Copy what the file's layout has put between two vector registers: products there round otherwise."""
+    return tensor if tensor.data_ptr() % 64 == 0 else tensor.clone()
+
+
+def read_extra(folder: Path) -> dict[str, Tensor]:
+    """Read the tensors that belong to no backbone; none where there is no such file."""
+    return read_safetensors(folder / EXTRA) if (folder / EXTRA).is_file() else {}
+
+
+def read_origin(config: Mapping[str, Any]) -> Origin | None:
+    """Return the origin that a config tells, None where nothing was converted."""
+    told = config.get("origin")
+    if told is None:
+        return None
+    return Origin(told["kind"], tuple(told["made_new"]), tuple(told["buffers"]))
+
+
+def read_official(folder: Path) -> dict[str, Any] | None:
+    """Read the options of the official file that a folder came from."""
+    path = folder / OFFICIAL
+    return read_json(path) if path.is_file() else None
+
+
+def load_processors(
+    folder: Path, config: Mapping[str, Any], trust: bool = False, file: str = CONFIG
+) -> dict[str, Processor]:
+    """Make the processors that a config describes.
+
+    Args:
+        folder: The model folder.
+        config: Its config.
+        trust: Import the classes that it names, whatever they are (:mod:`onepeace_pl.utils.trust`).
+        file: Where the config stands, for errors.
+
+    Raises:
+        ValueError: One of them cannot be made, or its class is not trusted.
+    """
+    made = {}
+    for name, spec in config.get("processors", {}).items():
+        try:
+            made[name] = _processor(folder, name, spec, trust)
+        except Exception as error:  # what a file says can be wrong in any way
+            raise ValueError(f"{folder / file}: {_reason(error)}") from error
+    return made
+
+
+def _processor(folder: Path, name: str, spec: Mapping[str, Any], trust: bool) -> Processor:
+    options = dict(spec.get("init_args", {}))
+    for option, value in options.items():
+        if value == TOKENIZER:
+            options[option] = Tokenizer.load(folder / TOKENIZER)
+    whole, kind = {**spec, "init_args": options}, Processor
+    return factory(whole, kind, f"processor {name!r}", trust)()  # type: ignore[type-abstract]
+
+
+def _reason(error: Exception) -> str:
+    said = first_line(error)
+    return said if isinstance(error, ValueError | TypeError) else f"{type(error).__name__} {said}"
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file, or remove it where there are no tensors.
+
+    It is written beside and renamed: tensors being written may be mapped from the very file that they replace.
+    """
+    from safetensors.torch import save_file
+
+    if not tensors:
+        path.unlink(missing_ok=True)
+        return
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as new:
+        save_file(_unshared(whole), new, {"format": "pt"})
+
+
+def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy what shares memory with another tensor, which the format cannot express."""
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        if place in seen and tensor.numel():
+            tensors[name] = tensor.clone()
+        seen.add(place)
+    return tensors
+
+
+def _write_text(path: Path, text: str) -> None:
+    if text:
+        write_text(path, text)
+    else:
+        path.unlink(missing_ok=True)

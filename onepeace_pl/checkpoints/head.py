@@ -1,0 +1,159 @@
+"""Heads of tasks beside a model's weights: ``task.safetensors``, and ``task.json``, which says what it is a head of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from onepeace_pl.checkpoints.folder import EXTRA, HEAD, TASK, write_tensors
+from onepeace_pl.checkpoints.heads import head_from_official
+from onepeace_pl.checkpoints.loading import is_experiment, read_json, read_safetensors, state_dict_of
+from onepeace_pl.checkpoints.pickles import read_pickle
+from onepeace_pl.data.facts import DataFacts, class_difference
+from onepeace_pl.utils.files import write_text
+
+PREFIX = "task."
+
+
+@dataclass(frozen=True)
+class Head:
+    """A task's weights, and what it is.
+
+    Attributes:
+        state: The weights.
+        description: Class path, options, and facts about the data, as far as the source tells them.
+    """
+
+    state: dict[str, Tensor] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Say what it is."""
+        name = str(self.description.get("class_path") or "a task").rpartition(".")[2]
+        classes = (self.description.get("facts") or {}).get("classes") or ()
+        told = f", {len(classes)} classes" if classes else ""
+        return f"head: {len(self.state)} tensors of {name}{told}, kept in {HEAD}"
+
+
+def save_head(folder: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    """Write a task's weights and what it is; of a task without weights nothing is written, and older files go."""
+    write_tensors(folder / HEAD, state)
+    if state:
+        write_text(folder / TASK, json.dumps(description, indent=2) + "\n")
+    else:
+        (folder / TASK).unlink(missing_ok=True)
+
+
+def head_of_folder(folder: Path) -> Head:
+    """Read the head that :func:`save_head` has written; an empty one where there is none."""
+    if not (folder / HEAD).is_file():
+        return Head()
+    told = read_json(folder / TASK) if (folder / TASK).is_file() else {}
+    return Head(read_safetensors(folder / HEAD), told if isinstance(told, Mapping) else {})
+
+
+def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: Any) -> Head:
+    """Take the head out of what a Lightning checkpoint of ours holds."""
+    told = plain(hyper_parameters or {})
+    task, facts = told.get("task") or {}, told.get("facts") or {}
+    mine = {name.removeprefix(PREFIX): t for name, t in state.items() if name.startswith(PREFIX)}
+    return Head(mine, {**task, "facts": facts} if task or facts else {})
+
+
+def read_head(source: str | Path) -> Head:
+    """Read a task's head from a model folder, a checkpoint of ours or an official file; empty if it has none."""
+    path = Path(source)
+    if path.is_dir():
+        if (path / EXTRA).is_file() and not (path / HEAD).is_file():
+            return _official(read_safetensors(path / EXTRA))
+        return head_of_folder(path)
+    if path.suffix == ".safetensors":
+        return _official(read_safetensors(path))
+    content = read_pickle(path)
+    state = state_dict_of(content, path)
+    if is_experiment(state):
+        return head_of_checkpoint(state, content.get("hyper_parameters"))
+    return _official(state)
+
+
+def load_head(
+    task: nn.Module,
+    source: str | Path,
+    survives: Callable[[str], bool] | None = None,
+    facts: DataFacts | None = None,
+) -> str:
+    """Load a task's weights in place, if the source has those of such a task.
+
+    Args:
+        task: The task.
+        source: A model folder, a checkpoint of ours or an official file.
+        survives: Says of each weight whether it is loaded, where only some are; those of other sizes are not.
+        facts: About the data: their classes must be those that the head has learnt, in the same order.
+
+    Returns:
+        One line that says what became of them; empty where the task has none.
+
+    Raises:
+        ValueError: The source's head is of other classes, or has other sizes.
+    """
+    own = dict(task.named_parameters()) | dict(task.named_buffers())
+    if not own:
+        return ""
+    head = read_head(source)
+    found = head.state
+    if not found:
+        return f"head: new; {source} has none"
+    if survives is not None:
+        kept = {n: t for n, t in found.items() if survives(n) and n in own and own[n].shape == t.shape}
+        task.load_state_dict(kept, strict=False)
+        return (
+            f"head: new but for {len(kept)} of {len(own)} tensors, those of {source}" if kept else "head: new"
+        )
+    if found.keys() != own.keys():
+        return f"head: new; that of {source} belongs to another task"
+    told = facts is None or _check_classes(facts, head.description.get("facts") or {}, source)
+    for name, tensor in found.items():
+        if tensor.shape != own[name].shape:
+            raise ValueError(
+                f"the head of {source} has {name} of shape {tuple(tensor.shape)}, this task wants "
+                f"{tuple(own[name].shape)}: another number of classes? Give the data the classes that it was "
+                "trained with, or set model.new_head to true"
+            )
+    task.load_state_dict(found)
+    return f"head: from {source}" + (
+        "" if told else ", which names no classes: taken for those of the data, in their order"
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return plain data of a mapping, or of a parser's namespace."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if hasattr(value, "__dict__"):
+        return plain(vars(value))
+    return value
+
+
+def _check_classes(facts: DataFacts, stored: Mapping[str, Any], source: str | Path, task: str = "") -> bool:
+    """Refuse classes that a head has not learnt, or has learnt by other numbers; say whether they could be compared."""
+    told = True
+    if facts.classes:
+        learnt = stored.get("classes")
+        told = bool(learnt)
+        if learnt and (difference := class_difference(learnt, facts.classes)):
+            raise ValueError(
+                f"{task}the head of {source} was trained with other classes than the data have: {difference}; give the "
+                "data those classes in that order (classes: [...]), or set model.new_head to true"
+            )
+    tasks = stored.get("tasks") or {}
+    every = [_check_classes(f, tasks.get(n) or {}, source, f"task {n!r}: ") for n, f in facts.tasks.items()]
+    return told and all(every)
+
+
+def _official(state: Mapping[str, Tensor]) -> Head:
+    return Head({f"head.{name}": tensor for name, tensor in head_from_official(state).items()})

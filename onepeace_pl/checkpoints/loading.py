@@ -1,0 +1,261 @@
+"""Weights from anywhere into a backbone, with an account of every key.
+
+Sources: a model folder of ours, a Lightning checkpoint of ours, an official file. A pickle is read with
+``weights_only``, so it never runs code. What holds only what was learnt beside a base is read with its base.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.backbone.stages import LowRank, read_stage, rests_on_base
+from onepeace_pl.checkpoints.base import Base, fingerprint
+from onepeace_pl.checkpoints.names import BUFFERS, from_official
+from onepeace_pl.checkpoints.pickles import read_pickle
+from onepeace_pl.nn import low_rank
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass
+class LoadReport:
+    """What became of every key.
+
+    Attributes:
+        source: Where the weights came from.
+        used: Names of parameters that were loaded.
+        resized: Those that were adapted to another size on the way.
+        new: Parameters that the source does not have; they keep their fresh values.
+        left_over: Keys of the source that the backbone has no place for.
+        base: The source, for a stage whose runs save only what they learn; else None.
+    """
+
+    source: str
+    used: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    left_over: list[str] = field(default_factory=list)
+    base: Base | None = None
+
+    def lines(self, most: int = 8) -> list[str]:
+        """Say it in a few lines; at most ``most`` names a kind."""
+        text = [
+            f"weights from {self.source}: {len(self.used)} used, {len(self.new)} new, "
+            f"{len(self.left_over)} left over"
+        ]
+        for title, names in (("resized", self.resized), ("new", self.new), ("left over", self.left_over)):
+            if names:
+                more = f" and {len(names) - most} more" if len(names) > most else ""
+                text.append(f"  {title}: {', '.join(names[:most])}{more}")
+        return text
+
+    def given(self, backbone: Backbone) -> frozenset[str]:
+        """Return the parameters that need not be saved: the base has them and the stage leaves them as they are."""
+        if self.base is None:
+            return frozenset()
+        learning = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+        return frozenset(self.used) - frozenset(self.resized) - learning
+
+
+def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
+    """Load what fits from ``source`` into ``backbone``, in place.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        ValueError: The file is no checkpoint, nothing in it fits, a tensor has another size, or low-rank adapters
+            another scale.
+    """
+    _check_scale(backbone, Path(source))
+    state = read_weights(Path(source))
+    report = load_state(backbone, state, str(source))
+    if rests_on_base(backbone.stage):
+        report.base = Base.of(str(source), state)
+    return report
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read our tensors from a model folder, a Lightning checkpoint or an official file, and those of its base.
+
+    Unknown keys keep their name.
+    """
+    folder = path.parent if path.name == WEIGHTS else path
+    base = read_base(folder)
+    if path.is_dir() and (path / WEIGHTS).is_file():
+        path = path / WEIGHTS
+    if base is not None:
+        return on_base(read_safetensors(path) if path.is_file() else {}, base, folder)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no weights at {path}: give a model folder, a checkpoint or an official file"
+        )
+    if path.is_dir():
+        raise ValueError(
+            f"{path} is a folder without {WEIGHTS}; give a model folder (or consolidate it, if sharded)"
+        )
+    if path.suffix == ".safetensors":
+        state, content = read_safetensors(path), None
+        if any(name.startswith("encoder.adapters.") for name in state):
+            return state
+    else:
+        content = read_pickle(path)
+        state = state_dict_of(content, path)
+    told = content.get("base") if isinstance(content, Mapping) else None
+    if told or is_experiment(state):
+        mine = {name.removeprefix("backbone."): t for name, t in state.items()}
+        return on_base(mine, Base.told(told), path) if told else mine
+    ours, left = from_official(state)
+    return ours | left
+
+
+def read_base(folder: Path) -> Base | None:
+    """Return what a model folder rests on; None for a whole one, and for what is no model folder."""
+    told = _config(folder).get("base")
+    return None if told is None else Base.told(told)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a damaged one is a ValueError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no valid JSON: {error}") from None
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    return config if isinstance(config, Mapping) else {}
+
+
+def _check_scale(backbone: Backbone, folder: Path) -> None:
+    """Refuse to go on with a folder's low-rank adapters at another scale, which no tensor tells."""
+    stage = read_stage(_config(folder).get("backbone", {}).get("stage", "frozen"))
+    mine = backbone.stage
+    if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:
+        raise ValueError(
+            f"{folder} was trained with alpha / low_rank = {stage.scale:g}, this stage says {mine.scale:g}; say alpha: "
+            f"{stage.scale * mine.low_rank:g}"
+        )
+
+
+def on_base(own: Mapping[str, Tensor], base: Base, where: Path) -> dict[str, Tensor]:
+    """Complete what was learnt with the weights of its base, in the type of the former.
+
+    Args:
+        own: What was learnt.
+        base: What it rests on.
+        where: The folder or the checkpoint that holds ``own``.
+
+    Raises:
+        FileNotFoundError: The base is not there.
+        ValueError: It holds other weights now.
+    """
+    kind = next((t.dtype for t in own.values() if t.is_floating_point()), None)
+    for place in base.places(where):
+        state = read_weights(place)
+        if fingerprint(state) == base.fingerprint:
+            return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()} | dict(own)
+    raise ValueError(
+        f"{base.path} holds other weights than those that {where} was trained on; bring those back (a run moves an "
+        "older one of its name to NAME.1)"
+    )
+
+
+def read_safetensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    """Read a safetensors file; a damaged one is a ValueError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device=device)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from None
+
+
+def is_experiment(state: Mapping[str, Tensor]) -> bool:
+    """Say whether tensors are those of a Lightning checkpoint of ours."""
+    return any(
+        name.startswith(("backbone.encoder.adapters.", "backbone.encoder.transformer.")) for name in state
+    )
+
+
+def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
+    """Find the tensors in a checkpoint; floats come as fp32.
+
+    They stand under ``model``, ``state_dict`` or ``module``, or at the top.
+    """
+    while isinstance(content, Mapping):
+        inner = next(
+            (content[k] for k in ("model", "state_dict", "module") if isinstance(content.get(k), Mapping)),
+            None,
+        )
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not any(isinstance(t, Tensor) for t in content.values()):
+        raise ValueError(f"{path} holds no tensors under 'model' or 'state_dict'; is it a checkpoint?")
+    return {
+        str(name): t.float() if t.is_floating_point() else t
+        for name, t in content.items()
+        if isinstance(t, Tensor)
+    }
+
+
+def load_state(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> LoadReport:
+    """Load tensors under our names, each adapter first adapting its own to its sizes."""
+    fitted, report = fit_state(backbone, state, source)
+    with torch.no_grad():
+        for name, parameter in backbone.named_parameters():
+            if name in fitted:
+                parameter.copy_(fitted[name])
+    return report
+
+
+def fit_state(
+    backbone: Backbone, state: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """Choose and adapt the tensors that ``backbone``, which may be on the meta device, has a place for.
+
+    Returns:
+        Tensors by the backbone's names, and what became of every key.
+
+    Raises:
+        ValueError: A tensor has another size, or none fits.
+    """
+    report, state = LoadReport(source), dict(state)
+    for name in backbone.modalities:
+        prefix = f"encoder.adapters.{name}."
+        mine = {k.removeprefix(prefix): state.pop(k) for k in list(state) if k.startswith(prefix)}
+        adapted = backbone.encoder.adapter(name).adapt(mine)
+        report.resized += [
+            prefix + k for k, t in adapted.items() if k not in mine or mine[k].shape != t.shape
+        ]
+        state.update({prefix + k: t for k, t in adapted.items()})
+    fitted: dict[str, Tensor] = {}
+    for name, parameter in backbone.named_parameters():
+        if name not in state:
+            report.new.append(name)
+            continue
+        fitted[name] = state.pop(name)
+        if fitted[name].shape != parameter.shape:
+            raise ValueError(
+                f"{source}: {name} has shape {tuple(fitted[name].shape)}, the model wants "
+                f"{tuple(parameter.shape)}; use the options that the weights were made with"
+            )
+        report.used.append(name)
+    report.left_over = sorted(name for name in state if not BUFFERS.search(name))
+    if any(name.endswith(f".{low_rank.A}") for name in report.left_over):
+        raise ValueError(
+            f"{source} holds low-rank adapters, which this stage has no place for; fold them into the weights "
+            "(convert --merge), and use what that writes"
+        )
+    if not fitted:
+        raise ValueError(f"{source}: none of its {len(report.left_over)} tensors fits this backbone")
+    return fitted, report

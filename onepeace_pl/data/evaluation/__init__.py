@@ -1,0 +1,1 @@
+"""Evaluation sets: labelled rows, retrieval galleries, and the baselines they are compared with."""

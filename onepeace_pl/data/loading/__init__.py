@@ -1,0 +1,1 @@
+"""Loading: datasets, samplers, collation and data loaders."""

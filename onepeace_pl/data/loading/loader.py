@@ -1,0 +1,93 @@
+"""A loader that a run can resume in the middle of an epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.loading.collate import Collator
+from onepeace_pl.data.loading.dataset import PreparedRows
+from onepeace_pl.data.loading.samplers import EpochBatchSampler
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Loads batches, in the epoch that a run resumes from those that it has not trained on.
+
+    Which these are the run says (:class:`onepeace_pl.training.resume.ResumableModule`): a loader knows what it has
+    handed out, not what was made of it.
+
+    Args:
+        rows: What prepares rows.
+        batches: Which rows make which batch.
+        collate: Makes batches of samples.
+        num_workers: Processes that prepare batches; 0 prepares them in the main process. Batches are the
+            same.
+        pin_memory: Copy batches into page-locked memory.
+    """
+
+    def __init__(
+        self,
+        rows: PreparedRows,
+        batches: EpochBatchSampler,
+        collate: Collator,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__(
+            rows,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            # Its own generator: the loader's draw for its workers must not move the global one.
+            generator=torch.Generator().manual_seed(batches.seed),
+        )
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # Nothing happens before the first batch is asked for: a run that goes on sets the epoch only after this.
+        yield from super().__iter__()
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what must be the same for a run to go on in the middle of an epoch; the run adds the place."""
+        return self.layout
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on at ``batches`` of ``epoch``; another layout starts the epoch anew, with a warning."""
+        now = self.layout
+        if goes_on({name: state.get(name) for name in now}, now, state):
+            self.batches.resume(state["epoch"], state["batches"])
+
+    @property
+    def layout(self) -> dict[str, int]:
+        """What must be the same for a run to go on in the middle of an epoch."""
+        batches = self.batches
+        return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
+
+
+def goes_on(then: Any, now: Any, state: Mapping[str, Any]) -> bool:
+    """Say whether a run can go on in the middle of its epoch, and warn where it can't.
+
+    Args:
+        then: The layout that it was saved with.
+        now: The layout that it has now.
+        state: Of the loader, with ``epoch`` and ``batches``.
+    """
+    if not {"epoch", "batches"} <= state.keys():
+        reason = (
+            "the checkpoint does not say where it stands (derive its LightningModule from ResumableModule)"
+        )
+    elif then != now:
+        reason = f"the run was saved with {then} and goes on with {now}"
+    else:
+        return True
+    warnings.warn(
+        f"{reason}: its epoch is drawn anew, so some rows come twice and some not at all in it", stacklevel=3
+    )
+    return False

@@ -1,0 +1,130 @@
+"""Sounds: any source to a normalised 16 kHz waveform. Shapes: B batch, N samples, T frames, T + 1 tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onepeace_pl.modalities.audio.decoding import LOUDEST, open_sound
+from onepeace_pl.modalities.audio.resampling import resample
+from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.truncation import Truncations
+
+Silence = Literal["raise", "keep"]
+FRONT_END = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
+"""Kernel and stride of the front end's convolutions: a hop of 320 samples, a field of 400."""
+
+
+def count_frames(samples: int, front_end: Sequence[tuple[int, int]] = FRONT_END) -> int:
+    """Return how many frames the front end makes of so many samples (no padding in its convolutions)."""
+    for kernel, stride in front_end:
+        samples = (samples - kernel) // stride + 1
+    return max(samples, 0)
+
+
+class AudioProcessor(Processor):
+    """Turns a sound into a mono waveform (N,), normalised over the whole clip.
+
+    A sound is a path, ``(array, rate in Hz)``, or an array or tensor that already has the rate. Two
+    dimensions are channels and samples, in either order (the shorter one is the channels); channels are
+    averaged.
+
+    Args:
+        max_seconds: Keep the first so many seconds. Cuts are counted and warned about.
+        min_seconds: A shorter clip is repeated and cut to exactly this length.
+        rate: Samples a second, Hz.
+        resample: Convert other rates. Otherwise they are an error, since resampling is never done in silence.
+        front_end: Kernel and stride of each convolution of the adapter's front end; says how many frames a
+            clip gives.
+        silence: What to do with a clip of which all samples are equal: "raise", or "keep" it as zeros, as the original
+            does; the published counts of benchmarks include such clips.
+
+    Attributes:
+        truncations: What was cut in this process.
+    """
+
+    def __init__(
+        self,
+        max_seconds: float = 15.0,
+        min_seconds: float = 1.0,
+        rate: int = 16_000,
+        resample: bool = False,
+        front_end: Sequence[tuple[int, int]] = FRONT_END,
+        silence: Silence = "raise",
+    ) -> None:
+        if silence not in get_args(Silence):
+            raise ValueError(f"silence={silence!r} is unknown; choose from {', '.join(get_args(Silence))}")
+        if not 0 < min_seconds <= max_seconds:
+            raise ValueError(
+                f"min_seconds={min_seconds} must be above 0 and at most max_seconds={max_seconds}"
+            )
+        self.max_seconds = max_seconds
+        self.min_seconds = min_seconds
+        self.rate = rate
+        self.resample = resample
+        self.silence = silence
+        self.front_end = tuple((int(kernel), int(stride)) for kernel, stride in front_end)
+        self.truncations = Truncations()
+        if count_frames(int(min_seconds * rate), self.front_end) < 1:
+            raise ValueError(f"min_seconds={min_seconds} gives not one frame; raise it")
+
+    def __call__(
+        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> ModalitySample:
+        """Prepare one sound: mean of channels, layer norm over the whole clip (eps 1e-5), then cut or repeat.
+
+        Raises:
+            TypeError: If `raw` is no sound.
+            ValueError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
+                `resample` is off, or the sound is empty, silent, not finite or far too loud.
+        """
+        name, wave, rate = open_sound(raw, self.rate)
+        _check(name, wave, self.silence)
+        if rate != self.rate:
+            if not self.resample:
+                raise ValueError(
+                    f"{name}: {rate} Hz instead of {self.rate}; convert it, or set resample: true"
+                )
+            wave = resample(wave, rate, self.rate)
+        wave = F.layer_norm(wave, wave.shape)
+        most, least = int(self.max_seconds * self.rate), int(self.min_seconds * self.rate)
+        if len(wave) > most:
+            seconds = len(wave) / self.rate
+            self.truncations.note(
+                f"{name}: {seconds:.2f} s were cut to the first {self.max_seconds:g} s (max_seconds)"
+            )
+            wave = wave[:most].clone()
+        if len(wave) < least:
+            wave = wave.repeat(-(-least // len(wave)))[:least]
+        return ModalitySample(wave, count_frames(len(wave), self.front_end))
+
+    def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
+        """Pad with zeros on the right: (B, N), padding (B, T + 1) with the summary first."""
+        longest = max(len(sample.values) for sample in samples)
+        values = torch.zeros(len(samples), longest)
+        for row, sample in zip(values, samples, strict=True):
+            row[: len(sample.values)] = sample.values
+        lengths = torch.tensor([sample.length for sample in samples])
+        frames = count_frames(longest, self.front_end)
+        if bool((lengths == frames).all()):
+            return ModalityInput(values)
+        return ModalityInput(values, torch.arange(frames + 1) > lengths[:, None])
+
+
+def _check(name: str, wave: Tensor, silence: Silence) -> None:
+    problem = ""
+    if not len(wave):
+        problem = "empty sound"
+    elif not bool(torch.isfinite(wave).all()):
+        problem = "samples that are not finite"
+    elif float(wave.abs().max()) > LOUDEST:
+        problem = f"samples of up to {float(wave.abs().max()):.1g}, which should lie in -1..1"
+    elif silence == "raise" and bool((wave == wave[0]).all()):
+        problem = "silent sound (all samples are equal; silence: keep lets it through)"
+    if problem:
+        raise ValueError(f"{name}: {problem}; replace it or leave the row out")

@@ -1,0 +1,51 @@
+"""Pictures of any size, for dense tasks. Shapes: B batch, H and W height and width in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.processor import normalise
+
+
+class AnySizeProcessor(Processor):
+    """Turns a picture into normalised pixels (3, H, W), as large as it is.
+
+    Args:
+        divisor: Batches are padded, right and below, until this divides their sides.
+        patch: Side of a patch in pixels; says how many tokens a picture gives.
+    """
+
+    def __init__(self, divisor: int = 32, patch: int = 16) -> None:
+        if divisor < patch or divisor % patch:
+            raise ValueError(f"divisor={divisor} must be a multiple of patch={patch} pixels")
+        self.divisor, self.patch = divisor, patch
+
+    def __call__(
+        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> ModalitySample:
+        """Prepare one picture."""
+        picture = open_picture(raw)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
+        patches = -(-picture.width // self.patch) * -(-picture.height // self.patch)
+        return ModalitySample(normalise(pixels), patches)
+
+    def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
+        """Pad with the mean colour to the largest of the pictures -> (B, 3, H, W)."""
+        height, width = (
+            -(-max(s.values.shape[axis] for s in samples) // self.divisor) * self.divisor for axis in (1, 2)
+        )
+        return ModalityInput(
+            torch.stack(
+                [
+                    F.pad(s.values, (0, width - s.values.shape[2], 0, height - s.values.shape[1]))
+                    for s in samples
+                ]
+            )
+        )

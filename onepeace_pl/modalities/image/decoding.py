@@ -1,0 +1,178 @@
+"""Pictures of any kind -> RGB, upright. Whatever a decoder does with a broken file ends here as a ``ValueError``.
+
+Boxes and masks are in pixels of the upright picture, as viewers show it. Where the labels declare the size of the
+picture as stored, which has width and height the other way round, they are in pixels of the picture as stored, and
+it is not turned.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from onepeace_pl.utils.regular_files import require_regular, shown_path
+
+LONGEST_SIDE: Final = 65_535
+"""Pixels of a side; JPEG can store no more."""
+
+MOST_STRETCHED: Final = 100
+"""How many times longer one side may be: resized by its shorter side, a longer picture would fill the memory."""
+
+_ORIENTATION: Final = 0x0112
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS: Final = (5, 6, 7, 8)
+_PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Windows
+
+
+def open_picture(raw: Any, extent: Sequence[float] | None = None) -> Image.Image:
+    """Return a picture as an RGB image, turned as its EXIF orientation says.
+
+    Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.
+
+    Args:
+        raw: Path, encoded bytes, PIL image, uint8 array (H, W, 3) or (H, W), or uint8 tensor (3, H, W).
+        extent: Width and height that labels declare; they say which way round their pixels are counted.
+
+    Raises:
+        TypeError: If `raw` is no picture.
+        ValueError: If a file is missing or unreadable, its sides are too long or too unequal, or an array has
+            another shape or type.
+    """
+    name = shown_path(raw) if isinstance(raw, str | Path) else "a picture"
+    if isinstance(raw, str | Path | bytes):
+        raw = load_image(raw)
+    if isinstance(raw, Image.Image):
+        check_sides(*raw.size, name)
+        return _upright(_rgb(raw, name), _orientation(raw), extent)
+    if isinstance(raw, Tensor):
+        raw = (
+            raw.permute(1, 2, 0).cpu().numpy() if raw.dim() == 3 and raw.shape[0] == 3 else raw.cpu().numpy()
+        )
+    if not isinstance(raw, np.ndarray):
+        raise TypeError(
+            f"a picture must be a path, bytes, PIL image, array or tensor, got {type(raw).__name__}"
+        )
+    if raw.dtype != np.uint8 or not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] == 3)) or not raw.size:
+        raise ValueError(
+            f"a picture array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}"
+        )
+    check_sides(raw.shape[1], raw.shape[0])
+    return Image.fromarray(np.ascontiguousarray(raw)).convert("RGB")
+
+
+def load_image(raw: str | Path | bytes, what: str = "picture") -> Image.Image:
+    """Decode a file or encoded bytes, as stored.
+
+    Raises:
+        ValueError: If it is missing or unreadable; says what of it, ``what`` being its name in the message.
+    """
+    with _opened(raw, what) as image:
+        image.load()
+    return image
+
+
+def header_sizes(raw: str | Path | bytes) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return (width, height) of a picture as stored and upright; nothing is decoded.
+
+    Raises:
+        ValueError: If it is missing or unreadable.
+    """
+    with _opened(raw, "picture") as image:
+        width, height = image.size
+        # Pillow tells the upright size of a TIFF at once
+        turned = image.format != "TIFF" and _orientation(image) in _QUARTER_TURNS
+    return (width, height), ((height, width) if turned else (width, height))
+
+
+def check_sides(width: int, height: int, name: str = "a picture") -> None:
+    """Refuse a picture without pixels, or with sides that are too long or too unequal.
+
+    Raises:
+        ValueError: Names the picture, its sides and what is allowed.
+    """
+    long, short = max(width, height), min(width, height)
+    if short < 1 or long > LONGEST_SIDE or long > MOST_STRETCHED * short:
+        raise ValueError(
+            f"{name}: {width} x {height} pixels; sides are 1 to {LONGEST_SIDE} pixels long, and one at most "
+            f"{MOST_STRETCHED} times the other: cut it, or leave the row out"
+        )
+
+
+@contextmanager
+def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
+    """Open a picture. Decoders fail in any way, so all that is raised within is the file's fault."""
+    name = shown_path(raw) if not isinstance(raw, bytes) else f"a {what} of {len(raw)} bytes"
+    try:
+        if not isinstance(raw, bytes):
+            require_regular(raw)
+        file = io.BytesIO(raw) if isinstance(raw, bytes) else raw
+        with Image.open(file, formats=_formats()) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise ValueError(f"{name}: no such {what}; check the path and the data set's root") from error
+    except Exception as error:
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = (
+            f"not a {what}" if unknown else shown_path(" ".join(str(error).split())) or type(error).__name__
+        )
+        raise ValueError(
+            f"{name}: unreadable {what} ({reason}); replace the file or leave the row out"
+        ) from error
+
+
+def _formats() -> tuple[str, ...]:
+    Image.preinit()  # the usual ones come first
+    Image.init()
+    return tuple(name for name in Image.ID if name not in _PROGRAMS)
+
+
+def _upright(picture: Image.Image, orientation: int, extent: Sequence[float] | None) -> Image.Image:
+    picture.info = {}  # where the orientation stands, which must not be applied again
+    swapped = (picture.height, picture.width)
+    if orientation in _QUARTER_TURNS and extent is not None and tuple(extent) == picture.size != swapped:
+        return picture
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # what cannot be read says nothing about the orientation
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    """Return a copy in colours; Pillow's own cuts more than 8 bits off at 255."""
+    if image.mode[0] in "IF":
+        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError as error:
+        raise ValueError(f"{name}: mode {image.mode} is no picture's ({error}); convert it to RGB") from error
+
+
+def _eight_bits(grey: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Scale grey levels: whole numbers of 16 bits, or fractions."""
+    most = 1 if grey.dtype.kind == "f" else 65_535
+    if not (grey.min() >= 0 and grey.max() <= most):  # NaN, too
+        raise ValueError(
+            f"{name}: grey levels from {grey.min():g} to {grey.max():g}; store whole numbers of 8 or 16 bits, or "
+            "fractions in 0..1"
+        )
+    return (grey.astype(np.float64) * (255 / most)).round().astype(np.uint8)

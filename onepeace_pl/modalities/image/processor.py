@@ -1,0 +1,200 @@
+"""Pictures: any source to normalised square pixels. Shapes: B batch, S side in pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.image.augment import RandAugment, blur, jitter
+from onepeace_pl.modalities.image.decoding import check_sides, open_picture
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_CROP_RATIO = (3 / 4, 4 / 3)
+
+
+class ImageProcessor(Processor):
+    """Turns a picture into normalised pixels (3, S, S).
+
+    A picture is a path, encoded bytes, a PIL image, a uint8 array (H, W, 3) or (H, W), a uint8 tensor (3, H,
+    W) or a float tensor (3, H, W) in 0..1 (which is never blurred). Files and PIL images are turned as their EXIF
+    orientation says.
+
+    Args:
+        size: Side in pixels, a multiple of `patch`.
+        patch: Side of a patch in pixels; says how many tokens a picture gives.
+        fit: How a picture becomes a square outside training: "squash" both sides to `size` (data sets,
+            embedding interface, grounding), or "centre_crop" (shorter side to `size`, then the middle;
+            ImageNet).
+        train_crop: In training, crop a random area between these shares, sides in a ratio of 3/4 to 4/3, then
+            resize. Null trains as outside training (fine-tuning recipes).
+        train_blur: In training, probability of a Gaussian blur with a radius of 0.1 to 2 pixels (grounding and
+            two pictures: 0.5).
+        train_jitter: In training, probability of changed brightness, contrast and saturation (two pictures: 0.5).
+        train_flip: In training, probability of left becoming right (ImageNet and two pictures: 0.5).
+        train_augment: In training, random operations besides. All of these need a picture of whole grey levels.
+    """
+
+    def __init__(
+        self,
+        size: int = 256,
+        patch: int = 16,
+        fit: Literal["squash", "centre_crop"] = "squash",
+        train_crop: tuple[float, float] | None = (0.9, 1.0),
+        train_blur: float = 0.0,
+        train_jitter: float = 0.0,
+        train_flip: float = 0.0,
+        train_augment: RandAugment | None = None,
+    ) -> None:
+        if size < patch or size % patch:
+            raise ValueError(f"size={size} must be a multiple of patch={patch} pixels")
+        if fit not in ("squash", "centre_crop"):
+            raise ValueError(f"fit={fit!r} is unknown; choose squash or centre_crop")
+        if train_crop is not None and not 0 < train_crop[0] <= train_crop[1] <= 1:
+            raise ValueError(f"train_crop={list(train_crop)} must be two ascending shares in 0..1, or null")
+        self.size = size
+        self.patch = patch
+        self.fit = fit
+        self.train_crop = None if train_crop is None else (float(train_crop[0]), float(train_crop[1]))
+        self.train_blur = train_blur
+        self.train_jitter = train_jitter
+        self.train_flip = train_flip
+        self.train_augment = (
+            RandAugment(**train_augment) if isinstance(train_augment, dict) else train_augment
+        )
+
+    def __call__(
+        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> ModalitySample:
+        """Prepare one picture.
+
+        Raises:
+            TypeError: If `raw` is no picture.
+            ValueError: If a file is missing or unreadable, sides are too long or too unequal, or an array has
+                another shape or values out of range.
+        """
+        length = (self.size // self.patch) ** 2
+        rng = rng if rng is not None else np.random.default_rng()
+        if isinstance(raw, Tensor) and raw.is_floating_point():
+            crop = self.train_crop if train else None
+            return ModalitySample(normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
+        picture = open_picture(raw)
+        picture = self._augment(picture, rng) if train else self._square(picture)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
+        return ModalitySample(normalise(pixels), length)
+
+    def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
+        """Stack pixels (B, 3, S, S); pictures are never padded."""
+        return ModalityInput(torch.stack([sample.values for sample in samples]))
+
+    def _augment(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+        if self.train_crop is None:
+            picture = self._square(picture)
+        else:
+            box = random_crop_box(picture.width, picture.height, self.train_crop, rng)
+            picture = _resize(picture.crop(box), self.size, self.size)
+        if self.train_jitter and rng.random() < self.train_jitter:
+            picture = jitter(picture, rng)
+        if self.train_blur and rng.random() < self.train_blur:
+            picture = blur(picture, rng)
+        if self.train_flip and rng.random() < self.train_flip:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return picture if self.train_augment is None else self.train_augment(picture, rng)
+
+    def _square(self, picture: Image.Image) -> Image.Image:
+        if self.fit == "squash":
+            return _resize(picture, self.size, self.size)
+        width, height = _shorter_side_to(self.size, picture.width, picture.height)
+        picture = _resize(picture, width, height)
+        left, top = _centre(width, self.size), _centre(height, self.size)
+        return picture.crop((left, top, left + self.size, top + self.size))
+
+    def _square_tensor(
+        self, pixels: Tensor, crop: tuple[float, float] | None, rng: np.random.Generator
+    ) -> Tensor:
+        height, width = self.size, self.size
+        if crop is not None:
+            left, top, right, bottom = random_crop_box(pixels.shape[2], pixels.shape[1], crop, rng)
+            pixels = pixels[:, top:bottom, left:right]
+        elif self.fit == "centre_crop":
+            width, height = _shorter_side_to(self.size, pixels.shape[2], pixels.shape[1])
+        if pixels.shape[1:] != (height, width):
+            resized = F.interpolate(pixels[None], (height, width), mode="bicubic", antialias=True)
+            pixels = resized[0].clamp(0, 1)
+        top, left = _centre(height, self.size), _centre(width, self.size)
+        return pixels[:, top : top + self.size, left : left + self.size]
+
+
+def random_crop_box(
+    width: int, height: int, share: tuple[float, float], rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Draw a crop (left, top, right, bottom) in pixels: area uniform in `share`, ratio log-uniform in
+    3/4..4/3.
+
+    After ten draws that do not fit, the largest middle part with an allowed ratio is taken.
+    """
+    low, high = (math.log(r) for r in _CROP_RATIO)
+    for _ in range(10):
+        area = width * height * rng.uniform(*share)
+        ratio = math.exp(rng.uniform(low, high))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            return left, top, left + w, top + h
+    ratio = min(max(width / height, _CROP_RATIO[0]), _CROP_RATIO[1])
+    w, h = min(width, max(1, round(height * ratio))), min(height, max(1, round(width / ratio)))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def _resize(picture: Image.Image, width: int, height: int) -> Image.Image:
+    # Two calls, width first: in one call Pillow 13 chooses the order by cost, which moves pixels by a grey
+    # level or two.
+    for side in ((width, picture.height), (width, height)):
+        if picture.size != side:
+            picture = picture.resize(side, Image.Resampling.BICUBIC)
+    return picture
+
+
+def _shorter_side_to(size: int, width: int, height: int) -> tuple[int, int]:
+    if width <= height:
+        return size, int(size * height / width)
+    return int(size * width / height), size
+
+
+def _centre(length: int, size: int) -> int:
+    return round((length - size) / 2)
+
+
+def _checked_tensor(pixels: Tensor) -> Tensor:
+    if pixels.dim() != 3 or pixels.shape[0] != 3:
+        raise ValueError(f"a picture tensor must be (3, height, width), got {list(pixels.shape)}")
+    check_sides(pixels.shape[2], pixels.shape[1])
+    pixels = pixels.detach().to("cpu", torch.float32)
+    if not bool(((pixels >= 0) & (pixels <= 1)).all()):
+        raise ValueError(
+            f"a float picture must lie in 0..1, got {pixels.min():.3g}..{pixels.max():.3g}; "
+            "divide by 255 or pass uint8"
+        )
+    return pixels
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Shift and scale the colours of (3, H, W) in 0..1 as the original does, by the mean and deviation of CLIP."""
+    mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
+    return (pixels - mean) / std
+
+
+def denormalise(pixels: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return what ``normalise`` was given, as a picture (H, W, 3) uint8."""
+    mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
+    colours = (pixels.float().cpu() * std + mean).clamp(0, 1) * 255
+    return colours.round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()

@@ -1,0 +1,123 @@
+"""Attention of several packed sequences in plain products, around one buffer of scores for each.
+
+Rows are read and written where they lie, so nothing is cut out of the packed matrix or joined again.
+
+Shapes: B batch, H heads, L tokens, K head size, N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from onepeace_pl.nn.fast.packing import Place
+
+SHORT = 64  # in bfloat16, a softmax over fewer keys is faster by way of float32
+
+
+def shared_bias_of_rows(
+    qkv: Tensor,
+    heads: int,
+    places: Sequence[Place],
+    biases: Sequence[Tensor | None],
+    paddings: Sequence[Tensor | None],
+) -> Tensor:
+    """Attend within each sequence: (N, 3 H K) -> (N, H K). See :func:`onepeace_pl.nn.fast.kernels.attend_rows`."""
+    return _SharedBias.apply(qkv, heads, places, paddings, *biases)  # type: ignore[no-any-return]
+
+
+class _SharedBias(torch.autograd.Function):
+    """Scores become weights in place, and a bias is never expanded over the batch.
+
+    The backward pass needs queries, keys, values and weights.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        qkv: Tensor,
+        heads: int,
+        places: Sequence[Place],
+        paddings: Sequence[Tensor | None],
+        *biases: Tensor | None,
+    ) -> Tensor:
+        width = qkv.shape[1] // 3
+        output = qkv.new_empty(len(qkv), width)
+        kept: list[Tensor | None] = []
+        for place, bias, padding in zip(places, biases, paddings, strict=True):
+            parts = qkv.new_empty(3, place.batch, heads, place.length, width // heads)
+            for start, stop, first, last in place.pieces:
+                piece = qkv[start:stop].view(place.batch, last - first, 3, heads, -1)
+                parts[:, :, :, first:last].copy_(piece.permute(2, 0, 3, 1, 4))
+            context, weights, narrow = _weigh(parts, bias, padding)
+            for start, stop, first, last in place.pieces:
+                rows = output[start:stop].view(place.batch, last - first, heads, -1)
+                rows.copy_(context[:, :, first:last].transpose(1, 2))
+            kept += [parts, weights, narrow if narrow is not weights else None]
+        ctx.save_for_backward(*kept)
+        ctx.heads, ctx.places = heads, places
+        ctx.biases = [None if bias is None else (len(bias), bias.dtype) for bias in biases]
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        heads, kept = ctx.heads, ctx.saved_tensors
+        result = grad.new_empty(len(grad), 3 * grad.shape[1])
+        bias_grads: list[Tensor | None] = []
+        for i, place in enumerate(ctx.places):
+            parts, weights, narrow = kept[3 * i : 3 * i + 3]
+            context_grad = parts.new_empty(parts.shape[1:])
+            for start, stop, first, last in place.pieces:
+                rows = grad[start:stop].view(place.batch, last - first, heads, -1)
+                context_grad[:, :, first:last].copy_(rows.transpose(1, 2))
+            parts_grad, scores_grad = _weigh_back(parts, weights, narrow, context_grad)
+            for start, stop, first, last in place.pieces:
+                rows = result[start:stop].view(place.batch, last - first, 3, heads, -1)
+                rows.copy_(parts_grad[:, :, :, first:last].permute(1, 3, 0, 2, 4))
+            if ctx.needs_input_grad[4 + i]:
+                count, dtype = ctx.biases[i]
+                bias_grads.append((scores_grad.sum(0, keepdim=True) if count == 1 else scores_grad).to(dtype))
+            else:
+                bias_grads.append(None)
+        return result, None, None, None, *bias_grads
+
+
+def _weigh(parts: Tensor, bias: Tensor | None, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale the queries of (3, B, H, L, K) -> context (B, H, L, K), weights (B H, L, L) wide and narrow."""
+    _, batch, heads, length, size = parts.shape
+    q, k, v = parts.view(3, batch * heads, length, size).unbind(0)
+    q.mul_(size**-0.5)
+    scores = torch.bmm(q, k.transpose(1, 2))
+    by_head = scores.view(batch, heads, length, length)
+    if bias is not None:
+        by_head.add_(bias)
+    if padding is not None:
+        hidden = torch.zeros_like(padding, dtype=scores.dtype).masked_fill_(padding, float("-inf"))
+        by_head.add_(hidden[:, None, None, :])
+    if scores.dtype == torch.bfloat16 and length < SHORT:
+        weights = torch.softmax(scores, -1, dtype=torch.float32)
+        narrow = weights.to(scores.dtype)
+    else:
+        weights = narrow = torch.softmax(scores, -1, out=scores)
+    return torch.bmm(narrow, v).view(batch, heads, length, size), weights, narrow
+
+
+def _weigh_back(parts: Tensor, weights: Tensor, narrow: Tensor | None, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of parts (3, B, H, L, K) and of scores (B, H, L, L) from that of the context (B, H, L, K)."""
+    _, batch, heads, length, size = parts.shape
+    q, k, v = parts.view(3, batch * heads, length, size).unbind(0)
+    grad = grad.view(batch * heads, length, size)
+    result = torch.empty_like(parts)
+    q_grad, k_grad, v_grad = result.view(3, batch * heads, length, size).unbind(0)
+    torch.bmm((weights if narrow is None else narrow).transpose(1, 2), grad, out=v_grad)
+    scores_grad = torch.bmm(grad, v.transpose(1, 2)).to(weights.dtype)
+    torch.ops.aten._softmax_backward_data.out(scores_grad, weights, -1, weights.dtype, grad_input=scores_grad)
+    rounded = scores_grad.to(q.dtype)
+    torch.bmm(rounded, k, out=q_grad).mul_(size**-0.5)
+    torch.bmm(rounded.transpose(1, 2), q, out=k_grad)
+    return result, scores_grad.view(batch, heads, length, length)

@@ -1,0 +1,1 @@
+"""Training: the LightningModule, the task interface and the evaluators."""

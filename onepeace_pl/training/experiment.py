@@ -1,0 +1,372 @@
+"""The one LightningModule: backbone + task + optimiser. The only place that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.strategies import FSDPStrategy
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim import Optimizer
+
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.parallel import shard, shard_heads
+from onepeace_pl.backbone.stages import rests_on_base
+from onepeace_pl.checkpoints.base import Base, check_same
+from onepeace_pl.checkpoints.head import load_head, plain
+from onepeace_pl.checkpoints.loading import load_weights
+from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.loading.samplers import is_own
+from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
+from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
+from onepeace_pl.training.compatibility import check_compatible
+from onepeace_pl.training.resume import ResumableModule
+from onepeace_pl.training.task import Task
+from onepeace_pl.utils.ranks import rank_and_size
+
+BACKBONE = "backbone."
+
+
+class Experiment(ResumableModule):
+    """Builds backbone and task when the Trainer says so, trains what the stage lets train, measures, saves.
+
+    Args:
+        backbone: Makes the backbone.
+        task: Makes the task from the backbone and the facts about the data.
+        optimizer: Makes the optimiser from parameter groups.
+        schedule: Curve of the learning rate over the run.
+        layer_decay: Ratio of the learning rates of two neighbouring layers.
+        init_from: A model folder, a checkpoint of ours or an official one, whose weights a fit
+            starts from.
+        reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second
+            stage does.
+        random_weights: Lets ``validate`` and ``test`` measure a model, or a head, that was never trained.
+        new_head: Start the task's head anew, although ``init_from`` has one of such a task; dense tasks keep what of it
+            does not depend on the classes.
+        facts: Left empty, asked of the data module; then they travel in the checkpoint.
+        max_skipped_updates: An update whose loss or gradient norm is not finite is skipped; after so many in a row
+            the run stops. The default lets float16's loss scale fall from 65,536 to 1.
+
+    Attributes:
+        resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read; unless
+            checkpoints of the stage rest on it. The command line says so where it is given ``--ckpt_path``.
+        trust: Import whatever class the model folder of ``init_from`` names (``--trust``).
+        base: Where the weights are that checkpoints and the model folder leave out, or None.
+        given: Their names in the backbone.
+    """
+
+    def __init__(
+        self,
+        backbone: Callable[[], Backbone],
+        task: Callable[[Backbone, DataFacts], Task],
+        optimizer: OptimizerCallable = AdamW,
+        schedule: Schedule = WarmupCosine(),  # noqa: B008 - holds options only
+        layer_decay: float = 1.0,
+        init_from: str | None = None,
+        reset_logit_scale: bool = False,
+        random_weights: bool = False,
+        new_head: bool = False,
+        facts: DataFacts | None = None,
+        max_skipped_updates: int = 16,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()  # under the CLI these are class paths and options
+        if callable(self.hparams["backbone"]):  # made by hand: a function does not belong in a checkpoint
+            self.hparams.clear()
+        self.make_backbone, self.make_task, self.make_optimizer = backbone, task, optimizer
+        self.schedule, self.layer_decay = schedule, layer_decay
+        self.init_from, self.reset_logit_scale = init_from, reset_logit_scale
+        self.random_weights, self.new_head = random_weights, new_head
+        self.facts = facts
+        self.guard = UpdateGuard(max_skipped_updates)
+        self.resumes = self.trust = False
+        self.base: Base | None = None
+        self.given: frozenset[str] = frozenset()
+        self.backbone: Backbone | None = None
+        self.task: Task | None = None
+
+    def configure_model(self) -> None:
+        """Build backbone and task, load ``init_from``, freeze what does not train, and shard where asked."""
+        if self.backbone is not None:  # Lightning calls this once for every verb
+            return
+        data = None if self._trainer is None else self._data
+        if self.facts is None:
+            if data is None:
+                raise ValueError("there is no data module: give the Trainer one, or the experiment its facts")
+            self.facts = data.facts
+        if self.hparams:
+            self.hparams["facts"] = asdict(self.facts)
+        backbone = self.make_backbone()
+        _check_vocabulary(backbone, self.facts)
+        task = self.make_task(backbone, self.facts)
+        if data is not None:
+            check_compatible(task, data, self._verb)
+        report, reads = None, not self.resumes or rests_on_base(backbone.stage)
+        if self.init_from is not None and reads and not backbone.logit_scale.is_meta:
+            if data is not None:
+                _check_tokenizer(getattr(data, "processors", {}), self.init_from)
+            report = load_weights(backbone, self.init_from)
+            for line in report.lines():
+                self._tell(line)
+            if self.reset_logit_scale:
+                backbone.reset_parameters()
+            if not self.resumes:
+                self._start_head(task, self.init_from)
+        task.apply_stage(backbone)
+        if report is not None and report.base is not None:
+            self.base = report.base
+            self.given = report.given(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
+            self.strict_loading = False  # a checkpoint lacks what the base gives
+        if data is not None:
+            task.prepare(data)
+        mesh = getattr(self, "device_mesh", None)
+        if mesh is not None:
+            _check_averaging(self.trainer)
+            shard(backbone, mesh["data_parallel"])
+            shard_heads(task.heads, mesh["data_parallel"])
+        self.backbone, self.task = backbone, task
+
+    def _start_head(self, task: Task, source: str) -> None:
+        """Load the head of ``source``; without one, refuse to measure what was never trained."""
+        line = load_head(task, source, task.survives if self.new_head else None, self.facts)
+        measures = self._verb in ("validate", "test", "predict")
+        if line.startswith("head: new") and measures and not self.random_weights:
+            raise ValueError(
+                f"{line}, so {type(task).__name__} would be measured with random weights: give the model "
+                "folder of a fit of this task, or --ckpt_path, or say --model.random_weights true"
+            )
+        if line:
+            self._tell(line)
+
+    def describe_task(self) -> dict[str, Any]:
+        """Return what the task is, in plain data: class path, options, facts; for the model folder."""
+        told = self.hparams.get("task")
+        options = plain(told).get("init_args", {}) if told is not None else {}
+        kind = type(self._task)
+        facts = {} if self.facts is None else self.facts.to_dict()
+        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options, "facts": facts}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return what a checkpoint must hold: all weights but those that the base gives."""
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        return {name: t for name, t in state.items() if name.removeprefix(BACKBONE) not in self.given}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say where the run stands, and where the weights are that the checkpoint leaves out."""
+        super().on_save_checkpoint(checkpoint)
+        check_finite(self)
+        checkpoint["skipped_updates"] = (self.guard.skipped, self.guard.in_a_row)
+        if self.base is not None:
+            checkpoint["base"] = self.base.tell()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other data, or one that rests on another base."""
+        if not {"state_dict", "hyper_parameters", "pytorch-lightning_version"} & checkpoint.keys():
+            raise ValueError(
+                f"not a checkpoint of a run (it holds {', '.join(map(str, checkpoint)) or 'nothing'}); "
+                "weights alone go to model.init_from"
+            )
+        super().on_load_checkpoint(checkpoint)
+        check_same(self.base, checkpoint.get("base"))
+        self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
+        stored = checkpoint.get("hyper_parameters", {}).get("facts")
+        if isinstance(stored, Mapping) and self.facts is not None:
+            self.facts.check_learnt(stored)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load weights; those of another config are refused in one line."""
+        own, needed = super().state_dict(), self.state_dict()
+        wrong = {
+            "missing": [name for name in needed if name not in state_dict],
+            "left over": [name for name in state_dict if name not in own],
+            "of another size": [n for n, t in state_dict.items() if n in own and own[n].shape != t.shape],
+        }
+        if (strict or self.base is not None) and any(wrong.values()):
+            said = "; ".join(f"{len(v)} {k} ({v[0]})" for k, v in wrong.items() if v)
+            raise ValueError(
+                f"the checkpoint does not fit this config: {said}; give the config of its run, RUN/config.yaml"
+            )
+        return super().load_state_dict(state_dict, strict and self.base is None, assign)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch."""
+        step = self._task(self._backbone, batch)
+        self.guard.add(step.loss, batch.ids)
+        size = len(batch.ids)
+        self.log("train/loss", step.loss, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": value for name, value in step.logs.items()}, batch_size=size)
+        return step.loss  # type: ignore[no-any-return]
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradients; leave none where the update is to be skipped."""
+        group = optimizer.param_groups[0]
+        flat = isinstance(self.trainer.strategy, FSDPStrategy)
+        norm = gradient_norm(self.parameters(), flat)
+        passes = self.guard.passes(norm)
+        # tensors on the host: these two need not visit the device
+        host = {"lr": group["lr"] / group.get("lr_scale", 1.0), "skipped_updates": self.guard.skipped}
+        self.log("train/grad_norm", norm)
+        self.log_dict({f"train/{name}": torch.tensor(float(value)) for name, value in host.items()})
+        if passes:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        self._tell(f"step {self.trainer.global_step}: update skipped, loss or gradient norm is not finite")
+        optimizer.zero_grad()  # without gradients an optimiser changes neither weights nor moments
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Update the weights."""
+        super().optimizer_step(*args, **kwargs)
+        self._backbone.clamp_logit_scale()
+
+    def on_validation_start(self) -> None:
+        """Begin an evaluation."""
+        super().on_validation_start()
+        self._task.start_evaluation(self._data.evaluation_sets("validation"))
+
+    def on_test_start(self) -> None:
+        """Begin an evaluation."""
+        self._task.start_evaluation(self._data.evaluation_sets("test"))
+
+    def on_predict_start(self) -> None:
+        """Tell the task what it will answer."""
+        if self._data is not None:
+            self._task.start_prediction(self._data.predicted)
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Take in one batch."""
+        self._task.evaluate(self._backbone, batch, dataloader_idx)
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what the task measured."""
+        self._log_results("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log what the task measured."""
+        self._log_results("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Answer the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
+        task = self._task if self._data is None else self._task.of(self._data.predicted[dataloader_idx])
+        answers = task.predict(self._backbone, batch)
+        vectors = self._backbone.embed(batch.inputs) if answers is None else {}
+        own = self._own_rows(batch)
+        ids = [batch.ids[row] for row in own]
+        if answers is not None:
+            return {"ids": ids, "answers": [answers[row] for row in own]}
+        return {"ids": ids, "embeddings": {name: vector[own] for name, vector in vectors.items()}}
+
+    def _own_rows(self, batch: Batch) -> list[int]:
+        """Return which rows of a batch to predict this rank has, and no other; of a spare batch none."""
+        if batch.spare:
+            return []
+        rank, world_size = rank_and_size(None if self._data is None else self._trainer)
+        return [
+            row
+            for row, index in enumerate(batch.indices.tolist()[: len(batch)])
+            if is_own(index, rank, world_size)
+        ]
+
+    def build_optimizer(self) -> Optimizer:
+        """Make the optimiser of what trains: parameter groups and their rates."""
+        return build_optimizer(self, self.make_optimizer, self.layer_decay)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser, and the schedule over the whole run."""
+        optimizer = self.build_optimizer()
+        total = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.schedule(optimizer, total), "interval": "step"},
+        }
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """Full results of the last evaluation, by gallery."""
+        return {} if self.task is None else self.task.results
+
+    @property
+    def drawings(self) -> Mapping[str, Any]:
+        """Pictures of what the last evaluation found, by set."""
+        return {} if self.task is None else self.task.drawings
+
+    @property
+    def _verb(self) -> str:
+        """What the Trainer is doing, in the words of the command line; empty without one."""
+        doing = None if self._trainer is None else self.trainer.state.fn
+        return "" if doing is None else doing.value  # str() of the enum is another text
+
+    @property
+    def _task(self) -> Task:
+        assert self.task is not None
+        return self.task
+
+    @property
+    def _backbone(self) -> Backbone:
+        assert self.backbone is not None
+        return self.backbone
+
+    @property
+    def _data(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
+
+    def _log_results(self, prefix: str) -> None:
+        metrics = {f"{prefix}/{name}": value for name, value in self._task.finish_evaluation().items()}
+        # every rank has gathered everything, so there is nothing to reduce
+        self.log_dict(metrics, prog_bar=False, rank_zero_only=False, sync_dist=False)
+
+    def _tell(self, line: str) -> None:
+        if self._trainer is None or self.trainer.is_global_zero:
+            print(line)
+
+
+def _check_tokenizer(processors: Mapping[str, Any], folder: str) -> None:
+    """Refuse to read words by other ids than the model in ``folder`` has learnt them by."""
+    path = Path(folder) / "tokenizer.json"
+    learnt = Tokenizer.load(path) if path.is_file() else None
+    for name, processor in processors.items():
+        given = getattr(processor, "tokenizer", None)
+        if learnt is not None and given is not None and given != learnt:
+            raise ValueError(
+                f"processors.{name} has another tokenizer than the model in {folder}, which would read "
+                f"other words; set its tokenizer to {path}"
+            )
+
+
+def _check_averaging(trainer: L.Trainer) -> None:
+    """Refuse Lightning's averages of weights where the model is about to be sharded: they copy it whole."""
+    callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    name = next((type(c).__name__ for c in callbacks if isinstance(c, WeightAveraging)), None)
+    if name is not None:
+        raise ValueError(
+            f"{name} needs the whole model in each process, {type(trainer.strategy).__name__} shards it; "
+            "set trainer.strategy to ddp, or leave the averages out"
+        )
+
+
+def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:
+    """Refuse data with more token ids than an adapter embeds."""
+    for name, adapter in backbone.encoder.adapters.items():
+        rows = getattr(adapter, "vocabulary", None)
+        if rows is not None and facts.vocabulary_size is not None and facts.vocabulary_size > rows:
+            raise ValueError(
+                f"the data's tokenizer has {facts.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
+                f"set the adapter's vocabulary to at least {facts.vocabulary_size}"
+            )

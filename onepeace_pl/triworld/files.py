@@ -1,0 +1,282 @@
+"""Scenes written to disk in the layouts of the official data: TSV, PNG, FLAC, COCO JSON and masks.
+
+The folder that is written::
+
+    images/SPLIT/000000.png   audio/SPLIT/000000.flac   masks/SPLIT/000000.png (semantic_classes.json)
+    train.tsv, val_new.tsv, test_new.tsv      image_id, image, caption; all captions in val_texts.json ...
+    audio_train.tsv, audio_val_new.tsv ...    uniq_id, audio, text, duration; texts in audio_val_texts.json
+    sounds_SPLIT.tsv                          the same, text = comma-separated classes (classes.json)
+    aqa_SPLIT.tsv                             the same, text = question&&&four answers&&&choice
+    vqa_SPLIT.tsv                             uniq_id, image, question, refs; labels in vqa_ans2label.json
+    grounding_SPLIT.tsv                       image, text, region_coord
+    pairs_SPLIT.tsv                           uniq_id, text, image1, image2, label
+    instances_SPLIT.json                      COCO: boxes and masks (RLE)
+    scenes_SPLIT.jsonl                        factors of every scene, and whether training ever has such
+    clips/SPLIT/000000/00.png ...             where asked for; clips_SPLIT.tsv: clip, frames, label
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from onepeace_pl.triworld.language.questions import Question, answers
+from onepeace_pl.triworld.language.statements import statement
+from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
+from onepeace_pl.triworld.picture.picture import check_size
+from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES, mask_boxes
+from onepeace_pl.triworld.sound.sound import check_seconds
+from onepeace_pl.triworld.sound.timbres import RATE
+from onepeace_pl.triworld.source import SceneRows
+from onepeace_pl.triworld.world.factors import KINDS
+from onepeace_pl.triworld.world.scene import Scene
+from onepeace_pl.triworld.world.world import SPLITS, Law, Novelty, World
+from onepeace_pl.utils.libraries import importing
+
+_ANSWERS: Final = answers()
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What to write.
+
+    Attributes:
+        scenes: Number of scenes by split.
+        picture_size: Side of pictures in pixels.
+        seconds: Length of sounds.
+        objects: Fewest and most objects of a scene.
+        captions: Sentences a scene.
+        questions: Questions a scene and table.
+        clip_frames: Frames of each clip; 0 writes no clips.
+        novelty: Of val and test: whether to ``"exclude"`` or ``"include"`` what training never has, or to
+            write scenes with ``"visible"`` or ``"audible"`` novelty alone.
+        seed: Of the world.
+        progress: Show a progress bar.
+    """
+
+    scenes: Mapping[str, int] = field(default_factory=lambda: {"train": 1000, "val": 200, "test": 200})
+    picture_size: int = 224
+    seconds: float = 2.0
+    objects: tuple[int, int] = (1, 3)
+    captions: int = 2
+    questions: int = 3
+    clip_frames: int = 0
+    novelty: Novelty = "exclude"
+    seed: int = 0
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        check_size(self.picture_size)
+        check_seconds(self.seconds)
+        unknown = [split for split in self.scenes if split not in SPLITS]
+        if unknown:
+            raise ValueError(f"scenes: split {unknown[0]!r} is unknown; choose from {', '.join(SPLITS)}")
+
+
+class _Table:
+    """A TSV file that is written row by row."""
+
+    def __init__(self, path: Path, *columns: str) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="\n")
+        self.row(*columns)
+
+    def row(self, *values: object) -> None:
+        self._file.write("\t".join(str(value) for value in values) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _one_line(question: Question, position: int) -> str:
+    choices = list(question.wrong)
+    choices.insert(position, question.answer)
+    return "&&&".join([question.text, *choices, str(position)])
+
+
+class _SplitWriter:
+    """Writes one split; a scene at a time, so that any number of scenes fits in memory."""
+
+    def __init__(self, folder: Path, split: str, options: WriteOptions) -> None:
+        self.folder, self.split, self.options = folder, split, options
+        self.frames = options.clip_frames
+        for kind in ("images", "audio", "masks"):
+            (folder / kind / split).mkdir(parents=True, exist_ok=True)
+        new = "" if split == "train" else "_new"
+        sound = ("uniq_id", "audio", "text", "duration")
+        self.tables = {
+            "image": _Table(folder / f"{split}{new}.tsv", "image_id", "image", "caption"),
+            "audio": _Table(folder / f"audio_{split}{new}.tsv", *sound),
+            "sounds": _Table(folder / f"sounds_{split}.tsv", *sound),
+            "aqa": _Table(folder / f"aqa_{split}.tsv", *sound),
+            "vqa": _Table(folder / f"vqa_{split}.tsv", "uniq_id", "image", "question", "refs"),
+            "grounding": _Table(folder / f"grounding_{split}.tsv", "image", "text", "region_coord"),
+            "pairs": _Table(folder / f"pairs_{split}.tsv", "uniq_id", "text", "image1", "image2", "label"),
+        }
+        if self.frames:
+            self.tables["clips"] = _Table(folder / f"clips_{split}.tsv", "clip", "frames", "label")
+        self.scene_lines = (folder / f"scenes_{split}.jsonl").open("w", encoding="utf-8")
+        self.texts: dict[str, dict[str, list[str]]] = {"": {}, "audio_": {}}
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+        self.before: Scene | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in self.tables.values():
+            table.close()
+        self.scene_lines.close()
+
+    def finish(self) -> None:
+        """Write the files that hold a whole split."""
+        categories = [{"id": number + 1, "name": kind} for number, kind in enumerate(KINDS)]
+        content = {"images": self.images, "annotations": self.annotations, "categories": categories}
+        (self.folder / f"instances_{self.split}.json").write_text(json.dumps(content), encoding="utf-8")
+        if self.split != "train":
+            for prefix, texts in self.texts.items():
+                _write_json(self.folder / f"{prefix}{self.split}_texts.json", texts)
+
+    def write(self, number: int, scene: Scene, seen: Sequence[str], heard: Sequence[str]) -> None:
+        """Write one scene with its sentences."""
+        image, audio = self._image_path(number), f"audio/{self.split}/{number:06d}.flac"
+        self._media(number, scene, image, audio)
+        self._sentences(number, image, audio, seen, heard)
+        classes = ",".join(str(KINDS.index(kind)) for kind in sorted(scene.kinds, key=KINDS.index))
+        duration = self.options.seconds
+        self.tables["sounds"].row(number, audio, classes, duration)
+        self._questions(number, scene, image, audio)
+        self._regions(number, scene, image)
+        if self.before is not None:
+            said = statement(self.before, scene)
+            self.tables["pairs"].row(number, said.text, self._image_path(number - 1), image, said.truth)
+        self.before = scene
+        facts = {"id": number, "image": image, "audio": audio, "novel": scene.novel, **scene.factors()}
+        self.scene_lines.write(json.dumps(facts) + "\n")
+
+    def _image_path(self, number: int) -> str:
+        return f"images/{self.split}/{number:06d}.png"
+
+    def _media(self, number: int, scene: Scene, image: str, audio: str) -> None:
+        with importing():
+            import soundfile
+
+        _save_png(self.folder / image, scene.picture(self.options.picture_size))
+        # The sound is a whole number of 1/32768, so 16 bits lose nothing.
+        samples = (scene.sound(self.options.seconds) * 32768).astype(np.int16)
+        soundfile.write(str(self.folder / audio), samples, RATE, format="FLAC", subtype="PCM_16")
+        if self.frames:
+            clip = film(scene, self.frames, self.options.picture_size)
+            path = f"clips/{self.split}/{number:06d}"
+            (self.folder / path).mkdir(parents=True, exist_ok=True)
+            for position, frame in enumerate(clip.frames):
+                _save_png(self.folder / path / f"{position:02d}.png", frame)
+            self.tables["clips"].row(path, self.frames, clip.label)
+
+    def _sentences(
+        self, number: int, image: str, audio: str, seen: Sequence[str], heard: Sequence[str]
+    ) -> None:
+        # Evaluation tables have one row a picture or clip; its other sentences stand in the JSON.
+        rows = len(seen) if self.split == "train" else 1
+        for sentence in seen[:rows]:
+            self.tables["image"].row(number, image, sentence)
+        for sentence in heard[:rows]:
+            self.tables["audio"].row(number, audio, sentence, self.options.seconds)
+        self.texts[""][str(number)] = list(seen)
+        self.texts["audio_"][str(number)] = list(heard)
+
+    def _questions(self, number: int, scene: Scene, image: str, audio: str) -> None:
+        asked = scene.questions()
+        for table, modality in (("vqa", "image"), ("aqa", "audio")):
+            suited = [q for q in asked if q.needs in ({modality}, {"image or audio"})]
+            # Evenly through the topics, which follow one another.
+            step = max(len(suited) / max(self.options.questions, 1), 1.0)
+            for turn in range(min(self.options.questions, len(suited))):
+                question = suited[int((turn + 0.5 * (number % 2)) * step)]
+                name = f"{number}_{turn}"
+                if table == "aqa":
+                    text = _one_line(question, (number + turn) % 4)
+                    self.tables[table].row(name, audio, text, self.options.seconds)
+                else:
+                    refs = f"{question.answer}|!+{_ANSWERS.index(question.answer)}|!+1.0"
+                    self.tables[table].row(name, image, question.text, refs)
+
+    def _regions(self, number: int, scene: Scene, image: str) -> None:
+        with importing():
+            from pycocotools import mask as rle
+
+        size = self.options.picture_size
+        _save_png(self.folder / f"masks/{self.split}/{number:06d}.png", scene.semantic_mask(size))
+        self.images.append({"id": number, "file_name": image, "width": size, "height": size})
+        masks = scene.instance_masks(size)
+        boxes = mask_boxes(masks).tolist()
+        for thing, mask, (x0, y0, x1, y1) in zip(scene.objects, masks, boxes, strict=True):
+            coded = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+            self.annotations.append(
+                {
+                    "id": len(self.annotations) + 1,
+                    "image_id": number,
+                    "category_id": KINDS.index(thing.kind) + 1,
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "area": int(mask.sum()),
+                    "iscrowd": 0,
+                    "segmentation": {"size": coded["size"], "counts": coded["counts"].decode("ascii")},
+                }
+            )
+        for expression in scene.expressions():
+            coordinates = ",".join(f"{value:.1f}" for value in boxes[expression.target])
+            self.tables["grounding"].row(image, expression.text, coordinates)
+
+
+def _save_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path, compress_level=1)  # four times as fast as the default
+
+
+def write_world(folder: str | Path, options: WriteOptions | None = None) -> Path:
+    """Write splits of TriWorld into a folder in the official layouts (see the head of this module).
+
+    Args:
+        folder: Where to write; made if need be, files of the same names are replaced.
+        options: What to write.
+
+    Returns:
+        The folder.
+    """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    options = options or WriteOptions()
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    _write_json(root / "classes.json", {str(number): [kind] for number, kind in enumerate(KINDS)})
+    _write_json(root / "semantic_classes.json", dict(enumerate(SEMANTIC_CLASSES)))
+    _write_json(root / "vqa_ans2label.json", {answer: number for number, answer in enumerate(_ANSWERS)})
+    if options.clip_frames:
+        _write_json(root / "clip_classes.json", dict(enumerate(CLIP_CLASSES)))
+    for split, count in options.scenes.items():
+        law = Law(options.objects, "exclude" if split == "train" else options.novelty)
+        scenes = World(split, count, law, options.seed)
+        seen = SceneRows(scenes, ("text",), "seen", vague=0.5 if split == "train" else 0.0, seed=options.seed)
+        heard = SceneRows(scenes, ("text",), "heard", seed=options.seed)
+        with _SplitWriter(root, split, options) as writer:
+            for number in tqdm(range(count), desc=split, unit="scene", disable=not options.progress):
+                sentences = [
+                    [rows.text(number, epoch) for epoch in range(options.captions)] for rows in (seen, heard)
+                ]
+                writer.write(number, scenes[number], *sentences)
+            writer.finish()
+    return root

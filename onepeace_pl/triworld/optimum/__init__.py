@@ -1,0 +1,1 @@
+"""Optima of TriWorld: the best achievable retrieval and task results, from the exact likelihood."""

@@ -1,0 +1,123 @@
+"""One page of scenes to look at: pictures with boxes, masks, spectrograms and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from onepeace_pl.triworld.source import SceneRows
+from onepeace_pl.triworld.world.factors import KINDS
+from onepeace_pl.triworld.world.scene import Scene
+from onepeace_pl.triworld.world.world import Law, World
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
+_COLUMNS: Final = 8
+_PICTURE: Final = 176
+_SIDE: Final = 86
+_MARGIN: Final = 8
+_LINE: Final = 13
+_LINES: Final = 6
+_WIDTH: Final = _PICTURE + _SIDE + 3 * _MARGIN
+_HEIGHT: Final = _PICTURE + 2 * _MARGIN + _LINES * _LINE
+_HUES: Final = np.array(
+    [
+        (230, 90, 90), (240, 150, 60), (235, 215, 80), (120, 200, 90), (80, 200, 180), (80, 160, 235),
+        (110, 110, 230), (170, 100, 220), (230, 110, 200), (160, 120, 80), (190, 190, 190), (60, 130, 90),
+    ],
+    dtype=np.uint8,
+)  # fmt: skip
+
+
+def spectrogram(wave: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Return (height, width) loudness over time and frequency (to 8 kHz, low below), 60 dB in all."""
+    window = 512
+    padded = np.pad(wave, (window // 2, window))
+    starts = np.linspace(0, wave.size - 1, width).astype(int)
+    frames = np.stack([padded[start : start + window] for start in starts]) * np.hanning(window)
+    power = np.abs(np.fft.rfft(frames))[:, 1:] ** 2
+    bands = power.reshape(width, -1, 2).mean(axis=2).T[::-1]  # 128 bands
+    rows = np.linspace(0, len(bands) - 1, height).astype(int)
+    level = 10.0 * np.log10(bands[rows] + 1e-6)
+    shade: npt.NDArray[np.uint8] = (np.clip((level + 25.0) / 60.0, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return shade
+
+
+def _mask_picture(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
+    page = np.full((size, size, 3), 40, dtype=np.uint8)
+    for thing, mask in zip(scene.objects, scene.instance_masks(size), strict=True):
+        page[mask] = _HUES[KINDS.index(thing.kind)]
+    return page
+
+
+def _wrapped(draw: ImageDraw, text: str, font: Any, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if draw.textlength(longer, font=font) > width and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def draw_sheet(
+    path: str | Path,
+    split: str = "train",
+    scenes: int = 64,
+    objects: tuple[int, int] = (1, 3),
+    seconds: float = 1.0,
+    seed: int = 0,
+) -> Path:
+    """Write a page of scenes as one PNG.
+
+    Args:
+        path: File to write.
+        split: Whose scenes; those of val and test may hold what training never has, and say so.
+        scenes: How many, eight a row.
+        objects: Fewest and most objects of a scene.
+        seconds: Length of sounds.
+        seed: Of the world.
+
+    Returns:
+        The file.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    world = World(split, scenes, Law(objects, "exclude" if split == "train" else "include"), seed)
+    drawn = list(world)
+    seen, heard = (SceneRows(drawn, ("text",), caption, seed=seed) for caption in ("seen", "heard"))
+    rows = -(-scenes // _COLUMNS)
+    page = Image.new("RGB", (_COLUMNS * _WIDTH + _MARGIN, rows * _HEIGHT + _MARGIN), (250, 249, 246))
+    draw = ImageDraw.Draw(page)
+    font: Any = ImageFont.load_default(size=11)
+    for number, scene in enumerate(drawn):
+        x = number % _COLUMNS * _WIDTH + _MARGIN
+        y = number // _COLUMNS * _HEIGHT + _MARGIN
+        page.paste(Image.fromarray(scene.picture(_PICTURE)), (x, y))
+        for (x0, y0, x1, y1), thing in zip(scene.boxes(_PICTURE).tolist(), scene.objects, strict=True):
+            hue = tuple(int(value) for value in _HUES[KINDS.index(thing.kind)])
+            draw.rectangle((x + x0, y + y0, x + x1 - 1, y + y1 - 1), outline=hue)
+        side = x + _PICTURE + _MARGIN
+        page.paste(Image.fromarray(_mask_picture(scene, _SIDE)), (side, y))
+        sound = spectrogram(scene.sound(seconds), _SIDE, _SIDE)
+        page.paste(Image.fromarray(sound), (side, y + _PICTURE - _SIDE))
+        lines: list[tuple[str, tuple[int, int, int]]] = []
+        width = _PICTURE + _SIDE + _MARGIN
+        sentences: Sequence[tuple[str, tuple[int, int, int]]] = (
+            (seen.text(number) + (" [novel]" if scene.novel else ""), (30, 30, 30)),
+            (heard.text(number), (30, 80, 160)),
+        )
+        for sentence, ink in sentences:
+            lines.extend((line, ink) for line in _wrapped(draw, sentence, font, width)[: _LINES // 2])
+        for position, (line, ink) in enumerate(lines):
+            draw.text((x, y + _PICTURE + 3 + position * _LINE), line, fill=ink, font=font)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    page.save(target)
+    return target

@@ -1,0 +1,1 @@
+"""Audio of TriWorld: rhythm and timbre of a scene, rendered."""

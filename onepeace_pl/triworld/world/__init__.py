@@ -1,0 +1,1 @@
+"""Scenes of TriWorld: factors, layout and the laws that draw them."""

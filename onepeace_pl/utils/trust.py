@@ -1,0 +1,45 @@
+"""Classes named by files that travel: model folders and checkpoints.
+
+A config that the user gives may name any class. A file that may be a stranger's may name classes of this package, of
+announced plug-ins (entry points ``onepeace_pl.plugins``) and of modules that the process has imported already; no other
+module is imported for it, unless the user trusts it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, TypeVar
+
+from onepeace_pl.utils.plugins import plugin_packages
+
+T = TypeVar("T")
+HOW = "say trust_remote_code=True (--trust on the command line) if you trust whoever made it"
+
+
+def find_class(path: Any, base: type[T], owner: str, trust: bool = False) -> type[T]:
+    """Return the class of a dotted path.
+
+    Args:
+        path: For instance ``my_sensor.MotionAdapter``.
+        base: What the class must derive from.
+        owner: What names it, for errors.
+        trust: Import its module, whatever it is.
+
+    Raises:
+        ValueError: The class cannot be found, or its module would have to be imported and is not trusted.
+        TypeError: It is no ``base``.
+    """
+    module, _, name = str(path).rpartition(".")
+    known = trust or (module.startswith("onepeace_pl.") and not module.endswith("__main__"))
+    if not (known or sys.modules.get(module)):
+        known = module.partition(".")[0] in plugin_packages()
+        if not known:
+            raise ValueError(f"{owner}: {path} is neither a class of onepeace_pl nor of a plug-in; {HOW}")
+    try:
+        found = getattr(import_module(module), name) if known else vars(sys.modules[module])[name]
+    except (ImportError, AttributeError, ValueError, KeyError) as error:
+        raise ValueError(f"{owner}: cannot import {path}; is its folder on PYTHONPATH?") from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise TypeError(f"{owner}: {path} is no {base.__name__}")
+    return found

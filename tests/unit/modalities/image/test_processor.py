@@ -1,0 +1,108 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from onepeace_pl.modalities import ImageProcessor
+from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.processor import CLIP_MEAN, CLIP_STD, random_crop_box
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+
+
+def test_every_kind_of_picture_gives_the_same(pixels: np.ndarray, tmp_path: Path) -> None:
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "a.png")
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    processor = ImageProcessor(size=32)
+    expected = processor(pixels).values
+    assert expected.shape == (3, 32, 32)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    for raw in (picture, tmp_path / "a.png", str(tmp_path / "a.png"), encoded.getvalue(), tensor):
+        assert torch.equal(processor(raw).values, expected)
+    floats = processor(tensor / 255).values
+    assert (floats - expected).abs().mean() < 0.01  # not through whole grey levels
+
+
+def test_normalisation_and_length(pixels: np.ndarray) -> None:
+    square = pixels[:32, :32]
+    sample = ImageProcessor(size=32, patch=8)(square)
+    assert sample.length == 16
+    for channel in range(3):
+        expected = (square[..., channel] / 255 - CLIP_MEAN[channel]) / CLIP_STD[channel]
+        np.testing.assert_allclose(sample.values[channel], expected, atol=1e-6)
+
+
+def test_training_is_a_function_of_the_generator(pixels: np.ndarray) -> None:
+    processor = ImageProcessor(size=32, train_blur=0.5)
+    one, again, other = (
+        processor(pixels, train=True, rng=np.random.default_rng(seed)).values for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    floats = torch.from_numpy(pixels).permute(2, 0, 1) / 255
+    cropped = ImageProcessor(size=32)(floats, train=True, rng=np.random.default_rng(1)).values
+    assert not torch.equal(cropped, ImageProcessor(size=32)(floats).values)
+    plain = ImageProcessor(size=32, train_crop=None)
+    assert torch.equal(plain(pixels, train=True).values, plain(pixels).values)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (100, 60), (7, 500), (500, 7), (1, 1)])
+def test_crops_lie_inside_and_have_the_size_asked_for(width: int, height: int) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        left, top, right, bottom = random_crop_box(width, height, (0.9, 1.0), rng)
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        if width == height == 64:
+            assert (right - left) * (bottom - top) >= 0.85 * 64 * 64
+
+
+def test_centre_crop_takes_the_middle() -> None:
+    pixels = np.zeros((32, 96, 3), np.uint8)
+    pixels[:, 32:64] = 255
+    values = ImageProcessor(size=32, fit="centre_crop")(pixels).values
+    assert bool((values > 1.9).all())
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    processor = ImageProcessor(size=32)
+    with pytest.raises(ValueError, match=r"gone\.png: no such picture"):
+        processor(tmp_path / "gone.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"bad\.png: unreadable picture \(not a picture\)"):
+        processor(tmp_path / "bad.png")
+    with pytest.raises(ValueError, match=r"uint8 \(height, width, 3\), got float64 \[8, 8, 3\]"):
+        processor(np.zeros((8, 8, 3)))
+    with pytest.raises(ValueError, match=r"0\.\.1, got 0\.\.255"):
+        processor(torch.tensor([0.0, 255.0]).expand(3, 4, 2))
+    with pytest.raises(TypeError, match="got int"):
+        processor(3)
+    with pytest.raises(ValueError, match="multiple of patch=16"):
+        ImageProcessor(size=40)
+
+
+def test_a_truncated_file_is_refused(pixels: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "cut.jpg"
+    Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(ValueError, match=r"cut\.jpg: unreadable picture"):
+        ImageProcessor(size=32)(path)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(
+        ValueError, match=r"huge\.png: unreadable picture \(Image size \(4096 pixels\) exceeds limit"
+    ):
+        open_picture(tmp_path / "huge.png")

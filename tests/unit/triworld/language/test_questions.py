@@ -1,0 +1,78 @@
+from collections import Counter
+
+import pytest
+
+from onepeace_pl.triworld import Law, World
+from onepeace_pl.triworld.language import words
+from onepeace_pl.triworld.language.questions import Question, answers
+from onepeace_pl.triworld.world.scene import Scene
+
+NUMBERS = ("zero", "one", "two", "three", "four")
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[tuple[Scene, Question]]:
+    scenes = World("val", 250, Law((1, 4), "include"))
+    return [(scene, question) for scene in scenes for question in scene.questions()]
+
+
+def test_choices(asked: list[tuple[Scene, Question]]) -> None:
+    for _, question in asked:
+        assert len({question.answer, *question.wrong}) == 4
+        assert {question.answer, *question.wrong} <= set(answers())
+        assert question.text.endswith("?")
+
+
+def test_topics_and_senses(asked: list[tuple[Scene, Question]]) -> None:
+    topics = Counter(question.topic for _, question in asked)
+    assert set(topics) == {
+        "count", "colour", "place", "existence", "comparison", "background", "rhythm", "order"
+    }  # fmt: skip
+    needs = {question.needs for _, question in asked}
+    expected = ({"image"}, {"audio"}, {"image", "audio"}, {"image or audio"})
+    assert needs == {frozenset(senses) for senses in expected}
+
+
+def test_answers_are_right(asked: list[tuple[Scene, Question]]) -> None:
+    """Read back from the words of the question, where that is simple."""
+    checked = Counter()
+    for scene, question in asked:
+        text, answer = question.text, question.answer
+        kinds = {words.NOUNS[t.kind][0][0]: t for t in scene.objects}
+        if text == "how many objects are there?":
+            assert answer == NUMBERS[len(scene.objects)]
+        elif text.startswith("how many"):
+            plural = text.split()[2]
+            assert answer == NUMBERS[sum(words.NOUNS[t.kind][0][1] == plural for t in scene.objects)]
+        elif text.startswith(("is there a ", "is there an ")):
+            *colour, noun = text[:-1].split()[3:]
+            fits = any(
+                words.NOUNS[t.kind][0][0] == noun and (not colour or colour == [t.colour])
+                for t in scene.objects
+            )
+            assert answer == ("yes" if fits else "no")
+        elif text == "what begins to sound first?":
+            assert answer == scene.objects[0].kind
+        elif text == "what colour is the object that sounds first?":
+            assert answer == scene.objects[0].colour
+        elif text.startswith("what colour is the ") and text[:-1].split()[-1] in kinds:
+            assert answer == kinds[text[:-1].split()[-1]].colour
+        elif text == "what is in the background?":
+            assert answer == scene.background
+        elif text.startswith("which is larger"):
+            sizes = {t.kind: t.size for t in scene.objects}
+            assert sizes[answer] == "large"
+        elif text.startswith("are the"):
+            first, second = text.split()[2], text.split()[5]
+            sizes = {t.kind: t.size for t in scene.objects}
+            assert answer == ("yes" if sizes[first] == sizes[second] else "no")
+        else:
+            continue
+        checked[question.topic] += 1
+    assert min(checked[topic] for topic in ("count", "existence", "order", "colour", "comparison")) > 20
+
+
+def test_yes_and_no_are_both_common(asked: list[tuple[Scene, Question]]) -> None:
+    for topic in ("existence", "comparison", "place"):
+        said = Counter(question.answer for _, question in asked if question.topic == topic)
+        assert 0.3 < said["yes"] / (said["yes"] + said["no"]) < 0.7
