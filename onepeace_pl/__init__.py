@@ -6,13 +6,15 @@ Importing this package costs no torch: the public names are loaded when they are
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from onepeace_pl.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from onepeace_pl.hub import OnePeace
     from onepeace_pl.modalities import ModalityAdapter
     from onepeace_pl.training.experiment import Experiment
     from onepeace_pl.training.task import Task
 
-__version__ = "0.1.0"
+
 __all__ = ["Experiment", "ModalityAdapter", "OnePeace", "Task", "__version__"]
 
 _HOME = {

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import onepeace_pl
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.build import build_for
 from onepeace_pl.checkpoints.base import Base
@@ -37,6 +36,7 @@ from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe, factory
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.utils.files import replacing, write_text
+from onepeace_pl.version import VERSION
 
 TOKENIZER, EXTRA, CARD, OFFICIAL = (
     "tokenizer.json",
@@ -101,7 +101,7 @@ def save_folder(
                 described[name]["init_args"][option] = TOKENIZER
     config = {
         "format": FORMAT,
-        "onepeace_pl": onepeace_pl.__version__,
+        "onepeace_pl": VERSION,
         "backbone": backbone.describe(),
         "processors": described,
     }

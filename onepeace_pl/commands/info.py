@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from onepeace_pl import __version__
+from onepeace_pl.version import VERSION
 
 LIBRARIES = (
     "torch",
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _versions() -> Iterable[Sequence[str]]:
-    yield "onepeace_pl", __version__
+    yield "onepeace_pl", VERSION
     yield "python", platform.python_version()
     for name in LIBRARIES:
         try:

@@ -27,12 +27,14 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.language.questions import Question, answers
+from onepeace_pl.triworld.language.expressions import referring_expressions
+from onepeace_pl.triworld.language.questions import Question, answers, questions_about
 from onepeace_pl.triworld.language.statements import statement
+from onepeace_pl.triworld.picture import regions
 from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
-from onepeace_pl.triworld.picture.picture import check_size
+from onepeace_pl.triworld.picture.picture import check_size, render
 from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES, mask_boxes
-from onepeace_pl.triworld.sound.sound import check_seconds
+from onepeace_pl.triworld.sound.sound import check_seconds, synthesise
 from onepeace_pl.triworld.sound.timbres import RATE
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.factors import KINDS
@@ -174,9 +176,9 @@ class _SplitWriter:
         with importing():
             import soundfile
 
-        _save_png(self.folder / image, scene.picture(self.options.picture_size))
+        _save_png(self.folder / image, render(scene, self.options.picture_size))
         # The sound is a whole number of 1/32768, so 16 bits lose nothing.
-        samples = (scene.sound(self.options.seconds) * 32768).astype(np.int16)
+        samples = (synthesise(scene, self.options.seconds) * 32768).astype(np.int16)
         soundfile.write(str(self.folder / audio), samples, RATE, format="FLAC", subtype="PCM_16")
         if self.frames:
             clip = film(scene, self.frames, self.options.picture_size)
@@ -199,7 +201,7 @@ class _SplitWriter:
         self.texts["audio_"][str(number)] = list(heard)
 
     def _questions(self, number: int, scene: Scene, image: str, audio: str) -> None:
-        asked = scene.questions()
+        asked = questions_about(scene)
         for table, modality in (("vqa", "image"), ("aqa", "audio")):
             suited = [q for q in asked if q.needs in ({modality}, {"image or audio"})]
             # Evenly through the topics, which follow one another.
@@ -219,9 +221,9 @@ class _SplitWriter:
             from pycocotools import mask as rle
 
         size = self.options.picture_size
-        _save_png(self.folder / f"masks/{self.split}/{number:06d}.png", scene.semantic_mask(size))
+        _save_png(self.folder / f"masks/{self.split}/{number:06d}.png", regions.semantic_mask(scene, size))
         self.images.append({"id": number, "file_name": image, "width": size, "height": size})
-        masks = scene.instance_masks(size)
+        masks = regions.instance_masks(scene, size)
         boxes = mask_boxes(masks).tolist()
         for thing, mask, (x0, y0, x1, y1) in zip(scene.objects, masks, boxes, strict=True):
             coded = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -236,7 +238,7 @@ class _SplitWriter:
                     "segmentation": {"size": coded["size"], "counts": coded["counts"].decode("ascii")},
                 }
             )
-        for expression in scene.expressions():
+        for expression in referring_expressions(scene):
             coordinates = ",".join(f"{value:.1f}" for value in boxes[expression.target])
             self.tables["grounding"].row(image, expression.text, coordinates)
 

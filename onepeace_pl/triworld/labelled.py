@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from onepeace_pl.data.batches import Alike, Row
 from onepeace_pl.data.sources.choices import choice_texts
-from onepeace_pl.triworld.language.expressions import Expression, label_draws
-from onepeace_pl.triworld.language.questions import BOTH, Question, answers
+from onepeace_pl.triworld.language.expressions import Expression, label_draws, referring_expressions
+from onepeace_pl.triworld.language.questions import BOTH, Question, answers, questions_about
 from onepeace_pl.triworld.language.statements import Statement, balanced_statement
+from onepeace_pl.triworld.picture import regions
 from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
 from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
 from onepeace_pl.triworld.source import SceneRows
@@ -192,14 +193,14 @@ class BoxScenes(LabelledScenes):
         row, scene = self.media(index), self.scenes[index]
         said = self.expression(index, epoch)
         side = self.rendering.picture_size
-        box = scene.boxes(side)[said.target]
+        box = regions.boxes(scene, side)[said.target]
         labels = {"box": tuple(float(value) for value in box), "extent": (side, side)}
         return Row(row.id, {**row.fields, "text": said.text}, labels)
 
     def expression(self, index: int, epoch: int = 0) -> Expression:
         """Return the phrase of a row."""
         scene = self.scenes[index]
-        return self.draws(scene, epoch).choice(scene.expressions())
+        return self.draws(scene, epoch).choice(referring_expressions(scene))
 
 
 class QuestionScenes(LabelledScenes):
@@ -210,7 +211,7 @@ class QuestionScenes(LabelledScenes):
     def question(self, index: int, epoch: int = 0) -> Question:
         """Return the question of a row; where there is sound and picture, half of them need both."""
         scene, there = self.scenes[index], frozenset(self.rendering.fields) & BOTH
-        suited = [q for q in scene.questions() if q.needs <= there or "image or audio" in q.needs]
+        suited = [q for q in questions_about(scene) if q.needs <= there or "image or audio" in q.needs]
         draws = self.draws(scene, epoch)
         linked = [question for question in suited if question.needs == BOTH]
         if linked and draws.chance(0.5):

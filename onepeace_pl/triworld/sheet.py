@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from onepeace_pl.triworld.picture import regions
+from onepeace_pl.triworld.picture.picture import render
+from onepeace_pl.triworld.sound.sound import synthesise
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.factors import KINDS
 from onepeace_pl.triworld.world.scene import Scene
@@ -50,7 +53,7 @@ def spectrogram(wave: npt.NDArray[np.float32], height: int, width: int) -> npt.N
 
 def _mask_picture(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
     page = np.full((size, size, 3), 40, dtype=np.uint8)
-    for thing, mask in zip(scene.objects, scene.instance_masks(size), strict=True):
+    for thing, mask in zip(scene.objects, regions.instance_masks(scene, size), strict=True):
         page[mask] = _HUES[KINDS.index(thing.kind)]
     return page
 
@@ -99,13 +102,15 @@ def draw_sheet(
     for number, scene in enumerate(drawn):
         x = number % _COLUMNS * _WIDTH + _MARGIN
         y = number // _COLUMNS * _HEIGHT + _MARGIN
-        page.paste(Image.fromarray(scene.picture(_PICTURE)), (x, y))
-        for (x0, y0, x1, y1), thing in zip(scene.boxes(_PICTURE).tolist(), scene.objects, strict=True):
+        page.paste(Image.fromarray(render(scene, _PICTURE)), (x, y))
+        for (x0, y0, x1, y1), thing in zip(
+            regions.boxes(scene, _PICTURE).tolist(), scene.objects, strict=True
+        ):
             hue = tuple(int(value) for value in _HUES[KINDS.index(thing.kind)])
             draw.rectangle((x + x0, y + y0, x + x1 - 1, y + y1 - 1), outline=hue)
         side = x + _PICTURE + _MARGIN
         page.paste(Image.fromarray(_mask_picture(scene, _SIDE)), (side, y))
-        sound = spectrogram(scene.sound(seconds), _SIDE, _SIDE)
+        sound = spectrogram(synthesise(scene, seconds), _SIDE, _SIDE)
         page.paste(Image.fromarray(sound), (side, y + _PICTURE - _SIDE))
         lines: list[tuple[str, tuple[int, int, int]]] = []
         width = _PICTURE + _SIDE + _MARGIN

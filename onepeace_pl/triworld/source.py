@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from onepeace_pl.data.batches import Row
 from onepeace_pl.triworld.language.content import HABITS, Caption, Content, describe
+from onepeace_pl.triworld.language.expressions import referring_expressions
+from onepeace_pl.triworld.language.questions import questions_about
 from onepeace_pl.triworld.language.sentence import Phrasing, write
-from onepeace_pl.triworld.picture.picture import check_size
-from onepeace_pl.triworld.sound.sound import check_seconds
+from onepeace_pl.triworld.picture import regions, renderings
+from onepeace_pl.triworld.picture.picture import check_size, render
+from onepeace_pl.triworld.sound.sound import check_seconds, synthesise
 from onepeace_pl.triworld.sound.timbres import RATE
 from onepeace_pl.triworld.world.draws import Draws, Stream
 from onepeace_pl.triworld.world.factors import KINDS
@@ -28,11 +31,11 @@ LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
     "factors": lambda scene, size: scene.factors(),
     "class": lambda scene, size: KINDS.index(scene.objects[0].kind),
     "kinds": lambda scene, size: [KINDS.index(thing.kind) for thing in scene.objects],
-    "boxes": lambda scene, size: scene.boxes(size),
-    "instance_masks": lambda scene, size: scene.instance_masks(size),
-    "semantic_mask": lambda scene, size: scene.semantic_mask(size),
-    "expressions": lambda scene, size: scene.expressions(),
-    "questions": lambda scene, size: scene.questions(),
+    "boxes": lambda scene, size: regions.boxes(scene, size),
+    "instance_masks": lambda scene, size: regions.instance_masks(scene, size),
+    "semantic_mask": lambda scene, size: regions.semantic_mask(scene, size),
+    "expressions": lambda scene, size: referring_expressions(scene),
+    "questions": lambda scene, size: questions_about(scene),
 }
 
 
@@ -148,12 +151,12 @@ class SceneRows:
 
     def _make(self, name: str, scene: Scene) -> npt.NDArray[Any]:
         if name == "image":
-            return scene.picture(self.picture_size)
+            return render(scene, self.picture_size)
         if name == "audio":  # kept as 16-bit numbers, which hold it exactly
-            return (scene.sound(self.seconds) * np.float32(32768)).astype(np.int16)
+            return (synthesise(scene, self.seconds) * np.float32(32768)).astype(np.int16)
         if name == "depth":
-            return scene.depth(self.picture_size)
-        return scene.motion(self.seconds)
+            return renderings.depth(scene, self.picture_size)
+        return renderings.motion(scene, self.seconds)
 
 
 class TriWorldSource(SceneRows):

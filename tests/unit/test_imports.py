@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # each may import those before it and those beside it; the dispatcher finds commands by their files' names
 LAYERS = (
-    {"errors"},
+    {"errors", "version"},
     {"utils"},
     {"nn"},
     {"modalities"},

@@ -72,7 +72,7 @@ def _candidates(scene: Scene, target: int) -> Iterator[tuple[str, ...]]:
                 yield factors
 
 
-def expressions(scene: Scene) -> list[Expression]:
+def referring_expressions(scene: Scene) -> list[Expression]:
     """Return, for every object, all shortest phrases that fit it alone, and one by its neighbour.
 
     Places are unique, so every object has at least one.

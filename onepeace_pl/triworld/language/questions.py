@@ -190,7 +190,7 @@ _TOPICS: Final[tuple[Callable[[Scene, Draws], Iterator[Question]], ...]] = (
 )
 
 
-def questions(scene: Scene) -> list[Question]:
+def questions_about(scene: Scene) -> list[Question]:
     """Return all questions about a scene; the same ones each time."""
     draws = label_draws(scene, 1)
     return [question for topic in _TOPICS for question in topic(scene, draws)]

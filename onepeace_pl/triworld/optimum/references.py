@@ -30,6 +30,7 @@ from onepeace_pl.triworld.labelled import (
     ObjectScenes,
     TruthScenes,
 )
+from onepeace_pl.triworld.picture import regions
 
 _SAMPLE: Final = 2000  # training rows from which the best blind answer is learnt
 
@@ -143,6 +144,6 @@ def _commonest(values: Sequence[Any]) -> float:
 def _boxes(rows: BoxScenes, most: int) -> NDArray[np.float64]:
     side = rows.rendering.picture_size
     return np.array(
-        [rows.scenes[i].boxes(side)[rows.expression(i).target] for i in range(min(most, len(rows)))],
+        [regions.boxes(rows.scenes[i], side)[rows.expression(i).target] for i in range(min(most, len(rows)))],
         dtype=float,
     )

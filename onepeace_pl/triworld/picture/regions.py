@@ -15,7 +15,7 @@ SEMANTIC_CLASSES: Final = (*BACKGROUNDS, *KINDS)
 Masks = npt.NDArray[np.bool_]
 
 
-def instance_masks(scene: Scene, size: int) -> Masks:
+def instance_masks(scene: Scene, size: int = 64) -> Masks:
     """Return (N, S, S), True where an object covers at least half of a pixel and none before it does."""
     check_size(size)
     masks = np.zeros((len(scene.objects), size, size), dtype=np.bool_)
@@ -43,12 +43,12 @@ def mask_boxes(masks: Masks) -> npt.NDArray[np.float32]:
     return boxes
 
 
-def boxes(scene: Scene, size: int) -> npt.NDArray[np.float32]:
+def boxes(scene: Scene, size: int = 64) -> npt.NDArray[np.float32]:
     """Return (N, 4) corner boxes of the visible parts, in pixels."""
     return mask_boxes(instance_masks(scene, size))
 
 
-def semantic_mask(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
+def semantic_mask(scene: Scene, size: int = 64) -> npt.NDArray[np.uint8]:
     """Return (S, S) of indices into ``SEMANTIC_CLASSES``: backgrounds first, then kinds."""
     mask = np.full((size, size), BACKGROUNDS.index(scene.background), dtype=np.uint8)
     for thing, region in zip(scene.objects, instance_masks(scene, size), strict=True):

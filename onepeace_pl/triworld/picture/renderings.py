@@ -19,7 +19,7 @@ MOTION_RATE: Final = 100
 _STANDING: Final = frozenset({"wood", "bricks", "night", "clouds"})  # walls and skies: as far above as below
 
 
-def depth(scene: Scene, size: int) -> npt.NDArray[np.float32]:
+def depth(scene: Scene, size: int = 64) -> npt.NDArray[np.float32]:
     """Return (size, size) distance from the viewer, 0 nearest to 1.
 
     Ground (snow, grass, sand, water) comes nearer towards the lower edge; walls and skies stand upright.
@@ -44,7 +44,7 @@ def depth(scene: Scene, size: int) -> npt.NDArray[np.float32]:
     return map_
 
 
-def motion(scene: Scene, seconds: float) -> npt.NDArray[np.float32]:
+def motion(scene: Scene, seconds: float = 2.0) -> npt.NDArray[np.float32]:
     """Return what a motion sensor on the ground would feel, (6, seconds * 100).
 
     Three accelerations (x right, y down, z towards the viewer, in g) and three turn rates. Every note of an

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from onepeace_pl.triworld.world.factors import (
     HELD_OUT_BACKGROUNDS,
     HELD_OUT_COLOURS,
     HELD_OUT_RHYTHMS,
 )
-
-if TYPE_CHECKING:
-    from onepeace_pl.triworld.language.expressions import Expression
-    from onepeace_pl.triworld.language.questions import Question
-    from onepeace_pl.triworld.picture.clip import Clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,63 +137,3 @@ class Scene:
         if len(self.kinds) > 1:
             factors["order"] = ">".join(thing.kind for thing in self.objects)
         return factors
-
-    def picture(self, size: int = 64) -> npt.NDArray[np.uint8]:
-        """Return the picture, (size, size, 3). See :func:`picture.render`."""
-        from onepeace_pl.triworld.picture.picture import render
-
-        return render(self, size)
-
-    def sound(self, seconds: float = 1.0) -> npt.NDArray[np.float32]:
-        """Return the sound at 16 kHz, (seconds * 16000,). See :func:`sound.synthesise`."""
-        from onepeace_pl.triworld.sound.sound import synthesise
-
-        return synthesise(self, seconds)
-
-    def boxes(self, size: int = 64) -> npt.NDArray[np.float32]:
-        """Return (objects, 4) corner boxes x0, y0, x1, y1 in pixels of the visible parts."""
-        from onepeace_pl.triworld.picture.regions import boxes
-
-        return boxes(self, size)
-
-    def instance_masks(self, size: int = 64) -> npt.NDArray[np.bool_]:
-        """Return (objects, size, size), True where an object is visible."""
-        from onepeace_pl.triworld.picture.regions import instance_masks
-
-        return instance_masks(self, size)
-
-    def semantic_mask(self, size: int = 64) -> npt.NDArray[np.uint8]:
-        """Return (size, size) class of every pixel, an index into ``regions.SEMANTIC_CLASSES``."""
-        from onepeace_pl.triworld.picture.regions import semantic_mask
-
-        return semantic_mask(self, size)
-
-    def expressions(self) -> list[Expression]:
-        """Return phrases that single out one object each."""
-        from onepeace_pl.triworld.language.expressions import expressions
-
-        return expressions(self)
-
-    def questions(self) -> list[Question]:
-        """Return questions about the scene, each with its answer and three wrong choices."""
-        from onepeace_pl.triworld.language.questions import questions
-
-        return questions(self)
-
-    def clip(self, frames: int = 8, size: int = 64) -> Clip:
-        """Return a clip in which the objects move. See :func:`clip.film`."""
-        from onepeace_pl.triworld.picture.clip import film
-
-        return film(self, frames, size)
-
-    def depth(self, size: int = 64) -> npt.NDArray[np.float32]:
-        """Return (size, size) distance from the viewer, 0 nearest to 1."""
-        from onepeace_pl.triworld.picture.renderings import depth
-
-        return depth(self, size)
-
-    def motion(self, seconds: float = 2.0) -> npt.NDArray[np.float32]:
-        """Return (6, seconds * 100) of a motion sensor: acceleration and turn about x, y, z at 100 Hz."""
-        from onepeace_pl.triworld.picture.renderings import motion
-
-        return motion(self, seconds)

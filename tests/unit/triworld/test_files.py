@@ -11,6 +11,10 @@ from pycocotools.coco import COCO
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, TsvSource
 from onepeace_pl.triworld import Law, World
 from onepeace_pl.triworld.files import WriteOptions, write_world
+from onepeace_pl.triworld.language.expressions import referring_expressions
+from onepeace_pl.triworld.picture import regions
+from onepeace_pl.triworld.picture.picture import render
+from onepeace_pl.triworld.sound.sound import synthesise
 
 OPTIONS = WriteOptions(
     scenes={"train": 5, "val": 3},
@@ -42,12 +46,12 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_pictures_and_sounds_are_exact(folder: Path, scenes: list) -> None:
     for number, scene in enumerate(scenes):
         image = np.asarray(Image.open(folder / f"images/train/{number:06d}.png"))
-        np.testing.assert_array_equal(image, scene.picture(64))
+        np.testing.assert_array_equal(image, render(scene, 64))
         wave, rate = soundfile.read(folder / f"audio/train/{number:06d}.flac", dtype="float32")
         assert rate == 16000
-        np.testing.assert_array_equal(wave, scene.sound(1.0))
+        np.testing.assert_array_equal(wave, synthesise(scene, 1.0))
         mask = np.asarray(Image.open(folder / f"masks/train/{number:06d}.png"))
-        np.testing.assert_array_equal(mask, scene.semantic_mask(64))
+        np.testing.assert_array_equal(mask, regions.semantic_mask(scene, 64))
 
 
 def test_our_readers_read_the_tables(folder: Path) -> None:
@@ -88,9 +92,9 @@ def test_question_tables(folder: Path) -> None:
 def test_grounding_and_pairs(folder: Path, scenes: list) -> None:
     table = rows(folder / "grounding_train.tsv")
     expected = [
-        (expression.text, scene.boxes(64)[expression.target].tolist())
+        (expression.text, regions.boxes(scene, 64)[expression.target].tolist())
         for scene in scenes
-        for expression in scene.expressions()
+        for expression in referring_expressions(scene)
     ]
     assert [(row["text"], [float(x) for x in row["region_coord"].split(",")]) for row in table] == expected
     pairs = rows(folder / "pairs_train.tsv")
@@ -104,7 +108,9 @@ def test_coco(folder: Path, scenes: list, capsys: pytest.CaptureFixture[str]) ->
     assert len(coco.cats) == 12
     for number, scene in enumerate(scenes):
         found = coco.loadAnns(coco.getAnnIds(number))
-        for annotation, mask, box in zip(found, scene.instance_masks(64), scene.boxes(64), strict=True):
+        for annotation, mask, box in zip(
+            found, regions.instance_masks(scene, 64), regions.boxes(scene, 64), strict=True
+        ):
             np.testing.assert_array_equal(rle.decode(annotation["segmentation"]), mask)
             assert annotation["area"] == mask.sum()
             x, y, w, h = annotation["bbox"]

@@ -19,6 +19,7 @@ from onepeace_pl.data.labels.targets import (
 )
 from onepeace_pl.triworld.labelled import ROWS, Kind, LabelledScenes, Rendering
 from onepeace_pl.triworld.optimum.references import references
+from onepeace_pl.triworld.picture import regions
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "background": ("text",),
@@ -106,7 +107,7 @@ def test_boxes_are_those_of_the_object_meant() -> None:
     source = rows("box")
     for index in range(10):
         labels, scene = source[index].labels, source.scenes[index]
-        assert labels["box"] == pytest.approx(scene.boxes(48)[source.expression(index).target])
+        assert labels["box"] == pytest.approx(regions.boxes(scene, 48)[source.expression(index).target])
 
 
 @pytest.mark.parametrize("kind", ROWS)

@@ -6,6 +6,8 @@ import pytest
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.triworld import SceneRows, TriWorldSource, World
+from onepeace_pl.triworld.picture.picture import render
+from onepeace_pl.triworld.sound.sound import synthesise
 from onepeace_pl.triworld.world.factors import KINDS
 
 EVERYTHING = ("image", "audio", "text", "depth", "motion")
@@ -36,8 +38,8 @@ def test_rows_are_the_scenes() -> None:
         scene = source.scenes[index]
         assert scene.seed == 3
         assert scene.split == "val"
-        np.testing.assert_array_equal(source[index].fields["image"], scene.picture(64))
-        np.testing.assert_array_equal(source[index].fields["audio"][0], scene.sound(1.5))
+        np.testing.assert_array_equal(source[index].fields["image"], render(scene, 64))
+        np.testing.assert_array_equal(source[index].fields["audio"][0], synthesise(scene, 1.5))
 
 
 def test_every_epoch_has_other_words_for_the_same_scene() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from onepeace_pl.triworld import Law, World
 from onepeace_pl.triworld.language import words
-from onepeace_pl.triworld.language.questions import Question, answers
+from onepeace_pl.triworld.language.questions import Question, answers, questions_about
 from onepeace_pl.triworld.world.scene import Scene
 
 NUMBERS = ("zero", "one", "two", "three", "four")
@@ -13,7 +13,7 @@ NUMBERS = ("zero", "one", "two", "three", "four")
 @pytest.fixture(scope="module")
 def asked() -> list[tuple[Scene, Question]]:
     scenes = World("val", 250, Law((1, 4), "include"))
-    return [(scene, question) for scene in scenes for question in scene.questions()]
+    return [(scene, question) for scene in scenes for question in questions_about(scene)]
 
 
 def test_choices(asked: list[tuple[Scene, Question]]) -> None:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from onepeace_pl.data.evaluation.gallery import Gallery
-from onepeace_pl.triworld import Law
-from onepeace_pl.triworld.optimum import galleries
+from onepeace_pl.triworld import Law, galleries
 from onepeace_pl.triworld.optimum.galleries import hard_scenes
 from onepeace_pl.triworld.world.scene import Scene
 

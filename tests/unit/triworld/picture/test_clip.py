@@ -6,6 +6,7 @@ import pytest
 
 from onepeace_pl.triworld import Law, World
 from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
+from onepeace_pl.triworld.picture.picture import render
 from onepeace_pl.triworld.world.factors import DIRECTIONS, SPEEDS
 
 
@@ -19,7 +20,7 @@ def test_objects_move_where_the_class_says(direction: str) -> None:
         clip = film(moving, 5, 64)
         assert clip.frames.shape == (5, 64, 64, 3)
         assert clip.name == f"{speed} {direction}"
-        still = replace(moving, objects=()).picture(64).astype(int)
+        still = render(replace(moving, objects=()), 64).astype(int)
         centres = []
         for frame in clip.frames[[0, -1]]:
             rows, columns = np.nonzero(np.abs(frame - still).sum(axis=2) > 60)
@@ -31,11 +32,11 @@ def test_objects_move_where_the_class_says(direction: str) -> None:
 
 
 def test_classes_are_balanced() -> None:
-    counts = Counter(scene.clip(2, 48).label for scene in World("val", 160))
+    counts = Counter(film(scene, 2, 48).label for scene in World("val", 160))
     assert set(counts) == set(range(len(CLIP_CLASSES)))
     assert min(counts.values()) > 6
 
 
 def test_one_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="frames=1"):
-        World("val", 1)[0].clip(1)
+        film(World("val", 1)[0], 1)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.picture.picture import PALETTE
+from onepeace_pl.triworld.picture import regions
+from onepeace_pl.triworld.picture.picture import PALETTE, render
 from onepeace_pl.triworld.world.factors import BACKGROUNDS, COLOURS, KINDS
 
 
@@ -13,12 +14,12 @@ def centred(kind: str, size: int = 64) -> np.ndarray:
     thing = replace(
         scene.objects[0], kind=kind, x=0.5, y=0.5, radius=0.4, tilt=0.0, stretch=1.0, mirrored=False
     )
-    return replace(scene, objects=(thing,)).instance_masks(size)[0]
+    return regions.instance_masks(replace(scene, objects=(thing,)), size)[0]
 
 
 @pytest.mark.parametrize("size", [48, 64, 97, 224])
 def test_shape(size: int) -> None:
-    picture = World("train", 1)[0].picture(size)
+    picture = render(World("train", 1)[0], size)
     assert picture.shape == (size, size, 3)
     assert picture.dtype == np.uint8
 
@@ -36,8 +37,8 @@ def test_colours_can_be_told_apart() -> None:
     """The mean colour inside of an object is nearest to its own entry of the palette, nearly always."""
     right = total = 0
     for scene in World("train", 150):
-        picture = scene.picture(64).astype(float)
-        for thing, mask in zip(scene.objects, scene.instance_masks(64), strict=True):
+        picture = render(scene, 64).astype(float)
+        for thing, mask in zip(scene.objects, regions.instance_masks(scene, 64), strict=True):
             inside = picture[mask]
             hues = inside / inside.sum(axis=1, keepdims=True)
             target = np.array([PALETTE[colour] for colour in COLOURS], dtype=float)
@@ -54,21 +55,21 @@ def test_objects_stand_out_from_every_background() -> None:
     for background in BACKGROUNDS:
         for colour in COLOURS:
             thing = replace(scene.objects[0], colour=colour)
-            with_it = replace(scene, background=background, objects=(thing,)).picture(64).astype(int)
-            without = replace(scene, background=background, objects=()).picture(64).astype(int)
-            mask = scene.instance_masks(64)[0]
+            with_it = render(replace(scene, background=background, objects=(thing,)), 64).astype(int)
+            without = render(replace(scene, background=background, objects=()), 64).astype(int)
+            mask = regions.instance_masks(scene, 64)[0]
             assert np.abs(with_it - without)[mask].mean() > 20, (background, colour)
 
 
 def test_small_pictures_are_antialiased() -> None:
     """A small picture is what a large one looks like from afar."""
     scene = World("train", 4)[3]
-    large = scene.picture(256).reshape(64, 4, 64, 4, 3).mean(axis=(1, 3))
-    small = scene.picture(64)
-    mask = scene.instance_masks(64).any(axis=0)
+    large = render(scene, 256).reshape(64, 4, 64, 4, 3).mean(axis=(1, 3))
+    small = render(scene, 64)
+    mask = regions.instance_masks(scene, 64).any(axis=0)
     assert np.abs(large - small)[mask].mean() < 12
 
 
 def test_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="picture size 32"):
-        World("train", 1)[0].picture(32)
+        render(World("train", 1)[0], 32)

@@ -6,6 +6,7 @@ import pytest
 
 from onepeace_pl.triworld import Law, World
 from onepeace_pl.triworld.sound.rhythm import onsets, starts
+from onepeace_pl.triworld.sound.sound import synthesise
 from onepeace_pl.triworld.sound.timbres import note
 from onepeace_pl.triworld.world.factors import KINDS, RHYTHMS, SIZES
 
@@ -23,7 +24,7 @@ def spectra(wave: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("seconds", [1.0, 2.5, 10.0])
 def test_shape_and_range(seconds: float) -> None:
-    wave = World("train", 1)[0].sound(seconds)
+    wave = synthesise(World("train", 1)[0], seconds)
     assert wave.shape == (round(seconds * 16000),)
     assert wave.dtype == np.float32
     assert np.abs(wave).max() <= 1
@@ -32,7 +33,7 @@ def test_shape_and_range(seconds: float) -> None:
 
 def test_16_bits_hold_it_exactly() -> None:
     for scene in World("train", 10):
-        wave = scene.sound()
+        wave = synthesise(scene)
         assert (((wave * 32768).astype(np.int16) / np.float32(32768)) == wave).all()
 
 
@@ -69,7 +70,7 @@ def test_rhythm_is_in_the_sound(rhythm: str) -> None:
     scene = World("val", 1, Law((1, 1), "include"))[0]
     thing = replace(scene.objects[0], kind="drum", size="small", rhythm=rhythm, lead=0.0)
     scene = replace(scene, objects=(thing,), hiss=0.002)
-    wave = scene.sound(1.0)
+    wave = synthesise(scene, 1.0)
     level = np.sqrt((wave[: 16000 // 160 * 160].reshape(-1, 160) ** 2).mean(axis=1))  # 10 ms
     rises = [i for i in range(1, len(level)) if level[i] > 0.06 and level[i] > 2.5 * level[i - 1]]
     rises += [0] if level[0] > 0.06 else []
@@ -112,4 +113,4 @@ def test_noise_is_at_a_random_level() -> None:
 @pytest.mark.parametrize("seconds", [0.5, 11.0])
 def test_length_is_checked(seconds: float) -> None:
     with pytest.raises(ValueError, match=f"seconds={seconds}"):
-        World("train", 1)[0].sound(seconds)
+        synthesise(World("train", 1)[0], seconds)

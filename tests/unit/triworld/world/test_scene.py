@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, TriWorldSource, World
+from onepeace_pl.triworld.picture import regions, renderings
+from onepeace_pl.triworld.picture.picture import render
+from onepeace_pl.triworld.sound.sound import synthesise
 from onepeace_pl.triworld.world.factors import KINDS
 
 
@@ -39,11 +42,13 @@ def measure(scenes: list) -> dict[str, str]:
     ]
     return {
         "factors": digest(repr(scenes).encode()),
-        "pictures": digest(*(scene.picture(size).tobytes() for scene in scenes for size in (48, 100))),
-        "sounds": digest(*(scene.sound(seconds).tobytes() for scene in scenes for seconds in (1.0, 3.5))),
+        "pictures": digest(*(render(scene, size).tobytes() for scene in scenes for size in (48, 100))),
+        "sounds": digest(
+            *(synthesise(scene, seconds).tobytes() for scene in scenes for seconds in (1.0, 3.5))
+        ),
         "sentences": digest("\n".join(texts).encode()),
-        "depth": digest(*(scene.depth(64).tobytes() for scene in scenes)),
-        "motion": digest(*(scene.motion(1.0).tobytes() for scene in scenes)),
+        "depth": digest(*(renderings.depth(scene, 64).tobytes() for scene in scenes)),
+        "motion": digest(*(renderings.motion(scene, 1.0).tobytes() for scene in scenes)),
     }
 
 
@@ -63,7 +68,7 @@ def test_factors_of_a_scene(scenes: list) -> None:
 def test_objects_stay_in_the_picture_and_apart() -> None:
     overlaps = []
     for scene in World("train", 300, Law((1, 4))):
-        masks = scene.instance_masks(64)
+        masks = regions.instance_masks(scene, 64)
         assert masks.sum(axis=(1, 2)).min() > 25
         assert masks.sum(axis=0).max() == 1
         for thing in scene.objects:
