@@ -3,9 +3,9 @@
 from onepeace_pl.backbone.build import build, from_preset
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.backbone.passes import Features, ForwardPass
 from onepeace_pl.backbone.presets import PRESETS
 from onepeace_pl.backbone.stages import Extend, Last, LowRank
-from onepeace_pl.backbone.streams import Features, Stream
 
 __all__ = [
     "PRESETS",
@@ -13,9 +13,9 @@ __all__ = [
     "DecoderOptions",
     "Extend",
     "Features",
+    "ForwardPass",
     "Last",
     "LowRank",
-    "Stream",
     "TransformerOptions",
     "build",
     "from_preset",

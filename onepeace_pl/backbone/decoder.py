@@ -5,20 +5,19 @@ Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D encod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from onepeace_pl.backbone.encoder import join
-from onepeace_pl.backbone.streams import Features, Stream
+from onepeace_pl.backbone.passes import Features, ForwardPass
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
 from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
-from onepeace_pl.nn.fast.unread import touch
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
+from onepeace_pl.nn.zero_grad import with_zero_grad
 
 
 class DecoderAdapter(nn.Module):
@@ -102,7 +101,10 @@ class Decoder(nn.Module):
         return adapter
 
     def forward(
-        self, features: SequenceOf[Features], streams: SequenceOf[Stream], inputs: Mapping[str, ModalityInput]
+        self,
+        features: Sequence[Features],
+        streams: Sequence[ForwardPass],
+        inputs: Mapping[str, ModalityInput],
     ) -> list[dict[str, Tensor]]:
         """Restore every position of student streams -> for each stream, by modality (B, L, D)."""
         joined = []
@@ -117,7 +119,7 @@ class Decoder(nn.Module):
         read = {name for feature in features for name in feature.tokens}
         unread = [adapter for name, adapter in self.adapters.items() if name not in read]
         if unread:
-            joined[0] = (touch(joined[0][0], unread), *joined[0][1:])
+            joined[0] = (with_zero_grad(joined[0][0], unread), *joined[0][1:])
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
         return [
             {s.name: self.adapter(s.name).restore(x[:, s.start : s.stop]) for s in sequence.segments}

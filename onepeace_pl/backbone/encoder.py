@@ -5,18 +5,17 @@ Shapes: B batch, L tokens with the summary at index 0, D width, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onepeace_pl.backbone.streams import Features, Stream
+from onepeace_pl.backbone.passes import Features, ForwardPass
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
-from onepeace_pl.nn import Segment, Sequence, Transformer, TransformerConfig
-from onepeace_pl.nn.fast.unread import touch
+from onepeace_pl.nn import PackedInput, Segment, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
+from onepeace_pl.nn.zero_grad import with_zero_grad
 
 
 class Projection(nn.Linear):
@@ -56,11 +55,11 @@ class Encoder(nn.Module):
         assert isinstance(adapter, ModalityAdapter)
         return adapter
 
-    def forward(self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]) -> list[Features]:
+    def forward(self, inputs: Mapping[str, ModalityInput], streams: Sequence[ForwardPass]) -> list[Features]:
         """Run all streams in one go; each adapter's stem runs once, whatever the number of streams."""
         tokens = self._tokens(inputs, streams)
         joined = [
-            join(parts, stream.grad, stream.until != "blocks")
+            join(parts, stream.grad, stream.stop_after != "blocks")
             for parts, stream in zip(tokens, streams, strict=True)
         ]
         read = {name for parts in tokens for name in parts}
@@ -69,7 +68,7 @@ class Encoder(nn.Module):
         ]
         first = next((i for i, stream in enumerate(streams) if stream.grad), None)
         if unread and first is not None:
-            joined[first] = (touch(joined[first][0], unread), *joined[first][1:])
+            joined[first] = (with_zero_grad(joined[first][0], unread), *joined[first][1:])
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
         features = []
         for x, (_, _, sequence), parts, stream in zip(outputs, joined, tokens, streams, strict=True):
@@ -79,14 +78,14 @@ class Encoder(nn.Module):
                 {n: part.padding for n, part in parts.items()},
                 {n: part.length for n, part in parts.items()},
             )
-            if stream.masks is None and stream.until == "projection":
+            if stream.masks is None and stream.stop_after == "projection":
                 with torch.set_grad_enabled(stream.grad and torch.is_grad_enabled()):
                     result.embeddings = {name: self.projections[name](row) for name, row in rows.items()}
             features.append(result)
         return features
 
     def _tokens(
-        self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]
+        self, inputs: Mapping[str, ModalityInput], streams: Sequence[ForwardPass]
     ) -> list[dict[str, Tokens]]:
         made: list[dict[str, Tokens]] = [{} for _ in streams]
         for name in dict.fromkeys(name for stream in streams for name in stream.modalities):
@@ -106,13 +105,13 @@ class Encoder(nn.Module):
         ]
 
 
-def _view(stream: Stream, name: str) -> View:
+def _view(stream: ForwardPass, name: str) -> View:
     return View((stream.masks or {}).get(name), stream.grad, stream.rows, stream.repeat.get(name, 1))
 
 
 def join(
     parts: Mapping[str, Tokens], grad: bool = True, norm: bool = True
-) -> tuple[Tensor, list[Tensor], Sequence]:
+) -> tuple[Tensor, list[Tensor], PackedInput]:
     """Put the modalities of one stream into one sequence.
 
     Padded rows are zeroed. The bias is block-diagonal: it says nothing between modalities.
@@ -135,10 +134,10 @@ def join(
             _block_diagonal([t.bias[i % len(t.bias)] if t.bias else None for t in tokens], segments)
             for i in range(count)  # beside one bias for each layer, a single one serves them all
         ]
-        return x, biases, Sequence(tuple(segments), padding, grad, norm)
+        return x, biases, PackedInput(tuple(segments), padding, grad, norm)
 
 
-def _join_padding(tokens: SequenceOf[Tokens]) -> Tensor | None:
+def _join_padding(tokens: Sequence[Tokens]) -> Tensor | None:
     if all(t.padding is None for t in tokens):
         return None
     return torch.cat(
@@ -152,7 +151,7 @@ def _join_padding(tokens: SequenceOf[Tokens]) -> Tensor | None:
     )
 
 
-def _block_diagonal(biases: SequenceOf[Tensor | None], segments: SequenceOf[Segment]) -> Tensor:
+def _block_diagonal(biases: Sequence[Tensor | None], segments: Sequence[Segment]) -> Tensor:
     if len(segments) == 1 and biases[0] is not None:
         return biases[0]
     known = [b for b in biases if b is not None]

@@ -6,8 +6,7 @@ Shapes: B batch, L tokens with the summary at index 0, D width.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.decoder import Decoder
 from onepeace_pl.backbone.encoder import Encoder
+from onepeace_pl.backbone.passes import Features, ForwardPass, StopAfter
 from onepeace_pl.backbone.stages import Extend, Last, LowRank, Stage, check_stage, tell_stage, trains
-from onepeace_pl.backbone.streams import Features, Stream, Until
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
@@ -89,14 +88,14 @@ class Backbone(nn.Module):
                 reset()
 
     def apply_stage(
-        self, used: Iterable[str], restored: Iterable[str] | None = None, until: Until = "projection"
+        self, used: Iterable[str], restored: Iterable[str] | None = None, stop_after: StopAfter = "projection"
     ) -> None:
         """Freeze what does not train in this stage.
 
         Args:
             used: Modalities that the task reads.
             restored: Modalities that its students restore; None for all that are used.
-            until: Where its passes end.
+            stop_after: Where its passes end.
         """
         used, modalities = list(used), self.modalities
         restored = used if restored is None else list(restored)
@@ -106,7 +105,7 @@ class Backbone(nn.Module):
                 behind = self.depth + 1 - self.layer_of(name)
                 parameter.requires_grad_(
                     name.rpartition(".")[2] not in unused
-                    and trains(name, self.stage, used, modalities, restored, behind, until)
+                    and trains(name, self.stage, used, modalities, restored, behind, stop_after)
                 )
 
     def adapt(self, stage: LowRank) -> None:
@@ -132,7 +131,7 @@ class Backbone(nn.Module):
         self.apply_stage(self.modalities)
 
     def forward(
-        self, inputs: Mapping[str, ModalityInput], streams: SequenceOf[Stream]
+        self, inputs: Mapping[str, ModalityInput], streams: Sequence[ForwardPass]
     ) -> tuple[list[Features], Tensor]:
         """Run all passes of a step in one call.
 
@@ -163,12 +162,12 @@ class Backbone(nn.Module):
 
     def embed(self, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
         """Return unit vectors (B, D) of each modality by itself."""
-        features, _ = self(inputs, [Stream((name,)) for name in inputs])
+        features, _ = self(inputs, [ForwardPass((name,)) for name in inputs])
         return {name: feature.embeddings[name] for name, feature in zip(inputs, features, strict=True)}
 
     def embed_jointly(self, inputs: Mapping[str, ModalityInput]) -> Tensor:
         """Return one unit vector (B, D) of modalities read together: the mean of projected summaries."""
-        features, _ = self(inputs, [Stream(tuple(inputs))])
+        features, _ = self(inputs, [ForwardPass(tuple(inputs))])
         total = torch.stack(list(features[0].embeddings.values())).sum(0)
         return nn.functional.normalize(total, dim=-1)
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, final
 
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.errors import UserError, nearest
 from onepeace_pl.nn import low_rank
 
@@ -29,7 +29,7 @@ KEYED = frozenset(
 )
 
 _AFTER_NORM = ("encoder.projections.", "logit_scale")
-BEHIND: dict[Until, tuple[str, ...]] = {
+BEHIND: dict[StopAfter, tuple[str, ...]] = {
     "projection": (),
     "norm": _AFTER_NORM,
     "blocks": ("encoder.transformer.norms.", *_AFTER_NORM),
@@ -170,7 +170,7 @@ def trains(
     modalities: Collection[str],
     restored: Collection[str] | None = None,
     blocks_behind: int = 0,
-    until: Until = "projection",
+    stop_after: StopAfter = "projection",
 ) -> bool:
     """Say whether the backbone's parameter ``name`` trains.
 
@@ -181,9 +181,9 @@ def trains(
         modalities: All modalities of the backbone.
         restored: Modalities that the decoder restores; None for all that are used.
         blocks_behind: Blocks of the encoder from the parameter's own to the last; 0 for what follows them.
-        until: Where the task's passes end; what follows does not train.
+        stop_after: Where the task's passes end; what follows does not train.
     """
-    if name.startswith(BEHIND[until]):
+    if name.startswith(BEHIND[stop_after]):
         return False
     parts = name.split(".")
     in_decoder = parts[0] == "decoder"

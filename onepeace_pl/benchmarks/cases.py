@@ -15,7 +15,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.presets import preset_sizes
 from onepeace_pl.benchmarks import reference as plain
 from onepeace_pl.benchmarks import reference_losses, workload
-from onepeace_pl.nn import GridBuckets, RelativeBias, Segment, Sequence
+from onepeace_pl.nn import GridBuckets, PackedInput, RelativeBias, Segment
 from onepeace_pl.nn.fast.kernels import attend, choose
 
 
@@ -175,7 +175,7 @@ def _layers(backbone: Backbone, model: plain.Reference, setting: Setting, length
     x = setting.random(setting.batch, length, backbone.config.width)
     own = setting.random(1, heads, length, length)
     expanded = own.detach().expand(setting.batch, -1, -1, -1).contiguous().requires_grad_()
-    sequence = Sequence((Segment("image", 0, length),))
+    sequence = PackedInput((Segment("image", 0, length),))
     name = "encoder_wrapper.fusion_model.layers.0"
 
     def ours() -> Tensor:

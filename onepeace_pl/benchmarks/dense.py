@@ -21,14 +21,14 @@ from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.benchmarks.memory import peak_bytes
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.modalities import AnySizeProcessor, ImageAdapter, ModalityAdapter
 from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.triworld.labelled import Kind
 from onepeace_pl.triworld.tasks import TriWorldTask
 
-MakeTask = Callable[[Backbone, DataFacts], DenseTask]
+MakeTask = Callable[[Backbone, DataInfo], DenseTask]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def peaks(
     data = TriWorldTask(
         label,
         size=1,
-        picture_size=size,
+        image_size=size,
         processors={"image": AnySizeProcessor()},
         transform=JointTransform(),
         batch_size=1,
@@ -96,7 +96,7 @@ def peaks(
             TransformerOptions(preset, checkpoint=again),
             DecoderOptions(depth=0),
         )
-        task = make(backbone, data.facts)
+        task = make(backbone, data.data_info)
         task.prepare(data)
         task.apply_stage(backbone)
         both = nn.ModuleList([backbone, task]).to(device).train(name != "inference")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.modalities import ImageAdapter, Mask, ModalityInput, TextAdapter
 from onepeace_pl.modalities.audio.processor import count_frames
@@ -152,11 +152,11 @@ def moved(mask: Mask, device: torch.device) -> Mask:
 def loss(backbone: Backbone, work: Workload, stage: int, tile: int = 1024) -> Tensor:
     """Run this project's step: all passes in one call of the backbone, tiled losses -> scalar."""
     plan = STAGES[stage]
-    streams = {name: Stream((name,), grad=plan.learns[name]) for name in plan.pair}
+    streams = {name: ForwardPass((name,), grad=plan.learns[name]) for name in plan.pair}
     if any(student.teacher == "joint" for student in plan.students.values()):
-        streams["teacher"] = Stream(plan.pair, grad=False)
+        streams["teacher"] = ForwardPass(plan.pair, grad=False)
     for name, student in plan.students.items():
-        streams[f"student {name}"] = Stream(tuple(student.hide), work.masks[name])
+        streams[f"student {name}"] = ForwardPass(tuple(student.hide), work.masks[name])
     features, scale = backbone(work.inputs, list(streams.values()))
     seen = dict(zip(streams, features, strict=True))
     first, second = plan.pair

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
-from onepeace_pl.modalities.audio.decoding import open_sound
-from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.audio.decoding import open_audio
+from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -167,14 +167,14 @@ def _draw_lines(axes: Axes, channels: NDArray[Any], x: float, y: float) -> None:
 def _loaded(raw: Any) -> Any:
     """Read what is named by a path or encoded in bytes; leave the rest."""
     if isinstance(raw, bytes):
-        return np.asarray(open_picture(raw))
+        return np.asarray(open_image(raw))
     if not isinstance(raw, (str, Path)):
         return raw
     suffix = Path(raw).suffix.lower()
     if suffix in SOUNDS:
-        _, samples, rate = open_sound(raw, 16_000)
+        _, samples, rate = open_audio(raw, 16_000)
         return samples.numpy(), rate
-    return np.asarray(open_picture(raw)) if suffix in PICTURES else str(raw)
+    return np.asarray(open_image(raw)) if suffix in PICTURES else str(raw)
 
 
 def spectrogram(samples: Sequence[float] | NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from onepeace_pl.checkpoints.folder import EXTRA, HEAD, TASK, write_tensors
 from onepeace_pl.checkpoints.heads import head_from_official
 from onepeace_pl.checkpoints.loading import is_experiment, read_json, read_safetensors, state_dict_of
 from onepeace_pl.checkpoints.pickles import read_pickle
-from onepeace_pl.data.facts import DataFacts, class_difference
+from onepeace_pl.data.data_info import DataInfo, class_difference
 from onepeace_pl.utils.files import write_text
 
 PREFIX = "task."
@@ -35,7 +35,7 @@ class Head:
     def line(self) -> str:
         """Say what it is."""
         name = str(self.description.get("class_path") or "a task").rpartition(".")[2]
-        classes = (self.description.get("facts") or {}).get("classes") or ()
+        classes = (self.description.get("data_info") or {}).get("classes") or ()
         told = f", {len(classes)} classes" if classes else ""
         return f"head: {len(self.state)} tensors of {name}{told}, kept in {HEAD}"
 
@@ -60,9 +60,9 @@ def head_of_folder(folder: Path) -> Head:
 def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: Any) -> Head:
     """Take the head out of what a Lightning checkpoint of ours holds."""
     told = plain(hyper_parameters or {})
-    task, facts = told.get("task") or {}, told.get("facts") or {}
+    task, data_info = told.get("task") or {}, told.get("data_info") or {}
     mine = {name.removeprefix(PREFIX): t for name, t in state.items() if name.startswith(PREFIX)}
-    return Head(mine, {**task, "facts": facts} if task or facts else {})
+    return Head(mine, {**task, "data_info": data_info} if task or data_info else {})
 
 
 def read_head(source: str | Path) -> Head:
@@ -84,16 +84,16 @@ def read_head(source: str | Path) -> Head:
 def load_head(
     task: nn.Module,
     source: str | Path,
-    survives: Callable[[str], bool] | None = None,
-    facts: DataFacts | None = None,
+    is_class_agnostic: Callable[[str], bool] | None = None,
+    data_info: DataInfo | None = None,
 ) -> str:
     """Load a task's weights in place, if the source has those of such a task.
 
     Args:
         task: The task.
         source: A model folder, a checkpoint of ours or an official file.
-        survives: Says of each weight whether it is loaded, where only some are; those of other sizes are not.
-        facts: About the data: their classes must be those that the head has learnt, in the same order.
+        is_class_agnostic: Says of each weight whether it is loaded, where only some are; those of other sizes are not.
+        data_info: About the data: their classes must be those that the head has learnt, in the same order.
 
     Returns:
         One line that says what became of them; empty where the task has none.
@@ -108,15 +108,17 @@ def load_head(
     found = head.state
     if not found:
         return f"head: new; {source} has none"
-    if survives is not None:
-        kept = {n: t for n, t in found.items() if survives(n) and n in own and own[n].shape == t.shape}
+    if is_class_agnostic is not None:
+        kept = {
+            n: t for n, t in found.items() if is_class_agnostic(n) and n in own and own[n].shape == t.shape
+        }
         task.load_state_dict(kept, strict=False)
         return (
             f"head: new but for {len(kept)} of {len(own)} tensors, those of {source}" if kept else "head: new"
         )
     if found.keys() != own.keys():
         return f"head: new; that of {source} belongs to another task"
-    told = facts is None or _check_classes(facts, head.description.get("facts") or {}, source)
+    told = data_info is None or _check_classes(data_info, head.description.get("data_info") or {}, source)
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             raise ValueError(
@@ -139,19 +141,23 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _check_classes(facts: DataFacts, stored: Mapping[str, Any], source: str | Path, task: str = "") -> bool:
+def _check_classes(
+    data_info: DataInfo, stored: Mapping[str, Any], source: str | Path, task: str = ""
+) -> bool:
     """Refuse classes that a head has not learnt, or has learnt by other numbers; say whether they could be compared."""
     told = True
-    if facts.classes:
+    if data_info.classes:
         learnt = stored.get("classes")
         told = bool(learnt)
-        if learnt and (difference := class_difference(learnt, facts.classes)):
+        if learnt and (difference := class_difference(learnt, data_info.classes)):
             raise ValueError(
                 f"{task}the head of {source} was trained with other classes than the data have: {difference}; give the "
                 "data those classes in that order (classes: [...]), or set model.new_head to true"
             )
     tasks = stored.get("tasks") or {}
-    every = [_check_classes(f, tasks.get(n) or {}, source, f"task {n!r}: ") for n, f in facts.tasks.items()]
+    every = [
+        _check_classes(f, tasks.get(n) or {}, source, f"task {n!r}: ") for n, f in data_info.tasks.items()
+    ]
     return told and all(every)
 
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import onepeace_pl
-from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.cli.failures import refusal
 from onepeace_pl.errors import nearest
 
 __all__ = ["commands", "console", "main"]

@@ -12,7 +12,7 @@ SPLITS = ("train", "validation", "test")
 
 def described_data(config: Path) -> dict[str, Any]:
     """Return class and options of the data module of a config, be it a whole run's or its data's alone."""
-    from onepeace_pl.cli import blueprint
+    from onepeace_pl.cli import stand_in as blueprint
     from onepeace_pl.cli.parser import Parser
 
     if describes_run(config):
@@ -46,7 +46,7 @@ def described_sources(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def made(spec: Mapping[str, Any]) -> tuple[Any, str]:
     """Return what a class and its options make, or None and why not."""
-    from onepeace_pl.cli.refusal import refusal
+    from onepeace_pl.cli.failures import refusal
 
     try:
         return _instance(spec), ""

@@ -49,8 +49,8 @@ def _show(words: list[str]) -> int:
     parser.add_argument("file", help="a config or its name; more --config and flags may follow, as for fit")
     parser.add_argument("--all", action="store_true", help="print what nobody has set, too")
     options, flags = parser.parse_known_args(words)
-    from onepeace_pl.cli.blueprint import resolve
     from onepeace_pl.cli.origin import origins
+    from onepeace_pl.cli.stand_in import resolve
 
     line = with_found_configs(["--config", options.file, *flags])
     for text, source in _lines(resolve(line), origins(line), options.all):
@@ -88,8 +88,8 @@ def _check(words: list[str]) -> int:
 
 
 def _is_right(file: str) -> bool:
-    from onepeace_pl.cli.blueprint import build
-    from onepeace_pl.cli.refusal import refusal
+    from onepeace_pl.cli.failures import refusal
+    from onepeace_pl.cli.stand_in import build
 
     try:
         _, without_data = build(["--config", file])

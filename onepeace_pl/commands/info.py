@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("info", description=__doc__)
     parser.parse_known_args(argv)
     if argv:
-        from onepeace_pl.cli.blueprint import build
+        from onepeace_pl.cli.stand_in import build
 
         model, without_data = build(argv)
         if without_data:

@@ -54,7 +54,7 @@ def _write(words: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--scenes", type=int, default=1000, help="scenes for training")
     parser.add_argument("--eval-scenes", type=int, default=200, help="scenes each of val and test")
-    parser.add_argument("--picture-size", type=int, default=224, help="side of pictures in pixels")
+    parser.add_argument("--image-size", type=int, default=224, help="side of pictures in pixels")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of sounds")
     parser.add_argument("--captions", type=int, default=2, help="sentences a scene and sense")
     parser.add_argument("--questions", type=int, default=3, help="questions a scene and sense")
@@ -71,7 +71,7 @@ def _write(words: list[str]) -> int:
     counts = {"train": options.scenes, "val": options.eval_scenes, "test": options.eval_scenes}
     written = WriteOptions(
         scenes={split: count for split, count in counts.items() if count},
-        picture_size=options.picture_size,
+        image_size=options.image_size,
         seconds=options.seconds,
         objects=(options.objects[0], options.objects[1]),
         captions=options.captions,

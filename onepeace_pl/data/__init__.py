@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onepeace_pl.data.batches import Batch, Row, Source
+    from onepeace_pl.data.data_info import DataInfo
     from onepeace_pl.data.datamodule import PairsDataModule
     from onepeace_pl.data.evaluation.gallery import Gallery
-    from onepeace_pl.data.facts import DataFacts
 
 
 # The generated world needs neither torch nor lightning, and importing its modules should not bring them.
-__all__ = ["Batch", "DataFacts", "Gallery", "PairsDataModule", "Row", "Source"]
+__all__ = ["Batch", "DataInfo", "Gallery", "PairsDataModule", "Row", "Source"]
 
 # Some sources need neither torch nor lightning, and importing their modules should not bring them.
 _HOMES = {
     "Batch": "batches",
-    "DataFacts": "facts",
+    "DataInfo": "data_info",
     "Gallery": "evaluation.gallery",
     "PairsDataModule": "datamodule",
     "Row": "batches",

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map_only
 from onepeace_pl.modalities.base import Mask, ModalityInput
 
 
-class Alike(tuple[Any, ...]):
+class Frames(tuple[Any, ...]):
     """Several raw values of one modality that training changes in the same way, such as the frames of a clip."""
 
 
@@ -44,7 +44,7 @@ class Row:
         id: Rows with equal id belong together (five captions of one picture).
         fields: Modality to raw value: text str; image path, encoded bytes, PIL image or uint8 array (H, W,
             3); audio path or (float32 array, rate in Hz). A tuple holds several values of that modality: the
-            choices of a question, the two pictures of a statement; :class:`Alike` the frames of a clip.
+            choices of a question, the two pictures of a statement; :class:`Frames` the frames of a clip.
         labels: Whatever a task needs besides.
     """
 

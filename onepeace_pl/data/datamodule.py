@@ -12,11 +12,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch, Source
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.evaluation.baselines import blind_references
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import BatchTransform, Collator
@@ -121,14 +121,14 @@ class SourceDataModule(L.LightningDataModule):
         return next((names for source in sources if (names := getattr(source, "classes", ()))), ())
 
     @property
-    def facts(self) -> DataFacts:
+    def data_info(self) -> DataInfo:
         """What only the data knows; trains the tokenizer where that has not happened."""
         self.prepare_tokenizers()
         tokenizers = [
             p.tokenizer for p in self.processors.values() if isinstance(p, TextProcessor) and p.tokenizer
         ]
         size = tokenizers[0].vocabulary_size if tokenizers else None
-        return DataFacts(tuple(self.processors), size, self.classes)
+        return DataInfo(tuple(self.processors), size, self.classes)
 
     def evaluation_sets(self, split: Split) -> list[EvaluationSet]:
         """Return the sets of "validation" or "test", one a loader, in the loaders' order; made once."""

@@ -14,7 +14,7 @@ from onepeace_pl.data.batches import Source, told_labels, values_of
 from onepeace_pl.data.labels.checking import bad_labels, several
 from onepeace_pl.data.labels.masks import MaskTarget
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.data.sources.presence import Presence, paths_of
+from onepeace_pl.data.sources.existence import Presence, paths_of
 from onepeace_pl.modalities.base import Processor
 
 SHOWN = 5

@@ -10,9 +10,9 @@ import lightning as L
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import SourceDataModule, Split
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
 from onepeace_pl.data.loading.skips import SkipLog
@@ -54,12 +54,12 @@ class MultiTaskDataModule(L.LightningDataModule):
         return found
 
     @property
-    def facts(self) -> DataFacts:
+    def data_info(self) -> DataInfo:
         """What only the data knows, task by task; trains the tokenizer where that has not happened."""
         self.prepare_tokenizers()
-        facts = {name: data.facts for name, data in self.tasks.items()}
-        sizes = [each.vocabulary_size for each in facts.values() if each.vocabulary_size is not None]
-        return DataFacts(tuple(self.processors), max(sizes, default=None), tasks=facts)
+        data_info = {name: data.data_info for name, data in self.tasks.items()}
+        sizes = [each.vocabulary_size for each in data_info.values() if each.vocabulary_size is not None]
+        return DataInfo(tuple(self.processors), max(sizes, default=None), tasks=data_info)
 
     def evaluation_sets(self, split: Split) -> list[EvaluationSet]:
         """Return the sets of all tasks, one a loader, in the loaders' order."""

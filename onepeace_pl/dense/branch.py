@@ -19,7 +19,7 @@ from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.dense.windows import Windows
 from onepeace_pl.modalities import ImageAdapter
-from onepeace_pl.nn import GridBuckets, Segment, Sequence, TransformerConfig
+from onepeace_pl.nn import GridBuckets, PackedInput, Segment, TransformerConfig
 from onepeace_pl.nn.attention import Bias
 from onepeace_pl.nn.decomposed_bias import DecomposedBias
 from onepeace_pl.nn.interpolation import relative_table_of, resize_positions
@@ -61,7 +61,7 @@ class DenseBranch(nn.Module):
     Args:
         config: Of the encoder.
         window: Side of the windows that attention looks at, in patches; 0 looks everywhere.
-        everywhere: Numbers of the blocks that look everywhere all the same.
+        global_blocks: Numbers of the blocks that look everywhere all the same.
         decomposed: Patches along a side for which queries weigh relative positions, row and column apart; 0 for
             none. They start at zero.
         summary: Whether the summary is among the tokens; windows have no place for it.
@@ -79,7 +79,7 @@ class DenseBranch(nn.Module):
         self,
         config: TransformerConfig,
         window: int = 0,
-        everywhere: Iterable[int] = (),
+        global_blocks: Iterable[int] = (),
         decomposed: int = 0,
         summary: bool = True,
         modality: str = "image",
@@ -87,16 +87,16 @@ class DenseBranch(nn.Module):
     ) -> None:
         super().__init__()
         self.depth, self.stop = config.depth, config.depth if stop is None else stop
-        self.everywhere = frozenset(everywhere)
+        self.global_blocks = frozenset(global_blocks)
         if window and summary:
             raise ValueError("windows have no place for the summary: set summary to false")
-        missing = sorted(self.everywhere - set(range(config.depth)))
+        missing = sorted(self.global_blocks - set(range(config.depth)))
         if missing:
-            raise ValueError(f"everywhere: there is no block {missing[0]}; the encoder has {config.depth}")
+            raise ValueError(f"global_blocks: there is no block {missing[0]}; the encoder has {config.depth}")
         self.window, self.summary, self.modality = window, summary, modality
         size = config.width // config.heads
         self.decomposed = nn.ModuleList(
-            DecomposedBias(size, window if window and number not in self.everywhere else decomposed)
+            DecomposedBias(size, window if window and number not in self.global_blocks else decomposed)
             for number in range(config.depth if decomposed else 0)
         )
         self._places: dict[tuple[tuple[int, int], torch.device], Tensor] = {}
@@ -144,11 +144,11 @@ class DenseBranch(nn.Module):
         x, windows = patches.tokens, Windows(patches.grid, self.window)
         known: dict[tuple[int, int], Tensor] = {}  # blocks with the same table share what is looked up
         for number in range(first, stop):
-            windowed = bool(self.window) and number not in self.everywhere
+            windowed = bool(self.window) and number not in self.global_blocks
             grid = (self.window, self.window) if windowed else patches.grid
             bias = self._bias(encoder, number, grid, known)
             segment = (Segment(self.modality, 0, grid[0] * grid[1] + self.summary),)
-            sequence = Sequence(segment)
+            sequence = PackedInput(segment)
             if windowed:
                 sequence = replace(
                     sequence, key_padding=windows.padding(len(x), x.device), group=windows.number

@@ -54,7 +54,7 @@ class BlockPyramid(nn.Module):
         config: Of the encoder.
         blocks: Numbers of four blocks; None takes the last of each quarter.
         window: Side of the windows that attention looks at, in patches; 0 looks everywhere.
-        everywhere: Numbers of the blocks that look everywhere all the same.
+        global_blocks: Numbers of the blocks that look everywhere all the same.
         modality: Name of the picture adapter.
 
     Attributes:
@@ -66,7 +66,7 @@ class BlockPyramid(nn.Module):
         config: TransformerConfig,
         blocks: Sequence[int] | None = None,
         window: int = 0,
-        everywhere: Sequence[int] = (),
+        global_blocks: Sequence[int] = (),
         modality: str = "image",
     ) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class BlockPyramid(nn.Module):
             )
         stop = self.blocks[-1] + 1
         self.branch = DenseBranch(
-            config, window, everywhere, summary=not window, modality=modality, stop=stop
+            config, window, global_blocks, summary=not window, modality=modality, stop=stop
         )
         self.rescale = nn.ModuleList(rescaling(config.width, scale) for scale in (4, 2, 1, 0.5))
         self.channels = [channels_of(config.width, scale) for scale in (4, 2, 1, 0.5)]
@@ -98,7 +98,7 @@ class SimplePyramid(nn.Module):
         scales: Sizes by that of the patches' grid.
         extra: Further maps, each half of the one before.
         window: Side of the windows that attention looks at, in patches; 0 looks everywhere.
-        everywhere: Numbers of the blocks that look everywhere all the same.
+        global_blocks: Numbers of the blocks that look everywhere all the same.
         decomposed: See :class:`~onepeace_pl.dense.branch.DenseBranch`.
         modality: Name of the picture adapter.
 
@@ -113,13 +113,13 @@ class SimplePyramid(nn.Module):
         scales: Sequence[float] = (4, 2, 1, 0.5),
         extra: int = 1,
         window: int = 0,
-        everywhere: Sequence[int] = (),
+        global_blocks: Sequence[int] = (),
         decomposed: int = 0,
         modality: str = "image",
     ) -> None:
         super().__init__()
         self.extra, self.channels, width = extra, [channels] * (len(scales) + extra), config.width
-        self.branch = DenseBranch(config, window, everywhere, decomposed, False, modality)
+        self.branch = DenseBranch(config, window, global_blocks, decomposed, False, modality)
         self.levels = nn.ModuleList(
             nn.Sequential(
                 *rescaling(width, scale),

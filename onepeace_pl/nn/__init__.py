@@ -3,13 +3,13 @@
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.interpolation import enlarge_relative_table, resize_positions
 from onepeace_pl.nn.relative_bias import GridBuckets, RelativeBias, SequenceBuckets
-from onepeace_pl.nn.transformer import Segment, Sequence, Transformer
+from onepeace_pl.nn.transformer import PackedInput, Segment, Transformer
 
 __all__ = [
     "GridBuckets",
+    "PackedInput",
     "RelativeBias",
     "Segment",
-    "Sequence",
     "SequenceBuckets",
     "Transformer",
     "TransformerConfig",

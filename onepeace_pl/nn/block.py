@@ -5,8 +5,7 @@ Shapes: B batch, L tokens, N rows, D width, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +24,7 @@ BUNDLE = 31 * 2**20
 
 
 @dataclass(frozen=True)
-class Sequence:
+class PackedInput:
     """What a block must know of one sequence besides its tokens.
 
     Attributes:
@@ -83,7 +82,7 @@ class Block(nn.Module):
         drop_path: Probability of dropping each of the two branches.
     """
 
-    def __init__(self, config: TransformerConfig, modalities: SequenceOf[str], drop_path: float) -> None:
+    def __init__(self, config: TransformerConfig, modalities: Sequence[str], drop_path: float) -> None:
         super().__init__()
         width, scale = config.width, config.layer_scale
         self.widest = max(config.feed_forward, 3 * width)
@@ -97,7 +96,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, tokens: list[Tensor], biases: list[Bias], sequences: SequenceOf[Sequence]
+        self, tokens: list[Tensor], biases: list[Bias], sequences: Sequence[PackedInput]
     ) -> list[Tensor]:
         """Map each (B, L, D) of ``tokens`` with its bias: (1 or B, H, L, L), made from queries, or None."""
         outputs = list(tokens)
@@ -127,7 +126,7 @@ class Block(nn.Module):
             room -= sizes[i]
         return bundles
 
-    def _together(self, xs: list[Tensor], biases: list[Bias], sequences: list[Sequence]) -> list[Tensor]:
+    def _together(self, xs: list[Tensor], biases: list[Bias], sequences: list[PackedInput]) -> list[Tensor]:
         paddings = [s.key_padding for s in sequences]
         rate = self.drop_path if self.training else 0.0
         if rate and self.subset:
@@ -146,7 +145,7 @@ class Block(nn.Module):
             x = add_scaled(x, out, scale)
         return packing.unpack(x)
 
-    def _subset(self, xs: list[Tensor], biases: list[Bias], sequences: list[Sequence]) -> list[Tensor]:
+    def _subset(self, xs: list[Tensor], biases: list[Bias], sequences: list[PackedInput]) -> list[Tensor]:
         for attention in (True, False):
             kept = [kept_samples(x, self.drop_path, s.group) for x, s in zip(xs, sequences, strict=True)]
             few = [x[rows] for x, rows in zip(xs, kept, strict=True)]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.nn.fast.unread import touch
+from onepeace_pl.nn.zero_grad import with_zero_grad
 
 SHARED = "shared"
 
@@ -46,4 +46,4 @@ class Routed(nn.ModuleDict):
             parts = torch.split(x, [s.stop - s.start for s in segments], dim=-2)
             out = torch.cat([self[s.name](part) for s, part in zip(segments, parts, strict=True)], dim=-2)
         read = {s.name for s in segments}
-        return touch(out, (module for name, module in self.items() if name not in read))
+        return with_zero_grad(out, (module for name, module in self.items() if name not in read))

@@ -5,20 +5,20 @@ Shapes: B batch, L tokens, D width, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from onepeace_pl.nn.block import Block, Sequence
+from onepeace_pl.nn.block import Block, PackedInput
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.kernels import choose
 from onepeace_pl.nn.fast.trimming import Cut, cuts, put, take
 from onepeace_pl.nn.routing import Routed, Segment
 
-__all__ = ["Segment", "Sequence", "Transformer"]
+__all__ = ["PackedInput", "Segment", "Transformer"]
 
 
 class Transformer(nn.Module):
@@ -29,7 +29,7 @@ class Transformer(nn.Module):
         modalities: Names of the segments that may come.
     """
 
-    def __init__(self, config: TransformerConfig, modalities: SequenceOf[str]) -> None:
+    def __init__(self, config: TransformerConfig, modalities: Sequence[str]) -> None:
         super().__init__()
         self.config = config
         rates = (config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth))
@@ -37,7 +37,7 @@ class Transformer(nn.Module):
         self.norms = Routed(modalities, lambda: nn.LayerNorm(config.width))
 
     def forward(
-        self, tokens: list[Tensor], biases: SequenceOf[SequenceOf[Tensor]], sequences: SequenceOf[Sequence]
+        self, tokens: list[Tensor], biases: Sequence[Sequence[Tensor]], sequences: Sequence[PackedInput]
     ) -> list[Tensor]:
         """Run all sequences through the stack, layer by layer.
 
@@ -56,13 +56,13 @@ class Transformer(nn.Module):
 
     def _cut(
         self,
-        tokens: SequenceOf[Tensor],
-        biases: SequenceOf[SequenceOf[Tensor]],
-        sequences: SequenceOf[Sequence],
-        found: SequenceOf[SequenceOf[Cut]],
+        tokens: Sequence[Tensor],
+        biases: Sequence[Sequence[Tensor]],
+        sequences: Sequence[PackedInput],
+        found: Sequence[Sequence[Cut]],
     ) -> list[Tensor]:
         """Run cuts instead of what they were cut from."""
-        pieces: list[tuple[Tensor, SequenceOf[Tensor], Sequence]] = []
+        pieces: list[tuple[Tensor, Sequence[Tensor], PackedInput]] = []
         members = []
         for x, own, sequence, parts in zip(tokens, biases, sequences, found, strict=True):
             with torch.set_grad_enabled(sequence.grad and torch.is_grad_enabled()):
@@ -77,7 +77,7 @@ class Transformer(nn.Module):
         return outputs
 
     def _whole(
-        self, tokens: list[Tensor], biases: SequenceOf[SequenceOf[Tensor]], sequences: SequenceOf[Sequence]
+        self, tokens: list[Tensor], biases: Sequence[Sequence[Tensor]], sequences: Sequence[PackedInput]
     ) -> list[Tensor]:
         biases, sequences = _fold_padding(tokens, biases, sequences)
         for layer, block in enumerate(self.blocks):
@@ -94,10 +94,10 @@ class Transformer(nn.Module):
 
 
 def _fold_padding(
-    tokens: SequenceOf[Tensor], biases: SequenceOf[SequenceOf[Tensor]], sequences: SequenceOf[Sequence]
-) -> tuple[list[SequenceOf[Tensor]], list[Sequence]]:
+    tokens: Sequence[Tensor], biases: Sequence[Sequence[Tensor]], sequences: Sequence[PackedInput]
+) -> tuple[list[Sequence[Tensor]], list[PackedInput]]:
     """Put padding into the bias where the kernel wants one mask, so that all layers share it."""
-    folded: list[tuple[SequenceOf[Tensor], Sequence]] = []
+    folded: list[tuple[Sequence[Tensor], PackedInput]] = []
     for x, own, sequence in zip(tokens, biases, sequences, strict=True):
         grad = sequence.grad and torch.is_grad_enabled()
         bias_grad = grad and any(bias.requires_grad for bias in own)

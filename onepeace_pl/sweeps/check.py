@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from typing import Any
 
-from onepeace_pl.cli.refusal import refusal
-from onepeace_pl.sweeps.cells import Cell, Row
+from onepeace_pl.cli.failures import refusal
 from onepeace_pl.sweeps.plan import Direction
 from onepeace_pl.sweeps.record import Status, status_of
+from onepeace_pl.sweeps.trials import Row, Trial
 
 
 def check_commands(rows: Iterable[Row]) -> None:
@@ -64,7 +64,7 @@ def resolved(row: Row, build: bool = False) -> dict[str, Any]:
         ValueError: It would be refused.
     """
     from onepeace_pl.cli import lightning
-    from onepeace_pl.cli.blueprint import Blueprint
+    from onepeace_pl.cli.stand_in import Blueprint
 
     said = io.StringIO()
     try:
@@ -102,5 +102,5 @@ def _telling(rows: Iterable[Row]) -> Iterator[Row]:
             yield row
 
 
-def _is_new(cell: Cell) -> bool:
+def _is_new(cell: Trial) -> bool:
     return status_of(cell) in (Status.NEW, Status.CHANGED)

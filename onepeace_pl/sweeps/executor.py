@@ -8,8 +8,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from onepeace_pl.sweeps.attempt import Attempt, Stop
 from onepeace_pl.sweeps.plan import Plan
+from onepeace_pl.sweeps.trial_run import Stop, TrialRun
 
 
 class Job(Protocol):
@@ -31,7 +31,7 @@ class Executor(Protocol):
 
     patience: float
 
-    def submit(self, attempt: Attempt) -> Job:
+    def submit(self, attempt: TrialRun) -> Job:
         """Hand out an attempt."""
 
     def stop(self, at_once: bool) -> None:
@@ -57,7 +57,7 @@ class Processes:
         share = max(1, (os.cpu_count() or 1) // plan.workers)
         self._threads_each = {} if plan.workers == 1 else {"OMP_NUM_THREADS": str(share)}
 
-    def submit(self, attempt: Attempt) -> Job:
+    def submit(self, attempt: TrialRun) -> Job:
         """Start an attempt, or let it wait for a free thread."""
         return self._threads.submit(self._run, attempt)
 
@@ -67,7 +67,7 @@ class Processes:
         if at_once:
             self._stop.at_once.set()
 
-    def _run(self, attempt: Attempt) -> str | None:
+    def _run(self, attempt: TrialRun) -> str | None:
         environment = {} if "OMP_NUM_THREADS" in os.environ else dict(self._threads_each)
         if self._gpus.empty():  # no more threads than GPUs, so only where none are named
             return attempt(self._stop, environment)
@@ -103,7 +103,7 @@ class Cluster:
             raise ValueError(f"executor: {' '.join(str(error).split())}") from None
         self._jobs: list[Any] = []
 
-    def submit(self, attempt: Attempt) -> Job:
+    def submit(self, attempt: TrialRun) -> Job:
         """Hand a job to the cluster."""
         job: Any = self._executor.submit(attempt)
         self._jobs.append(job)

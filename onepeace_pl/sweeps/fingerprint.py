@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.merge import content_of, family
-from onepeace_pl.sweeps.cells import Cell
+from onepeace_pl.sweeps.trials import Trial
 
 
-def fingerprint(cell: Cell) -> str:
+def fingerprint(cell: Trial) -> str:
     """Return a digest that changes when a command or a config file says something else.
 
     Where the files lie does not matter, nor their comments, nor where the run writes. Not seen are changes of the

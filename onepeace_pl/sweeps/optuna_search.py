@@ -10,12 +10,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onepeace_pl.sweeps.cells import Point, Row, flag_value
 from onepeace_pl.sweeps.executor import missing
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.plan import Direction, Range
 from onepeace_pl.sweeps.plan import Search as Options
 from onepeace_pl.sweeps.search import MakeRow
+from onepeace_pl.sweeps.trials import Point, Row, flag_value
 from onepeace_pl.utils.claim import CLAIMS, HOST, Claim
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.runs import CELL
-from onepeace_pl.sweeps.cells import Cell
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.plan import Verb
+from onepeace_pl.sweeps.trials import Trial
 from onepeace_pl.utils.files import write_text
 
 
@@ -85,7 +85,7 @@ def results_file(folder: Path, verb: Verb) -> Path:
     return folder / ("results.json" if verb == "fit" else f"results-{verb}.json")
 
 
-def status_of(cell: Cell) -> Status:
+def status_of(cell: Trial) -> Status:
     """Say how far a cell is, from what lies in its folder."""
     record = read_record(cell.folder)
     if record is None:
@@ -97,7 +97,7 @@ def status_of(cell: Cell) -> Status:
     return Status.FAILED if record.failed else Status.UNFINISHED
 
 
-def read_outcome(cell: Cell) -> Outcome:
+def read_outcome(cell: Trial) -> Outcome:
     """Read what has come out of a cell; numbers only where it is finished."""
     status, record = status_of(cell), read_record(cell.folder) or Record("")
     if status is not Status.FINISHED:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from onepeace_pl.sweeps.attempt import Attempt
-from onepeace_pl.sweeps.cells import Cell, Row
 from onepeace_pl.sweeps.executor import Executor, Job
 from onepeace_pl.sweeps.record import Status, read_outcome, status_of
 from onepeace_pl.sweeps.search import Search
 from onepeace_pl.sweeps.summary import duration, summarise
+from onepeace_pl.sweeps.trial_run import TrialRun
+from onepeace_pl.sweeps.trials import Row, Trial
 from onepeace_pl.utils.claim import HOST
 
 _GLANCE = 0.1  # seconds
@@ -41,16 +41,16 @@ class Scheduler:
         searches: Sequence[Search],
         executor: Executor,
         workers: int,
-        attempt: Callable[[Cell], Attempt] = Attempt,
+        attempt: Callable[[Trial], TrialRun] = TrialRun,
         retry_failed: bool = False,
     ) -> None:
         self.notes: dict[str, str] = {}
         self._searches, self._executor, self._workers = searches, executor, workers
         self._attempt, self._retry_failed = attempt, retry_failed
         self._open: dict[str, tuple[Search, Row]] = {}
-        self._waiting: deque[Cell] = deque()
-        self._elsewhere: dict[str, tuple[float, Cell]] = {}  # cells of others, with when to ask again
-        self._jobs: dict[str, tuple[Cell, Job]] = {}
+        self._waiting: deque[Trial] = deque()
+        self._elsewhere: dict[str, tuple[float, Trial]] = {}  # cells of others, with when to ask again
+        self._jobs: dict[str, tuple[Trial, Job]] = {}
         self._done = 0
         self._signals = 0
 
@@ -80,7 +80,7 @@ class Scheduler:
             self._jobs[cell.name] = cell, self._executor.submit(self._attempt(cell))
         return bool(self._waiting)
 
-    def _next_cell(self) -> Cell | None:
+    def _next_cell(self) -> Trial | None:
         due = [name for name, (when, _) in self._elsewhere.items() if when <= time.monotonic()]
         if due:
             return self._elsewhere.pop(due[0])[1]
@@ -133,7 +133,7 @@ class Scheduler:
             summary = summarise(row)
             search.tell(row, summary.mean if summary.complete else None)
 
-    def _report(self, cell: Cell, how: str = "") -> None:
+    def _report(self, cell: Trial, how: str = "") -> None:
         outcome = read_outcome(cell)
         if how or outcome.status in (Status.FINISHED, Status.FAILED):
             self._done += 1

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Protocol
 
-from onepeace_pl.sweeps.cells import Point, Row
 from onepeace_pl.sweeps.plan import Search as Options
+from onepeace_pl.sweeps.trials import Point, Row
 
 MakeRow = Callable[[Point], Row]
 

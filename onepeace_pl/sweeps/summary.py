@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from onepeace_pl.errors import nearest
-from onepeace_pl.sweeps.cells import Row
 from onepeace_pl.sweeps.record import Outcome, Status, read_outcome
+from onepeace_pl.sweeps.trials import Row
 
 
 @dataclass(frozen=True)

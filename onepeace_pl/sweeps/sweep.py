@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from onepeace_pl.cli.runs import CONFIG
-from onepeace_pl.sweeps.attempt import Attempt
-from onepeace_pl.sweeps.cells import Row, combinations, make_row, sweep_folder
 from onepeace_pl.sweeps.check import check_commands, direction_of
 from onepeace_pl.sweeps.executor import make_executor
 from onepeace_pl.sweeps.optuna_search import OptunaSearch
@@ -19,6 +17,8 @@ from onepeace_pl.sweeps.scheduler import Scheduler
 from onepeace_pl.sweeps.search import Grid, MakeRow, Search, samples
 from onepeace_pl.sweeps.summary import Summary, summarise
 from onepeace_pl.sweeps.table import comma_separated, commands_of, markdown
+from onepeace_pl.sweeps.trial_run import TrialRun
+from onepeace_pl.sweeps.trials import Row, combinations, make_row, sweep_folder
 from onepeace_pl.utils.claim import CLAIMS
 from onepeace_pl.utils.files import write_text
 
@@ -71,7 +71,7 @@ class Sweep:
         searches = self._searches()
         for search in searches:
             search.recover(take_over, retry_failed)
-        attempt = partial(Attempt, retry_failed=retry_failed, take_over=take_over)
+        attempt = partial(TrialRun, retry_failed=retry_failed, take_over=take_over)
         scheduler = Scheduler(searches, executor, self.plan.workers, attempt, retry_failed)
         scheduler.run()
         for search in searches:

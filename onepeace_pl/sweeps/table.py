@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from onepeace_pl.cli.runs import CONFIG, LOG
-from onepeace_pl.sweeps.cells import Cell, flag_value
 from onepeace_pl.sweeps.record import Outcome, Status
 from onepeace_pl.sweeps.summary import Summary, duration
+from onepeace_pl.sweeps.trials import Trial, flag_value
 
 KINDS = ("chance", "baseline", "optimum")
 
@@ -71,13 +71,13 @@ def comma_separated(summaries: Sequence[Summary]) -> str:
     return text.getvalue()
 
 
-def commands_of(cell: Cell) -> list[str]:
+def commands_of(cell: Trial) -> list[str]:
     """Return the commands of a cell as one would type them, a fit from its beginning."""
     said = (step.words if step.verb == "fit" else step.words_now(cell.folder) for step in cell.steps)
     return [shlex.join(["python", "-m", "onepeace_pl", *words]) for words in said]
 
 
-def config_files(cell: Cell) -> list[str]:
+def config_files(cell: Trial) -> list[str]:
     """Return the config files that a cell names."""
     words = cell.steps[0].words
     return [value for option, value in pairwise(words) if option == "--config"]
@@ -154,15 +154,15 @@ def _escaped(cell: str) -> str:
     return cell.replace("|", "\\|")
 
 
-def _run_section(cell: Cell, outcome: Outcome) -> str:
+def _run_section(cell: Trial, outcome: Outcome) -> str:
     links = [
         f"[{name}]({cell.name}/{name})"
         for name in (CONFIG, "report.md", LOG)
         if (cell.folder / name).is_file()
     ]
     time = duration(outcome.seconds) if outcome.seconds else ""
-    facts = ", ".join(filter(None, (str(outcome.status), time, *links)))
-    lines = [f"**{cell.name}**: {facts}\n"]
+    details = ", ".join(filter(None, (str(outcome.status), time, *links)))
+    lines = [f"**{cell.name}**: {details}\n"]
     if outcome.status is not Status.FINISHED and outcome.error:
         lines.append(f"error: `{outcome.error}`\n")
     return "\n".join([*lines, "```", *commands_of(cell), "```", ""])

@@ -15,19 +15,19 @@ from PIL import Image
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.dense.branch import DenseBranch
 from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.modalities import AnySizeProcessor
 from onepeace_pl.modalities.base import Processor
-from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.modalities.image.processor import denormalise
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.training.supervised import MeasuredTask
-from onepeace_pl.training.task import Step
+from onepeace_pl.training.task import TaskOutput
 
 
 class DenseTask(MeasuredTask):
@@ -35,7 +35,7 @@ class DenseTask(MeasuredTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are told apart.
+        data_info: Facts about the data; their classes are told apart.
         neck: Makes a pyramid of maps, given the encoder's config (:mod:`onepeace_pl.dense`).
         modality: Name of the picture adapter.
         drawn: Rows of each evaluation set that are drawn.
@@ -44,13 +44,13 @@ class DenseTask(MeasuredTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         neck: Callable[[TransformerConfig], nn.Module],
         modality: str = "image",
         drawn: int = 6,
     ) -> None:
-        super().__init__(backbone, facts)
-        self.modality, self.classes, self.drawn = modality, facts.classes, drawn
+        super().__init__(backbone, data_info)
+        self.modality, self.classes, self.drawn = modality, data_info.classes, drawn
         self.neck = neck(backbone.config)
         self._drawings: dict[str, list[Picture]] = {}
 
@@ -60,7 +60,7 @@ class DenseTask(MeasuredTask):
         return (self.modality,)
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """Necks read blocks; the final norms never run."""
         return "blocks"
 
@@ -80,7 +80,7 @@ class DenseTask(MeasuredTask):
                 "use AnySizeProcessor, and data.init_args.transform for what changes both"
             )
 
-    def survives(self, name: str) -> bool:
+    def is_class_agnostic(self, name: str) -> bool:
         """Keep the neck, and of a head that says which parts are ``of_classes`` the others."""
         if name.startswith("neck."):
             return True
@@ -95,11 +95,11 @@ class DenseTask(MeasuredTask):
     def draw(self, picture: Picture, found: Any) -> Picture:
         """Draw what was found in a picture, or its target, over it."""
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the loss: the sum of its parts."""
         parts, logs = self.losses(backbone, batch)
         loss = torch.stack(list(parts.values())).sum()
-        return Step(loss, {**logs, **{name: value.detach() for name, value in parts.items()}})
+        return TaskOutput(loss, {**logs, **{name: value.detach() for name, value in parts.items()}})
 
     def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
         """Forget earlier results."""
@@ -114,7 +114,7 @@ class DenseTask(MeasuredTask):
             if len(drawn) >= self.drawn or number >= self.drawn:
                 continue
             extent = self.sizes(batch)[1][place]  # of the targets, which say how the picture is turned
-            picture = np.asarray(open_picture(rows[number].fields[self.modality], extent))
+            picture = np.asarray(open_image(rows[number].fields[self.modality], extent))
             both = [self.draw(picture, each[place]) for each in (outputs, targets)]
             drawn.append(np.concatenate(both, axis=1))
 

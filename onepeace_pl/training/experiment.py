@@ -23,7 +23,7 @@ from onepeace_pl.checkpoints.base import Base, check_same
 from onepeace_pl.checkpoints.head import load_head, plain
 from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.loading.samplers import is_own
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
@@ -52,7 +52,7 @@ class Experiment(ResumableModule):
         random_weights: Lets ``validate`` and ``test`` measure a model, or a head, that was never trained.
         new_head: Start the task's head anew, although ``init_from`` has one of such a task; dense tasks keep what of it
             does not depend on the classes.
-        facts: Left empty, asked of the data module; then they travel in the checkpoint.
+        data_info: Left empty, asked of the data module; then they travel in the checkpoint.
         max_skipped_updates: An update whose loss or gradient norm is not finite is skipped; after so many in a row
             the run stops. The default lets float16's loss scale fall from 65,536 to 1.
 
@@ -67,7 +67,7 @@ class Experiment(ResumableModule):
     def __init__(
         self,
         backbone: Callable[[], Backbone],
-        task: Callable[[Backbone, DataFacts], Task],
+        task: Callable[[Backbone, DataInfo], Task],
         optimizer: OptimizerCallable = AdamW,
         schedule: Schedule = WarmupCosine(),  # noqa: B008 - holds options only
         layer_decay: float = 1.0,
@@ -75,7 +75,7 @@ class Experiment(ResumableModule):
         reset_logit_scale: bool = False,
         random_weights: bool = False,
         new_head: bool = False,
-        facts: DataFacts | None = None,
+        data_info: DataInfo | None = None,
         max_skipped_updates: int = 16,
     ) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Experiment(ResumableModule):
         self.schedule, self.layer_decay = schedule, layer_decay
         self.init_from, self.reset_logit_scale = init_from, reset_logit_scale
         self.random_weights, self.new_head = random_weights, new_head
-        self.facts = facts
+        self.data_info = data_info
         self.guard = UpdateGuard(max_skipped_updates)
         self.resumes = self.trust = False
         self.base: Base | None = None
@@ -99,15 +99,15 @@ class Experiment(ResumableModule):
         if self.backbone is not None:  # Lightning calls this once for every verb
             return
         data = None if self._trainer is None else self._data
-        if self.facts is None:
+        if self.data_info is None:
             if data is None:
                 raise ValueError("there is no data module: give the Trainer one, or the experiment its facts")
-            self.facts = data.facts
+            self.data_info = data.data_info
         if self.hparams:
-            self.hparams["facts"] = asdict(self.facts)
+            self.hparams["data_info"] = asdict(self.data_info)
         backbone = self.make_backbone()
-        _check_vocabulary(backbone, self.facts)
-        task = self.make_task(backbone, self.facts)
+        _check_vocabulary(backbone, self.data_info)
+        task = self.make_task(backbone, self.data_info)
         if data is not None:
             check_compatible(task, data, self._verb)
         report, reads = None, not self.resumes or rests_on_base(backbone.stage)
@@ -137,7 +137,7 @@ class Experiment(ResumableModule):
 
     def _start_head(self, task: Task, source: str) -> None:
         """Load the head of ``source``; without one, refuse to measure what was never trained."""
-        line = load_head(task, source, task.survives if self.new_head else None, self.facts)
+        line = load_head(task, source, task.is_class_agnostic if self.new_head else None, self.data_info)
         measures = self._verb in ("validate", "test", "predict")
         if line.startswith("head: new") and measures and not self.random_weights:
             raise ValueError(
@@ -152,8 +152,12 @@ class Experiment(ResumableModule):
         told = self.hparams.get("task")
         options = plain(told).get("init_args", {}) if told is not None else {}
         kind = type(self._task)
-        facts = {} if self.facts is None else self.facts.to_dict()
-        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options, "facts": facts}
+        data_info = {} if self.data_info is None else self.data_info.to_dict()
+        return {
+            "class_path": f"{kind.__module__}.{kind.__qualname__}",
+            "init_args": options,
+            "data_info": data_info,
+        }
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return what a checkpoint must hold: all weights but those that the base gives."""
@@ -178,9 +182,9 @@ class Experiment(ResumableModule):
         super().on_load_checkpoint(checkpoint)
         check_same(self.base, checkpoint.get("base"))
         self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
-        stored = checkpoint.get("hyper_parameters", {}).get("facts")
-        if isinstance(stored, Mapping) and self.facts is not None:
-            self.facts.check_learnt(stored)
+        stored = checkpoint.get("hyper_parameters", {}).get("data_info")
+        if isinstance(stored, Mapping) and self.data_info is not None:
+            self.data_info.check_learnt(stored)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -361,12 +365,12 @@ def _check_averaging(trainer: L.Trainer) -> None:
         )
 
 
-def _check_vocabulary(backbone: Backbone, facts: DataFacts) -> None:
+def _check_vocabulary(backbone: Backbone, data_info: DataInfo) -> None:
     """Refuse data with more token ids than an adapter embeds."""
     for name, adapter in backbone.encoder.adapters.items():
         rows = getattr(adapter, "vocabulary", None)
-        if rows is not None and facts.vocabulary_size is not None and facts.vocabulary_size > rows:
+        if rows is not None and data_info.vocabulary_size is not None and data_info.vocabulary_size > rows:
             raise ValueError(
-                f"the data's tokenizer has {facts.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
-                f"set the adapter's vocabulary to at least {facts.vocabulary_size}"
+                f"the data's tokenizer has {data_info.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
+                f"set the adapter's vocabulary to at least {data_info.vocabulary_size}"
             )

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
-from onepeace_pl.training.task import Step, Task
+from onepeace_pl.training.task import Task, TaskOutput
 
 MEAN = "mean_of_tasks"
-_FARTHEST: tuple[Until, ...] = ("projection", "norm", "blocks")
+_FARTHEST: tuple[StopAfter, ...] = ("projection", "norm", "blocks")
 
 
 class MultiTask(Task):
@@ -29,7 +29,7 @@ class MultiTask(Task):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data of each task.
+        data_info: Facts about the data of each task.
         tasks: Name -> what makes the task from the backbone and the facts about its own data.
         weights: Name -> weight of the task's loss, 1 where nothing is said. A task of weight 0 is measured, and does
             not train.
@@ -40,17 +40,17 @@ class MultiTask(Task):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
-        tasks: dict[str, Callable[[Backbone, DataFacts], Task]],
+        data_info: DataInfo,
+        tasks: dict[str, Callable[[Backbone, DataInfo], Task]],
         weights: dict[str, float] | None = None,
     ) -> None:
-        super().__init__(backbone, facts)
-        _check_names(tasks, facts.tasks)
+        super().__init__(backbone, data_info)
+        _check_names(tasks, data_info.tasks)
         self.weights = _complete(weights or {}, tasks)
         made: dict[str, Task] = {}
         for name, make in tasks.items():
             with named(name):
-                made[name] = make(backbone, facts.tasks.get(name, facts))
+                made[name] = make(backbone, data_info.tasks.get(name, data_info))
                 _check_monitor(made[name])
             if not self.weights[name]:
                 made[name].requires_grad_(False)
@@ -76,14 +76,14 @@ class MultiTask(Task):
         return tuple(dict.fromkeys(chain.from_iterable(task.modalities for task in self.trained.values())))
 
     @property
-    def restores(self) -> tuple[str, ...]:
+    def reconstructs(self) -> tuple[str, ...]:
         """Modalities of which any task restores hidden tokens."""
-        return tuple(dict.fromkeys(chain.from_iterable(task.restores for task in self.trained.values())))
+        return tuple(dict.fromkeys(chain.from_iterable(task.reconstructs for task in self.trained.values())))
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """Where the passes end that go farthest."""
-        return min((task.until for task in self.trained.values()), key=_FARTHEST.index)
+        return min((task.stop_after for task in self.trained.values()), key=_FARTHEST.index)
 
     @property
     def heads(self) -> list[nn.Module]:
@@ -105,7 +105,7 @@ class MultiTask(Task):
         for name, task in self.members.items():
             task.prepare(data.tasks[name])
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the weighted sum of the losses; everything is logged by task."""
         if not isinstance(batch, MultiTaskBatch):
             raise ValueError("several tasks train on batches of each; take MultiTaskDataModule for the data")
@@ -116,7 +116,7 @@ class MultiTask(Task):
             for name, step in steps.items()
             for what, value in {"loss": step.loss.detach(), **step.logs}.items()
         }
-        return Step(loss, logs)
+        return TaskOutput(loss, logs)
 
     def of(self, each: EvaluationSet) -> Task:
         """Return the task to which a set ``TASK/SET`` belongs."""

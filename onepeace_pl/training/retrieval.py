@@ -12,9 +12,9 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.loading.content import joint_content
 from onepeace_pl.metrics import RetrievalMetric, RetrievalResult
 from onepeace_pl.objectives.alignment import Alignment
@@ -69,7 +69,7 @@ class RetrievalTask(Task):
 
     Args:
         backbone: The backbone, which must have both.
-        facts: Facts about the data.
+        data_info: Facts about the data.
         pair: The two modalities.
         ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
             other's negatives; for small data, where many do.
@@ -79,9 +79,9 @@ class RetrievalTask(Task):
     measured_on = Gallery
 
     def __init__(
-        self, backbone: Backbone, facts: DataFacts, pair: Sequence[str], ignore_duplicates: bool = False
+        self, backbone: Backbone, data_info: DataInfo, pair: Sequence[str], ignore_duplicates: bool = False
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         if len(set(pair)) != 2:
             raise ValueError(f"pair: {', '.join(pair)} are not two modalities; name two different ones")
         for name in pair:

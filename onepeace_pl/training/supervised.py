@@ -14,14 +14,14 @@ import numpy as np
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.optimum import check_share
 from onepeace_pl.metrics.rows import Columns, RowTable
-from onepeace_pl.training.task import Step, Task
+from onepeace_pl.training.task import Task, TaskOutput
 
 GROUP = "topic"  # the label by which results are also reported in groups; rows without it belong to none
 
@@ -134,7 +134,7 @@ class SupervisedTask(MeasuredTask):
     """Base of tasks with one answer a row that outputs of the head are compared with."""
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """Heads read tokens behind the final norms."""
         return "norm"
 
@@ -154,9 +154,11 @@ class SupervisedTask(MeasuredTask):
         """Return what :meth:`measure` says."""
         return dict(self.measure(outputs, self.targets(batch)))
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the loss, and how well the batch is answered."""
         outputs, targets = self.outputs(backbone, batch), self.targets(batch)
         loss = self.loss(outputs, targets)
         columns = self.measure(outputs.detach(), targets)
-        return Step(loss, {name: values.mean() for name, values in columns.items() if values.dim() == 1})
+        return TaskOutput(
+            loss, {name: values.mean() for name, values in columns.items() if values.dim() == 1}
+        )

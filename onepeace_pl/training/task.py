@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.modalities.base import Processor
 
@@ -21,7 +21,7 @@ BatchTransform = Callable[[Batch], Batch]
 
 
 @dataclass
-class Step:
+class TaskOutput:
     """What a training step gives.
 
     Attributes:
@@ -40,7 +40,7 @@ class Task(nn.Module, ABC):
 
     Args:
         backbone: Shared; a task keeps no reference to it.
-        facts: What only the data knows.
+        data_info: What only the data knows.
 
     Attributes:
         monitor: Validation metric by which the best checkpoint is chosen, and ``max`` or ``min``; None keeps the last.
@@ -50,7 +50,7 @@ class Task(nn.Module, ABC):
     monitor: ClassVar[tuple[str, str] | None] = None
     measured_on: ClassVar[type[EvaluationSet]] = EvaluationSet
 
-    def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
+    def __init__(self, backbone: Backbone, data_info: DataInfo) -> None:
         super().__init__()
 
     @property
@@ -59,12 +59,12 @@ class Task(nn.Module, ABC):
         """Modalities that training reads; what belongs to others does not train."""
 
     @property
-    def restores(self) -> tuple[str, ...]:
+    def reconstructs(self) -> tuple[str, ...]:
         """Modalities of which training restores hidden tokens; the decoder's parts of others do not train."""
         return ()
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """Where its passes end; what follows in the encoder does not train."""
         return "projection"
 
@@ -81,13 +81,13 @@ class Task(nn.Module, ABC):
             )
         return [child for child in self.children() if any(True for _ in child.parameters())]
 
-    def survives(self, name: str) -> bool:
+    def is_class_agnostic(self, name: str) -> bool:
         """Say whether a weight of the task keeps its worth for other classes (``model.new_head``)."""
         return False
 
     def apply_stage(self, backbone: Backbone) -> None:
         """Freeze what the backbone's stage leaves as it is, and what this task never reaches."""
-        backbone.apply_stage(self.modalities, self.restores, self.until)
+        backbone.apply_stage(self.modalities, self.reconstructs, self.stop_after)
 
     @property
     def read_target(self) -> TargetReader | None:
@@ -130,7 +130,7 @@ class Task(nn.Module, ABC):
         data.compare = self.compares
 
     @abstractmethod
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the loss of a training batch."""
 
     def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:

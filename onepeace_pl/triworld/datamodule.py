@@ -28,7 +28,7 @@ class TriWorldData(PairsDataModule):
         gallery_size: Scenes in a gallery.
         novel_size: Scenes in a second gallery of combinations that training never has; 0 makes none.
         objects: Fewest and most objects of a scene, up to four.
-        picture_size: Side of pictures in pixels, 48 or more and a multiple of 16.
+        image_size: Side of pictures in pixels, 48 or more and a multiple of 16.
         seconds: Length of sounds, 1 to 10.
         world_seed: Seed of the world and of its sentences.
         caption: What training sentences speak of: "seen", "heard" or "both"; None follows the pair.
@@ -53,7 +53,7 @@ class TriWorldData(PairsDataModule):
         gallery_size: int = 256,
         novel_size: int = 0,
         objects: tuple[int, int] = (1, 2),
-        picture_size: int = 64,
+        image_size: int = 64,
         seconds: float = 1.0,
         world_seed: int = 0,
         caption: Caption | None = None,
@@ -75,7 +75,7 @@ class TriWorldData(PairsDataModule):
         self.gallery_size = gallery_size
         self.novel_size = novel_size
         self.objects = objects
-        self.picture_size = picture_size
+        self.image_size = image_size
         self.seconds = seconds
         self.world_seed = world_seed
         self.phrasing: Phrasing = phrasing
@@ -83,7 +83,7 @@ class TriWorldData(PairsDataModule):
             size=size,
             fields=self.pair,
             caption=caption or told_of(pair),
-            picture_size=picture_size,
+            image_size=image_size,
             seconds=seconds,
             objects=objects,
             seed=world_seed,
@@ -91,7 +91,7 @@ class TriWorldData(PairsDataModule):
             labels=labels,
         )
         super().__init__(
-            processors={**world_processors(picture_size, seconds), **(processors or {})},
+            processors={**world_processors(image_size, seconds), **(processors or {})},
             train=train,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
@@ -111,7 +111,7 @@ class TriWorldData(PairsDataModule):
                 size=self.gallery_size,
                 novel_size=self.novel_size,
                 objects=self.objects,
-                picture_size=self.picture_size,
+                image_size=self.image_size,
                 seconds=self.seconds,
                 seed=self.world_seed,
                 phrasing=self.phrasing,
@@ -123,11 +123,11 @@ class TriWorldData(PairsDataModule):
         return world_texts(self.world_seed, self.objects)
 
 
-def world_processors(picture_size: int, seconds: float) -> dict[str, Processor]:
+def world_processors(image_size: int, seconds: float) -> dict[str, Processor]:
     """Return processors of all modalities of the world."""
     return {
         "text": TextProcessor(),
-        "image": ImageProcessor(picture_size),
+        "image": ImageProcessor(image_size),
         "audio": AudioProcessor(max_seconds=seconds, min_seconds=min(1.0, seconds)),
     }
 

@@ -27,15 +27,15 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from onepeace_pl.triworld.audio.synthesis import check_seconds, synthesise
+from onepeace_pl.triworld.audio.timbres import RATE
+from onepeace_pl.triworld.image import regions
+from onepeace_pl.triworld.image.clip import CLIP_CLASSES, film
+from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, mask_boxes
+from onepeace_pl.triworld.image.render import check_size, render
 from onepeace_pl.triworld.language.expressions import referring_expressions
 from onepeace_pl.triworld.language.questions import Question, answers, questions_about
 from onepeace_pl.triworld.language.statements import statement
-from onepeace_pl.triworld.picture import regions
-from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
-from onepeace_pl.triworld.picture.picture import check_size, render
-from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES, mask_boxes
-from onepeace_pl.triworld.sound.sound import check_seconds, synthesise
-from onepeace_pl.triworld.sound.timbres import RATE
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.factors import KINDS
 from onepeace_pl.triworld.world.scene import Scene
@@ -51,7 +51,7 @@ class WriteOptions:
 
     Attributes:
         scenes: Number of scenes by split.
-        picture_size: Side of pictures in pixels.
+        image_size: Side of pictures in pixels.
         seconds: Length of sounds.
         objects: Fewest and most objects of a scene.
         captions: Sentences a scene.
@@ -64,7 +64,7 @@ class WriteOptions:
     """
 
     scenes: Mapping[str, int] = field(default_factory=lambda: {"train": 1000, "val": 200, "test": 200})
-    picture_size: int = 224
+    image_size: int = 224
     seconds: float = 2.0
     objects: tuple[int, int] = (1, 3)
     captions: int = 2
@@ -75,7 +75,7 @@ class WriteOptions:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        check_size(self.picture_size)
+        check_size(self.image_size)
         check_seconds(self.seconds)
         unknown = [split for split in self.scenes if split not in SPLITS]
         if unknown:
@@ -166,8 +166,8 @@ class _SplitWriter:
             said = statement(self.before, scene)
             self.tables["pairs"].row(number, said.text, self._image_path(number - 1), image, said.truth)
         self.before = scene
-        facts = {"id": number, "image": image, "audio": audio, "novel": scene.novel, **scene.factors()}
-        self.scene_lines.write(json.dumps(facts) + "\n")
+        record = {"id": number, "image": image, "audio": audio, "novel": scene.novel, **scene.factors()}
+        self.scene_lines.write(json.dumps(record) + "\n")
 
     def _image_path(self, number: int) -> str:
         return f"images/{self.split}/{number:06d}.png"
@@ -176,12 +176,12 @@ class _SplitWriter:
         with importing():
             import soundfile
 
-        _save_png(self.folder / image, render(scene, self.options.picture_size))
+        _save_png(self.folder / image, render(scene, self.options.image_size))
         # The sound is a whole number of 1/32768, so 16 bits lose nothing.
         samples = (synthesise(scene, self.options.seconds) * 32768).astype(np.int16)
         soundfile.write(str(self.folder / audio), samples, RATE, format="FLAC", subtype="PCM_16")
         if self.frames:
-            clip = film(scene, self.frames, self.options.picture_size)
+            clip = film(scene, self.frames, self.options.image_size)
             path = f"clips/{self.split}/{number:06d}"
             (self.folder / path).mkdir(parents=True, exist_ok=True)
             for position, frame in enumerate(clip.frames):
@@ -220,7 +220,7 @@ class _SplitWriter:
         with importing():
             from pycocotools import mask as rle
 
-        size = self.options.picture_size
+        size = self.options.image_size
         _save_png(self.folder / f"masks/{self.split}/{number:06d}.png", regions.semantic_mask(scene, size))
         self.images.append({"id": number, "file_name": image, "width": size, "height": size})
         masks = regions.instance_masks(scene, size)

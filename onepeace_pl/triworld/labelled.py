@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Final, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.data.batches import Alike, Row
+from onepeace_pl.data.batches import Frames, Row
 from onepeace_pl.data.sources.choices import choice_texts
+from onepeace_pl.triworld.image import regions
+from onepeace_pl.triworld.image.clip import CLIP_CLASSES, film
+from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
 from onepeace_pl.triworld.language.expressions import Expression, label_draws, referring_expressions
 from onepeace_pl.triworld.language.questions import BOTH, Question, answers, questions_about
 from onepeace_pl.triworld.language.statements import Statement, balanced_statement
-from onepeace_pl.triworld.picture import regions
-from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
-from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.draws import Draws
 from onepeace_pl.triworld.world.factors import BACKGROUNDS, KINDS
@@ -41,13 +41,13 @@ class Rendering:
 
     Attributes:
         fields: Modalities of a row besides texts that belong to the label.
-        picture_size: Side of pictures in pixels.
+        image_size: Side of pictures in pixels.
         seconds: Length of sounds.
         frames: Frames of a clip.
     """
 
     fields: tuple[str, ...] = ("image",)
-    picture_size: int = 48
+    image_size: int = 48
     seconds: float = 1.0
     frames: int = 4
 
@@ -108,7 +108,7 @@ class LabelledScenes(ABC):
         self._rows = SceneRows(
             self.scenes,
             rendering.fields,
-            picture_size=rendering.picture_size,
+            image_size=rendering.image_size,
             seconds=rendering.seconds,
             seed=seed,
         )
@@ -192,7 +192,7 @@ class BoxScenes(LabelledScenes):
         """Return a row with its phrase and box."""
         row, scene = self.media(index), self.scenes[index]
         said = self.expression(index, epoch)
-        side = self.rendering.picture_size
+        side = self.rendering.image_size
         box = regions.boxes(scene, side)[said.target]
         labels = {"box": tuple(float(value) for value in box), "extent": (side, side)}
         return Row(row.id, {**row.fields, "text": said.text}, labels)
@@ -279,8 +279,8 @@ class ClipScenes(LabelledScenes):
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with the frames of a clip."""
         scene = self.scenes[index]
-        clip = film(scene, self.rendering.frames, self.rendering.picture_size)
-        return Row(scene.id, {"image": Alike(clip.frames)}, {"class": clip.label})
+        clip = film(scene, self.rendering.frames, self.rendering.image_size)
+        return Row(scene.id, {"image": Frames(clip.frames)}, {"class": clip.label})
 
 
 class MaskScenes(LabelledScenes):
@@ -297,7 +297,7 @@ class MaskScenes(LabelledScenes):
 
     def mask(self, index: int) -> NDArray[np.uint8]:
         """Return the mask of a row."""
-        return semantic_mask(self.scenes[index], self.rendering.picture_size)
+        return semantic_mask(self.scenes[index], self.rendering.image_size)
 
 
 class ObjectScenes(LabelledScenes):
@@ -309,13 +309,13 @@ class ObjectScenes(LabelledScenes):
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its objects."""
-        row, side = self.media(index), self.rendering.picture_size
+        row, side = self.media(index), self.rendering.image_size
         return Row(row.id, row.fields, {"objects": self.things(index), "extent": (side, side)})
 
     def things(self, index: int) -> list[dict[str, Any]]:
         """Return the objects of a row."""
         scene = self.scenes[index]
-        masks = instance_masks(scene, self.rendering.picture_size)
+        masks = instance_masks(scene, self.rendering.image_size)
         return [
             {"class": KINDS.index(thing.kind), "box": tuple(map(float, box)), "outline": mask}
             for thing, box, mask in zip(scene.objects, mask_boxes(masks), masks, strict=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.picture import regions
-from onepeace_pl.triworld.picture.picture import render
-from onepeace_pl.triworld.sound.sound import synthesise
+from onepeace_pl.triworld.audio.synthesis import synthesise
+from onepeace_pl.triworld.image import regions
+from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.factors import KINDS
 from onepeace_pl.triworld.world.scene import Scene

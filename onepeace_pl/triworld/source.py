@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.triworld.audio.synthesis import check_seconds, synthesise
+from onepeace_pl.triworld.audio.timbres import RATE
+from onepeace_pl.triworld.image import regions, renderings
+from onepeace_pl.triworld.image.render import check_size, render
 from onepeace_pl.triworld.language.content import HABITS, Caption, Content, describe
 from onepeace_pl.triworld.language.expressions import referring_expressions
 from onepeace_pl.triworld.language.questions import questions_about
 from onepeace_pl.triworld.language.sentence import Phrasing, write
-from onepeace_pl.triworld.picture import regions, renderings
-from onepeace_pl.triworld.picture.picture import check_size, render
-from onepeace_pl.triworld.sound.sound import check_seconds, synthesise
-from onepeace_pl.triworld.sound.timbres import RATE
 from onepeace_pl.triworld.world.draws import Draws, Stream
 from onepeace_pl.triworld.world.factors import KINDS
 from onepeace_pl.triworld.world.scene import Scene
@@ -47,7 +47,7 @@ class SceneRows:
         fields: Modalities of each row: any of image, audio, text, depth, motion.
         caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"``
             says kind, size and count alone, ``"background"`` nothing but the background.
-        picture_size: Side of pictures in pixels, 48 or more.
+        image_size: Side of pictures in pixels, 48 or more.
         seconds: Length of sounds, 1 to 10.
         vague: Share of sentences that are vague instead.
         phrasing: ``"known"`` for the frames of sentences that training uses, ``"new"`` for those kept back.
@@ -64,7 +64,7 @@ class SceneRows:
         scenes: Sequence[Scene],
         fields: Sequence[str] = ("image", "text"),
         caption: Caption = "seen",
-        picture_size: int = 64,
+        image_size: int = 64,
         seconds: float = 1.0,
         vague: float = 0.0,
         phrasing: Phrasing = "known",
@@ -77,14 +77,14 @@ class SceneRows:
         _check_known("labels", labels, tuple(LABELS))
         _check_known("caption", (caption,), tuple(HABITS))
         _check_known("phrasing", (phrasing,), ("known", "new"))
-        check_size(picture_size)
+        check_size(image_size)
         check_seconds(seconds)
         if not 0.0 <= vague <= 1.0:
             raise ValueError(f"vague={vague}: give a share between 0 and 1")
         self.scenes = scenes
         self.modalities = tuple(fields)
         self.caption: Caption = caption
-        self.picture_size = picture_size
+        self.image_size = image_size
         self.seconds = seconds
         self.vague = vague
         self.phrasing: Phrasing = phrasing
@@ -103,7 +103,7 @@ class SceneRows:
         epoch, index = (0, key) if isinstance(key, int | np.integer) else key
         scene = self.scenes[index]
         fields = {name: self._field(name, scene, epoch, index) for name in self.modalities}
-        labels = {name: LABELS[name](scene, self.picture_size) for name in self.labels}
+        labels = {name: LABELS[name](scene, self.image_size) for name in self.labels}
         return Row(id=scene.id, fields=fields, labels=labels)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -151,11 +151,11 @@ class SceneRows:
 
     def _make(self, name: str, scene: Scene) -> npt.NDArray[Any]:
         if name == "image":
-            return render(scene, self.picture_size)
+            return render(scene, self.image_size)
         if name == "audio":  # kept as 16-bit numbers, which hold it exactly
             return (synthesise(scene, self.seconds) * np.float32(32768)).astype(np.int16)
         if name == "depth":
-            return renderings.depth(scene, self.picture_size)
+            return renderings.depth(scene, self.image_size)
         return renderings.motion(scene, self.seconds)
 
 
@@ -168,7 +168,7 @@ class TriWorldSource(SceneRows):
         fields: Modalities of each row: any of image, audio, text, depth, motion.
         caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"``
             says kind, size and count alone, ``"background"`` nothing but the background.
-        picture_size: Side of pictures in pixels, 48 or more.
+        image_size: Side of pictures in pixels, 48 or more.
         seconds: Length of sounds, 1 to 10.
         objects: Fewest and most objects of a scene, up to four.
         seed: Of the world, and of the choice of sentences.
@@ -191,7 +191,7 @@ class TriWorldSource(SceneRows):
         size: int = 4096,
         fields: Sequence[str] = ("image", "text"),
         caption: Caption = "seen",
-        picture_size: int = 64,
+        image_size: int = 64,
         seconds: float = 1.0,
         objects: tuple[int, int] = (1, 2),
         seed: int = 0,
@@ -214,7 +214,7 @@ class TriWorldSource(SceneRows):
             World(split, size, law, seed),
             fields=fields,
             caption=caption,
-            picture_size=picture_size,
+            image_size=image_size,
             seconds=seconds,
             vague=vague,
             phrasing=phrasing,

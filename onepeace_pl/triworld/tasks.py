@@ -27,7 +27,7 @@ class TriWorldTask(SourceDataModule):
         size: Number of training rows.
         evaluation_size: Number of rows for validation, and for testing.
         objects: Fewest and most objects of a scene, up to four; None takes what suits the label.
-        picture_size: Side of pictures in pixels, 48 or more and a multiple of 16.
+        image_size: Side of pictures in pixels, 48 or more and a multiple of 16.
         seconds: Length of sounds, 1 to 10.
         frames: Frames of a clip.
         world_seed: Seed of the world.
@@ -49,7 +49,7 @@ class TriWorldTask(SourceDataModule):
         size: int = 8192,
         evaluation_size: int = 512,
         objects: tuple[int, int] | None = None,
-        picture_size: int = 48,
+        image_size: int = 48,
         seconds: float = 1.0,
         frames: int = 4,
         world_seed: int = 0,
@@ -73,11 +73,11 @@ class TriWorldTask(SourceDataModule):
             objects,
             world_seed,
         )
-        self.rendering = Rendering(tuple(fields), picture_size, seconds, frames)
+        self.rendering = Rendering(tuple(fields), image_size, seconds, frames)
         super().__init__(
             processors={
-                **world_processors(picture_size, seconds),
-                "image": ImageProcessor(picture_size, train_crop=None),  # places and boxes matter
+                **world_processors(image_size, seconds),
+                "image": ImageProcessor(image_size, train_crop=None),  # places and boxes matter
                 **(processors or {}),
             },
             train=self.rows("train", size),

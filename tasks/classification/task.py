@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone import Backbone, ForwardPass
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.targets import ClassesTarget, ClassTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead, MeanHead
 from onepeace_pl.metrics.classification import accuracies, likeliest
@@ -30,7 +30,7 @@ class Classification(SupervisedTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are told apart.
+        data_info: Facts about the data; their classes are told apart.
         modality: What is classified.
         pooling: ``attention`` over normed tokens (the original's head for sounds, texts and pictures),
             ``summary`` the same head on the summary alone, ``mean`` of tokens without final norm (its vision
@@ -45,14 +45,14 @@ class Classification(SupervisedTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         modality: str = "image",
         pooling: Literal["attention", "summary", "mean"] = "attention",
         pooler: bool = False,
         label_smoothing: float = 0.0,
         top: int = 5,
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         if modality not in backbone.modalities:
             raise ValueError(
                 f"no modality {modality!r} to classify; the backbone has {', '.join(backbone.modalities)}"
@@ -61,18 +61,18 @@ class Classification(SupervisedTask):
             raise ValueError(f"label_smoothing={label_smoothing} must be a share of at least 0 and below 1")
         self.modality, self.mean = modality, pooling == "mean"
         self.label_smoothing, self.top = label_smoothing, top
-        self.classes = facts.classes
-        self._read: TargetReader = self.make_reader(facts)
-        count = len(facts.classes)
+        self.classes = data_info.classes
+        self._read: TargetReader = self.make_reader(data_info)
+        count = len(data_info.classes)
         self.head = (
             MeanHead(backbone.config.width, count)
             if self.mean
             else ClassifyHead(backbone.config, count, pooling == "attention", pooler)
         )
 
-    def make_reader(self, facts: DataFacts) -> TargetReader:
+    def make_reader(self, data_info: DataInfo) -> TargetReader:
         """Return what reads a row's class."""
-        return ClassTarget(facts.classes)
+        return ClassTarget(data_info.classes)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Classification(SupervisedTask):
         return (self.modality,)
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """The mean is taken of tokens without final norm."""
         return "blocks" if self.mean else "norm"
 
@@ -91,7 +91,7 @@ class Classification(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""
-        (features,), _ = backbone(batch.inputs, [Stream(self.modalities, until=self.until)])
+        (features,), _ = backbone(batch.inputs, [ForwardPass(self.modalities, stop_after=self.stop_after)])
         return self.head(features, self.modality)  # type: ignore[no-any-return]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class MultiLabelClassification(Classification):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are told apart.
+        data_info: Facts about the data; their classes are told apart.
         modality: What is classified.
         pooling: See :class:`Classification`.
         pooler: See :class:`Classification`.
@@ -126,16 +126,16 @@ class MultiLabelClassification(Classification):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         modality: str = "audio",
         pooling: Literal["attention", "summary", "mean"] = "attention",
         pooler: bool = False,
     ) -> None:
-        super().__init__(backbone, facts, modality, pooling, pooler)
+        super().__init__(backbone, data_info, modality, pooling, pooler)
 
-    def make_reader(self, facts: DataFacts) -> TargetReader:
+    def make_reader(self, data_info: DataInfo) -> TargetReader:
         """Return what reads a row's classes."""
-        return ClassesTarget(facts.classes)
+        return ClassesTarget(data_info.classes)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Binary cross-entropy summed over classes, mean over rows."""

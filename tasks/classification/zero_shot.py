@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone import Backbone, ForwardPass
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.tasks.classification.task import Classification
 
@@ -28,13 +28,15 @@ class ZeroShotClassification(Classification):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are told apart.
+        data_info: Facts about the data; their classes are told apart.
         modality: What is classified.
         top: Also report how often the right class is among so many; 1 does not.
     """
 
-    def __init__(self, backbone: Backbone, facts: DataFacts, modality: str = "image", top: int = 5) -> None:
-        super().__init__(backbone, facts, modality, top=top)
+    def __init__(
+        self, backbone: Backbone, data_info: DataInfo, modality: str = "image", top: int = 5
+    ) -> None:
+        super().__init__(backbone, data_info, modality, top=top)
         del self.head  # words take its place
         self._prompts: tuple[Prompts, ...] = ()
         self._classes: Tensor | None = None
@@ -45,7 +47,7 @@ class ZeroShotClassification(Classification):
         return (self.modality,)
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """Vectors are compared."""
         return "projection"
 
@@ -72,7 +74,7 @@ class ZeroShotClassification(Classification):
         values = batch.inputs[self.modality]
         if self._classes is None:
             self._classes = self._embed_classes(backbone, values.values.device)
-        (features,), scale = backbone(batch.inputs, [Stream(self.modalities)])
+        (features,), scale = backbone(batch.inputs, [ForwardPass(self.modalities)])
         return scale * features.embeddings[self.modality] @ self._classes.T  # type: ignore[no-any-return]
 
     def forward(self, backbone: Backbone, batch: Batch) -> Any:

@@ -79,9 +79,9 @@ class AveragePrecision:
     def _gathered(self) -> dict[int, dict[str, Any]]:
         if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
             return dict(sorted(self._pictures.items()))
-        everywhere: list[dict[int, dict[str, Any]] | None] = [None] * dist.get_world_size()
-        dist.all_gather_object(everywhere, self._pictures)
-        merged = {number: each for part in everywhere for number, each in (part or {}).items()}
+        global_blocks: list[dict[int, dict[str, Any]] | None] = [None] * dist.get_world_size()
+        dist.all_gather_object(global_blocks, self._pictures)
+        merged = {number: each for part in global_blocks for number, each in (part or {}).items()}
         return dict(sorted(merged.items()))
 
     def _content(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.dense.drawing import Picture, drawn_objects
@@ -36,7 +36,7 @@ class Detection(DenseTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; objects are of their classes.
+        data_info: Facts about the data; objects are of their classes.
         neck: Makes a pyramid of maps, given the encoder's config (:mod:`onepeace_pl.dense`).
         head: Makes finds of maps, given their channels, the number of classes and whether there are outlines.
         masks: Find outlines, too; objects then must have them.
@@ -51,7 +51,7 @@ class Detection(DenseTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         neck: Callable[[TransformerConfig], nn.Module],
         head: Callable[[Sequence[int], int, bool], nn.Module],
         masks: bool = True,
@@ -59,11 +59,11 @@ class Detection(DenseTask):
         tile: int | None = None,
         stride: int | None = None,
     ) -> None:
-        super().__init__(backbone, facts, neck, modality)
+        super().__init__(backbone, data_info, neck, modality)
         check_tiles(tile, stride, PATCH)
         self.with_masks, self.tile, self.stride = masks, tile, stride or tile
-        self._read = ObjectsTarget(facts.classes, masks)
-        self.head = head(self.neck.channels, len(facts.classes), masks)  # type: ignore[arg-type]
+        self._read = ObjectsTarget(data_info.classes, masks)
+        self.head = head(self.neck.channels, len(data_info.classes), masks)  # type: ignore[arg-type]
 
     @property
     def read_target(self) -> TargetReader:

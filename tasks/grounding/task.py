@@ -11,10 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.baselines import ENOUGH
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.labels.targets import BoxTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities import Processor
@@ -30,7 +30,7 @@ class Grounding(SupervisedTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data.
+        data_info: Facts about the data.
         pool: Whose tokens the head pools: ``image`` (RefCOCO, RefCOCO+) or ``text`` (RefCOCOg).
         distance: Weight of the distance between corners.
         overlap: Weight of the overlap.
@@ -41,12 +41,12 @@ class Grounding(SupervisedTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         pool: Literal["image", "text"] = "image",
         distance: float = 1.0,
         overlap: float = 1.0,
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         self.pool, self.distance, self.overlap = pool, distance, overlap
         self.head = ClassifyHead(backbone.config, 4)
 
@@ -73,7 +73,7 @@ class Grounding(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return corners (B, 4) as shares of the picture."""
-        (features,), _ = backbone(batch.inputs, [Stream(self.modalities, until=self.until)])
+        (features,), _ = backbone(batch.inputs, [ForwardPass(self.modalities, stop_after=self.stop_after)])
         return self.head(features, self.pool).float().sigmoid()  # type: ignore[no-any-return]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ from typing import Literal
 
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Extend, Features, Stream
+from onepeace_pl.backbone import Backbone, Extend, Features, ForwardPass
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
 from onepeace_pl.training.retrieval import RetrievalTask
-from onepeace_pl.training.task import BatchTransform, Step
+from onepeace_pl.training.task import BatchTransform, TaskOutput
 
 
 class Pretraining(RetrievalTask):
@@ -25,7 +25,7 @@ class Pretraining(RetrievalTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data.
+        data_info: Facts about the data.
         pair: The two modalities.
         students: Masked passes by name; none leaves alignment alone.
         alignment: Weight of the alignment loss.
@@ -44,7 +44,7 @@ class Pretraining(RetrievalTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         pair: tuple[str, str] = ("text", "image"),
         students: dict[str, Student] = {},  # noqa: B006 - read only
         alignment: float = 1.0,
@@ -56,7 +56,7 @@ class Pretraining(RetrievalTask):
         ignore_duplicates: bool = False,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, facts, pair, ignore_duplicates)
+        super().__init__(backbone, data_info, pair, ignore_duplicates)
         self.alignment = alignment
         if not 0 < denoising_share <= 1:
             raise ValueError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
@@ -83,7 +83,7 @@ class Pretraining(RetrievalTask):
         self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
 
     @property
-    def restores(self) -> tuple[str, ...]:
+    def reconstructs(self) -> tuple[str, ...]:
         """What students hide."""
         return tuple(dict.fromkeys(name for student in self.students.values() for name in student.hide))
 
@@ -91,9 +91,9 @@ class Pretraining(RetrievalTask):
         """Draw the students' masks."""
         return MaskSampler(self.students, seed, self.share) if self.students else None
 
-    def streams(self, batch: Batch) -> dict[str, Stream]:
+    def streams(self, batch: Batch) -> dict[str, ForwardPass]:
         """Return a training step's passes by name: each modality alone, both as a teacher, the students."""
-        passes = {name: Stream((name,), grad=self.learns[name]) for name in self.pair}
+        passes = {name: ForwardPass((name,), grad=self.learns[name]) for name in self.pair}
         missing = [name for name in self.students if name not in batch.masks]
         if missing:
             raise ValueError(
@@ -102,12 +102,12 @@ class Pretraining(RetrievalTask):
         hidden = (mask for masks in batch.masks.values() for mask in masks.values())
         rows = None if self.share == 1 else next((len(mask.keep) for mask in hidden), None)
         if any(student.teacher == "joint" for student in self.students.values()):
-            passes["teacher"] = Stream(self.pair, grad=False, rows=rows)
+            passes["teacher"] = ForwardPass(self.pair, grad=False, rows=rows)
         for name, student in self.students.items():
-            passes[f"student {name}"] = Stream(tuple(student.hide), batch.masks[name], rows=rows)
+            passes[f"student {name}"] = ForwardPass(tuple(student.hide), batch.masks[name], rows=rows)
         return passes
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Run all passes in one call and sum the weighted losses."""
         passes = self.streams(batch)
         features, scale = backbone(batch.inputs, list(passes.values()))
@@ -129,4 +129,4 @@ class Pretraining(RetrievalTask):
                 loss = loss + weight * result.loss
                 key = name if name == modality else f"{name}.{modality}"
                 logs[f"denoise/{key}"] = result.loss.detach()
-        return Step(loss, logs)
+        return TaskOutput(loss, logs)

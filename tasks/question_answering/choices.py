@@ -13,9 +13,9 @@ from typing import Any, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.targets import ChoiceTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
@@ -27,7 +27,7 @@ class MultipleChoice(SupervisedTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data.
+        data_info: Facts about the data.
         evidence: Modalities that the question is about; the original's is [audio].
         objective: ``hinge`` (the original's: every choice, the right one too, should lie a margin below the
             right one) or ``cross_entropy`` over the choices.
@@ -39,12 +39,12 @@ class MultipleChoice(SupervisedTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         evidence: Sequence[str] = ("audio",),
         objective: Literal["hinge", "cross_entropy"] = "hinge",
         margin: float = 1.0,
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         self.evidence = check_evidence(evidence, backbone)
         self.objective, self.margin = objective, margin
         self.head = ClassifyHead(backbone.config, 1)
@@ -71,7 +71,9 @@ class MultipleChoice(SupervisedTask):
         """Return scores (B, K)."""
         self.check_values(batch.counts())
         choices = len(batch.inputs["text"].values) // len(batch)
-        stream = Stream(self.modalities, until=self.until, repeat=dict.fromkeys(self.evidence, choices))
+        stream = ForwardPass(
+            self.modalities, stop_after=self.stop_after, repeat=dict.fromkeys(self.evidence, choices)
+        )
         (features,), _ = backbone(batch.inputs, [stream])
         return self.head(features, "text").view(-1, choices)  # type: ignore[no-any-return]
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.labels.targets import AnswersTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
@@ -29,7 +29,7 @@ class OpenAnswer(SupervisedTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are the answers.
+        data_info: Facts about the data; their classes are the answers.
         evidence: Modalities that the question is about; the original's is [image].
         pooler: A dense layer with tanh behind the pooling (the original's).
     """
@@ -37,13 +37,17 @@ class OpenAnswer(SupervisedTask):
     monitor = ("accuracy", "max")
 
     def __init__(
-        self, backbone: Backbone, facts: DataFacts, evidence: Sequence[str] = ("image",), pooler: bool = True
+        self,
+        backbone: Backbone,
+        data_info: DataInfo,
+        evidence: Sequence[str] = ("image",),
+        pooler: bool = True,
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         self.evidence = check_evidence(evidence, backbone)
-        self.classes = facts.classes
-        self._read = AnswersTarget(facts.classes)
-        self.head = ClassifyHead(backbone.config, len(facts.classes), pooler=pooler)
+        self.classes = data_info.classes
+        self._read = AnswersTarget(data_info.classes)
+        self.head = ClassifyHead(backbone.config, len(data_info.classes), pooler=pooler)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -57,7 +61,7 @@ class OpenAnswer(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""
-        (features,), _ = backbone(batch.inputs, [Stream(self.modalities, until=self.until)])
+        (features,), _ = backbone(batch.inputs, [ForwardPass(self.modalities, stop_after=self.stop_after)])
         return self.head(features, "text")  # type: ignore[no-any-return]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.objectives import CrossModalContrast
 from onepeace_pl.training.retrieval import RetrievalTask
-from onepeace_pl.training.task import Step
+from onepeace_pl.training.task import TaskOutput
 
 
 class Retrieval(RetrievalTask):
@@ -19,7 +19,7 @@ class Retrieval(RetrievalTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data.
+        data_info: Facts about the data.
         pair: The two modalities.
         gradient: What reaches the key side: ``local`` nothing (the original's), ``exact`` everything.
         ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
@@ -30,19 +30,19 @@ class Retrieval(RetrievalTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         pair: tuple[str, str] = ("image", "text"),
         gradient: Literal["local", "exact"] = "local",
         ignore_duplicates: bool = False,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, facts, pair, ignore_duplicates)
+        super().__init__(backbone, data_info, pair, ignore_duplicates)
         self.contrast = CrossModalContrast(gradient, tile=tile)
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Contrast the two sides of a batch; rows of one id count as different, unless duplicates are ignored."""
-        streams = [Stream((name,)) for name in self.pair]
+        streams = [ForwardPass((name,)) for name in self.pair]
         (first, second), scale = backbone(batch.inputs, streams)
         one, two = self.pair
         aligned = self.contrast(first.embeddings[one], second.embeddings[two], scale, self.contents(batch))
-        return Step(aligned.loss, self.alignment_logs(aligned, scale))
+        return TaskOutput(aligned.loss, self.alignment_logs(aligned, scale))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.masks import IGNORED, MaskTarget, padded_masks
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.dense.drawing import Picture, drawn_mask
@@ -32,7 +32,7 @@ class Segmentation(DenseTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are told apart.
+        data_info: Facts about the data; their classes are told apart.
         neck: Makes a pyramid of maps, given the encoder's config (:mod:`onepeace_pl.dense`).
         head: Makes scores of maps, given their channels and the number of classes.
         inference: How pictures are looked at outside training.
@@ -44,16 +44,16 @@ class Segmentation(DenseTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         neck: Callable[[TransformerConfig], nn.Module],
         head: Callable[[Sequence[int], int], nn.Module],
         inference: Inference = Inference(),  # noqa: B008 - holds options only
         modality: str = "image",
     ) -> None:
-        super().__init__(backbone, facts, neck, modality)
+        super().__init__(backbone, data_info, neck, modality)
         self.inference = inference
-        self._read = MaskTarget(facts.classes)
-        self.head = head(self.neck.channels, len(facts.classes))  # type: ignore[arg-type]
+        self._read = MaskTarget(data_info.classes)
+        self.head = head(self.neck.channels, len(data_info.classes))  # type: ignore[arg-type]
 
     @property
     def read_target(self) -> TargetReader:

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.streams import Until
+from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.targets import ClassTarget, TargetReader
 from onepeace_pl.metrics.classification import accuracies, likeliest
 from onepeace_pl.tasks.video.head import ClipHead
@@ -33,7 +33,7 @@ class VideoClassification(SupervisedTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data; their classes are told apart.
+        data_info: Facts about the data; their classes are told apart.
         frames: Frames T of each row.
         modality: What frames are read as.
         dropout: Before the last linear layer.
@@ -47,13 +47,13 @@ class VideoClassification(SupervisedTask):
     def __init__(
         self,
         backbone: Backbone,
-        facts: DataFacts,
+        data_info: DataInfo,
         frames: int = 16,
         modality: str = "image",
         dropout: float = 0.5,
         adapter_rate: float = 0.1,
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         if modality not in backbone.modalities:
             raise ValueError(
                 f"no modality {modality!r} for frames; the backbone has {', '.join(backbone.modalities)}"
@@ -62,10 +62,10 @@ class VideoClassification(SupervisedTask):
             raise ValueError(f"frames={frames}: a clip needs 1 frame or more")
         if adapter_rate <= 0:
             raise ValueError(f"adapter_rate={adapter_rate} must be above 0; adapters have to learn")
-        self.modality, self.frames, self.classes = modality, frames, facts.classes
-        self._read = ClassTarget(facts.classes)
+        self.modality, self.frames, self.classes = modality, frames, data_info.classes
+        self._read = ClassTarget(data_info.classes)
         self.space_time = SpaceTime(backbone.config.width, backbone.depth, frames, adapter_rate)
-        self.head = ClipHead(backbone.config, len(facts.classes), dropout)
+        self.head = ClipHead(backbone.config, len(data_info.classes), dropout)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class VideoClassification(SupervisedTask):
         return (self.modality,)
 
     @property
-    def until(self) -> Until:
+    def stop_after(self) -> StopAfter:
         """The head has a norm of its own."""
         return "blocks"
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.targets import TargetReader, TruthTarget
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities.base import ModalityInput
@@ -31,15 +31,17 @@ class VisualReasoning(SupervisedTask):
 
     Args:
         backbone: The backbone.
-        facts: Facts about the data.
+        data_info: Facts about the data.
         pool: Whose tokens the head pools in each pass: ``text`` (the original's) or ``image``, which learns with
             fewer rows: a patch need only know whether the words mean it.
     """
 
     monitor = ("accuracy", "max")
 
-    def __init__(self, backbone: Backbone, facts: DataFacts, pool: Literal["text", "image"] = "text") -> None:
-        super().__init__(backbone, facts)
+    def __init__(
+        self, backbone: Backbone, data_info: DataInfo, pool: Literal["text", "image"] = "text"
+    ) -> None:
+        super().__init__(backbone, data_info)
         self.pool = pool
         self.head = ClassifyHead(backbone.config, 2, passes=2)
 
@@ -67,7 +69,7 @@ class VisualReasoning(SupervisedTask):
         self.check_values(batch.counts())
         inputs = dict(batch.inputs)
         inputs["image"], inputs[SECOND] = _of_pair(pictures, 0), _of_pair(pictures, 1)
-        first = Stream(self.modalities, until=self.until)
+        first = ForwardPass(self.modalities, stop_after=self.stop_after)
         passes, _ = backbone(inputs, [first, replace(first, fields={"image": SECOND})])
         return self.head(passes, self.pool)  # type: ignore[no-any-return]
 

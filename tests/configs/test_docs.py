@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from onepeace_pl.cli import main
-from onepeace_pl.cli.blueprint import resolve
+from onepeace_pl.cli.stand_in import resolve
 from tests.configs.pages import ROOT, blocks, commands
 
 COMMANDS = commands("docs/configs.md")

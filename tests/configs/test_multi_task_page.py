@@ -46,11 +46,11 @@ def test_the_commands_run() -> None:
     told = json.loads(Path("runs/several/model/task.json").read_text())
     assert (
         list(told["init_args"]["tasks"])
-        == list(told["facts"]["tasks"])
+        == list(told["data_info"]["tasks"])
         == ["grounding", "questions", "classes"]
     )
     written = {path.name for path in Path("runs/several/predictions").iterdir()}
-    assert written == {f"{task}-triworld.jsonl" for task in told["facts"]["tasks"]}
+    assert written == {f"{task}-triworld.jsonl" for task in told["data_info"]["tasks"]}
 
 
 def test_the_file_and_the_flags(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onepeace_pl.cli import main
-from onepeace_pl.cli.blueprint import resolve
+from onepeace_pl.cli.stand_in import resolve
 from tests.configs.pages import ROOT
 
 AUDIO = str(ROOT / "configs/quickstart_audio.yaml")  # its stage is {extend: audio}

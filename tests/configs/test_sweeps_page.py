@@ -21,7 +21,7 @@ PAGE = "docs/sweeps.md"
 @pytest.fixture(autouse=True)
 def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("onepeace_pl.sweeps.attempt.PROGRAM", (sys.executable, str(FAKE)))
+    monkeypatch.setattr("onepeace_pl.sweeps.trial_run.PROGRAM", (sys.executable, str(FAKE)))
     for part in ROOT.joinpath("configs").iterdir():
         Path("configs").mkdir(exist_ok=True)
         Path("configs", part.name).symlink_to(part)

@@ -18,7 +18,7 @@ from onepeace_pl.dense import BlockPyramid, SimplePyramid
 from onepeace_pl.modalities import AnySizeProcessor
 from onepeace_pl.tasks.detection import CascadeRCNN, Detection
 from onepeace_pl.tasks.segmentation import Segmentation, UPerNet
-from onepeace_pl.training.task import Step
+from onepeace_pl.training.task import TaskOutput
 from onepeace_pl.triworld.tasks import TriWorldTask
 from tests.two_processes import run_in_processes
 
@@ -26,7 +26,7 @@ TASKS = {
     "mask": partial(Segmentation, neck=partial(BlockPyramid, window=2), head=partial(UPerNet, width=16)),
     "objects": partial(
         Detection,
-        neck=partial(SimplePyramid, channels=16, window=2, everywhere=[1], decomposed=4),
+        neck=partial(SimplePyramid, channels=16, window=2, global_blocks=[1], decomposed=4),
         head=partial(CascadeRCNN, convolutions=1, width=16, proposals=16, samples=16),
     ),
 }
@@ -41,17 +41,17 @@ class Whole(torch.nn.Module):
         self.data = TriWorldTask(
             label,  # type: ignore[arg-type]
             size=4,
-            picture_size=64,
+            image_size=64,
             processors={"image": AnySizeProcessor()},
             transform=JointTransform(),
             batch_size=2,
         )
         self.backbone = from_preset("debug", ("image",), decoder=False)
-        self.task = TASKS[label](self.backbone, self.data.facts)
+        self.task = TASKS[label](self.backbone, self.data.data_info)
         self.task.prepare(self.data)
         self.task.apply_stage(self.backbone)
 
-    def forward(self, batch: Batch) -> Step:
+    def forward(self, batch: Batch) -> TaskOutput:
         return self.task(self.backbone, batch)  # type: ignore[no-any-return]
 
 

@@ -11,14 +11,14 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 
-from onepeace_pl.backbone import Backbone, Stream, from_preset
+from onepeace_pl.backbone import Backbone, ForwardPass, from_preset
 from onepeace_pl.backbone.parallel import shard, shard_heads
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.training.multitask import MultiTask
-from onepeace_pl.training.task import Step, Task
+from onepeace_pl.training.task import Task, TaskOutput
 from tests.two_processes import run_in_processes
 
 
@@ -31,10 +31,10 @@ class Length(Task):
     def modalities(self) -> tuple[str, ...]:
         return ("text", "image")
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        features, scale = backbone(batch.inputs, [Stream((name,)) for name in self.modalities])
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
+        features, scale = backbone(batch.inputs, [ForwardPass((name,)) for name in self.modalities])
         sums = [f.embeddings[name][:, 0].mean() for f, name in zip(features, self.modalities, strict=True)]
-        return Step(scale * torch.stack(sums).sum())
+        return TaskOutput(scale * torch.stack(sums).sum())
 
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
 
@@ -49,14 +49,14 @@ class Whole(torch.nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.backbone: Backbone = from_preset("debug")
-        facts = {"sounds": DataFacts(classes=("a", "b")), "words": DataFacts(classes=("c", "d", "e"))}
+        data_info = {"sounds": DataInfo(classes=("a", "b")), "words": DataInfo(classes=("c", "d", "e"))}
         tasks = {
             "sounds": partial(Classification, modality="audio"),
             "words": partial(Classification, modality="text"),
             "length": Length,
         }
         self.task = MultiTask(
-            self.backbone, DataFacts(tasks=facts | {"length": DataFacts()}), tasks, {"words": 0.5}
+            self.backbone, DataInfo(tasks=data_info | {"length": DataInfo()}), tasks, {"words": 0.5}
         )
         self.task.apply_stage(self.backbone)
 

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 
-from onepeace_pl.backbone import Backbone, Features, Stream, from_preset
+from onepeace_pl.backbone import Backbone, Features, ForwardPass, from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.modalities.masking import build_mask
@@ -38,7 +38,9 @@ class Loss(torch.nn.Module):
         names = READ[rank]
         hidden = torch.zeros(2, 7, dtype=torch.bool)
         hidden[:, 2:4] = True
-        streams = [Stream((name,)) for name in names] + [Stream(("text",), {"text": build_mask(hidden)})]
+        streams = [ForwardPass((name,)) for name in names] + [
+            ForwardPass(("text",), {"text": build_mask(hidden)})
+        ]
         inputs = {name: ModalityInput(values[name]) for name in names}
         features: list[Features]
         features, scale = self.backbone(inputs, streams)

@@ -17,12 +17,12 @@ from torch.distributed.tensor import DTensor
 from onepeace_pl.backbone import Backbone, Extend, from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.modalities.masking import RandomTokens
 from onepeace_pl.optim import AdamW
 from onepeace_pl.tasks.pretraining import MaskSampler, Pretraining, Student
-from onepeace_pl.training.task import Step
+from onepeace_pl.training.task import TaskOutput
 from tests.two_processes import run_in_processes
 
 ROWS = 4  # a process
@@ -36,7 +36,7 @@ class Whole(torch.nn.Module):
         super().__init__()
         self.backbone, self.task = backbone, task
 
-    def forward(self, batch: Batch) -> Step:
+    def forward(self, batch: Batch) -> TaskOutput:
         return self.task(self.backbone, batch)
 
 
@@ -53,7 +53,7 @@ def make(stage: int, students: bool = True, gradient: str = "exact") -> Whole:
         "alone": Student({pair[1]: RandomTokens(0.5)}, {pair[1]: 1.0}, "own" if stage == 1 else "joint"),
         "both": Student(dict.fromkeys(pair, RandomTokens(0.4)), dict.fromkeys(pair, 0.5)),
     }
-    task = Pretraining(backbone, DataFacts(), pair, made if students else {}, gradient=gradient)
+    task = Pretraining(backbone, DataInfo(), pair, made if students else {}, gradient=gradient)
     backbone.apply_stage(task.modalities)
     return Whole(backbone, task).train()
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 
 from onepeace_pl.backbone.parallel import shard
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities.masking import RandomTokens
 from onepeace_pl.optim import AdamW, build_optimizer
 from onepeace_pl.tasks.pretraining import Pretraining, Student
@@ -30,7 +30,7 @@ def model(**options: Any) -> Whole:
         "alone": Student({"image": RandomTokens(0.5)}, {"image": 1.0}, "own"),
         "both": Student(dict.fromkeys(("text", "image"), RandomTokens(0.4)), {"text": 0.5, "image": 0.5}),
     }
-    task = Pretraining(backbone, DataFacts(), ("text", "image"), students)
+    task = Pretraining(backbone, DataInfo(), ("text", "image"), students)
     task.apply_stage(backbone)
     return Whole(backbone, task).train()
 

@@ -19,8 +19,8 @@ from onepeace_pl.callbacks.last import LastCheckpoint, save_last
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW
@@ -54,7 +54,7 @@ def poisoned(folder: Path, name: str, bad: dict[str, str], steps: int) -> Any:
     ]
     module = Experiment(
         partial(make, ("text",), decoder=False, noise=0.01), partial(Poisoned, bad=bad), partial(AdamW, lr=1e-2),
-        Long(0.0), facts=DataFacts(), max_skipped_updates=2,
+        Long(0.0), data_info=DataInfo(), max_skipped_updates=2,
     )  # fmt: skip
     trainer = make_trainer(folder, strategy(name), max_steps=steps, callbacks=[LastCheckpoint()])
     trainer.fit(module, DataLoader(rows, batch_size=None))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
-from onepeace_pl.backbone import Backbone, Last, LowRank, Stream, from_preset
+from onepeace_pl.backbone import Backbone, ForwardPass, Last, LowRank, from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.modalities import ModalityInput
@@ -43,7 +43,7 @@ class Tuned(nn.Module):
         text = torch.randint(4, 500, (2 * ROWS, 6), generator=generator)
         image = torch.randn(2 * ROWS, 3, 64, 64, generator=generator)
         inputs = {"text": ModalityInput(text[rows]), "image": ModalityInput(image[rows])}
-        features, scale = self.backbone(inputs, [Stream((name,)) for name in NAMES])
+        features, scale = self.backbone(inputs, [ForwardPass((name,)) for name in NAMES])
         text, image = (f.embeddings[name] for f, name in zip(features, NAMES, strict=True))
         apart = (text - image).square().sum(1).mean() * scale
         return apart + self.head(text + image).square().mean()  # type: ignore[no-any-return]

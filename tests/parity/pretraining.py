@@ -9,7 +9,7 @@ import torch
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities.masking import RandomTokens, Spans, WholeWords
 from onepeace_pl.tasks.pretraining import Pretraining, Student
 
@@ -74,7 +74,7 @@ def task(golden: Path, backbone: Backbone, stage: int, **options: Any) -> Pretra
         "denoising_scale": criterion["dcl_logit_scale"],
     } | options
     pair = ("text", "image" if stage == 1 else "audio")
-    return Pretraining(backbone, DataFacts(), pair, students(golden, stage), **options)
+    return Pretraining(backbone, DataInfo(), pair, students(golden, stage), **options)
 
 
 def batch(golden: Path, stage: int, rows: Rows = ALL) -> Batch:

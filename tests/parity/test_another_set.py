@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.checkpoints.names import to_official
 from onepeace_pl.modalities.masking import build_mask
 
@@ -118,11 +118,11 @@ def inputs_al(rows: int = 2) -> dict[str, Tensor]:
 def features(folder: Path) -> dict[str, Tensor]:
     backbone, vl, al = pretrained(folder), vision_language(folder)[0], audio_language(folder)[0]
     (text, image, both), scale = backbone(
-        vl, [Stream(("text",)), Stream(("image",)), Stream(("text", "image"))]
+        vl, [ForwardPass(("text",)), ForwardPass(("image",)), ForwardPass(("text", "image"))]
     )
-    (audio, heard), _ = backbone(al, [Stream(("audio",)), Stream(("text", "audio"))])
+    (audio, heard), _ = backbone(al, [ForwardPass(("audio",)), ForwardPass(("text", "audio"))])
     alone = type(al["audio"])(al["audio"].values[:1, :9600])
-    (first,), _ = backbone({"audio": alone}, [Stream(("audio",))])
+    (first,), _ = backbone({"audio": alone}, [ForwardPass(("audio",))])
     found = {"logit_scale_exp": scale, "audio.first_clip_alone.features": first.tokens["audio"]}
     for name, feature in (("text", text), ("image", image), ("audio", audio)):
         found |= {f"{name}.features": feature.tokens[name], f"{name}.proj": feature.embeddings[name]}
@@ -135,7 +135,7 @@ def features(folder: Path) -> dict[str, Tensor]:
 def masked(folder: Path) -> dict[str, Tensor]:
     backbone, found = pretrained(folder), {}
     for prefix, (inputs, students) in (("vl", vision_language(folder)), ("al", audio_language(folder))):
-        passes, _ = backbone(inputs, [Stream(tuple(mask), mask) for mask in students.values()])
+        passes, _ = backbone(inputs, [ForwardPass(tuple(mask), mask) for mask in students.values()])
         for student, feature in zip(students, passes, strict=True):
             for name, restored in feature.restored.items():
                 found[f"{prefix}.student_{name}" if "+" in student else f"{name}.student"] = restored

@@ -2,7 +2,7 @@
 
 import torch
 
-from onepeace_pl.backbone import Stream
+from onepeace_pl.backbone import ForwardPass
 from onepeace_pl.modalities import ModalityInput, View
 
 from .files import tensors
@@ -23,7 +23,7 @@ def test_features_and_projections(golden):
     backbone, expected = pretrained(golden), tensors(golden, "features")
     vl, _ = vision_language(golden)
     (text, image, both), scale = backbone(
-        vl, [Stream(("text",)), Stream(("image",)), Stream(("text", "image"))]
+        vl, [ForwardPass(("text",)), ForwardPass(("image",)), ForwardPass(("text", "image"))]
     )
     pad = vl["text"].padding
     close(real(text.tokens["text"], pad), real(expected["text.features"], pad), 3e-5)
@@ -39,7 +39,7 @@ def test_features_and_projections(golden):
 def test_audio_features(golden):
     backbone, expected = pretrained(golden), tensors(golden, "features")
     al, _ = audio_language(golden)
-    (audio, both), _ = backbone(al, [Stream(("audio",)), Stream(("text", "audio"))])
+    (audio, both), _ = backbone(al, [ForwardPass(("audio",)), ForwardPass(("text", "audio"))])
     heard, read = al["audio"].padding, al["text"].padding
     close(real(audio.tokens["audio"], heard), real(expected["audio.features"], heard), 3e-5)
     close(audio.embeddings["audio"], expected["audio.proj"], 2e-6)
@@ -47,7 +47,7 @@ def test_audio_features(golden):
     close(real(both.tokens["text"], read), real(expected["al.text_features"], read), 3e-5)
     first = al["audio"].values[:1]
     alone = ModalityInput(first[:, : int(first.nonzero()[-1, 1]) + 1])  # what lies behind is padding
-    (features,), _ = backbone({"audio": alone}, [Stream(("audio",))])
+    (features,), _ = backbone({"audio": alone}, [ForwardPass(("audio",))])
     close(features.tokens["audio"], expected["audio.first_clip_alone.features"], 3e-5)
 
 
@@ -69,7 +69,7 @@ def test_intermediate_values(golden):
             b.register_forward_hook(lambda m, a, out, kept=outputs: kept.append(out[0]))
             for b in backbone.encoder.transformer.blocks
         ]
-        backbone(inputs, [Stream((name,))])
+        backbone(inputs, [ForwardPass((name,))])
         for hook in hooks:
             hook.remove()
         layers = [i for i in range(len(outputs)) if f"{name}.layer{i}.out" in expected]
@@ -95,7 +95,7 @@ def test_masked_passes(golden):
     vl, vl_masks = vision_language(golden)
     al, al_masks = audio_language(golden)
     for inputs, masks, prefix in ((vl, vl_masks, "vl"), (al, al_masks, "al")):
-        streams = [Stream(tuple(mask), mask) for mask in masks.values()]
+        streams = [ForwardPass(tuple(mask), mask) for mask in masks.values()]
         features, _ = backbone(inputs, streams)
         for name, feature in zip(masks, features, strict=True):
             for modality, restored in feature.restored.items():

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.checkpoints.heads import head_from_official, head_to_official
 from onepeace_pl.checkpoints.loading import load_state
 from onepeace_pl.checkpoints.names import from_official
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
@@ -53,9 +53,9 @@ def model(golden, run, **options):
     report = load_state(backbone, ours, run)
     # a classifier of the original has neither projections nor a scale
     outputs = theirs["logits"].shape[-1]
-    task = make(backbone, DataFacts(classes=tuple(map(str, range(outputs)))), **options)
+    task = make(backbone, DataInfo(classes=tuple(map(str, range(outputs)))), **options)
     task.head.load_state_dict(head_from_official(left))
-    backbone.apply_stage(task.modalities, until=task.until)
+    backbone.apply_stage(task.modalities, stop_after=task.stop_after)
     return backbone, task, theirs, report
 
 
@@ -112,10 +112,10 @@ def test_vision_branch(golden):
     backbone = Backbone(adapters(golden, ("image",)), transformer(golden), NO_DECODER)
     load_state(backbone, pretrained_state(golden), "vision")
     classes = tuple(map(str, range(theirs["logits"].shape[-1])))
-    task = Classification(backbone, DataFacts(classes=classes), pooling="mean")
+    task = Classification(backbone, DataInfo(classes=classes), pooling="mean")
     task.head.load_state_dict(head_from_official(own_state(golden, "vision_branch")))
     images = ModalityInput(tensors(golden, "inputs_vl")["src_images"])
-    (features,), _ = backbone({"image": images}, [Stream(("image",), until="blocks")])
+    (features,), _ = backbone({"image": images}, [ForwardPass(("image",), stop_after="blocks")])
     assert (features.tokens["image"] - theirs["features"]).abs().max() <= 3e-5
     count = len(images.values)
     given = Batch(["a"] * count, torch.arange(count), 0, {"image": images}, {})

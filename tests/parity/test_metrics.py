@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 from onepeace_pl.tasks.grounding import Grounding
 from onepeace_pl.tasks.question_answering import OpenAnswer
@@ -13,8 +13,8 @@ from .files import record, tensors
 from .reference import NO_DECODER, adapters, transformer
 
 
-def facts(logits):
-    return DataFacts(classes=tuple(map(str, range(logits.shape[-1]))))
+def data_info(logits):
+    return DataInfo(classes=tuple(map(str, range(logits.shape[-1]))))
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def backbone(golden):
 
 def test_accuracy(files, backbone):
     x, expected = files
-    classes = facts(x["accuracy.logits"])
+    classes = data_info(x["accuracy.logits"])
     hard = Classification(backbone, classes).measure(x["accuracy.logits"], x["accuracy.hard"])
     assert hard["accuracy"].mean().item() == pytest.approx(expected["accuracy_hard"]["accuracy"])
     soft = OpenAnswer(backbone, classes).measure(x["accuracy.logits"], x["accuracy.soft"])
@@ -38,7 +38,7 @@ def test_accuracy(files, backbone):
 
 def test_average_precision(files, backbone):
     x, expected = files
-    task = MultiLabelClassification(backbone, facts(x["map.logits"]), modality="image")
+    task = MultiLabelClassification(backbone, data_info(x["map.logits"]), modality="image")
     columns = task.measure(x["map.logits"], x["map.targets"].float())
     found = task.summarise({name: values.numpy() for name, values in columns.items()})
     assert found["mAP"] == pytest.approx(expected["mean_average_precision"]["map"], rel=1e-6)
@@ -46,6 +46,6 @@ def test_average_precision(files, backbone):
 
 def test_box_accuracy(files, backbone):
     x, expected = files
-    found = Grounding(backbone, DataFacts()).measure(x["iou.predicted"], x["iou.reference"])
+    found = Grounding(backbone, DataInfo()).measure(x["iou.predicted"], x["iou.reference"])
     assert found["accuracy"].mean().item() == pytest.approx(expected["iou_accuracy"]["iou_acc"])
     assert torch.equal(found["accuracy"], (found["iou"] >= 0.5).float())

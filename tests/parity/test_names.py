@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Extend, Stream
+from onepeace_pl.backbone import Backbone, Extend, ForwardPass
 from onepeace_pl.checkpoints.loading import load_state
 from onepeace_pl.checkpoints.names import from_official, official_buffers, to_official, vision_only
 from onepeace_pl.modalities import ImageAdapter, ModalityInput
@@ -147,7 +147,7 @@ def test_a_larger_grid_from_the_start(golden):
         image.bias.tables[0] - expected["bigger_bucket.image_rel_pos_table_list.0.weight"]
     ).abs().max() <= 1e-4
     inputs = {"image": ModalityInput(expected["bigger_bucket.src_images"])}
-    (features,), _ = backbone(inputs, [Stream(("image",))])
+    (features,), _ = backbone(inputs, [ForwardPass(("image",))])
     assert (features.embeddings["image"] - expected["bigger_bucket.image_proj"]).abs().max() <= 2e-6
 
 

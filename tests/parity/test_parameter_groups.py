@@ -41,7 +41,7 @@ class NlvrModel(nn.Module):
         made |= {"text": partial(made["text"], types=1), "image": partial(made["image"], types=2)}
         options = transformer(golden, "classify_nlvr2", bias_per_layer=True)
         self.backbone = Backbone(made, options, NO_DECODER)
-        self.backbone.apply_stage(("text", "image"), until="norm")
+        self.backbone.apply_stage(("text", "image"), stop_after="norm")
         self.head = ClassifyHead(self.backbone.config, 2, passes=2)
 
 

@@ -7,7 +7,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.checkpoints.loading import load_state
 from onepeace_pl.checkpoints.names import from_official, to_official
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.optim import build_optimizer
 from onepeace_pl.tasks.retrieval import Retrieval
 
@@ -28,7 +28,7 @@ def model(golden, run):
     state = tensors(golden, "pretrain_state")
     state = {n: t for n, t in state.items() if "rel_pos_table" not in n} | own
     load_state(backbone, from_official(state)[0], run)
-    task = Retrieval(backbone, DataFacts(), pair)
+    task = Retrieval(backbone, DataInfo(), pair)
     backbone.apply_stage(task.modalities)
     inputs = fine_tuning_inputs(golden)
     count = len(inputs["text"].values)

@@ -101,7 +101,7 @@ def masks(workers: int) -> tuple[Experiment, L.LightningDataModule]:
 
     torch.manual_seed(0)
     data = TriWorldTask(
-        "mask", size=8, picture_size=64, processors={"image": AnySizeProcessor()}, transform=JointTransform(),
+        "mask", size=8, image_size=64, processors={"image": AnySizeProcessor()}, transform=JointTransform(),
         batch_size=2, num_workers=workers,
     )  # fmt: skip
     sizes = {"queries": 6, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "points": 64}

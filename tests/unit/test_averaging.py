@@ -33,12 +33,12 @@ def weights(module: L.LightningModule) -> dict[str, Tensor]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def fit(folder: Path, until: int, path: Path | None = None, **options: Any) -> tuple[Any, Any, Passed]:
+def fit(folder: Path, stop_after: int, path: Path | None = None, **options: Any) -> tuple[Any, Any, Passed]:
     module, passed = experiment(), Passed()
     module.schedule = lambda optimizer, total: LambdaLR(optimizer, lambda _: 1.0)
     saves = ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
     callbacks = [passed, EMAWeightAveraging(decay=DECAY), saves]
-    given = {"max_steps": until, "limit_val_batches": None, "enable_checkpointing": True}
+    given = {"max_steps": stop_after, "limit_val_batches": None, "enable_checkpointing": True}
     runner = trainer(folder, callbacks=callbacks, **(given | options))
     runner.fit(module, datamodule=data(), ckpt_path=path)
     return module, runner, passed

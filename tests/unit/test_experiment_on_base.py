@@ -18,11 +18,11 @@ from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.checkpoints.lightning import is_training_checkpoint, read_training_checkpoint
 from onepeace_pl.checkpoints.loading import read_weights
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.gallery import Gallery
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.hub import load_folder, save_folder
 from onepeace_pl.training.experiment import Experiment
-from onepeace_pl.training.task import Step, Task
+from onepeace_pl.training.task import Task, TaskOutput
 
 from .samples import make
 from .training.test_experiment import data, trainer
@@ -37,14 +37,14 @@ class Head(Task):
 
     modalities = MODALITIES
 
-    def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
-        super().__init__(backbone, facts)
+    def __init__(self, backbone: Backbone, data_info: DataInfo) -> None:
+        super().__init__(backbone, data_info)
         self.head = nn.Linear(backbone.config.width, 2)
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         vectors = backbone.embed(batch.inputs)
         apart = (vectors["text"] - vectors["image"]).square().mean() * backbone.logit_scale.exp().squeeze()
-        return Step(apart + self.head(vectors["text"] + vectors["image"]).square().mean())
+        return TaskOutput(apart + self.head(vectors["text"] + vectors["image"]).square().mean())
 
     def start_evaluation(self, galleries: Sequence[Gallery]) -> None: ...
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
@@ -63,13 +63,15 @@ def experiment(stage: Stage, base: Path | None, **options: Any) -> Experiment:
     return made
 
 
-def fit(module: Experiment, folder: Path, until: int = 2, path: Path | None = None, **options: Any) -> Path:
+def fit(
+    module: Experiment, folder: Path, stop_after: int = 2, path: Path | None = None, **options: Any
+) -> Path:
     saves = ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
     callbacks = [saves, ModelFolder(**options)]
-    runner = trainer(folder, max_steps=until, enable_checkpointing=True, callbacks=callbacks)
+    runner = trainer(folder, max_steps=stop_after, enable_checkpointing=True, callbacks=callbacks)
     torch.manual_seed(3)
     runner.fit(module, datamodule=data(), ckpt_path=path)
-    return folder / f"step={until}.ckpt"
+    return folder / f"step={stop_after}.ckpt"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from onepeace_pl.data.batches import Alike, Row
+from onepeace_pl.data.batches import Frames, Row
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
@@ -121,7 +121,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
         else:
             pictures = _pictures(video)
             taken = [pictures[number] for number in self._numbers(len(pictures), clip, rng)]
-        return Row(self.id_of(record), {"image": Alike(taken)}, self.labels_of(record))
+        return Row(self.id_of(record), {"image": Frames(taken)}, self.labels_of(record))
 
     def _numbers(self, count: int, clip: int, rng: np.random.Generator | None) -> list[int]:
         """Return which frames of a video of so many are taken."""

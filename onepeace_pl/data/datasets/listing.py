@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.published import Published
 from onepeace_pl.data.labels.checking import shown
-from onepeace_pl.data.sources.presence import Presence, paths_of
+from onepeace_pl.data.sources.existence import Presence, paths_of
 from onepeace_pl.data.sources.tables import no_rows
 
 Record = TypeVar("Record")

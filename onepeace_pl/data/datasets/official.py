@@ -13,7 +13,7 @@ from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.labels.checking import checked, shown, whole
 from onepeace_pl.data.sources.choices import choice_texts
-from onepeace_pl.data.sources.picture_size import picture_size
+from onepeace_pl.data.sources.image_size import image_size
 from onepeace_pl.data.sources.tsv import AudioTsv, TsvSource
 
 
@@ -198,7 +198,7 @@ class RefCocoTsv(TsvSource):
 
     def __getitem__(self, index: int) -> Row:
         row = super().__getitem__(index)
-        extent = picture_size(row.fields["image"], upright=False)  # as the original measures it
+        extent = image_size(row.fields["image"], upright=False)  # as the original measures it
         labels = checked(f"{self.path}:{index + 2}", {**row.labels, "extent": extent})
         return Row(row.id, row.fields, labels)
 

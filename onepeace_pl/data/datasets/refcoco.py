@@ -12,7 +12,7 @@ from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import are_numbers, checked, shown
-from onepeace_pl.data.sources.picture_size import picture_size
+from onepeace_pl.data.sources.image_size import image_size
 from onepeace_pl.data.sources.tables import (
     entries,
     need,
@@ -90,7 +90,7 @@ class RefCoco(Listing[Expression]):
     def row(self, record: Expression) -> Row:
         """Make the row of an expression; reads the size of a picture where the files do not know it."""
         image = os.path.join(self.images, record.image)
-        labels = {"box": record.box, "extent": record.extent or picture_size(image)}
+        labels = {"box": record.box, "extent": record.extent or image_size(image)}
         return Row(record.id, {"image": image, "text": record.text}, labels)
 
     def id_of(self, record: Expression) -> str:

@@ -16,7 +16,7 @@ from torch import nn
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.masks import IGNORED, open_mask
 from onepeace_pl.data.labels.objects import Objects, ObjectsTarget
-from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.decoding import open_image
 
 
 class JointTransform:
@@ -58,7 +58,7 @@ class JointTransform:
         if "mask" in labels:
             labels["mask"] = open_mask(labels["mask"])
             labels["extent"] = labels["mask"].shape[::-1]
-        picture = open_picture(row.fields[self.field], labels.get("extent"))
+        picture = open_image(row.fields[self.field], labels.get("extent"))
         if (extent := tuple(labels.setdefault("extent", picture.size))) != picture.size:
             what = "mask has" if "mask" in labels else "labels are for"
             raise ValueError(

@@ -11,11 +11,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from torch.utils.data import Dataset
 
-from onepeace_pl.data.batches import Alike, Row, Skipped, Source, values_of
+from onepeace_pl.data.batches import Frames, Row, Skipped, Source, values_of
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.loading.content import content_of
 from onepeace_pl.modalities.base import ModalitySample, Processor
-from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.decoding import open_image
 
 OnError = Literal["raise", "skip"]
 _MOST_REPLACEMENTS = 100
@@ -178,7 +178,7 @@ def _as_labelled(name: str, row: Row) -> Any:
     """Return a field; a picture that a box was drawn in is turned as the declared size of the picture says."""
     raw = row.fields[name]
     if name == "image" and "box" in row.labels and isinstance(raw, str | Path | bytes):
-        return open_picture(raw, row.labels.get("extent"))
+        return open_image(raw, row.labels.get("extent"))
     return raw
 
 
@@ -187,6 +187,6 @@ def _parts(raw: Any) -> Iterator[tuple[Any, list[int]]]:
     values = values_of(raw)
     if not values:
         raise ValueError("a field of several values has none; leave the row out")
-    draw_apart = values is raw and not isinstance(raw, Alike)
+    draw_apart = values is raw and not isinstance(raw, Frames)
     for number, value in enumerate(values):
         yield value, [number] if draw_apart else []

@@ -10,9 +10,9 @@ from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.checking import checked
 from onepeace_pl.data.sources.choices import TEMPLATE, choice_texts
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
+from onepeace_pl.data.sources.existence import paths_of
+from onepeace_pl.data.sources.image_size import image_size
 from onepeace_pl.data.sources.label_columns import number_classes, read_labels, read_list
-from onepeace_pl.data.sources.picture_size import picture_size
-from onepeace_pl.data.sources.presence import paths_of
 from onepeace_pl.data.sources.tables import read_csv, read_json_lines
 
 KNOWN = ("image", "audio", "text")
@@ -98,7 +98,7 @@ class ManifestSource:
             raise IndexError(f"row {index} of {len(self)}")
         row, fields, labels = self._rows[index], self._fields(index), dict(self._labels_at(index))
         if self._labels and "box" in labels and isinstance(fields.get("image"), str | bytes):
-            labels.setdefault("extent", picture_size(fields["image"]))
+            labels.setdefault("extent", image_size(fields["image"]))
             checked(f"{self.path}: row {index}", labels, self.classes)
         return Row(self._id(row, index), fields, labels)
 

@@ -17,7 +17,7 @@ import numpy as np
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
-from onepeace_pl.data.sources.presence import paths_of
+from onepeace_pl.data.sources.existence import paths_of
 from onepeace_pl.data.sources.tables import read_json
 from onepeace_pl.utils.regular_files import require_regular
 

@@ -30,7 +30,7 @@ _MOST_CHANNELS: Final = 64
 _BLOCK: Final = 1 << 20  # samples of all channels that are decoded at a time
 
 
-def open_sound(raw: Any, rate: int) -> tuple[str, Tensor, int]:
+def open_audio(raw: Any, rate: int) -> tuple[str, Tensor, int]:
     """Return what to call a sound, its mono waveform (N,) float32, and its rate.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.modalities.audio.decoding import LOUDEST, open_sound
+from onepeace_pl.modalities.audio.decoding import LOUDEST, open_audio
 from onepeace_pl.modalities.audio.resampling import resample
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.truncation import Truncations
@@ -83,7 +83,7 @@ class AudioProcessor(Processor):
             ValueError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
                 `resample` is off, or the sound is empty, silent, not finite or far too loud.
         """
-        name, wave, rate = open_sound(raw, self.rate)
+        name, wave, rate = open_audio(raw, self.rate)
         _check(name, wave, self.silence)
         if rate != self.rate:
             if not self.resample:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
-from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.modalities.image.processor import normalise
 
 
@@ -31,7 +31,7 @@ class AnySizeProcessor(Processor):
         self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one picture."""
-        picture = open_picture(raw)
+        picture = open_image(raw)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
         patches = -(-picture.width // self.patch) * -(-picture.height // self.patch)
         return ModalitySample(normalise(pixels), patches)

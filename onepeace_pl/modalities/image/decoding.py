@@ -39,7 +39,7 @@ _QUARTER_TURNS: Final = (5, 6, 7, 8)
 _PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Windows
 
 
-def open_picture(raw: Any, extent: Sequence[float] | None = None) -> Image.Image:
+def open_image(raw: Any, extent: Sequence[float] | None = None) -> Image.Image:
     """Return a picture as an RGB image, turned as its EXIF orientation says.
 
     Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.

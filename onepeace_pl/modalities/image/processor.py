@@ -14,7 +14,7 @@ from torch import Tensor
 
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.image.augment import RandAugment, blur, jitter
-from onepeace_pl.modalities.image.decoding import check_sides, open_picture
+from onepeace_pl.modalities.image.decoding import check_sides, open_image
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -86,7 +86,7 @@ class ImageProcessor(Processor):
         if isinstance(raw, Tensor) and raw.is_floating_point():
             crop = self.train_crop if train else None
             return ModalitySample(normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
-        picture = open_picture(raw)
+        picture = open_image(raw)
         picture = self._augment(picture, rng) if train else self._square(picture)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
         return ModalitySample(normalise(pixels), length)

@@ -8,14 +8,14 @@ Shapes: B batch, L tokens, H heads, D width, S samples of a cut, T tokens of a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from onepeace_pl.nn.block import Sequence
+from onepeace_pl.nn.block import PackedInput
 from onepeace_pl.nn.routing import Segment
 
 CUTS = 4  # at most
@@ -34,10 +34,10 @@ class Cut(NamedTuple):
 
     rows: Tensor
     positions: Tensor
-    sequence: Sequence
+    sequence: PackedInput
 
 
-def cuts(sequence: Sequence) -> list[Cut]:
+def cuts(sequence: PackedInput) -> list[Cut]:
     """Say how to cut a sequence; nothing where there is too little to gain.
 
     Lengths are read from the padding, which on an accelerator would make the host wait; so only on CPU is anything cut.
@@ -67,7 +67,7 @@ def cuts(sequence: Sequence) -> list[Cut]:
     return found if total <= GAIN * padding.numel() else []
 
 
-def take(x: Tensor, biases: SequenceOf[Tensor], cut: Cut) -> tuple[Tensor, list[Tensor]]:
+def take(x: Tensor, biases: Sequence[Tensor], cut: Cut) -> tuple[Tensor, list[Tensor]]:
     """Take a cut out of (B, L, D) and its biases (1 or B, H, L, L) -> (S, T, D), (1 or S, H, T, T)."""
     tokens = x[cut.rows[:, None], cut.positions]
     made = []
@@ -77,7 +77,7 @@ def take(x: Tensor, biases: SequenceOf[Tensor], cut: Cut) -> tuple[Tensor, list[
     return tokens, made
 
 
-def put(like: Tensor, parts: SequenceOf[Tensor], found: SequenceOf[Cut]) -> Tensor:
+def put(like: Tensor, parts: Sequence[Tensor], found: Sequence[Cut]) -> Tensor:
     """Put (S, T, D) of every cut back to their places in (B, L, D); padded tokens are zero."""
     out = parts[0].new_zeros(like.shape)
     for part, cut in zip(parts, found, strict=True):

@@ -38,7 +38,7 @@ def galleries(
     size: int = 256,
     novel_size: int = 0,
     objects: tuple[int, int] = (1, 2),
-    picture_size: int = 64,
+    image_size: int = 64,
     seconds: float = 1.0,
     seed: int = 0,
     phrasing: Phrasing = "known",
@@ -54,7 +54,7 @@ def galleries(
         novel_size: Scenes in a second gallery ``NAME_novel`` of each pair, of which every scene holds a
             combination that training never has; 0 makes none. The hard pair has no such gallery.
         objects: Fewest and most objects of a scene.
-        picture_size: Side of pictures in pixels.
+        image_size: Side of pictures in pixels.
         seconds: Length of sounds.
         seed: Seed of the world.
         phrasing: ``"new"`` for sentences in frames that training never uses.
@@ -72,7 +72,7 @@ def galleries(
     for pair in chosen:
         if pair not in known:
             raise ValueError(f"pairs: {pair!r} is unknown; choose from {', '.join(known)}")
-        maker = _Maker(split, objects, picture_size, seconds, seed, phrasing)
+        maker = _Maker(split, objects, image_size, seconds, seed, phrasing)
         found.append(maker.make(pair, size, novel=False))
         if novel_size and pair != "audio+text_image":
             found.append(maker.make(pair, novel_size, novel=True))
@@ -86,7 +86,7 @@ class _Maker:
         self,
         split: str,
         objects: tuple[int, int],
-        picture_size: int,
+        image_size: int,
         seconds: float,
         seed: int,
         phrasing: Phrasing,
@@ -95,7 +95,7 @@ class _Maker:
             raise ValueError(f"split={split!r}: galleries are made of 'val' or 'test'")
         self.split = split
         self.objects = (objects[0], objects[1])
-        self.picture_size = picture_size
+        self.image_size = image_size
         self.seconds = seconds
         self.seed = seed
         self.phrasing = phrasing
@@ -117,7 +117,7 @@ class _Maker:
             scenes,
             fields=fields,
             caption=caption,
-            picture_size=self.picture_size,
+            image_size=self.image_size,
             seconds=self.seconds,
             phrasing=self.phrasing,
             seed=self.seed,

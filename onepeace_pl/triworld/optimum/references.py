@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from onepeace_pl.data.evaluation.baselines import box_references, mask_references
 from onepeace_pl.data.evaluation.sets import Reference
+from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.labelled import (
     AnswerScenes,
     BackgroundScenes,
@@ -30,7 +31,6 @@ from onepeace_pl.triworld.labelled import (
     ObjectScenes,
     TruthScenes,
 )
-from onepeace_pl.triworld.picture import regions
 
 _SAMPLE: Final = 2000  # training rows from which the best blind answer is learnt
 
@@ -142,7 +142,7 @@ def _commonest(values: Sequence[Any]) -> float:
 
 
 def _boxes(rows: BoxScenes, most: int) -> NDArray[np.float64]:
-    side = rows.rendering.picture_size
+    side = rows.rendering.image_size
     return np.array(
         [regions.boxes(rows.scenes[i], side)[rows.expression(i).target] for i in range(min(most, len(rows)))],
         dtype=float,

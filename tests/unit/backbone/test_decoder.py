@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, Features, Stream, TransformerOptions
+from onepeace_pl.backbone import Backbone, DecoderOptions, Features, ForwardPass, TransformerOptions
 from onepeace_pl.modalities import Mask, ModalityInput
 from onepeace_pl.modalities.masking import build_mask
 from onepeace_pl.nn import TransformerConfig
@@ -19,7 +19,7 @@ Subset = tuple[str, ...]
 
 
 def student(backbone: Backbone, subset: Subset, inputs: dict[str, ModalityInput], masks: dict[str, Mask]):
-    features: Features = backbone(inputs, [Stream(subset, masks)])[0][0]
+    features: Features = backbone(inputs, [ForwardPass(subset, masks)])[0][0]
     return features
 
 
@@ -79,15 +79,15 @@ def test_what_is_hidden_has_no_influence(name: str) -> None:
     assert not torch.equal(values, inputs[name].values)
     changed = {name: ModalityInput(values, inputs[name].padding)}
     close(before, student(backbone, (name,), changed, masks).restored[name])
-    everything = backbone(changed, [Stream((name,))])[0][0].tokens[name]
-    assert (everything - backbone(inputs, [Stream((name,))])[0][0].tokens[name]).abs().max() > 1e-3
+    everything = backbone(changed, [ForwardPass((name,))])[0][0].tokens[name]
+    assert (everything - backbone(inputs, [ForwardPass((name,))])[0][0].tokens[name]).abs().max() > 1e-3
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("subset", [*SUBSETS, ("audio",), ("text", "audio")], ids="+".join)
 def test_a_student_from_whom_nothing_is_hidden_sees_what_a_teacher_sees(subset: Subset) -> None:
     backbone, inputs = make().eval(), fields(subset)
-    full: Features = backbone(inputs, [Stream(subset)])[0][0]
+    full: Features = backbone(inputs, [ForwardPass(subset)])[0][0]
     masks = {}
     for name in subset:
         length = full.tokens[name].shape[1]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.backbone.encoder import join
 from onepeace_pl.modalities import ModalityInput, Tokens, View
 
@@ -26,7 +26,7 @@ def backbone() -> Backbone:
 
 
 def run(backbone: Backbone, subset: tuple[str, ...], inputs: dict[str, ModalityInput]):
-    return backbone(inputs, [Stream(subset)])[0][0]
+    return backbone(inputs, [ForwardPass(subset)])[0][0]
 
 
 def close(a: Tensor, b: Tensor, bound: float = 1e-5) -> None:
@@ -185,11 +185,11 @@ def test_tables_for_each_layer_that_are_copies_change_nothing(
 
 
 STREAMS = [
-    Stream(("text",)),
-    Stream(("text", "image"), grad=False),
-    Stream(("text", "audio"), {"text": hide("text"), "audio": hide("audio")}),
-    Stream(("touch",), {"touch": hide("touch")}),
-    Stream(("touch", "image", "audio")),
+    ForwardPass(("text",)),
+    ForwardPass(("text", "image"), grad=False),
+    ForwardPass(("text", "audio"), {"text": hide("text"), "audio": hide("audio")}),
+    ForwardPass(("touch",), {"touch": hide("touch")}),
+    ForwardPass(("touch", "image", "audio")),
 ]
 
 
@@ -198,7 +198,7 @@ def outputs_of(features) -> list[Tensor]:
 
 
 def test_passes_in_one_call_are_those_of_separate_calls() -> None:
-    def gradients(calls: list[list[Stream]]) -> tuple[list[Tensor], dict[str, Tensor]]:
+    def gradients(calls: list[list[ForwardPass]]) -> tuple[list[Tensor], dict[str, Tensor]]:
         backbone, inputs = make(), fields()
         outputs = [o for call in calls for f in backbone(inputs, call)[0] for o in outputs_of(f)]
         generator = torch.Generator().manual_seed(1)
@@ -224,7 +224,7 @@ def test_a_pass_without_gradient_has_no_graph() -> None:
 
 def test_a_pass_without_gradient_stays_so_beside_one_with() -> None:
     backbone, inputs = make(decoder=False), fields(("text",))
-    features, _ = backbone(inputs, [Stream(("text",), grad=False), Stream(("text",))])
+    features, _ = backbone(inputs, [ForwardPass(("text",), grad=False), ForwardPass(("text",))])
     assert not features[0].embeddings["text"].requires_grad
     close(features[0].embeddings["text"], features[1].embeddings["text"])
     features[1].embeddings["text"].sum().backward()
@@ -244,15 +244,17 @@ def test_unknown_modalities_are_named(backbone: Backbone) -> None:
     with pytest.raises(
         ValueError, match="the backbone has no modality 'smell'; it has text, image, audio, touch"
     ):
-        backbone(fields(), [Stream(("smell",))])
+        backbone(fields(), [ForwardPass(("smell",))])
     with pytest.raises(ValueError, match="the batch has no 'image'; it has text"):
-        backbone(fields(("text",)), [Stream(("text", "image"))])
+        backbone(fields(("text",)), [ForwardPass(("text", "image"))])
 
 
 def test_a_pass_ends_where_it_is_told() -> None:
     backbone = make(("text", "image"))
     inputs = fields(("text", "image"))
-    streams = [Stream(("image",), until=until) for until in ("projection", "norm", "blocks")]
+    streams = [
+        ForwardPass(("image",), stop_after=stop_after) for stop_after in ("projection", "norm", "blocks")
+    ]
     (whole, normed, raw), _ = backbone(inputs, streams)
     assert whole.embeddings
     assert not normed.embeddings
@@ -266,20 +268,22 @@ def test_a_modality_can_be_read_from_another_field() -> None:
     backbone = make(("text", "image"))
     inputs = fields(("text", "image"))
     inputs["second"] = field("image", (2, 1, 0))
-    first = Stream(("text", "image"))
-    (one, two), _ = backbone(inputs, [first, Stream(("text", "image"), fields={"image": "second"})])
+    first = ForwardPass(("text", "image"))
+    (one, two), _ = backbone(inputs, [first, ForwardPass(("text", "image"), fields={"image": "second"})])
     (expected,), _ = backbone({"text": inputs["text"], "image": inputs["second"]}, [first])
     assert torch.allclose(two.tokens["text"], expected.tokens["text"], atol=1e-5)
     assert not torch.allclose(one.tokens["text"], two.tokens["text"], atol=1e-4)
     with pytest.raises(ValueError, match="the batch has no 'third'"):
-        backbone(inputs, [Stream(("image",), fields={"image": "third"})])
+        backbone(inputs, [ForwardPass(("image",), fields={"image": "third"})])
 
 
 @pytest.mark.parametrize("name", ["audio", "image", "touch"])
 def test_repeating_what_the_stem_made(name: str) -> None:
     backbone = make(("text", name))
     texts = field("text", (0, 1, 2, 2, 1, 0))
-    (features,), _ = backbone({"text": texts, name: field(name)}, [Stream(("text", name), repeat={name: 2})])
+    (features,), _ = backbone(
+        {"text": texts, name: field(name)}, [ForwardPass(("text", name), repeat={name: 2})]
+    )
     rows = field(name, (0, 0, 1, 1, 2, 2))
-    (expected,), _ = backbone({"text": texts, name: rows}, [Stream(("text", name))])
+    (expected,), _ = backbone({"text": texts, name: rows}, [ForwardPass(("text", name))])
     assert torch.allclose(features.tokens["text"], expected.tokens["text"], atol=1e-5)

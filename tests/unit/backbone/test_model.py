@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 
 from ..samples import ADAPTERS, ALL, fields, hide, make
 
@@ -48,11 +48,11 @@ def build(options: dict[str, Any], **more: Any) -> Backbone:
 
 
 STREAMS = [
-    Stream(("text",)),
-    Stream(("image",)),
-    Stream(("audio",)),
-    Stream(("text", "image", "audio"), grad=False),
-    Stream(("text", "image", "audio"), {name: hide(name) for name in ("text", "image", "audio")}),
+    ForwardPass(("text",)),
+    ForwardPass(("image",)),
+    ForwardPass(("audio",)),
+    ForwardPass(("text", "image", "audio"), grad=False),
+    ForwardPass(("text", "image", "audio"), {name: hide(name) for name in ("text", "image", "audio")}),
 ]
 
 
@@ -123,7 +123,7 @@ def test_scale_is_clamped_and_keeps_its_gradient(start: float, expected: float) 
     assert backbone.logit_scale.exp().item() == pytest.approx(1 / 0.07, rel=1e-6)
     with torch.no_grad():
         backbone.logit_scale.fill_(start)
-    _, scale = backbone(fields(("text",)), [Stream(("text",))])
+    _, scale = backbone(fields(("text",)), [ForwardPass(("text",))])
     assert scale.shape == ()
     assert scale.item() == pytest.approx(math.exp(expected), rel=1e-5)
     scale.backward()
@@ -138,12 +138,12 @@ def test_embeddings_alone_and_joint() -> None:
     alone = backbone.embed(inputs)
     assert list(alone) == list(ALL)
     for name, vector in alone.items():
-        features, _ = backbone(inputs, [Stream((name,))])
+        features, _ = backbone(inputs, [ForwardPass((name,))])
         tokens = features[0].tokens[name][:, 0]
         projected = backbone.encoder.projections[name].weight @ tokens.T
         projected = projected.T + backbone.encoder.projections[name].bias
         assert torch.allclose(vector, projected / projected.norm(dim=1, keepdim=True), atol=1e-5)
-    features, _ = backbone(inputs, [Stream(ALL)])
+    features, _ = backbone(inputs, [ForwardPass(ALL)])
     total = torch.stack(list(features[0].embeddings.values())).mean(0)
     joint = backbone.embed_jointly(inputs)
     assert torch.allclose(joint, total / total.norm(dim=1, keepdim=True), atol=1e-5)

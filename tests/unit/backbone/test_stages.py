@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Extend, Last, LowRank, Stream, build
+from onepeace_pl.backbone import Backbone, Extend, ForwardPass, Last, LowRank, build
 from onepeace_pl.backbone.stages import KEYED, read_stage, rests_on_base, tell_stage
 from onepeace_pl.nn.routing import SHARED
 from onepeace_pl.optim import build_optimizer, parameter_groups
@@ -136,9 +136,9 @@ def test_training_a_new_modality_leaves_all_others_as_they_were(name: str) -> No
     learning = trainable(backbone)
     optimizer = build_optimizer(backbone, lambda groups: torch.optim.AdamW(groups, lr=0.1, weight_decay=0.5))
     streams = [
-        Stream(("text",), grad=False),
-        Stream((name,)),
-        Stream(("text", name), {"text": hide("text"), name: hide(name)}),
+        ForwardPass(("text",), grad=False),
+        ForwardPass((name,)),
+        ForwardPass(("text", name), {"text": hide("text"), name: hide(name)}),
     ]
     for _ in range(3):
         optimizer.zero_grad()

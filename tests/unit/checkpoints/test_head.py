@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from onepeace_pl.checkpoints.folder import EXTRA
 from onepeace_pl.checkpoints.head import HEAD, TASK, load_head, read_head, save_head
 from onepeace_pl.checkpoints.heads import head_to_official
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.question_answering import OpenAnswer
 from onepeace_pl.tasks.video import VideoClassification
@@ -19,12 +19,12 @@ from onepeace_pl.training.multitask import MultiTask
 
 from ..samples import make
 
-THREE = DataFacts(classes=("a", "b", "c"))
-TURNED = DataFacts(classes=("a", "c", "b"))
-OTHER = DataFacts(classes=("a", "b", "d"))
+THREE = DataInfo(classes=("a", "b", "c"))
+TURNED = DataInfo(classes=("a", "c", "b"))
+OTHER = DataInfo(classes=("a", "b", "d"))
 
 
-def task(classes: DataFacts = THREE) -> Classification:
+def task(classes: DataInfo = THREE) -> Classification:
     return Classification(make(("image",), decoder=False), classes)
 
 
@@ -57,7 +57,7 @@ def test_official_heads(tmp_path: Path) -> None:
 def test_other_numbers_of_classes_are_refused_and_other_tasks_left(tmp_path: Path) -> None:
     save_head(tmp_path, task().state_dict(), {})
     with pytest.raises(ValueError, match=r"of shape \(3,\), this task wants \(2,\).*model.new_head"):
-        load_head(task(DataFacts(classes=("a", "b"))), tmp_path)
+        load_head(task(DataInfo(classes=("a", "b"))), tmp_path)
     other = OpenAnswer(make(("text", "image"), decoder=False), THREE)
     assert "another task" in load_head(other, tmp_path)
     assert read_head(tmp_path).state.keys() == task().state_dict().keys()
@@ -78,45 +78,45 @@ def test_classes_are_compared_by_name_and_order(name: str, measured: bool, tmp_p
     backbone = make(modalities, decoder=False)
     state = kind(backbone, THREE).state_dict()
     if measured:
-        save_head(tmp_path, state, {"facts": THREE.to_dict()})
+        save_head(tmp_path, state, {"data_info": THREE.to_dict()})
         source = tmp_path
     else:  # a checkpoint
         whole = {f"task.{n}": t for n, t in state.items()}
         whole |= {f"backbone.{n}": t for n, t in backbone.state_dict().items()}
         source = tmp_path / "last.ckpt"
-        torch.save({"state_dict": whole, "hyper_parameters": {"facts": asdict(THREE)}}, source)
-    assert load_head(kind(backbone, THREE), source, facts=THREE) == f"head: from {source}"
+        torch.save({"state_dict": whole, "hyper_parameters": {"data_info": asdict(THREE)}}, source)
+    assert load_head(kind(backbone, THREE), source, data_info=THREE) == f"head: from {source}"
     with pytest.raises(
         ValueError, match=r"number 1 is 'b' there and 'c' here .*same ones in another order.*new_head"
     ):
-        load_head(kind(backbone, TURNED), source, facts=TURNED)
+        load_head(kind(backbone, TURNED), source, data_info=TURNED)
     with pytest.raises(ValueError, match=r"number 2 is 'c' there and 'd' here \(3 each\)"):
-        load_head(kind(backbone, OTHER), source, facts=OTHER)
+        load_head(kind(backbone, OTHER), source, data_info=OTHER)
     assert "head: new" in load_head(kind(backbone, TURNED), source, lambda name: False, TURNED)
 
 
 def test_classes_of_each_of_several_tasks(tmp_path: Path) -> None:
-    def facts(**tasks: DataFacts) -> DataFacts:
-        return DataFacts(tasks=tasks)
+    def data_info(**tasks: DataInfo) -> DataInfo:
+        return DataInfo(tasks=tasks)
 
-    def several(all_facts: DataFacts) -> MultiTask:
+    def several(all_facts: DataInfo) -> MultiTask:
         kinds = {"one": Classification, "two": Classification}
         return MultiTask(make(("image",), decoder=False), all_facts, kinds)
 
-    learnt, now = facts(one=THREE, two=THREE), facts(one=THREE, two=TURNED)
-    save_head(tmp_path, several(learnt).state_dict(), {"facts": learnt.to_dict()})
-    assert load_head(several(learnt), tmp_path, facts=learnt) == f"head: from {tmp_path}"
+    learnt, now = data_info(one=THREE, two=THREE), data_info(one=THREE, two=TURNED)
+    save_head(tmp_path, several(learnt).state_dict(), {"data_info": learnt.to_dict()})
+    assert load_head(several(learnt), tmp_path, data_info=learnt) == f"head: from {tmp_path}"
     with pytest.raises(ValueError, match=r"task 'two': the head of .* number 1 is 'b' there and 'c' here"):
-        load_head(several(now), tmp_path, facts=now)
+        load_head(several(now), tmp_path, data_info=now)
 
 
 def test_a_source_without_names_of_classes_is_told(tmp_path: Path) -> None:
     save_head(tmp_path, task().state_dict(), {"class_path": "x"})
-    assert "which names no classes" in load_head(task(), tmp_path, facts=THREE)
+    assert "which names no classes" in load_head(task(), tmp_path, data_info=THREE)
 
 
 def test_a_damaged_description_is_one_line(tmp_path: Path) -> None:
     save_head(tmp_path, task().state_dict(), {"class_path": "x"})
     (tmp_path / TASK).write_text("{")
     with pytest.raises(ValueError, match=r"task\.json is no valid JSON"):
-        load_head(task(), tmp_path, facts=THREE)
+        load_head(task(), tmp_path, data_info=THREE)

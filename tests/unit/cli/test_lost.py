@@ -6,7 +6,7 @@ import signal
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.cli.failures import refusal
 
 
 class Deadly(Dataset):

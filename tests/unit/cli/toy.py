@@ -74,24 +74,24 @@ class Backbone(nn.Module):
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class DataInfo:
     classes: list[str] = field(default_factory=list)
 
 
 class Task(nn.Module):
     monitor = ("loss", "min")
 
-    def __init__(self, backbone: Backbone, facts: DataFacts) -> None:
+    def __init__(self, backbone: Backbone, data_info: DataInfo) -> None:
         super().__init__()
 
 
 class Classification(Task):
     def __init__(
-        self, backbone: Backbone, facts: DataFacts, modality: str = "image", dropout: float = 0.0
+        self, backbone: Backbone, data_info: DataInfo, modality: str = "image", dropout: float = 0.0
     ) -> None:
-        super().__init__(backbone, facts)
+        super().__init__(backbone, data_info)
         self.modality, self.dropout = modality, nn.Dropout(dropout)
-        self.head = nn.Linear(backbone.sizes.width, len(facts.classes))
+        self.head = nn.Linear(backbone.sizes.width, len(data_info.classes))
 
     def forward(self, backbone: Backbone, batch: dict[str, Tensor]) -> Tensor:
         features = backbone(**{self.modality: batch[self.modality]})
@@ -100,10 +100,10 @@ class Classification(Task):
 
 class MultiTask(Task):
     def __init__(
-        self, backbone: Backbone, facts: DataFacts, tasks: dict[str, Callable[[Backbone, DataFacts], Task]]
+        self, backbone: Backbone, data_info: DataInfo, tasks: dict[str, Callable[[Backbone, DataInfo], Task]]
     ) -> None:
-        super().__init__(backbone, facts)
-        self.tasks = nn.ModuleDict({name: make(backbone, facts) for name, make in tasks.items()})
+        super().__init__(backbone, data_info)
+        self.tasks = nn.ModuleDict({name: make(backbone, data_info) for name, make in tasks.items()})
 
     def forward(self, backbone: Backbone, batch: dict[str, Tensor]) -> Tensor:
         return torch.stack([task(backbone, batch) for task in self.tasks.values()]).mean()
@@ -113,7 +113,7 @@ class ToyExperiment(ResumableModule):
     def __init__(
         self,
         backbone: Callable[[], Backbone],
-        task: Callable[[Backbone, DataFacts], Task],
+        task: Callable[[Backbone, DataInfo], Task],
         optimizer: OptimizerCallable = torch.optim.AdamW,
         init_from: str | None = None,
         random_weights: bool = False,
@@ -122,16 +122,16 @@ class ToyExperiment(ResumableModule):
         super().__init__()
         self.save_hyperparameters()
         self.make_backbone, self.make_task, self.make_optimizer = backbone, task, optimizer
-        self.facts: DataFacts | None = None
+        self.data_info: DataInfo | None = None
         self.backbone: Backbone | None = None
         self.seconds_per_step = seconds_per_step
 
     def configure_model(self) -> None:
         if self.backbone is None:
-            self.facts = self.facts or self.trainer.datamodule.facts
-            self.hparams["facts"] = asdict(self.facts)
+            self.data_info = self.data_info or self.trainer.datamodule.data_info
+            self.hparams["data_info"] = asdict(self.data_info)
             self.backbone = self.make_backbone()
-            self.task = self.make_task(self.backbone, self.facts)
+            self.task = self.make_task(self.backbone, self.data_info)
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         time.sleep(self.seconds_per_step)
@@ -152,13 +152,13 @@ class ToyExperiment(ResumableModule):
 class RandomData(L.LightningDataModule):
     def __init__(self, classes: list[str], size: int = 8, batch_size: int = 4) -> None:
         super().__init__()
-        self.facts, self.size, self.batch_size = DataFacts(classes), size, batch_size
+        self.data_info, self.size, self.batch_size = DataInfo(classes), size, batch_size
 
     def train_dataloader(self) -> DataLoader[Any]:
         g, s = torch.Generator().manual_seed(0), self.size
         image, depth = torch.randn(16, 3, s, s, generator=g), torch.randn(16, 1, s, s, generator=g)
         text = torch.randint(32, (16, 5), generator=g)
-        label = torch.randint(len(self.facts.classes), (16,), generator=g)
+        label = torch.randint(len(self.data_info.classes), (16,), generator=g)
         columns = {"image": image, "depth": depth, "text": text, "label": label}
         rows = [{name: column[i] for name, column in columns.items()} for i in range(16)]
         return DataLoader(rows, self.batch_size)

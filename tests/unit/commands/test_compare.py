@@ -149,10 +149,10 @@ def test_heads_count(capsys):
     whole("a")
     whole("b")
     for place, classes in (("a", ["x", "y"]), ("b", ["y", "x"])):
-        save_head(Path(place), {"w": torch.ones(2)}, {"facts": {"classes": classes}})
+        save_head(Path(place), {"w": torch.ones(2)}, {"data_info": {"classes": classes}})
     assert equal("image") == 1
     assert "head: other classes or options (task.json)" in capsys.readouterr().out
-    save_head(Path("b"), {"w": torch.zeros(2)}, {"facts": {"classes": ["x", "y"]}})
+    save_head(Path("b"), {"w": torch.zeros(2)}, {"data_info": {"classes": ["x", "y"]}})
     assert equal("image") == 1
     assert "head: task.w changed" in capsys.readouterr().out
     save_head(Path("b"), {}, {})

@@ -16,7 +16,7 @@ from onepeace_pl.checkpoints.heads import head_to_official
 from onepeace_pl.checkpoints.names import official_buffers, to_official
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.cli import main as cli
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.hub import save_folder
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
@@ -209,7 +209,7 @@ def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
     assert OnePeace.from_pretrained("m2", device="cpu").processors["image"].fit == "centre_crop"
 
 
-FACTS = DataFacts(("image",), None, ("cat", "dog", "horse"))
+FACTS = DataInfo(("image",), None, ("cat", "dog", "horse"))
 
 
 def fine_tuned(kind: type = Classification, **options: object) -> dict[str, torch.Tensor]:
@@ -220,7 +220,9 @@ def fine_tuned(kind: type = Classification, **options: object) -> dict[str, torc
     save_folder("tuned", backbone, {"image": ImageProcessor(64)})
     path = f"{kind.__module__}.{kind.__qualname__}"
     save_head(
-        Path("tuned"), task.state_dict(), {"class_path": path, "init_args": options, "facts": FACTS.to_dict()}
+        Path("tuned"),
+        task.state_dict(),
+        {"class_path": path, "init_args": options, "data_info": FACTS.to_dict()},
     )
     return task.state_dict()
 
@@ -256,7 +258,7 @@ def test_a_head_goes_to_an_official_file_and_back(pooling, ending, capsys):
         assert torch.equal(found[name], tensor), name
     cli(["convert", f"x.{ending}", "--to", "back"])
     task = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling=pooling)
-    assert "names no classes" in load_head(task, "back", facts=FACTS)
+    assert "names no classes" in load_head(task, "back", data_info=FACTS)
     assert all(torch.equal(tensor, state[name]) for name, tensor in task.state_dict().items())
 
 
@@ -279,7 +281,7 @@ def test_the_head_of_a_runs_checkpoint(tmp_path, capsys):
     told = {"class_path": "onepeace_pl.tasks.classification.Classification", "init_args": {"pooling": "mean"}}
     hyper = {
         "task": told,
-        "facts": {"modalities": ("image",), "vocabulary_size": None, "classes": FACTS.classes},
+        "data_info": {"modalities": ("image",), "vocabulary_size": None, "classes": FACTS.classes},
     }
     torch.save({"state_dict": state, "hyper_parameters": hyper}, "best.ckpt")
     assert cli(["convert", "best.ckpt", "--to", "m", "--verbose"]) == 0
@@ -287,10 +289,10 @@ def test_the_head_of_a_runs_checkpoint(tmp_path, capsys):
     assert "4 of the task's head, kept in task.safetensors\n    head.linear.bias" in told
     assert "left over" not in told
     head = head_of_folder(Path("m"))
-    assert head.description["facts"]["classes"] == ["cat", "dog", "horse"]
+    assert head.description["data_info"]["classes"] == ["cat", "dog", "horse"]
     assert head.description["init_args"] == {"pooling": "mean"}
     again = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling="mean")
-    assert load_head(again, "m", facts=FACTS) == "head: from m"
+    assert load_head(again, "m", data_info=FACTS) == "head: from m"
     assert all(torch.equal(tensor, task.state_dict()[name]) for name, tensor in again.state_dict().items())
     assert cli(["convert", "m", "--to", "back.pt"]) == 0
     assert torch.equal(read_pickle(Path("back.pt"))["model"]["head.weight"], task.head.linear.weight)

@@ -13,7 +13,7 @@ from tests.unit.sweeps.conftest import FAKE
 @pytest.fixture
 def write(configs, monkeypatch):
     """Write ``s.yaml`` with a run of the toy suite."""
-    monkeypatch.setattr("onepeace_pl.sweeps.attempt.PROGRAM", (sys.executable, str(FAKE)))
+    monkeypatch.setattr("onepeace_pl.sweeps.trial_run.PROGRAM", (sys.executable, str(FAKE)))
     file = str(configs / "experiment/classify.yaml")
 
     def call(run=None, **content):

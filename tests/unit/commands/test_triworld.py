@@ -13,7 +13,7 @@ def test_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_write(tmp_path: Path) -> None:
-    words = ["--scenes", "2", "--eval-scenes", "0", "--picture-size", "48", "--seconds", "1"]
+    words = ["--scenes", "2", "--eval-scenes", "0", "--image-size", "48", "--seconds", "1"]
     assert main(["write", "--out", str(tmp_path / "w"), *words]) == 0
     assert (tmp_path / "w" / "train.tsv").is_file()
     assert not (tmp_path / "w" / "val_new.tsv").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.cli.failures import refusal
 from onepeace_pl.data import datasets
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.labels.checking import bad_labels

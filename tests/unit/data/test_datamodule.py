@@ -203,17 +203,17 @@ def test_a_broken_row_stops_the_run_by_default(tmp_path: Path) -> None:
 
 def test_the_tokenizer_is_trained_on_the_texts_and_travels_in_the_checkpoint(tmp_path: Path) -> None:
     data = module()
-    facts = data.facts
-    assert facts.vocabulary_size is not None
-    assert 260 < facts.vocabulary_size <= 768
-    assert facts.modalities == ("image", "text")
-    assert module().facts == facts
+    data_info = data.data_info
+    assert data_info.vocabulary_size is not None
+    assert 260 < data_info.vocabulary_size <= 768
+    assert data_info.modalities == ("image", "text")
+    assert module().data_info == data_info
     state = json.loads(json.dumps(data.state_dict()))
     other = module(train=Pictures(3))
-    assert other.facts.vocabulary_size != facts.vocabulary_size
+    assert other.data_info.vocabulary_size != data_info.vocabulary_size
     with pytest.warns(UserWarning, match="takes the checkpoint's tokenizer"):
         other.load_state_dict(state)
-    assert other.facts == facts
+    assert other.data_info == data_info
 
 
 def test_prompts_come_in_batches_of_similar_length() -> None:
@@ -267,7 +267,7 @@ def test_mistakes_are_named() -> None:
     ):
         PairsDataModule(processors={"image": ImageProcessor(size=32)}, train=Pictures())
     with pytest.raises(ValueError, match="no training source"):
-        assert module(train=None).facts
+        assert module(train=None).data_info
     with pytest.raises(ValueError, match="Pictures2 does not know the lengths"):
         module(train=Pictures2(), bucket_by_length=True).train_dataloader()
 
@@ -305,7 +305,7 @@ def test_yaml(tmp_path: Path, shared: Path) -> None:
             {"data": {"class_path": "onepeace_pl.data.PairsDataModule", "init_args": options}}
         )
     ).data
-    assert made.facts.vocabulary_size == 50264
+    assert made.data_info.vocabulary_size == 50264
     batch = next(iter(made.train_dataloader()))
     assert batch.inputs["image"].values.shape == (4, 3, 64, 64)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
@@ -43,14 +43,14 @@ def tokenizers(data: MultiTaskDataModule) -> list[Any]:
 
 def test_one_tokenizer_reads_all_texts_trained_on_those_of_the_first_task() -> None:
     data = MultiTaskDataModule({"pairs": pictures(), "words": words("zebra")})
-    facts = data.facts
+    data_info = data.data_info
     assert tokenizers(data)[0] is tokenizers(data)[1]
     assert tokenizers(data)[0] == pictures_tokenizer()
-    assert facts.vocabulary_size == tokenizers(data)[0].vocabulary_size
-    assert facts.modalities == ("image", "text")
-    assert list(facts.tasks) == ["pairs", "words"]
-    again = DataFacts.from_dict(json.loads(json.dumps(facts.to_dict())))
-    assert again == facts
+    assert data_info.vocabulary_size == tokenizers(data)[0].vocabulary_size
+    assert data_info.modalities == ("image", "text")
+    assert list(data_info.tasks) == ["pairs", "words"]
+    again = DataInfo.from_dict(json.loads(json.dumps(data_info.to_dict())))
+    assert again == data_info
 
 
 def pictures_tokenizer() -> Tokenizer:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, Stream, TransformerOptions
+from onepeace_pl.backbone import Backbone, DecoderOptions, ForwardPass, TransformerOptions
 from onepeace_pl.backbone.build import adapter_options
 from onepeace_pl.dense import DenseBranch
 from onepeace_pl.modalities import ImageAdapter, ModalityInput
@@ -63,7 +63,7 @@ def slow(backbone: Backbone, branch: DenseBranch, images: Tensor) -> Tensor:
     x = x + resize_positions(adapter.position_table, (height, width))[1:].view(height, width, -1)
     heads, size = config.heads, config.width // config.heads
     for number, block in enumerate(encoder.transformer.blocks):
-        side = branch.window if branch.window and number not in branch.everywhere else 0
+        side = branch.window if branch.window and number not in branch.global_blocks else 0
         steps = (side or height, side or width)
         normed = block.attention_norm["shared"](x)
         project = block.attention.project_in["shared"]
@@ -139,7 +139,7 @@ def test_pictures_of_the_encoders_size_are_read_as_it_does() -> None:
     given = pictures(side, side)
     branch = branch_of(backbone)
     patches = branch(backbone.encoder, branch.start(backbone.encoder, given), 0, DEPTH)
-    (expected,), _ = backbone({"image": ModalityInput(given)}, [Stream(("image",), until="blocks")])
+    (expected,), _ = backbone({"image": ModalityInput(given)}, [ForwardPass(("image",), stop_after="blocks")])
     torch.testing.assert_close(patches.tokens, expected.tokens["image"], rtol=1e-5, atol=1e-5)
     assert torch.equal(patches.image[0, :, 0, 1], patches.tokens[0, 2])
 
@@ -159,7 +159,7 @@ def test_recomputed_blocks_have_the_same_gradients() -> None:
     results = []
     for again in (False, True):
         backbone = made(checkpoint=again).train()
-        branch = branch_of(backbone, summary=False, window=2, everywhere=[1], decomposed=4).train()
+        branch = branch_of(backbone, summary=False, window=2, global_blocks=[1], decomposed=4).train()
         branch.features(backbone.encoder, pictures(64, 48), [DEPTH - 1])[0].square().sum().backward()
         named = [*backbone.named_parameters(), *branch.named_parameters()]
         results.append({name: p.grad for name, p in named if p.grad is not None})
@@ -231,6 +231,6 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="no place for the summary"):
         DenseBranch(backbone.config, window=4)
     with pytest.raises(ValueError, match="no block 9; the encoder has 2"):
-        DenseBranch(backbone.config, everywhere=[1, 9])
+        DenseBranch(backbone.config, global_blocks=[1, 9])
     with pytest.raises(ValueError, match="60 x 64 pixels: sides must be multiples of 16"):
         DenseBranch(backbone.config).start(backbone.encoder, pictures(60, 64))

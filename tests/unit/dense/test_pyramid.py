@@ -19,7 +19,7 @@ def encoder():
 
 @pytest.mark.parametrize(("size", "expected"), SIZES)
 def test_maps_of_the_last_block(size, expected, encoder):
-    pyramid = SimplePyramid(encoder.config, 8, window=2, everywhere=[1], decomposed=4)
+    pyramid = SimplePyramid(encoder.config, 8, window=2, global_blocks=[1], decomposed=4)
     maps = pyramid(encoder.encoder, torch.randn(2, 3, *size))
     assert [tuple(m.shape) for m in maps] == [(2, 8, *grid) for grid in expected]
     assert pyramid.channels == [8] * 5

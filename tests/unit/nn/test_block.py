@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onepeace_pl.nn import Segment, Sequence, TransformerConfig
+from onepeace_pl.nn import PackedInput, Segment, TransformerConfig
 from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.block import Block
 from onepeace_pl.nn.fast.packing import Packing
@@ -160,7 +160,7 @@ def test_block(options: dict[str, Any]) -> None:
     ]
     fed = torch.cat(parts, dim=1)
     expected = y + (fed * block.feed_forward_scale.gamma if scaled else fed)
-    (out,) = block([x], [bias], [Sequence(SEGMENTS)])
+    (out,) = block([x], [bias], [PackedInput(SEGMENTS)])
     assert torch.allclose(out, expected, atol=1e-5)
 
 
@@ -176,7 +176,7 @@ def test_a_block_scale_starts_where_the_config_says() -> None:
 def test_dropouts_act_in_training_alone_and_keep_the_mean(options: dict[str, float]) -> None:
     torch.manual_seed(4)
     block = shaken(Block(config(sub_norm=False, feed_forward_norm=False, **options), NAMES, 0.0))
-    x, sequence = torch.randn(1, 7, 16), [Sequence(SEGMENTS)]
+    x, sequence = torch.randn(1, 7, 16), [PackedInput(SEGMENTS)]
     with torch.no_grad():
         (still,) = block.eval()([x], [None], sequence)
         assert torch.equal(still, block([x], [None], sequence)[0])

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.nn import Segment, Sequence, TransformerConfig
+from onepeace_pl.nn import PackedInput, Segment, TransformerConfig
 from onepeace_pl.nn.block import Block
 from onepeace_pl.nn.drop_path import keep_factor, kept_samples
 
 X = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
-SEQUENCE = Sequence((Segment("a", 0, 2), Segment("b", 2, 5)))
+SEQUENCE = PackedInput((Segment("a", 0, 2), Segment("b", 2, 5)))
 
 
 def block(rate: float, mode: str) -> Block:

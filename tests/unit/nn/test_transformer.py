@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.nn import Segment, Sequence, Transformer, TransformerConfig
+from onepeace_pl.nn import PackedInput, Segment, Transformer, TransformerConfig
 
 NAMES = ("a", "b")
 
@@ -22,7 +22,7 @@ def stack(**options: Any) -> Transformer:
     return transformer
 
 
-def sequences() -> tuple[list[Tensor], list[list[Tensor]], list[Sequence]]:
+def sequences() -> tuple[list[Tensor], list[list[Tensor]], list[PackedInput]]:
     generator = torch.Generator().manual_seed(1)
     tokens = [torch.randn(4, length, 16, generator=generator) for length in (5, 8, 3)]
     biases = [
@@ -32,9 +32,9 @@ def sequences() -> tuple[list[Tensor], list[list[Tensor]], list[Sequence]]:
     ]
     padding = torch.arange(5) >= torch.tensor([5, 4, 3, 5])[:, None]
     made = [
-        Sequence((Segment("a", 0, 5),), padding),
-        Sequence((Segment("a", 0, 3), Segment("b", 3, 8))),
-        Sequence((Segment("b", 0, 3),), grad=False),
+        PackedInput((Segment("a", 0, 5),), padding),
+        PackedInput((Segment("a", 0, 3), Segment("b", 3, 8))),
+        PackedInput((Segment("b", 0, 3),), grad=False),
     ]
     return tokens, biases, made
 

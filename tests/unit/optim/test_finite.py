@@ -15,14 +15,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.optim import AdamW, WarmupCosine
 from onepeace_pl.optim.finite import gradient_norm
 from onepeace_pl.training.experiment import Experiment
-from onepeace_pl.training.task import Step, Task
+from onepeace_pl.training.task import Task, TaskOutput
 from tests.unit.samples import field, make
 
 
@@ -31,23 +31,23 @@ class Poisoned(Task):
 
     monitor = ("none", "max")
 
-    def __init__(self, backbone: Backbone, facts: DataFacts, bad: dict[str, str]) -> None:
-        super().__init__(backbone, facts)
+    def __init__(self, backbone: Backbone, data_info: DataInfo, bad: dict[str, str]) -> None:
+        super().__init__(backbone, data_info)
         self.bad = bad
 
     @property
     def modalities(self) -> tuple[str, ...]:
         return ("text",)
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        (features,), scale = backbone(batch.inputs, [Stream(("text",))])
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
+        (features,), scale = backbone(batch.inputs, [ForwardPass(("text",))])
         loss = scale * features.embeddings["text"][:, 0].square().sum()
         how = self.bad.get(batch.ids[0])
         if how == "loss":
             loss = loss.detach() * float("nan") + loss
         elif how == "gradient":
             loss = loss + _Explodes.apply(loss)
-        return Step(loss)
+        return TaskOutput(loss)
 
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
 
@@ -89,7 +89,7 @@ def fit(folder: Path, bad: dict[str, str], precision: Any = None, **options: Any
         partial(Poisoned, bad=bad),
         partial(AdamW, lr=1e-2),
         Long(0.0),
-        facts=DataFacts(),
+        data_info=DataInfo(),
         max_skipped_updates=options.pop("limit", 3),
     )
     trainer = L.Trainer(

@@ -16,7 +16,7 @@ FAKE = Path(__file__).with_name("fake_run.py")
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("onepeace_pl.sweeps.attempt.PROGRAM", (sys.executable, str(FAKE)))
+    monkeypatch.setattr("onepeace_pl.sweeps.trial_run.PROGRAM", (sys.executable, str(FAKE)))
     monkeypatch.setattr("onepeace_pl.sweeps.sweep.check_commands", lambda rows: None)
     Path("a.yaml").write_text("x: 1\n")
     return tmp_path

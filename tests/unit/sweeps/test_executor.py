@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from onepeace_pl.sweeps.attempt import Attempt
 from onepeace_pl.sweeps.executor import Processes
 from onepeace_pl.sweeps.reading import read_plan
+from onepeace_pl.sweeps.trial_run import TrialRun
 
 LOCAL = {"cluster": "local", "options": {"timeout_min": 60}}
 
@@ -20,9 +20,9 @@ def test_every_worker_has_its_gpus_and_its_share_of_the_cores(write, monkeypatch
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     plan = read_plan(write(workers=2, executor={"gpus": ["0,1", "2,3"]}))
     seen = []
-    monkeypatch.setattr(Attempt, "__call__", lambda self, stop, environment: seen.append(environment))
+    monkeypatch.setattr(TrialRun, "__call__", lambda self, stop, environment: seen.append(environment))
     processes = Processes(plan)
-    for job in [processes.submit(Attempt(None)) for _ in range(6)]:
+    for job in [processes.submit(TrialRun(None)) for _ in range(6)]:
         job.result()
     assert {each["CUDA_VISIBLE_DEVICES"] for each in seen} <= {"0,1", "2,3"}
     assert all(each["OMP_NUM_THREADS"] == "4" for each in seen)

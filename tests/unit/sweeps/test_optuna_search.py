@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from onepeace_pl.sweeps.cells import make_row
 from onepeace_pl.sweeps.optuna_search import OptunaSearch
 from onepeace_pl.sweeps.reading import read_plan
+from onepeace_pl.sweeps.trials import make_row
 
 SPACE = {"fake.value": {"low": 0.0, "high": 1.0}, "n": {"low": 1, "high": 3}, "kind": ["x", None, [1, 2]]}
 SEARCH = {"method": "optuna", "space": SPACE, "trials": 3, "direction": "maximize"}

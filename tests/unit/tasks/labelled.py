@@ -48,7 +48,7 @@ def fit(
 ) -> list[float]:
     """Train on one batch; return the losses."""
     torch.manual_seed(0)
-    model.apply_stage(task.modalities, until=task.until)
+    model.apply_stage(task.modalities, stop_after=task.stop_after)
     chosen = [p for p in (*model.parameters(), *task.parameters()) if p.requires_grad]
     optimizer = torch.optim.Adam(chosen, lr=lr)
     losses = []

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from onepeace_pl.data.batches import Row
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.labels.masks import MaskTarget
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, TextProcessor
 from onepeace_pl.tasks.classification import Classification
@@ -45,7 +45,7 @@ def data(
 
 
 def classification() -> Classification:
-    return Classification(make(("text", "image", "audio"), decoder=False), DataFacts(classes=CLASSES))
+    return Classification(make(("text", "image", "audio"), decoder=False), DataInfo(classes=CLASSES))
 
 
 def test_what_fits_passes() -> None:
@@ -90,7 +90,7 @@ def test_bad_rows_may_be_left_out() -> None:
 
 
 def test_values_a_row_are_counted() -> None:
-    task = VisualReasoning(make(("text", "image"), decoder=False), DataFacts())
+    task = VisualReasoning(make(("text", "image"), decoder=False), DataInfo())
     with pytest.raises(ValueError, match=r"train: row 0: 1 pictures a statement, which needs two"):
         check_compatible(task, data(Rows({"truth": True}, modalities=("image", "text"))))
 
@@ -99,18 +99,18 @@ def test_kinds_of_evaluation() -> None:
     backbone = make(("text", "image"), decoder=False)
     pairs = Rows({}, modalities=("image", "text"))
     with pytest.raises(ValueError, match=r"on sets of type Gallery, SourceDataModule gives EvaluationSet"):
-        check_compatible(Retrieval(backbone, DataFacts()), data(pairs, pairs))
-    check_compatible(Retrieval(backbone, DataFacts()), data(pairs, pairs, PairsDataModule))
+        check_compatible(Retrieval(backbone, DataInfo()), data(pairs, pairs))
+    check_compatible(Retrieval(backbone, DataInfo()), data(pairs, pairs, PairsDataModule))
 
 
 def test_processors_are_looked_at() -> None:
     backbone = make(("text", "image"), decoder=False)
     boxes = Rows({"box": (0, 0, 1, 1), "extent": (2, 2)}, modalities=("image", "text"))
     with pytest.raises(ValueError, match="train_crop to null"):
-        check_compatible(Grounding(backbone, DataFacts()), data(boxes))
+        check_compatible(Grounding(backbone, DataInfo()), data(boxes))
     lacking = SourceDataModule({"audio": AudioProcessor()}, None, {})
     with pytest.raises(ValueError, match=r"reads text, for which the data have no processor"):
-        check_compatible(Grounding(backbone, DataFacts()), lacking)
+        check_compatible(Grounding(backbone, DataInfo()), lacking)
 
 
 class Boxes(Rows):
@@ -122,7 +122,7 @@ class Boxes(Rows):
 
 
 def test_what_is_known_only_with_the_row_is_asked_of_it() -> None:
-    task = Grounding(make(("text", "image"), decoder=False), DataFacts())
+    task = Grounding(make(("text", "image"), decoder=False), DataInfo())
     processors = {"image": ImageProcessor(64, train_crop=None), "text": TextProcessor()}
 
     def given(*boxes: tuple[int, ...]) -> SourceDataModule:
@@ -146,5 +146,5 @@ def test_masks_are_left_to_the_loader() -> None:
     class Masks(Classification):
         read_target = MaskTarget(CLASSES)
 
-    task = Masks(make(("image",), decoder=False), DataFacts(classes=CLASSES))
+    task = Masks(make(("image",), decoder=False), DataInfo(classes=CLASSES))
     check_compatible(task, data(Unread({"mask": "a.png"}, {"mask": "b.png"})))

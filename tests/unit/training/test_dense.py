@@ -11,7 +11,7 @@ import torch
 from onepeace_pl.backbone import from_preset
 from onepeace_pl.backbone.build import build
 from onepeace_pl.checkpoints.head import load_head, save_head
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import BlockPyramid, SimplePyramid, ViTAdapter
 from onepeace_pl.modalities import AnySizeProcessor
@@ -32,7 +32,7 @@ NECKS = {
     "windows": ("upernet", partial(BlockPyramid, window=2)),
     "first block alone": ("upernet", partial(BlockPyramid, blocks=[0, 0, 0, 0])),
     "adapter": ("mask2former", partial(ViTAdapter, channels=8)),
-    "detector": ("cascade", partial(SimplePyramid, channels=16, window=2, everywhere=[1], decomposed=4)),
+    "detector": ("cascade", partial(SimplePyramid, channels=16, window=2, global_blocks=[1], decomposed=4)),
 }
 
 
@@ -49,12 +49,12 @@ def test_what_trains_gets_a_gradient(neck: str, per_layer: bool) -> None:
     data = TriWorldTask(
         "objects" if kind is Detection else "mask",
         size=2,
-        picture_size=64,
+        image_size=64,
         processors={"image": AnySizeProcessor()},
         transform=JointTransform(),
         batch_size=2,
     )
-    task = kind(backbone, data.facts, make, options)
+    task = kind(backbone, data.data_info, make, options)
     task.prepare(data)
     task.apply_stage(backbone)
     (batch,) = data.train_dataloader()
@@ -72,20 +72,20 @@ def test_of_other_classes_only_what_knows_them_is_new(head: str, tmp_path: Path)
     backbone = from_preset("debug", ("image",), decoder=False)
 
     def task(classes: int) -> torch.nn.Module:
-        return kind(backbone, DataFacts(classes=tuple(map(str, range(classes)))), neck, options)
+        return kind(backbone, DataInfo(classes=tuple(map(str, range(classes)))), neck, options)
 
     first, second = task(3), task(5)
     save_head(tmp_path, first.state_dict(), {})
     with pytest.raises(ValueError, match="another number of classes"):
         load_head(second, tmp_path)
-    line = load_head(second, tmp_path, second.survives)
+    line = load_head(second, tmp_path, second.is_class_agnostic)
     assert line.startswith("head: new but for")
     old, new = first.state_dict(), second.state_dict()
     differing = {name for name, tensor in new.items() if not torch.equal(tensor, old[name])}
     assert differing
     assert all(set(name.split(".")) & set(second.head.of_classes) for name in differing)
     same = task(3)
-    load_head(same, tmp_path, same.survives)
+    load_head(same, tmp_path, same.is_class_agnostic)
     changed = {n for n, t in same.state_dict().items() if not torch.equal(t, old[n])}
     assert changed <= differing
     assert changed

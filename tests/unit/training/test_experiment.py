@@ -18,8 +18,8 @@ from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.checkpoints.folder import save_folder
 from onepeace_pl.checkpoints.head import save_head
 from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import AdamW, WarmupCosine
@@ -79,7 +79,7 @@ def test_nothing_is_built_before_the_trainer_says_so(tmp_path: Path) -> None:
     assert module.task is None
     assert module.results == {}
     trainer(tmp_path).fit(module, datamodule=pairs)
-    assert module.facts == pairs.facts
+    assert module.data_info == pairs.data_info
     assert isinstance(pairs.batch_transform, MaskSampler)
     assert pairs.batch_transform.seed == 5
     names = {n for n, p in module.named_parameters() if p.requires_grad}
@@ -158,17 +158,17 @@ def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
     runner.save_checkpoint(tmp_path / "first.ckpt")
     for reset in (False, True):
         second = experiment(init_from=str(tmp_path / "first.ckpt"), reset_logit_scale=reset)
-        second.facts = first.facts
+        second.data_info = first.data_info
         second.configure_model()
         theirs = first.backbone.state_dict()
         differs = {n for n, t in second.backbone.state_dict().items() if not torch.equal(t, theirs[n])}
         assert differs == ({"logit_scale"} if reset else set())
     assert "0 new, 0 left over" in capsys.readouterr().out
-    third = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
+    third = experiment(init_from=str(tmp_path / "absent.ckpt"), data_info=first.data_info)
     with pytest.raises(FileNotFoundError, match=r"absent\.ckpt"):
         third.configure_model()
     # a run that goes on takes everything from its own checkpoint
-    again = experiment(init_from=str(tmp_path / "absent.ckpt"), facts=first.facts)
+    again = experiment(init_from=str(tmp_path / "absent.ckpt"), data_info=first.data_info)
     again.resumes = True
     trainer(tmp_path, max_steps=9).fit(again, datamodule=data(), ckpt_path=tmp_path / "first.ckpt")
 
@@ -204,12 +204,12 @@ def test_words_must_have_the_ids_that_the_model_has_learnt(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("stop", "workers"), [(1, 0), (2, 0), (3, 0), (3, 1)])
 def test_a_resumed_run_is_the_run(stop: int, workers: int, tmp_path: Path) -> None:
-    def run(until: int, path: Path | None = None) -> dict[str, Tensor]:
+    def run(stop_after: int, path: Path | None = None) -> dict[str, Tensor]:
         module, pairs = experiment(), data()
         pairs.num_workers = workers
         module.schedule = lambda optimizer, total: LambdaLR(optimizer, lambda _: 1.0)
         saves = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
-        options = {"max_steps": until, "enable_checkpointing": True, "callbacks": [saves]}
+        options = {"max_steps": stop_after, "enable_checkpointing": True, "callbacks": [saves]}
         trainer(tmp_path, **options).fit(module, datamodule=pairs, ckpt_path=path)
         return module.backbone.state_dict()
 
@@ -225,19 +225,23 @@ def test_too_small_a_vocabulary_is_refused(tmp_path: Path) -> None:
         ValueError,
         match="has 9000 ids, adapter 'text' embeds 768; set the adapter's vocabulary to at least 9000",
     ):
-        trainer(tmp_path).fit(experiment(facts=DataFacts(vocabulary_size=9000)), datamodule=data())
+        trainer(tmp_path).fit(experiment(data_info=DataInfo(vocabulary_size=9000)), datamodule=data())
 
 
 def test_a_checkpoint_of_other_data_is_refused() -> None:
-    module = experiment(facts=DataFacts(("text",), 300))
+    module = experiment(data_info=DataInfo(("text",), 300))
     module.on_load_checkpoint(
-        {"hyper_parameters": {"facts": {"modalities": ("text",), "vocabulary_size": 300, "classes": ()}}}
+        {"hyper_parameters": {"data_info": {"modalities": ("text",), "vocabulary_size": 300, "classes": ()}}}
     )
     with pytest.raises(
         ValueError, match="trained with vocabulary_size = 299, the data says 300; use the data"
     ):
         module.on_load_checkpoint(
-            {"hyper_parameters": {"facts": {"modalities": ("text",), "vocabulary_size": 299, "classes": ()}}}
+            {
+                "hyper_parameters": {
+                    "data_info": {"modalities": ("text",), "vocabulary_size": 299, "classes": ()}
+                }
+            }
         )
     module.on_load_checkpoint({"state_dict": {}})
 
@@ -251,7 +255,7 @@ def test_without_a_data_module_there_are_no_facts(tmp_path: Path) -> None:
     rows: DataLoader[Batch] = DataLoader([], batch_size=1)
     with pytest.raises(ValueError, match="there is no data module: give the Trainer one"):
         trainer(tmp_path).fit(experiment(), train_dataloaders=rows)
-    module = experiment(facts=DataFacts(MODALITIES))  # who builds by hand says the facts
+    module = experiment(data_info=DataInfo(MODALITIES))  # who builds by hand says the facts
     module.configure_model()
     assert isinstance(module.backbone, Backbone)
 

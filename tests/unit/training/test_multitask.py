@@ -10,10 +10,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch, MultiTaskBatch, Row
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.tasks.classification import Classification
@@ -22,7 +22,7 @@ from onepeace_pl.tasks.retrieval import Retrieval
 from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.training.experiment import Experiment
 from onepeace_pl.training.multitask import MultiTask
-from onepeace_pl.training.task import Step, Task
+from onepeace_pl.training.task import Task, TaskOutput
 
 from ..samples import make
 from .test_experiment import STUDENTS, Pictures, trainer
@@ -79,8 +79,8 @@ def data(**replaced: Any) -> MultiTaskDataModule:
     return MultiTaskDataModule({"topics": sentences(), "pairs": pictures()} | replaced)
 
 
-FACTS = DataFacts(
-    ("text", "image"), 300, tasks={"topics": DataFacts(classes=("odd", "even")), "pairs": DataFacts()}
+FACTS = DataInfo(
+    ("text", "image"), 300, tasks={"topics": DataInfo(classes=("odd", "even")), "pairs": DataInfo()}
 )
 
 
@@ -92,8 +92,8 @@ def backbone_with_decoder() -> Backbone:
     return make(MODALITIES, noise=0.0)
 
 
-def several(model: Backbone, facts: DataFacts = FACTS, **options: Any) -> MultiTask:
-    return MultiTask(model, facts, **{"tasks": TASKS, **options})
+def several(model: Backbone, data_info: DataInfo = FACTS, **options: Any) -> MultiTask:
+    return MultiTask(model, data_info, **{"tasks": TASKS, **options})
 
 
 def experiment(**options: Any) -> Experiment:
@@ -108,10 +108,10 @@ class Reach(Task):
     monitor = ("there", "max")
 
     def __init__(
-        self, backbone: Backbone, facts: DataFacts, modality: str, until: Any = "projection"
+        self, backbone: Backbone, data_info: DataInfo, modality: str, stop_after: Any = "projection"
     ) -> None:
-        super().__init__(backbone, facts)
-        self.modality, self.end = modality, until
+        super().__init__(backbone, data_info)
+        self.modality, self.end = modality, stop_after
         self.scale = torch.nn.Parameter(torch.ones(1))
 
     @property
@@ -119,13 +119,13 @@ class Reach(Task):
         return (self.modality,)
 
     @property
-    def until(self) -> Any:
+    def stop_after(self) -> Any:
         return self.end
 
-    def forward(self, backbone: Backbone, batch: Batch) -> Step:
-        (features,), _ = backbone(batch.inputs, [Stream((self.modality,), until=self.end)])
+    def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
+        (features,), _ = backbone(batch.inputs, [ForwardPass((self.modality,), stop_after=self.end)])
         loss = (self.scale * features.tokens[self.modality]).square().mean()
-        return Step(loss, {"there": torch.ones(())})
+        return TaskOutput(loss, {"there": torch.ones(())})
 
     def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         self.rows = getattr(self, "rows", 0) + len(batch)
@@ -149,7 +149,7 @@ def batch_of(source: MultiTaskDataModule) -> MultiTaskBatch:
 
 def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None:
     model, source = backbone(), data()
-    task = several(model, source.facts, weights={"topics": 0.5})
+    task = several(model, source.data_info, weights={"topics": 0.5})
     task.prepare(source)
     batch = batch_of(source)
     step = task(model, batch)
@@ -158,7 +158,7 @@ def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None
     assert step.logs["topics/loss"].item() == pytest.approx(alone["topics"].loss.item())
     assert {"topics/accuracy", "pairs/loss", "pairs/scale"} <= step.logs.keys()
     assert not any(value.requires_grad for value in step.logs.values())
-    assert (task.modalities, task.restores, task.until) == (("text", "image"), (), "projection")
+    assert (task.modalities, task.reconstructs, task.stop_after) == (("text", "image"), (), "projection")
     with pytest.raises(ValueError, match="take MultiTaskDataModule for the data"):
         task(model, batch.tasks["topics"])
 
@@ -182,16 +182,16 @@ def test_what_trains_is_what_any_task_trains() -> None:
     model = backbone()
     tasks = {
         "far": partial(Reach, modality="image"),
-        "near": partial(Reach, modality="touch", until="norm"),
+        "near": partial(Reach, modality="touch", stop_after="norm"),
     }
-    several(model, DataFacts(), tasks=tasks).apply_stage(model)
+    several(model, DataInfo(), tasks=tasks).apply_stage(model)
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     reached = {"encoder.projections.image.weight", "encoder.transformer.norms.touch.weight", "logit_scale"}
     assert reached <= learning
     assert not [name for name in learning if name.startswith("encoder.projections.touch")]
     assert not [name for name in learning if ".text." in name]
     model.stage = "frozen"
-    several(model, DataFacts(), tasks=tasks).apply_stage(model)
+    several(model, DataInfo(), tasks=tasks).apply_stage(model)
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
@@ -239,10 +239,10 @@ def test_results_and_answers_go_by_task(tmp_path: Path) -> None:
 def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
     """Three batches of sentences an epoch and two of pictures."""
 
-    def run(until: int, path: Path | None = None) -> dict[str, Tensor]:
+    def run(stop_after: int, path: Path | None = None) -> dict[str, Tensor]:
         module = experiment()
         saves = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
-        options = {"max_steps": until, "enable_checkpointing": True, "callbacks": [saves]}
+        options = {"max_steps": stop_after, "enable_checkpointing": True, "callbacks": [saves]}
         torch.manual_seed(0)
         trainer(tmp_path, **options).fit(module, datamodule=data(), ckpt_path=path)
         return module.state_dict()
@@ -298,11 +298,11 @@ def test_tasks_and_data_that_do_not_fit_are_named() -> None:
 
 
 def test_a_checkpoint_of_other_classes_is_refused_by_task() -> None:
-    module = Experiment(backbone, several, facts=FACTS)
+    module = Experiment(backbone, several, data_info=FACTS)
     stored = FACTS.to_dict()
-    module.on_load_checkpoint({"hyper_parameters": {"facts": stored}})
+    module.on_load_checkpoint({"hyper_parameters": {"data_info": stored}})
     stored["tasks"]["topics"]["classes"] = ["odd"]
     with pytest.raises(
         ValueError, match="task 'topics': the checkpoint was trained with other classes: 1 there, 2 here"
     ):
-        module.on_load_checkpoint({"hyper_parameters": {"facts": stored}})
+        module.on_load_checkpoint({"hyper_parameters": {"data_info": stored}})

@@ -9,7 +9,7 @@ from onepeace_pl.triworld.datamodule import TriWorldData
 
 
 def data(**options: Any) -> TriWorldData:
-    return TriWorldData(**{"size": 24, "gallery_size": 8, "batch_size": 4, "picture_size": 48, **options})
+    return TriWorldData(**{"size": 24, "gallery_size": 8, "batch_size": 4, "image_size": 48, **options})
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def heard() -> TriWorldData:
 
 
 def test_both_stages_have_the_same_facts_and_tokenizer(seen: TriWorldData, heard: TriWorldData) -> None:
-    assert seen.facts == heard.facts == data(size=3).facts
-    assert seen.facts.vocabulary_size == 704
+    assert seen.data_info == heard.data_info == data(size=3).data_info
+    assert seen.data_info.vocabulary_size == 704
     assert seen.state_dict() == heard.state_dict()
 
 
@@ -78,7 +78,7 @@ def test_loaders_follow_the_galleries(heard: TriWorldData) -> None:
 
 def test_labels_give_classes() -> None:
     made = data(labels=("class",))
-    assert len(made.facts.classes) > 9
+    assert len(made.data_info.classes) > 9
     assert isinstance(made.train[0].labels["class"], int)  # type: ignore[index]
 
 

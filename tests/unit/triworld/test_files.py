@@ -10,15 +10,15 @@ from pycocotools.coco import COCO
 
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, TsvSource
 from onepeace_pl.triworld import Law, World
+from onepeace_pl.triworld.audio.synthesis import synthesise
 from onepeace_pl.triworld.files import WriteOptions, write_world
+from onepeace_pl.triworld.image import regions
+from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.language.expressions import referring_expressions
-from onepeace_pl.triworld.picture import regions
-from onepeace_pl.triworld.picture.picture import render
-from onepeace_pl.triworld.sound.sound import synthesise
 
 OPTIONS = WriteOptions(
     scenes={"train": 5, "val": 3},
-    picture_size=64,
+    image_size=64,
     seconds=1.0,
     objects=(1, 3),
     clip_frames=2,
@@ -131,4 +131,4 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="split 'dev'"):
         WriteOptions(scenes={"dev": 3})
     with pytest.raises(ValueError, match="picture size 9"):
-        WriteOptions(picture_size=9)
+        WriteOptions(image_size=9)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Alike
+from onepeace_pl.data.batches import Frames
 from onepeace_pl.data.labels.masks import MaskTarget
 from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.targets import (
@@ -17,9 +17,9 @@ from onepeace_pl.data.labels.targets import (
     ClassTarget,
     TruthTarget,
 )
+from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.labelled import ROWS, Kind, LabelledScenes, Rendering
 from onepeace_pl.triworld.optimum.references import references
-from onepeace_pl.triworld.picture import regions
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "background": ("text",),
@@ -98,7 +98,7 @@ def test_statements_are_about_their_pictures_and_balanced() -> None:
 
 def test_frames_of_a_clip_are_alike() -> None:
     frames = rows("clip")[0].fields["image"]
-    assert isinstance(frames, Alike)
+    assert isinstance(frames, Frames)
     assert len(frames) == 4
     assert (frames[0] != frames[-1]).any()
 

@@ -6,15 +6,15 @@ import pytest
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.triworld import SceneRows, TriWorldSource, World
-from onepeace_pl.triworld.picture.picture import render
-from onepeace_pl.triworld.sound.sound import synthesise
+from onepeace_pl.triworld.audio.synthesis import synthesise
+from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.world.factors import KINDS
 
 EVERYTHING = ("image", "audio", "text", "depth", "motion")
 
 
 def test_it_is_a_source() -> None:
-    source = TriWorldSource("train", 5, fields=EVERYTHING, picture_size=48)
+    source = TriWorldSource("train", 5, fields=EVERYTHING, image_size=48)
     assert isinstance(source, Source)
     assert source.modalities == EVERYTHING
     assert len(source) == 5
@@ -92,7 +92,7 @@ def test_captions_of_the_senses() -> None:
 
 def test_labels() -> None:
     names = ("scene", "novel", "factors", "class", "kinds", "boxes", "instance_masks", "semantic_mask")
-    source = TriWorldSource("val", 4, labels=(*names, "questions", "expressions"), picture_size=48)
+    source = TriWorldSource("val", 4, labels=(*names, "questions", "expressions"), image_size=48)
     labels = source[1].labels
     assert labels["scene"] == source.scenes[1]
     assert labels["boxes"].shape == (len(labels["kinds"]), 4)
@@ -120,7 +120,7 @@ def test_rows_of_given_scenes() -> None:
         ({"caption": "felt"}, "caption: 'felt'"),
         ({"labels": ("mood",)}, "labels: 'mood'"),
         ({"phrasing": "odd"}, "phrasing: 'odd'"),
-        ({"picture_size": 20}, "picture size 20"),
+        ({"image_size": 20}, "picture size 20"),
         ({"seconds": 0.1}, "seconds=0.1"),
         ({"vague": 2.0}, "vague=2.0"),
         ({"objects": (2, 9)}, r"objects=\(2, 9\)"),

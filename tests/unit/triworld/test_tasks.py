@@ -34,8 +34,8 @@ def test_sets_know_what_they_stand_beside() -> None:
     (validation,), (test,) = data.evaluation_sets("validation"), data.evaluation_sets("test")
     assert validation.references["accuracy"].optimum == 1
     assert validation.rows[0].id != test.rows[0].id
-    assert sum(len(numbers) for numbers, _ in validation.prompts) == 2 * len(data.facts.classes)
-    data.read_target = ClassTarget(data.facts.classes)
+    assert sum(len(numbers) for numbers, _ in validation.prompts) == 2 * len(data.data_info.classes)
+    data.read_target = ClassTarget(data.data_info.classes)
     batch = next(iter(data.val_dataloader()[0]))
     assert batch.targets.dtype == torch.int64
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.cli.failures import refusal
 from onepeace_pl.data.batches import Row
 from onepeace_pl.data.loading.dataset import PreparedRows
 from onepeace_pl.modalities import AudioProcessor

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Alike
+from onepeace_pl.data.batches import Frames
 from onepeace_pl.data.datasets import Kinetics
 from tests.unit.data.datasets.making import pictures, text_file
 
@@ -19,7 +19,7 @@ def table(tmp_path: Path) -> str:
     return text_file(tmp_path / "val.csv", HEADER, "surfing,a,10,20,val,0", '"air drumming",b,0,10,val,0')
 
 
-def numbers(clip: Alike) -> list[int]:
+def numbers(clip: Frames) -> list[int]:
     return [int(Path(path).stem[-5:]) for path in clip]
 
 
@@ -29,7 +29,7 @@ def test_frames_in_folders(tmp_path: Path, table: str) -> None:
     row = source[0]
     assert row.id == "a_000010_000020"
     assert row.labels == {"class": "surfing"}
-    assert isinstance(row.fields["image"], Alike)
+    assert isinstance(row.fields["image"], Frames)
     assert numbers(row.fields["image"]) == [6, 8, 10, 12]  # the middle of twenty
     assert numbers(source[1].fields["image"]) == [0, 2, 2, 2]  # too short: the last stays
     assert source.files(0) == [str(tmp_path / "a_000010_000020")]

@@ -12,7 +12,7 @@ from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.train(["sentence"])
-Step = dict[str, tuple[int, list[int]]]
+TaskOutput = dict[str, tuple[int, list[int]]]
 
 
 class Sentences:
@@ -41,7 +41,7 @@ def several(workers: int = 0, fixed: bool = False) -> MultiTaskLoader:
     return MultiTaskLoader({"long": one(10, 2, workers, fixed), "short": one(6, 3, workers, fixed)})
 
 
-def epoch_of(loader: MultiTaskLoader, epoch: int) -> list[Step]:
+def epoch_of(loader: MultiTaskLoader, epoch: int) -> list[TaskOutput]:
     loader.set_epoch(epoch)
     batches = list(loader)
     assert {batch.epoch for batch in batches} <= {loader.epoch}

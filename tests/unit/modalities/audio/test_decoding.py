@@ -10,7 +10,7 @@ import torch
 
 from onepeace_pl.modalities import AudioProcessor
 from onepeace_pl.modalities.audio.adapter import decoding as audio_file
-from onepeace_pl.modalities.audio.decoding import open_sound
+from onepeace_pl.modalities.audio.decoding import open_audio
 
 RATE = 16_000
 TONE = (0.3 * np.sin(np.arange(RATE) / 10)).astype(np.float32)
@@ -25,7 +25,7 @@ def test_a_header_that_promises_terabytes(tmp_path: Path) -> None:
     (tmp_path / "b.mp3").write_bytes(broken)
     with soundfile.SoundFile(tmp_path / "b.mp3") as file:
         assert file.frames > 1e12
-    _, wave, rate = open_sound(tmp_path / "b.mp3", RATE)
+    _, wave, rate = open_audio(tmp_path / "b.mp3", RATE)
     assert rate == RATE
     assert RATE <= len(wave) < RATE + 2000  # as long as there is something to decode
     torch.testing.assert_close(
@@ -37,16 +37,16 @@ def test_a_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     stereo = np.random.default_rng(0).uniform(-1, 1, (5000, 2)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", stereo, RATE, subtype="FLOAT")
     monkeypatch.setattr(audio_file, "_BLOCK", 1000)
-    _, wave, _ = open_sound(tmp_path / "a.wav", RATE)
+    _, wave, _ = open_audio(tmp_path / "a.wav", RATE)
     assert torch.equal(wave, torch.from_numpy(stereo).mean(1))
     monkeypatch.setattr(audio_file, "MOST_SAMPLES", 4000)
     with pytest.raises(ValueError, match=r"a\.wav: longer than 0 minutes; cut it, or leave the row out"):
-        open_sound(tmp_path / "a.wav", RATE)
+        open_audio(tmp_path / "a.wav", RATE)
 
 
 def test_a_file_with_fewer_frames_than_channels(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.array([[0.25, 0.75, 0.5]], np.float32), RATE, subtype="FLOAT")
-    assert open_sound(tmp_path / "a.wav", RATE)[1].tolist() == [0.5]
+    assert open_audio(tmp_path / "a.wav", RATE)[1].tolist() == [0.5]
 
 
 @pytest.mark.parametrize("rate", [0, -1, 8000.5, float("nan"), float("inf"), 12, 10**9])

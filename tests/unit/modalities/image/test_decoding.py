@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from onepeace_pl.modalities import ImageProcessor
-from onepeace_pl.modalities.image.decoding import header_sizes, load_image, open_picture
+from onepeace_pl.modalities.image.decoding import header_sizes, load_image, open_image
 
 UPRIGHT = np.zeros((4, 6, 3), np.uint8)  # red above, green on the left of what is below
 UPRIGHT[:2] = (250, 0, 0)
@@ -40,10 +40,10 @@ def encoded(picture: Image.Image, kind: str = "PNG", orientation: int | None = N
 def test_pictures_are_turned_as_their_exif_says(kind: str, orientation: int) -> None:
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation]))
     raw = encoded(stored, kind, orientation)
-    assert np.array_equal(np.asarray(open_picture(raw)), UPRIGHT)
+    assert np.array_equal(np.asarray(open_image(raw)), UPRIGHT)
     opened = Image.open(io.BytesIO(raw))
-    assert np.array_equal(np.asarray(open_picture(opened)), UPRIGHT)
-    assert np.array_equal(np.asarray(open_picture(open_picture(opened))), UPRIGHT)
+    assert np.array_equal(np.asarray(open_image(opened)), UPRIGHT)
+    assert np.array_equal(np.asarray(open_image(open_image(opened))), UPRIGHT)
     assert torch.equal(ImageProcessor(size=16)(raw).values, ImageProcessor(size=16)(UPRIGHT).values)
     assert header_sizes(raw)[1] == (6, 4)
 
@@ -51,19 +51,17 @@ def test_pictures_are_turned_as_their_exif_says(kind: str, orientation: int) -> 
 def test_labels_that_declare_the_stored_size_keep_the_picture_as_stored() -> None:
     raw = encoded(Image.fromarray(np.ascontiguousarray(STORED[6])), orientation=6)
     assert header_sizes(raw) == ((4, 6), (6, 4))
-    assert np.array_equal(np.asarray(open_picture(raw, (4, 6))), STORED[6])
-    assert np.array_equal(np.asarray(open_picture(raw, (6.0, 4.0))), UPRIGHT)
-    assert np.array_equal(np.asarray(open_picture(open_picture(raw, (4, 6)))), STORED[6])
+    assert np.array_equal(np.asarray(open_image(raw, (4, 6))), STORED[6])
+    assert np.array_equal(np.asarray(open_image(raw, (6.0, 4.0))), UPRIGHT)
+    assert np.array_equal(np.asarray(open_image(open_image(raw, (4, 6)))), STORED[6])
 
 
 def test_an_orientation_that_cannot_be_read_is_none() -> None:
     for exif in (b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0", b"II*\0\xff\xff\xff\xff"):
         file = io.BytesIO()
         Image.fromarray(UPRIGHT).save(file, "PNG", exif=exif)
-        assert np.array_equal(np.asarray(open_picture(file.getvalue())), UPRIGHT)
-    assert np.array_equal(
-        np.asarray(open_picture(encoded(Image.fromarray(UPRIGHT), orientation=77))), UPRIGHT
-    )
+        assert np.array_equal(np.asarray(open_image(file.getvalue())), UPRIGHT)
+    assert np.array_equal(np.asarray(open_image(encoded(Image.fromarray(UPRIGHT), orientation=77))), UPRIGHT)
 
 
 def test_sixteen_bits_of_grey_are_scaled_not_cut() -> None:
@@ -76,28 +74,28 @@ def test_sixteen_bits_of_grey_are_scaled_not_cut() -> None:
         Image.fromarray((levels / 65535).astype(np.float32)),
     ]
     for picture in pictures:
-        assert np.asarray(open_picture(picture))[0].tolist() == [[level] * 3 for level in expected]
+        assert np.asarray(open_image(picture))[0].tolist() == [[level] * 3 for level in expected]
     for wrong in (np.full((2, 2), 70_000, np.int32), np.full((2, 2), np.nan, np.float32)):
         with pytest.raises(ValueError, match=r"grey levels from .*; store whole numbers of 8 or 16 bits"):
-            open_picture(Image.fromarray(wrong))
+            open_image(Image.fromarray(wrong))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"])
 def test_pictures_of_any_mode(mode: str) -> None:
-    picture = open_picture(Image.new(mode, (5, 4)))
+    picture = open_image(Image.new(mode, (5, 4)))
     assert (picture.mode, picture.size) == ("RGB", (5, 4))
 
 
 def test_a_mode_without_colours() -> None:
     with pytest.raises(ValueError, match="a picture: mode La is no picture's"):
-        open_picture(Image.new("La", (5, 4)))
+        open_image(Image.new("La", (5, 4)))
 
 
 def test_the_first_frame_of_an_animation() -> None:
     file = io.BytesIO()
     first, second = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     first.save(file, "GIF", save_all=True, append_images=[second])
-    assert np.asarray(open_picture(file.getvalue()))[0, 0].tolist() == [255, 0, 0]
+    assert np.asarray(open_image(file.getvalue()))[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (70_000, 2), (0, 5)])
@@ -127,7 +125,7 @@ def test_broken_pictures_are_refused_in_one_line(kind: str) -> None:
         for place in rng.integers(min(len(broken), 400), size=8):
             broken[place] ^= 1 << int(rng.integers(8))
         try:
-            open_picture(bytes(broken[: len(whole) - int(rng.integers(40))]))
+            open_image(bytes(broken[: len(whole) - int(rng.integers(40))]))
         except ValueError as error:
             refused.append(str(error))
     assert refused
@@ -138,14 +136,14 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", Path("/dev/zero")):
         with pytest.raises(ValueError, match=r"unreadable picture \(.*not a regular file.*\)"):
-            open_picture(path)
+            open_image(path)
         with pytest.raises(ValueError, match=r"unreadable mask \(.*not a regular file.*\)"):
             load_image(path, "mask")
     with pytest.raises(ValueError, match="unreadable picture"):
-        open_picture("a\0b.png")
+        open_image("a\0b.png")
 
 
 def test_pictures_that_are_programs_are_not_run() -> None:
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
     with pytest.raises(ValueError, match=r"unreadable picture \(not a picture\)"):
-        open_picture(program)
+        open_image(program)

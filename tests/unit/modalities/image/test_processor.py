@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from onepeace_pl.modalities import ImageProcessor
-from onepeace_pl.modalities.image.decoding import open_picture
+from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.modalities.image.processor import CLIP_MEAN, CLIP_STD, random_crop_box
 
 
@@ -105,4 +105,4 @@ def test_a_picture_that_would_fill_the_memory_is_refused(
     with pytest.raises(
         ValueError, match=r"huge\.png: unreadable picture \(Image size \(4096 pixels\) exceeds limit"
     ):
-        open_picture(tmp_path / "huge.png")
+        open_image(tmp_path / "huge.png")

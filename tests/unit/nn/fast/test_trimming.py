@@ -5,12 +5,12 @@ import torch
 
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.fast import trimming
-from onepeace_pl.nn.transformer import Segment, Sequence, Transformer
+from onepeace_pl.nn.transformer import PackedInput, Segment, Transformer
 
 BATCH, LENGTHS = 24, {"words": 12, "patches": 5}
 
 
-def inputs(per_sample: bool) -> tuple[torch.Tensor, list[torch.Tensor], Sequence]:
+def inputs(per_sample: bool) -> tuple[torch.Tensor, list[torch.Tensor], PackedInput]:
     torch.manual_seed(0)
     total = sum(LENGTHS.values())
     padding = torch.zeros(BATCH, total, dtype=torch.bool)
@@ -19,7 +19,7 @@ def inputs(per_sample: bool) -> tuple[torch.Tensor, list[torch.Tensor], Sequence
     x = torch.randn(BATCH, total, 16).masked_fill(padding[..., None], 0).requires_grad_()
     bias = torch.randn(BATCH if per_sample else 1, 2, total, total).requires_grad_()
     segments = (Segment("words", 0, 12), Segment("patches", 12, 17))
-    return x, [bias], Sequence(segments, padding)
+    return x, [bias], PackedInput(segments, padding)
 
 
 @pytest.mark.parametrize("per_sample", [False, True])
@@ -47,8 +47,8 @@ def test_values_and_gradients_stay(monkeypatch, per_sample, grad):
 def test_little_padding_is_left_alone():
     padding = torch.zeros(64, 20, dtype=torch.bool)
     padding[0, 19:] = True
-    assert trimming.cuts(Sequence((Segment("words", 0, 20),), padding)) == []
-    assert trimming.cuts(Sequence((Segment("words", 0, 20),), None)) == []
+    assert trimming.cuts(PackedInput((Segment("words", 0, 20),), padding)) == []
+    assert trimming.cuts(PackedInput((Segment("words", 0, 20),), None)) == []
 
 
 def test_each_cut_is_as_short_as_its_longest_sample():

@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.metrics import LabelledResult
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 
 from ..labelled import Three, backbone, batch, fit, measure
 
-KINDS = DataFacts(classes=("bell", "drum", "horn", "bee"))
+KINDS = DataInfo(classes=("bell", "drum", "horn", "bee"))
 TARGETS = torch.tensor([2, 0, 3])
 
 
@@ -38,14 +38,14 @@ def test_learns_rows_by_heart(modality: str, pooling: str) -> None:
 def test_what_the_passes_do_not_reach_does_not_train() -> None:
     model = backbone("image", "text")
     task = Classification(model, KINDS, "image", "mean")
-    model.apply_stage(task.modalities, until=task.until)
+    model.apply_stage(task.modalities, stop_after=task.stop_after)
     names = {name for name, p in model.named_parameters() if p.requires_grad}
     assert not [
         n for n in names if n.startswith(("encoder.projections", "encoder.transformer.norms", "logit_scale"))
     ]
     assert not [n for n in names if "text" in n]
     task = Classification(model, KINDS, "image")
-    model.apply_stage(task.modalities, until=task.until)
+    model.apply_stage(task.modalities, stop_after=task.stop_after)
     assert dict(model.named_parameters())["encoder.transformer.norms.image.weight"].requires_grad
 
 
@@ -131,7 +131,7 @@ def test_mistakes_are_named(options: dict, message: str) -> None:
 
 def test_classes_must_be_known() -> None:
     with pytest.raises(ValueError, match=r"data.init_args.classes"):
-        Classification(backbone("text"), DataFacts(), "text")
+        Classification(backbone("text"), DataInfo(), "text")
     task = Classification(backbone("text"), KINDS, "text")
     with pytest.raises(ValueError, match="read_target"):
         task(backbone("text"), batch(("text",), None))

@@ -4,14 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.tasks.classification import ZeroShotClassification
 
 from ...samples import field, make
 from ..labelled import Three, batch
 
-TWO = DataFacts(classes=("bell", "drum"))
+TWO = DataInfo(classes=("bell", "drum"))
 
 
 @torch.no_grad()

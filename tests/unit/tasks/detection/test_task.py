@@ -27,7 +27,7 @@ def data() -> TriWorldTask:
         ("image",),
         size=4,
         evaluation_size=4,
-        picture_size=64,
+        image_size=64,
         processors={"image": AnySizeProcessor()},
         transform=JointTransform([v2.RandomHorizontalFlip(0.0)]),
         batch_size=4,
@@ -38,9 +38,9 @@ def made(masks: bool = True, **options: object) -> tuple[Backbone, Detection, Tr
     torch.manual_seed(0)
     backbone, module = from_preset("debug", ("image",), decoder=False), data()
     head = partial(CascadeRCNN, **SMALL, rpn_convolutions=1, **options)
-    task = Detection(backbone, module.facts, partial(SimplePyramid, channels=32), head, masks)
+    task = Detection(backbone, module.data_info, partial(SimplePyramid, channels=32), head, masks)
     task.prepare(module)
-    backbone.apply_stage(task.modalities, until=task.until)
+    backbone.apply_stage(task.modalities, stop_after=task.stop_after)
     return backbone, task, module
 
 
@@ -207,7 +207,11 @@ def test_what_several_tiles_find_is_told_once(stored: tuple[int, int]) -> None:
 def test_bad_tiles() -> None:
     with pytest.raises(ValueError, match="tile=40 must be a multiple of 16 pixels"):
         Detection(
-            from_preset("debug", ("image",), decoder=False), data().facts, SimplePyramid, CascadeRCNN, tile=40
+            from_preset("debug", ("image",), decoder=False),
+            data().data_info,
+            SimplePyramid,
+            CascadeRCNN,
+            tile=40,
         )
 
 

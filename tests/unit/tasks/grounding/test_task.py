@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities import ImageProcessor
 from onepeace_pl.tasks.grounding import Grounding
 
@@ -16,7 +16,7 @@ PAIR = ("text", "image")
 @pytest.mark.parametrize("pool", PAIR)
 def test_learns_boxes_by_heart(pool: str) -> None:
     model = backbone(*PAIR)
-    task = Grounding(model, DataFacts(), pool)
+    task = Grounding(model, DataInfo(), pool)
     given = batch(PAIR, BOXES, [{"extent": (200, 100)}, {}, {}])
     losses = fit(task, model, given, steps=120)
     assert losses[-1] < 0.4 * losses[0]
@@ -29,7 +29,7 @@ def test_learns_boxes_by_heart(pool: str) -> None:
 
 
 def test_loss_without_a_box_in_order_is_a_number() -> None:
-    task = Grounding(backbone(*PAIR), DataFacts())
+    task = Grounding(backbone(*PAIR), DataInfo())
     outputs = torch.tensor([[0.9, 0.9, 0.1, 0.1]], requires_grad=True)
     loss = task.loss(outputs, BOXES[:1])
     assert loss.item() == pytest.approx(0.8 + 0.7 + 0.4 + 0.5)
@@ -46,6 +46,6 @@ def test_loss_without_a_box_in_order_is_a_number() -> None:
     ],
 )
 def test_crops_and_flips_are_refused(options: dict, message: str) -> None:
-    task = Grounding(backbone(*PAIR), DataFacts())
+    task = Grounding(backbone(*PAIR), DataInfo())
     with pytest.raises(ValueError, match=message):
         task.check_processors({"image": ImageProcessor(64, **options)})

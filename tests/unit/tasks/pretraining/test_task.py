@@ -8,11 +8,11 @@ import torch
 
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import build_optimizer
 from onepeace_pl.tasks.pretraining import Pretraining, Student
-from onepeace_pl.training.task import Step
+from onepeace_pl.training.task import TaskOutput
 
 from ...samples import LENGTHS, fields, make
 
@@ -32,8 +32,8 @@ def backbone(**options: Any) -> Backbone:
 
 def pretraining(model: Backbone, students: dict[str, Student] | None = None, **options: Any) -> Pretraining:
     given = STUDENTS if students is None else students
-    task = Pretraining(model, DataFacts(), PAIR, given, **options)
-    model.apply_stage(task.modalities, task.restores)
+    task = Pretraining(model, DataInfo(), PAIR, given, **options)
+    model.apply_stage(task.modalities, task.reconstructs)
     return task
 
 
@@ -49,9 +49,9 @@ def batch(task: Pretraining, epoch: int = 0, rows: int = 3) -> Batch:
     return made if transform is None else transform(made)
 
 
-def step(task: Pretraining, model: Backbone, epoch: int = 0) -> Step:
+def step(task: Pretraining, model: Backbone, epoch: int = 0) -> TaskOutput:
     result = task(model, batch(task, epoch))
-    assert isinstance(result, Step)
+    assert isinstance(result, TaskOutput)
     return result
 
 
@@ -171,7 +171,7 @@ def test_streams_of_both_stages() -> None:
         assert streams["teacher"].modalities == PAIR
         assert streams["student both"].masks is not None
         assert task.modalities == PAIR
-        assert task.restores == ("touch", "text")
+        assert task.reconstructs == ("touch", "text")
 
 
 def test_teachers() -> None:
@@ -206,21 +206,21 @@ def test_local_and_exact_agree_on_the_loss_and_not_on_the_gradient() -> None:
 def test_mistakes_are_named() -> None:
     model = backbone()
     with pytest.raises(ValueError, match="pair: no modality 'smell' to train on; the pair is text, smell"):
-        Pretraining(model, DataFacts(), ("text", "smell"))
+        Pretraining(model, DataInfo(), ("text", "smell"))
     stranger = {"deaf": Student({"audio": RandomTokens(0.5)}, {"audio": 1.0})}
     with pytest.raises(
         ValueError, match=r"deaf: no modality 'audio' to train on; .* the backbone has text, touch"
     ):
-        Pretraining(model, DataFacts(), PAIR, stranger)
+        Pretraining(model, DataInfo(), PAIR, stranger)
     with pytest.raises(ValueError, match="pair: text, text are not two modalities"):
-        Pretraining(model, DataFacts(), ("text", "text"))
+        Pretraining(model, DataInfo(), ("text", "text"))
     three = make(("text", "image", "touch"), stage=Extend("touch"))
     with pytest.raises(ValueError, match="extends by 'touch', which the pair text, image leaves untrained"):
-        Pretraining(three, DataFacts(), ("text", "image"))
+        Pretraining(three, DataInfo(), ("text", "image"))
     with pytest.raises(ValueError, match="kind must be one of contrastive"):
-        Pretraining(model, DataFacts(), PAIR, denoising="huber")  # type: ignore[arg-type]
+        Pretraining(model, DataInfo(), PAIR, denoising="huber")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="gradient must be one of local, exact"):
-        Pretraining(model, DataFacts(), PAIR, gradient="global")  # type: ignore[arg-type]
+        Pretraining(model, DataInfo(), PAIR, gradient="global")  # type: ignore[arg-type]
     task = pretraining(model)
     unmasked = batch(pretraining(model, {}))
     with pytest.raises(

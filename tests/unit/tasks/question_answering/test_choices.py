@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.tasks.question_answering import MultipleChoice
 
 from ...samples import field
@@ -16,7 +16,7 @@ TARGETS = torch.tensor([1, 0, 1])
 @pytest.mark.parametrize("evidence", [("audio",), ("image",), ("image", "audio"), ("touch",)])
 def test_learns_by_heart(evidence: tuple[str, ...], objective: str) -> None:
     model = backbone("text", *evidence)
-    task = MultipleChoice(model, DataFacts(), evidence, objective)
+    task = MultipleChoice(model, DataInfo(), evidence, objective)
     choices = field("text", (0, 1, 2, 0, 1, 2))  # two for each of three questions
     given = batch(("text", *evidence), TARGETS, [{"choices": ["yes", "no"]}] * 3, text=choices)
     losses = fit(task, model, given, steps=40)
@@ -26,7 +26,7 @@ def test_learns_by_heart(evidence: tuple[str, ...], objective: str) -> None:
 
 
 def test_hinge_counts_the_right_answer_too() -> None:
-    task = MultipleChoice(backbone("text", "audio"), DataFacts())
+    task = MultipleChoice(backbone("text", "audio"), DataInfo())
     outputs = torch.tensor([[5.0, 0.0, 4.5, 0.0]])
     assert task.loss(outputs, torch.tensor([0])).item() == pytest.approx(1.0 + 0.5)
 
@@ -34,14 +34,14 @@ def test_hinge_counts_the_right_answer_too() -> None:
 def test_evidence_is_read_once_for_all_choices() -> None:
     """Repeating what the stem has made is the same as repeating the raw input."""
     model = backbone("text", "audio")
-    task = MultipleChoice(model, DataFacts(), ("audio",))
+    task = MultipleChoice(model, DataInfo(), ("audio",))
     choices = field("text", (0, 1, 2, 0, 1, 2))
     given = batch(("text", "audio"), TARGETS, text=choices)
-    from onepeace_pl.backbone import Stream
+    from onepeace_pl.backbone import ForwardPass
 
     (features,), _ = model(
         {"text": choices, "audio": field("audio", (0, 0, 1, 1, 2, 2))},
-        [Stream(("text", "audio"), until="norm")],
+        [ForwardPass(("text", "audio"), stop_after="norm")],
     )
     expected = task.head(features, "text").view(3, 2)
     assert torch.allclose(task.outputs(model, given), expected, atol=1e-5)
@@ -55,7 +55,7 @@ def test_mistakes_are_named() -> None:
         (("image",), "'image'"),
     ):
         with pytest.raises(ValueError, match=message):
-            MultipleChoice(model, DataFacts(), evidence)
-    task = MultipleChoice(model, DataFacts(), ("audio",))
+            MultipleChoice(model, DataInfo(), evidence)
+    task = MultipleChoice(model, DataInfo(), ("audio",))
     with pytest.raises(ValueError, match="1 texts a question"):
         task(model, batch(("text", "audio"), TARGETS))

@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.tasks.question_answering import OpenAnswer
 
 from ..labelled import Three, backbone, batch, fit, measure
 
-ANSWERS = DataFacts(classes=("yes", "no", "two", "red"))
+ANSWERS = DataInfo(classes=("yes", "no", "two", "red"))
 TARGETS = torch.tensor([[0.0, 0.9, 0, 0], [0, 0, 0.6, 0.3], [1.0, 0, 0, 0]])
 
 
@@ -37,4 +37,4 @@ def test_what_the_server_takes() -> None:
 
 def test_answers_must_be_known() -> None:
     with pytest.raises(ValueError, match=r"data.init_args.classes"):
-        OpenAnswer(backbone("text", "image"), DataFacts())
+        OpenAnswer(backbone("text", "image"), DataInfo())

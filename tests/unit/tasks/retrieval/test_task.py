@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.tasks.retrieval import Retrieval
 
 from ..labelled import backbone, batch
@@ -16,8 +16,8 @@ def test_learns_pairs_by_heart(gradient: str) -> None:
     torch.manual_seed(0)
     pair = ("touch", "text")
     model = backbone(*pair)
-    task = Retrieval(model, DataFacts(), pair, gradient)
-    model.apply_stage(task.modalities, until=task.until)
+    task = Retrieval(model, DataInfo(), pair, gradient)
+    model.apply_stage(task.modalities, stop_after=task.stop_after)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(40):
         optimizer.zero_grad()
@@ -29,14 +29,14 @@ def test_learns_pairs_by_heart(gradient: str) -> None:
 
 def test_duplicates_are_no_negatives_where_asked() -> None:
     model, pair = backbone("touch", "text"), ("touch", "text")
-    task = Retrieval(model, DataFacts(), pair, ignore_duplicates=True)
+    task = Retrieval(model, DataInfo(), pair, ignore_duplicates=True)
     data = SimpleNamespace(seed=0)
     task.prepare(data)
     assert data.compare
     given = batch(pair, None)
     with pytest.raises(ValueError, match="ignore_duplicates: the batch has no contents"):
         task(model, given)
-    plain = Retrieval(model, DataFacts(), pair)(model, given).loss
+    plain = Retrieval(model, DataInfo(), pair)(model, given).loss
     distinct, same = torch.arange(3), torch.zeros(3, dtype=torch.int64)
     given.contents = {"touch": distinct, "text": distinct}
     torch.testing.assert_close(task(model, given).loss, plain)
@@ -51,4 +51,4 @@ def test_mistakes_are_named() -> None:
         (("touch", "image"), "no modality 'image'"),
     ):
         with pytest.raises(ValueError, match=message):
-            Retrieval(model, DataFacts(), pair)
+            Retrieval(model, DataInfo(), pair)

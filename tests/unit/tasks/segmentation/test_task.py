@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone, from_preset
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import BlockPyramid, ViTAdapter
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
-from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES
+from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES
 from onepeace_pl.triworld.tasks import TriWorldTask
 
 HEADS = {
@@ -35,7 +35,7 @@ def data() -> TriWorldTask:
         ("image",),
         size=4,
         evaluation_size=4,
-        picture_size=64,
+        image_size=64,
         processors={"image": AnySizeProcessor()},
         transform=JointTransform([v2.RandomHorizontalFlip(0.0)]),
         batch_size=4,
@@ -45,9 +45,9 @@ def data() -> TriWorldTask:
 def made(head: str, **options: object) -> tuple[Backbone, Segmentation, TriWorldTask]:
     torch.manual_seed(0)
     backbone, module = from_preset("debug", ("image",), decoder=False), data()
-    task = Segmentation(backbone, module.facts, NECKS[head], HEADS[head], **options)
+    task = Segmentation(backbone, module.data_info, NECKS[head], HEADS[head], **options)
     task.prepare(module)
-    backbone.apply_stage(task.modalities, until=task.until)
+    backbone.apply_stage(task.modalities, stop_after=task.stop_after)
     return backbone, task, module
 
 
@@ -122,7 +122,7 @@ def test_bad_input() -> None:
         task.check_processors({"image": ImageProcessor(64)})
     backbone = from_preset("debug", ("image",), decoder=False)
     with pytest.raises(ValueError, match="names no classes"):
-        Segmentation(backbone, DataFacts(), BlockPyramid, HEADS["upernet"])
+        Segmentation(backbone, DataInfo(), BlockPyramid, HEADS["upernet"])
 
 
 def test_data_must_say_how_large_its_pictures_are() -> None:

@@ -9,9 +9,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from onepeace_pl.backbone import Backbone, Stream
+from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.tasks.video import VideoClassification, space_time
 from onepeace_pl.tasks.video.bottleneck import Bottleneck
@@ -42,12 +42,12 @@ def build(
 ) -> tuple[Backbone, VideoClassification]:
     backbone = make((modality,), decoder=False, **{"stage": "frozen", "layer_scale": 0.5} | options)
     torch.manual_seed(1)
-    facts = DataFacts(classes=tuple("abcd"))
-    task = VideoClassification(backbone, facts, FRAMES, modality, dropout=0.0)
+    data_info = DataInfo(classes=tuple("abcd"))
+    task = VideoClassification(backbone, data_info, FRAMES, modality, dropout=0.0)
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.add_(torch.randn_like(parameter) * shake)
-    backbone.apply_stage(task.modalities, task.restores, task.until)
+    backbone.apply_stage(task.modalities, task.reconstructs, task.stop_after)
     return backbone, task
 
 
@@ -114,7 +114,7 @@ def test_a_fresh_task_reads_each_frame_by_itself_to_the_bit(modality: str, optio
     batch = clips(modality)
     with torch.no_grad():
         found = task.space_time(backbone.encoder, batch.inputs[modality], modality)
-        (features,), _ = backbone(batch.inputs, [Stream((modality,), until="blocks")])
+        (features,), _ = backbone(batch.inputs, [ForwardPass((modality,), stop_after="blocks")])
     assert torch.equal(found, features.tokens[modality])
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.facts import DataFacts
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.optim import build_optimizer
 from onepeace_pl.tasks.video import VideoClassification
@@ -25,8 +25,8 @@ CLASSES = tuple("abcdefg")
 
 def build(**options: Any) -> tuple[Backbone, VideoClassification]:
     backbone = make(("image",), decoder=False, noise=0.02, stage="frozen", layer_scale=0.5)
-    task = VideoClassification(backbone, DataFacts(classes=CLASSES), **{"frames": 2} | options)
-    backbone.apply_stage(task.modalities, task.restores, task.until)
+    task = VideoClassification(backbone, DataInfo(classes=CLASSES), **{"frames": 2} | options)
+    backbone.apply_stage(task.modalities, task.reconstructs, task.stop_after)
     return backbone, task
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.tasks.visual_reasoning import VisualReasoning
 
 from ...samples import ADAPTERS, field
@@ -17,7 +17,7 @@ TYPED = {"text": partial(ADAPTERS["text"], types=1), "image": partial(ADAPTERS["
 
 def test_learns_by_heart() -> None:
     model = backbone("text", "image", adapters=TYPED)
-    task = VisualReasoning(model, DataFacts())
+    task = VisualReasoning(model, DataInfo())
     given = batch(("text", "image"), TARGETS, image=field("image", (0, 1, 1, 2, 2, 0)))
     losses = fit(task, model, given, steps=40)
     assert losses[-1] < 0.4 * losses[0]
@@ -29,7 +29,7 @@ def test_the_second_picture_is_known_from_the_first() -> None:
     model = backbone("text", "image", adapters=TYPED)
     for adapter in model.encoder.adapters.values():
         torch.nn.init.normal_(adapter.type_embeddings)
-    task = VisualReasoning(model, DataFacts())
+    task = VisualReasoning(model, DataInfo())
     here = task.outputs(model, batch(("text", "image"), TARGETS, image=field("image", (0, 1, 0, 1, 0, 1))))
     there = task.outputs(model, batch(("text", "image"), TARGETS, image=field("image", (1, 0, 1, 0, 1, 0))))
     assert not torch.allclose(here, there, atol=1e-4)
@@ -38,4 +38,4 @@ def test_the_second_picture_is_known_from_the_first() -> None:
 def test_one_picture_is_not_enough() -> None:
     model = backbone("text", "image")
     with pytest.raises(ValueError, match="1 pictures a statement"):
-        VisualReasoning(model, DataFacts())(model, batch(("text", "image"), TARGETS))
+        VisualReasoning(model, DataInfo())(model, batch(("text", "image"), TARGETS))

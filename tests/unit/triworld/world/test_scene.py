@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, TriWorldSource, World
-from onepeace_pl.triworld.picture import regions, renderings
-from onepeace_pl.triworld.picture.picture import render
-from onepeace_pl.triworld.sound.sound import synthesise
+from onepeace_pl.triworld.audio.synthesis import synthesise
+from onepeace_pl.triworld.image import regions, renderings
+from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.world.factors import KINDS
 
 

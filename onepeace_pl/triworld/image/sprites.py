@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.picture.shapes import either
-from onepeace_pl.triworld.picture.silhouettes import SILHOUETTES
+from onepeace_pl.triworld.image.shapes import either
+from onepeace_pl.triworld.image.silhouettes import SILHOUETTES
 from onepeace_pl.triworld.world.pinned import direction
 from onepeace_pl.triworld.world.scene import SceneObject
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.picture import regions
-from onepeace_pl.triworld.picture.picture import PALETTE, render
+from onepeace_pl.triworld.image import regions
+from onepeace_pl.triworld.image.render import PALETTE, render
 from onepeace_pl.triworld.world.factors import BACKGROUNDS, COLOURS, KINDS
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.picture.clip import CLIP_CLASSES, film
-from onepeace_pl.triworld.picture.picture import render
+from onepeace_pl.triworld.image.clip import CLIP_CLASSES, film
+from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.world.factors import DIRECTIONS, SPEEDS
 
 

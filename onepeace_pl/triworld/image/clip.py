@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.picture.picture import check_size, paint
-from onepeace_pl.triworld.picture.sprites import stamp
+from onepeace_pl.triworld.image.render import check_size, paint
+from onepeace_pl.triworld.image.sprites import stamp
 from onepeace_pl.triworld.world.factors import DIRECTIONS, SPEEDS
 from onepeace_pl.triworld.world.scene import Scene
 

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.picture.picture import check_size
-from onepeace_pl.triworld.picture.sprites import on_picture, stamp
+from onepeace_pl.triworld.image.render import check_size
+from onepeace_pl.triworld.image.sprites import on_picture, stamp
 from onepeace_pl.triworld.world.factors import BACKGROUNDS, KINDS
 from onepeace_pl.triworld.world.scene import Scene
 

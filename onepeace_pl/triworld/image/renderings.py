@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.picture.picture import check_size
-from onepeace_pl.triworld.picture.sprites import on_picture, stamp
-from onepeace_pl.triworld.sound.rhythm import onsets, starts
-from onepeace_pl.triworld.sound.sound import check_seconds
+from onepeace_pl.triworld.audio.rhythm import onsets, starts
+from onepeace_pl.triworld.audio.synthesis import check_seconds
+from onepeace_pl.triworld.image.render import check_size
+from onepeace_pl.triworld.image.sprites import on_picture, stamp
 from onepeace_pl.triworld.world.draws import Draws, Stream
 from onepeace_pl.triworld.world.factors import KINDS
 from onepeace_pl.triworld.world.pinned import halving, ramp, sine

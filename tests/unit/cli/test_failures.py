@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from onepeace_pl.cli.refusal import refusal
+from onepeace_pl.cli.failures import refusal
 from onepeace_pl.errors import UserError
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from onepeace_pl.modalities import Mask
 
-Until = Literal["blocks", "norm", "projection"]
+StopAfter = Literal["blocks", "norm", "projection"]
 """Where a pass ends: behind the blocks, behind the final norms, or behind the projections of the summaries."""
 
 
 @dataclass(frozen=True)
-class Stream:
+class ForwardPass:
     """One pass.
 
     Attributes:
@@ -28,7 +28,7 @@ class Stream:
         grad: Whether the pass is differentiated; a teacher's is not.
         rows: Number R of samples that the pass reads, the first of the batch; None for all. Masks and features
             then have R rows.
-        until: Where the pass ends.
+        stop_after: Where the pass ends.
         fields: Field of the batch that a modality is read from, where it is not the one of its name.
         repeat: How often each sample of a modality is repeated, sample by sample: once for each of the texts that
             it is read with. Its stem runs only once.
@@ -38,7 +38,7 @@ class Stream:
     masks: Mapping[str, Mask] | None = None
     grad: bool = True
     rows: int | None = None
-    until: Until = "projection"
+    stop_after: StopAfter = "projection"
     fields: Mapping[str, str] = field(default_factory=dict)
     repeat: Mapping[str, int] = field(default_factory=dict)
 

@@ -1,9 +1,9 @@
 import numpy as np
 
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.picture import regions
-from onepeace_pl.triworld.picture.picture import render
-from onepeace_pl.triworld.picture.regions import SEMANTIC_CLASSES, mask_boxes
+from onepeace_pl.triworld.image import regions
+from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, mask_boxes
+from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.world.factors import BACKGROUNDS
 
 

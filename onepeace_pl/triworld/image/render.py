@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.picture.sprites import Pixels, Stamp, coverage, on_picture, stamp
-from onepeace_pl.triworld.picture.textures import EXTENT, canvas
+from onepeace_pl.triworld.image.sprites import Pixels, Stamp, coverage, on_picture, stamp
+from onepeace_pl.triworld.image.textures import EXTENT, canvas
 from onepeace_pl.triworld.world.pinned import direction
 from onepeace_pl.triworld.world.scene import Scene, SceneObject
 

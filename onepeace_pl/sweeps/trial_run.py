@@ -15,10 +15,10 @@ from threading import Event
 from typing import IO, Any
 
 from onepeace_pl.cli.runs import CELL, LOG, first_free
-from onepeace_pl.sweeps.cells import Cell, Step, has_checkpoint
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.log import why_it_ended
 from onepeace_pl.sweeps.record import Record, Status, read_record, results_file, status_of, write_record
+from onepeace_pl.sweeps.trials import Step, Trial, has_checkpoint
 from onepeace_pl.utils.claim import INHERITED, Claim, claim_file
 
 PROGRAM = (sys.executable, "-m", "onepeace_pl")
@@ -40,7 +40,7 @@ class Stop:
 
 
 @dataclass
-class Attempt:
+class TrialRun:
     """Brings one cell to its end. May be called in a thread, or pickled and called in a job of a cluster.
 
     Attributes:
@@ -50,7 +50,7 @@ class Attempt:
         program: What the commands' words are given to.
     """
 
-    cell: Cell
+    cell: Trial
     retry_failed: bool = False
     take_over: bool = False
     program: tuple[str, ...] = field(default_factory=lambda: PROGRAM)
@@ -124,12 +124,12 @@ class Attempt:
             record.error, record.failed = why_it_ended(process.returncode, path, start)
 
 
-def claim_of(cell: Cell, take_over: bool = False) -> Claim:
+def claim_of(cell: Trial, take_over: bool = False) -> Claim:
     """Claim a cell, unless its run is at work, whoever has started that."""
     return Claim(claim_file(cell.folder), take_over)
 
 
-def _make_room(cell: Cell, status: Status) -> None:
+def _make_room(cell: Trial, status: Status) -> None:
     """Move an older run of another config aside; clear away one of the same that has nothing to go on from."""
     folder = cell.folder
     if status in (Status.NEW, Status.CHANGED):

@@ -14,9 +14,9 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, StrategyRegistry
 
 from onepeace_pl.cli import lightning as verbs
+from onepeace_pl.cli.failures import misses_file, refusal
 from onepeace_pl.cli.lightning import ExperimentCLI
-from onepeace_pl.cli.refusal import misses_file, refusal
-from onepeace_pl.data.facts import DataFacts
+from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.training.experiment import Experiment
 
@@ -24,7 +24,7 @@ from onepeace_pl.training.experiment import Experiment
 class NoData(L.LightningDataModule):
     """Takes the place of data that are not here; a head needs at least one class."""
 
-    facts = DataFacts(classes=("unknown",))
+    data_info = DataInfo(classes=("unknown",))
 
 
 class Blueprint(ExperimentCLI):
@@ -77,11 +77,11 @@ class Blueprint(ExperimentCLI):
         """
         model: Any = self.model
         try:
-            model.facts = self.datamodule.facts
+            model.data_info = self.datamodule.data_info
         except Exception as error:
             if not misses_file(error):
                 raise
-            self.without_data, model.facts = refusal(error) or str(error), NoData.facts
+            self.without_data, model.data_info = refusal(error) or str(error), NoData.data_info
         with torch.device("meta"):
             model.configure_model()
         if isinstance(model, Experiment) and model.task is not None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.picture import regions, renderings
+from onepeace_pl.triworld.image import regions, renderings
 
 
 def test_objects_are_nearer_than_the_ground() -> None:

@@ -10,7 +10,7 @@ _LEARNT = ("vocabulary_size", "classes")  # modalities may differ: fewer can be 
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class DataInfo:
     """Facts about the data that a task or an adapter needs; plain values, saved with the model as JSON.
 
     Attributes:
@@ -23,7 +23,7 @@ class DataFacts:
     modalities: tuple[str, ...] = ()
     vocabulary_size: int | None = None
     classes: tuple[str, ...] = ()
-    tasks: Mapping[str, DataFacts] = field(default_factory=dict)
+    tasks: Mapping[str, DataInfo] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -36,7 +36,7 @@ class DataFacts:
             modalities=tuple(values["modalities"]),
             vocabulary_size=values["vocabulary_size"],
             classes=tuple(values["classes"]),
-            tasks={name: cls.from_dict(facts) for name, facts in values.get("tasks", {}).items()},
+            tasks={name: cls.from_dict(data_info) for name, data_info in values.get("tasks", {}).items()},
         )
 
     def check_learnt(self, stored: Mapping[str, Any]) -> None:
@@ -55,9 +55,9 @@ class DataFacts:
                 if name == "classes":
                     both = f"trained with other classes: {class_difference(stored[name], now[name])}"
                 raise ValueError(f"the checkpoint was {both}; use the data that it was trained on")
-        for task, facts in self.tasks.items():
+        for task, data_info in self.tasks.items():
             try:
-                facts.check_learnt(stored.get("tasks", {}).get(task, {}))
+                data_info.check_learnt(stored.get("tasks", {}).get(task, {}))
             except ValueError as error:
                 raise ValueError(f"task {task!r}: {error}") from None
 

@@ -7,7 +7,7 @@ turns ivory. Parts are listed back to front.
 from collections.abc import Callable
 from typing import Final
 
-from onepeace_pl.triworld.picture.shapes import (
+from onepeace_pl.triworld.image.shapes import (
     both,
     box,
     capsule,

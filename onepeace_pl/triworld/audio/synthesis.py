@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.sound.rhythm import onsets, starts
-from onepeace_pl.triworld.sound.timbres import RATE, hiss, note
+from onepeace_pl.triworld.audio.rhythm import onsets, starts
+from onepeace_pl.triworld.audio.timbres import RATE, hiss, note
 from onepeace_pl.triworld.world.scene import Scene
 
 SHORTEST_SECONDS: Final = 1.0

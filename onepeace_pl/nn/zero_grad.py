@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
-def touch(x: Tensor, unread: Iterable[nn.Module]) -> Tensor:
+def with_zero_grad(x: Tensor, unread: Iterable[nn.Module]) -> Tensor:
     """Return ``x``, which now depends on what trains in modules that nothing runs through, with a factor of zero.
 
     Processes average gradients parameter by parameter: where one has read pictures and another sounds, both must have

@@ -40,7 +40,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Trial:
     """One seed of a row: what has a run folder.
 
     Attributes:
@@ -72,7 +72,7 @@ class Row:
     axes: Mapping[str, str]
     point: Point
     metric: str | None
-    cells: tuple[Cell, ...]
+    cells: tuple[Trial, ...]
 
     @property
     def label(self) -> str:
@@ -126,12 +126,12 @@ def flag_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _cell(plan: Plan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, Any]) -> Cell:
+def _cell(plan: Plan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, Any]) -> Trial:
     folder = sweep_folder(plan) / name
     words = [word for file in files for word in ("--config", file)]
     words += ["--run", str(folder), f"--seed_everything={seed}"]
     words += [f"--{option}={flag_value(value)}" for option, value in options.items()]
-    return Cell(name, folder, seed, tuple(Step(verb, (verb, *words)) for verb in run.verbs))
+    return Trial(name, folder, seed, tuple(Step(verb, (verb, *words)) for verb in run.verbs))
 
 
 def _metric(*parts: Part) -> str | None:

@@ -11,7 +11,7 @@ from onepeace_pl.utils.regular_files import shown_path
 Size = tuple[int, int]
 
 
-def picture_size(picture: str | bytes, upright: bool = True) -> Size:
+def image_size(picture: str | bytes, upright: bool = True) -> Size:
     """Return (width, height) in pixels of a picture; nothing is decoded.
 
     Args:

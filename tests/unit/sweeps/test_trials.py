@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from onepeace_pl.sweeps.cells import combinations, make_row
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.reading import read_plan
+from onepeace_pl.sweeps.trials import combinations, make_row
 
 
 def rows(path, point=None):

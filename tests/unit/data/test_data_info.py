@@ -1,0 +1,8 @@
+import json
+
+from onepeace_pl.data.data_info import DataInfo
+
+
+def test_json_and_back() -> None:
+    data_info = DataInfo(("image", "text"), 300, ("cat", "dog"))
+    assert DataInfo.from_dict(json.loads(json.dumps(data_info.to_dict()))) == data_info
