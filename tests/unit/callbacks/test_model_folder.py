@@ -18,7 +18,7 @@ from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.modalities import ImageProcessor, Processor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.unit.samples import Touch, make
-from tests.unit.test_experiment import data, experiment, trainer
+from tests.unit.training.test_experiment import data, experiment, trainer
 
 
 class Secretive(Processor):

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from onepeace_pl.modalities import AudioProcessor
-from onepeace_pl.modalities.audio.adapter import decoding as audio_file
+from onepeace_pl.modalities.audio import decoding as audio_file
 from onepeace_pl.modalities.audio.decoding import open_audio
 
 RATE = 16_000

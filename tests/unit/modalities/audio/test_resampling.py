@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchaudio.functional import resample as by_table
 
-from onepeace_pl.modalities.audio.adapter import resampling
+from onepeace_pl.modalities.audio import resampling
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])

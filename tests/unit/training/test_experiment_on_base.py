@@ -24,8 +24,8 @@ from onepeace_pl.hub import load_folder, save_folder
 from onepeace_pl.training.experiment import Experiment
 from onepeace_pl.training.task import Task, TaskOutput
 
-from .samples import make
-from .training.test_experiment import data, trainer
+from ..samples import make
+from .test_experiment import data, trainer
 
 MODALITIES = ("text", "image")
 Stage = str | Extend | Last | LowRank

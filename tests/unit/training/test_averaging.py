@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from onepeace_pl.training.strategies import FullyShardedStrategy
 
-from .training.test_experiment import data, experiment, trainer
+from .test_experiment import data, experiment, trainer
 
 DECAY = 0.5
 
