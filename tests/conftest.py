@@ -39,13 +39,15 @@ def golden() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays_of_a_strategy() -> Iterator[None]:
+def _process_state_is_restored() -> Iterator[None]:
     """Lightning leaves its process group behind, perhaps of other devices than the next one wants, and variables.
 
-    A process started by a later test would find ``LOCAL_RANK`` and wait for ever for the others of its group.
+    A process started by a later test would find ``LOCAL_RANK`` and wait for ever for the others of its group. With
+    another number of threads (``bench --threads``) sums differ in their last bit.
     """
-    before = dict(os.environ)
+    before, threads = dict(os.environ), torch.get_num_threads()
     yield
+    torch.set_num_threads(threads)
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
