@@ -54,9 +54,11 @@ class ExperimentCLI(LightningCLI):
 
     Attributes:
         folder: The run folder.
+        config_dump: The verb's config as plain values, without ``ckpt_path``.
     """
 
     folder: Path
+    config_dump: dict[str, Any]
 
     def __init__(
         self,
@@ -129,7 +131,9 @@ class ExperimentCLI(LightningCLI):
                 f"{self.subcommand} would measure random weights: give --ckpt_path or --model.init_from, "
                 "or say --model.random_weights true"
             )
-        for line in dropped(origins(self._words), self.resolved()):
+        # dumping takes as long as parsing: once, also in place of the dump that Lightning makes for hyper-parameters
+        self.config_dump = self._dumped()
+        for line in dropped(origins(self._words), self.config_dump):
             print("note:", line, file=sys.stderr)
         self._settings.ckpt_path = checkpoint
 
@@ -162,6 +166,9 @@ class ExperimentCLI(LightningCLI):
 
     def resolved(self) -> dict[str, Any]:
         """Return the verb's whole config as plain values."""
+        return self.config_dump | {"ckpt_path": self._settings.ckpt_path}
+
+    def _dumped(self) -> dict[str, Any]:
         config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         return _sayable(config)[self.config.subcommand]  # type: ignore[no-any-return]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from onepeace_pl.data.datamodule import PairsDataModule, Split
@@ -120,7 +121,8 @@ class TriWorldData(PairsDataModule):
 
     def texts(self, modality: str) -> Iterable[str]:
         """Return sentences of all kinds, whatever the pair: one tokenizer for all stages."""
-        return world_texts(self.world_seed, self.objects)
+        fewest, most = self.objects  # perhaps a list
+        return world_texts(self.world_seed, (fewest, most))
 
 
 def world_processors(image_size: int, seconds: float) -> dict[str, Processor]:
@@ -132,13 +134,15 @@ def world_processors(image_size: int, seconds: float) -> dict[str, Processor]:
     }
 
 
-def world_texts(seed: int, objects: tuple[int, int] = (1, 2)) -> Iterable[str]:
+@lru_cache(maxsize=4)  # it takes a second, and every data module of a process asks for the same
+def world_texts(seed: int, objects: tuple[int, int] = (1, 2)) -> tuple[str, ...]:
     """Return sentences of all kinds, from which the tokenizer of every stage and task is trained."""
     kinds: tuple[Caption, ...] = ("seen", "heard")
-    return chain.from_iterable(
+    texts = (
         TriWorldSource(size=_TOLD, fields=("text",), caption=kind, objects=objects, seed=seed).texts()
         for kind in kinds
     )
+    return tuple(chain.from_iterable(texts))
 
 
 def told_of(pair: Sequence[str]) -> Caption:
