@@ -16,8 +16,8 @@ from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.backbone.stages import read_stage
-from onepeace_pl.errors import first_line
-from onepeace_pl.modalities import AudioAdapter, ImageAdapter, ModalityAdapter, TextAdapter
+from onepeace_pl.errors import UserError, first_line
+from onepeace_pl.modalities import OFFICIAL, ModalityAdapter
 from onepeace_pl.modalities.description import factory
 from onepeace_pl.nn import TransformerConfig
 
@@ -91,21 +91,21 @@ def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
         handle.remove()
 
 
-def from_preset(
-    preset: str, modalities: Iterable[str] = ("text", "image", "audio"), decoder: bool = True
-) -> Backbone:
-    """Make a backbone of the paper's adapters in their sizes for ``preset``."""
-    classes: dict[str, Callable[..., ModalityAdapter]] = {
-        "text": TextAdapter,
-        "image": ImageAdapter,
-        "audio": AudioAdapter,
-    }
-    modalities = list(modalities)
-    unknown = [name for name in modalities if name not in classes]
+def from_preset(preset: str, modalities: Iterable[str] | None = None, decoder: bool = True) -> Backbone:
+    """Make a backbone of the paper's adapters in their sizes for a preset.
+
+    Args:
+        preset: Its name.
+        modalities: Which of the paper's modalities; None for all.
+        decoder: With a decoder.
+    """
+    modalities = list(OFFICIAL if modalities is None else modalities)
+    unknown = [name for name in modalities if name not in OFFICIAL]
     if unknown:
-        raise ValueError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(classes)}")
+        raise UserError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(OFFICIAL)}")
+    classes: dict[str, Callable[..., ModalityAdapter]] = {name: OFFICIAL[name].adapter for name in modalities}
     adapters: dict[str, Adapting] = {
-        name: partial(classes[name], **adapter_options(preset, name)) for name in modalities
+        name: partial(make, **adapter_options(preset, name)) for name, make in classes.items()
     }
     small = DecoderOptions() if decoder else replace(DecoderOptions(), depth=0)
     return Backbone(adapters, TransformerOptions(preset), small)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onepeace_pl.errors import UserError, nearest
+from onepeace_pl.modalities import OFFICIAL
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,7 @@ def preset_sizes(name: str) -> Sizes:
     raise UserError(f"no preset {name!r}; {nearest(name, PRESETS)}")
 
 
-# options of the paper's adapters that are not their class's defaults (the released model's)
-SMALL_ADAPTERS: dict[str, dict[str, int]] = {
-    "text": {"vocabulary": 768, "buckets": 32, "max_tokens": 74},
-    "image": {"image_size": 64, "position_side": 4},
-    "audio": {"channels": 32, "buckets": 64},
-}
-ADAPTERS: dict[str, dict[str, dict[str, int]]] = {
-    "debug": SMALL_ADAPTERS,
-    "tiny": SMALL_ADAPTERS | {"image": {"image_size": 48, "position_side": 3}},  # the quickstart's pictures
-    "small": SMALL_ADAPTERS,
-}
-
-
 def adapter_options(preset: str, modality: str) -> dict[str, int]:
-    """Return the options of one of the paper's adapters in a preset."""
+    """Return the arguments of one of the paper's adapters in a preset."""
     preset_sizes(preset)
-    return dict(ADAPTERS.get(preset, {}).get(modality, {}))
+    return dict(OFFICIAL[modality].presets.get(preset, {}))

@@ -20,7 +20,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.checkpoints.names import official_buffers, to_official
 from onepeace_pl.modalities import Mask, ModalityInput
 from onepeace_pl.modalities.audio.processor import FRONT_END, count_frames
-from onepeace_pl.modalities.text.adapter import PAD
+from onepeace_pl.modalities.text.tokenizer import PAD
 
 Part = tuple[Tensor, Tensor | None, Tensor | None]  # tokens (B, L, D), padding (B, L), bias (B, H, L, L)
 

@@ -18,7 +18,7 @@ from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.modalities import ImageAdapter, Mask, ModalityInput, TextAdapter
 from onepeace_pl.modalities.audio.processor import count_frames
 from onepeace_pl.modalities.masking import MaskRule, RandomTokens, Spans, WholeWords, build_mask
-from onepeace_pl.modalities.text.adapter import PAD
+from onepeace_pl.modalities.text.tokenizer import PAD
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 
 RATE = 16_000  # Hz

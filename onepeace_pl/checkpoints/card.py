@@ -8,6 +8,7 @@ from typing import Any
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe
+from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 
 PLAIN = bool | int | float | str
 
@@ -64,7 +65,7 @@ def model_card(
         told = (f"{k} {value}" for k, value in options.items() if isinstance(value, PLAIN))
         lines.append(f"- {name}: {', '.join(told)}")
     for name, processor in processors.items():
-        if getattr(processor, "tokenizer", name) is None:
+        if isinstance(processor, HasTokenizer) and processor.tokenizer is None:
             lines += [
                 "",
                 f"No tokenizer for {name}: `from_pretrained(..., tokenizer=...)` takes one.",

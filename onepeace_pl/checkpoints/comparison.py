@@ -12,16 +12,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.modalities import (
-    AudioAdapter,
-    ImageAdapter,
-    ModalityAdapter,
-    ModalityInput,
-    SequenceAdapter,
-    TextAdapter,
-)
-
-TOKENS, SECONDS, RATE = 12, 2, 16_000
+from onepeace_pl.modalities import ModalityInput
 
 
 @dataclass(frozen=True)
@@ -101,50 +92,16 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
     return torch.equal(x, y)
 
 
-def random_input(
-    adapter: ModalityAdapter, batch: int, generator: torch.Generator, share: float = 1.0
-) -> ModalityInput | None:
-    """Make an input for an adapter of the paper, or one with a method ``random_values(batch, generator)``.
-
-    Args:
-        adapter: The adapter.
-        batch: Number of inputs B.
-        generator: Of the values.
-        share: Of the length, where there is one.
-
-    Returns:
-        Token ids (B, K), pixels (B, 3, S, S) or waveforms (B, N); None for an adapter that is neither.
-    """
-    own = getattr(adapter, "random_values", None)
-    if callable(own):
-        values: Tensor = own(batch, generator)
-        along = isinstance(adapter, SequenceAdapter) and values.ndim > 1
-        return ModalityInput(values[:, : max(round(share * values.shape[1]), 1)] if along else values)
-    if isinstance(adapter, TextAdapter):
-        longest = min(TOKENS, (adapter.max_tokens or TOKENS + 1) - 1)
-        ids = torch.randint(
-            4, adapter.vocabulary, (batch, max(round(share * longest), 2)), generator=generator
-        )
-        ids[:, -1] = 2
-        return ModalityInput(ids)
-    if isinstance(adapter, ImageAdapter):
-        size = adapter.image_size
-        return ModalityInput(torch.randn(batch, 3, size, size, generator=generator))
-    if isinstance(adapter, AudioAdapter):
-        return ModalityInput(torch.randn(batch, round(share * SECONDS * RATE), generator=generator))
-    return None
-
-
 @torch.no_grad()
 def _random_inputs(model: Backbone, name: str, seed: int, batch: int) -> list[ModalityInput]:
     """Make inputs of three lengths, and last one of which every other row is half padding; none if none can be made."""
     adapter, device = model.encoder.adapter(name), model.logit_scale.device
     found = []
     for number, share in enumerate((0.25, 0.5, 1.0)):
-        made = random_input(adapter, batch, torch.Generator().manual_seed(seed + number), share)
-        if made is None:
+        values = adapter.random_values(batch, torch.Generator().manual_seed(seed + number), share)
+        if values is None:
             return []
-        found.append(ModalityInput(made.values.to(device)))
+        found.append(ModalityInput(values.to(device)))
     length = adapter.stem(found[-1].values).shape[1] + 1
     padding = torch.zeros(batch, length, dtype=torch.bool, device=device)
     padding[1::2, length // 2 + 1 :] = True
@@ -155,7 +112,7 @@ def _random_inputs(model: Backbone, name: str, seed: int, batch: int) -> list[Mo
 def _compare_modality(a: Backbone, b: Backbone, name: str, seed: int, batch: int) -> Vectors:
     made = [_random_inputs(model, name, seed, batch) for model in (a, b)]
     if not made[0] or not made[1]:
-        return Vectors(None, why_not="its adapter has no random_values(batch, generator)")
+        return Vectors(None, why_not="its adapter implements no random_values")
     if not all(same_bits(x.values, y.values) for x, y in zip(*made, strict=True)):
         return Vectors(None, why_not="the models take other inputs (another size or vocabulary)")
     found = [_compared(lambda model, x=x: model.embed({name: x})[name], a, b) for x in made[0]]  # type: ignore[misc]

@@ -8,9 +8,7 @@ Shapes: D width, H heads, F inner width of a feed-forward.
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,12 +16,9 @@ from torch import Tensor
 
 from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.backbone.presets import PRESETS
-from onepeace_pl.modalities import AudioAdapter, ImageAdapter, TextAdapter
-from onepeace_pl.modalities.audio.processor import FRONT_END
-from onepeace_pl.modalities.image.adapter import PATCH
+from onepeace_pl.modalities import OFFICIAL
+from onepeace_pl.modalities.official import Options, State, matching, require
 
-State = Mapping[str, Tensor]
-Options = dict[str, Any]
 HEAD = 64  # width of a released model's head
 
 
@@ -39,24 +34,21 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
         ValueError: The tensors are of no such model, or contradict one another.
     """
     said = dict(config or {})
-    makers: dict[str, Callable[[State, Options], Options]] = {"text": _text, "image": _image, "audio": _audio}
-    kinds = {"text": TextAdapter, "image": ImageAdapter, "audio": AudioAdapter}
-    modalities = [name for name in makers if f"encoder.adapters.{name}.summary" in state]
+    modalities = [name for name in OFFICIAL if f"encoder.adapters.{name}.summary" in state]
     if not modalities:
+        *others, last = OFFICIAL
         raise ValueError(
-            "no text, image or audio adapter is among the tensors; is it an ONE-PEACE checkpoint?"
+            f"no {', '.join(others)} or {last} adapter is among the tensors; is it an ONE-PEACE checkpoint?"
         )
     transformer = _encoder(state, modalities)
     adapters = {}
     for name in modalities:
         mine = _below(state, f"encoder.adapters.{name}.")
+        in_decoder = _below(state, f"decoder.adapters.{name}.") if decoder else {}
         shrink = _said(said, 1.0, "encoder", f"{name}_adapter", "shrink_alpha")
-        options = {"embedding_norm": "norm.weight" in mine, "shrink": shrink} | makers[name](
-            mine, transformer
-        )
-        if name == "audio" and "decoder.adapters.audio.position_table" in state and decoder:
-            options["decoder_tokens"] = len(state["decoder.adapters.audio.position_table"])
-        kind = kinds[name]
+        options = {"embedding_norm": "norm.weight" in mine, "shrink": shrink}
+        options |= OFFICIAL[name].deduce(mine, in_decoder, transformer["width"])
+        kind = OFFICIAL[name].adapter
         adapters[name] = {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options}
     small: Options = {"depth": 0, "hide_padding": False}
     if decoder and _depth(state, "decoder"):
@@ -85,7 +77,7 @@ def check_preset(description: Mapping[str, Any], preset: str) -> None:
 def _encoder(state: State, modalities: list[str]) -> Options:
     block = "encoder.transformer.blocks.0"
     width = len(state[f"encoder.adapters.{modalities[0]}.summary"])
-    tables = {m: len(_names(state, f"encoder.adapters.{m}.bias.tables.")) for m in modalities}
+    tables = {m: len(matching(state, f"encoder.adapters.{m}.bias.tables.")) for m in modalities}
     depth = _depth(state, "encoder")
     if not depth:
         raise ValueError("no block of an encoder is among the tensors; is the checkpoint whole?")
@@ -113,7 +105,7 @@ def _block(state: State, block: str, modalities: list[str]) -> Options:
     feed = f"{block}.feed_forward.{modalities[0]}"
     out = f"{block}.attention.project_out.shared"
     return {
-        "feed_forward": _need(state, f"{feed}.contract.weight").shape[1],
+        "feed_forward": require(state, f"{feed}.contract.weight").shape[1],
         "layer_scale": None if f"{block}.attention_scale.gamma" in state else 0.0,
         "sub_norm": f"{out}.sub_norm.weight" in state,
         "out_norm": f"{out}.out_norm.weight" in state,
@@ -146,63 +138,6 @@ def _decoder(state: State, modalities: list[str], encoder: Options, said: Mappin
     }
 
 
-def _text(state: State, transformer: Options) -> Options:
-    options: Options = {
-        "vocabulary": len(_need(state, "token_table")),
-        "max_tokens": len(_need(state, "position_table")),
-        "types": len(state.get("type_embeddings", ())),
-    }
-    return options | _sequence_buckets(state)
-
-
-def _image(state: State, transformer: Options) -> Options:
-    rows = len(_need(state, "position_table"))
-    side = position_side = math.isqrt(rows - 1)
-    if side * side + 1 != rows:
-        raise ValueError(f"{rows} rows of pos_embed are no square grid and a summary")
-    if "bias.tables.0" in state:
-        rows = len(state["bias.tables.0"])
-        span = math.isqrt(max(rows - 3, 0))
-        side = (span + 1) // 2
-        if span * span + 3 != rows or span % 2 == 0:
-            raise ValueError(f"an image table of {rows} rows belongs to no grid of patches")
-    return {
-        "image_size": side * PATCH,
-        "position_side": position_side,
-        "patch_stem": "linear" if "patches.weight" in state else "hmlp",
-        "types": len(state.get("type_embeddings", ())),
-    }
-
-
-def _audio(state: State, transformer: Options) -> Options:
-    kernels: list[int] = []
-    while f"extractor.{len(kernels)}.0.weight" in state:
-        kernels.append(state[f"extractor.{len(kernels)}.0.weight"].shape[-1])
-    if kernels != [kernel for kernel, _ in FRONT_END]:
-        raise ValueError(
-            f"the audio front end has kernels {kernels}, not the released {[k for k, _ in FRONT_END]}"
-        )
-    first = _need(state, "position_convolutions.convolutions.0.weight")
-    depth = len(_names(state, "position_convolutions.convolutions.", r"\d+\.weight"))
-    options: Options = {
-        "channels": len(state["extractor.0.0.weight"]),
-        "position_depth": depth,
-        "position_reach": first.shape[-1] * depth,
-        "position_groups": transformer["width"] // first.shape[1],
-        "position_pre_norm": "position_convolutions.pre_norm.weight" in state,
-    }
-    return options | _sequence_buckets(state)
-
-
-def _sequence_buckets(state: State) -> Options:
-    if "bias.tables.0" not in state:
-        return {}
-    rows = len(state["bias.tables.0"])
-    if rows % 2:
-        raise ValueError(f"a sequence table of {rows} rows belongs to no number of buckets")
-    return {"buckets": (rows - 2) // 2}
-
-
 def _shorten(transformer: Options, decoder: Options) -> tuple[str, Options, Options]:
     """Leave out sizes that are those of a preset, where all of the encoder's are."""
     sizes = ("width", "depth", "heads", "feed_forward")
@@ -215,27 +150,15 @@ def _shorten(transformer: Options, decoder: Options) -> tuple[str, Options, Opti
 
 
 def _depth(state: State, stack: str) -> int:
-    found = {int(n) for n in _names(state, f"{stack}.transformer.blocks.", r"(\d+)\.")}
+    found = {int(n) for n in matching(state, f"{stack}.transformer.blocks.", r"(\d+)\.")}
     missing = set(range(len(found))) - found
     if missing:
         raise ValueError(f"layer {min(missing)} of the {stack} is missing; the checkpoint is damaged")
     return len(found)
 
 
-def _names(state: State, prefix: str, rest: str = r"(\d+)$") -> set[str]:
-    """Return what stands behind ``prefix``, up to the end of ``rest``."""
-    pattern = re.compile(re.escape(prefix) + rest)
-    return {match[match.re.groups and 1] for name in state if (match := pattern.match(name))}
-
-
 def _below(state: State, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-
-
-def _need(state: State, name: str) -> Tensor:
-    if name not in state:
-        raise ValueError(f"the checkpoint has no {name}; it is damaged or of another model")
-    return state[name]
 
 
 def _said(config: Mapping[str, Any], default: Any, *path: str) -> Any:

@@ -18,9 +18,9 @@ from onepeace_pl.checkpoints.head import PREFIX, head_of_checkpoint, plain
 from onepeace_pl.checkpoints.loading import CONFIG, fit_state, is_experiment, on_base, state_dict_of
 from onepeace_pl.checkpoints.official import Conversion
 from onepeace_pl.checkpoints.pickles import read_pickle
-from onepeace_pl.checkpoints.preprocessing import released_processors
+from onepeace_pl.checkpoints.preprocessing import released_processors, set_tokenizer
 from onepeace_pl.modalities import Processor
-from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
 
 BACKBONE = "backbone."
 
@@ -107,9 +107,8 @@ def _processors(path: Path, content: Mapping[str, Any], trust: bool) -> tuple[di
         made = load_processors(
             run, {"processors": _told_processors(run / "config.yaml")}, trust, "config.yaml"
         )
-        for processor in made.values():
-            if getattr(processor, "tokenizer", "none") is None:
-                processor.tokenizer = _tokenizer(content)  # type: ignore[attr-defined]
+        untrained = [p for p in made.values() if isinstance(p, HasTokenizer) and p.tokenizer is None]
+        set_tokenizer(untrained, _tokenizer(content))
         if made:
             return made, "that of the run's config.yaml"
     return {}, "ATTENTION: the released models', for the run's own is not beside the checkpoint"

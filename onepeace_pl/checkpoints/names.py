@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.modalities import ImageAdapter
+from onepeace_pl.modalities import OFFICIAL
+from onepeace_pl.modalities.official import Rename
 
 WRAPPERS = ("module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
 VISION_BACKBONE = re.compile(r"^backbone\.(?=image_adapter\.|encoder\.layers\.)")
@@ -25,119 +24,64 @@ LAYER_TABLE = re.compile(r"^encoder\.layers\.(\d+)\.rel_pos_table\.weight$")
 BUFFERS = re.compile(r"\.(rp_bucket|position_idx)$|^[a-z_]*\.fusion_model\.version$")
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Official names (stacked along axis 0) <-> one of our names.
-
-    ``lead`` unit axes come first in the official shape; -1 stands for an official scalar.
-    """
-
-    official: tuple[str, ...]
-    ours: str
-    lead: int = 0
-
-    @cached_property
-    def patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        """Match the first official name, and our name."""
-        return _pattern(self.official[0]), _pattern(self.ours)
-
-    def to_ours(self, tensors: list[Tensor]) -> Tensor:
-        """Drop leading unit axes and stack."""
-        flat = [t.reshape(t.shape[self.lead :]) if self.lead >= 0 else t.reshape(1) for t in tensors]
-        return flat[0] if len(flat) == 1 else torch.cat(flat)
-
-    def to_official(self, tensor: Tensor, parts: int) -> list[Tensor]:
-        """Split and put the unit axes back."""
-        shape = (1,) * self.lead
-        return [t.reshape(shape + t.shape) if self.lead >= 0 else t.reshape(()) for t in tensor.chunk(parts)]
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^.]+?)", re.escape(template)) + r"$")
-
-
-def _stack(official: str, ours: str) -> list[Rule]:
+def _stack(official: str, ours: str) -> list[Rename]:
     """Rules of one transformer; ``{x}`` is weight or bias, ``{m}`` a modality, ``{i}`` a layer."""
     a, b = f"{official}.fusion_model.layers.{{i}}", f"{ours}.transformer.blocks.{{i}}"
     attention, project = f"{a}.self_attn", f"{b}.attention.project_out.shared"
     return [
-        Rule(tuple(f"{attention}.{n}_proj.weight" for n in "qkv"), f"{b}.attention.project_in.shared.weight"),
-        Rule((f"{attention}.q_proj.bias",), f"{b}.attention.project_in.shared.query_bias"),
-        Rule((f"{attention}.v_proj.bias",), f"{b}.attention.project_in.shared.value_bias"),
-        Rule((f"{attention}.out_proj.{{x}}",), f"{project}.linear.{{x}}"),
-        Rule((f"{attention}.ln.{{x}}",), f"{project}.sub_norm.{{x}}"),
-        Rule((f"{attention}.c_attn",), f"{b}.attention.head_scale"),
-        Rule((f"{a}.attn_ln.{{x}}",), f"{project}.out_norm.{{x}}"),
-        Rule((f"{a}.self_attn_layer_norm.{{x}}",), f"{b}.attention_norm.shared.{{x}}"),
-        Rule((f"{a}.final_layer_norm.{{x}}",), f"{b}.feed_forward_norm.{{x}}"),
-        Rule((f"{a}.gamma_1",), f"{b}.attention_scale.gamma"),
-        Rule((f"{a}.gamma_2",), f"{b}.feed_forward_scale.gamma"),
-        Rule(tuple(f"{a}.{{m}}_ffn.0.wi_{n}.weight" for n in "01"), f"{b}.feed_forward.{{m}}.expand.weight"),
-        Rule((f"{a}.{{m}}_ffn.2.{{x}}",), f"{b}.feed_forward.{{m}}.norm.{{x}}"),
-        Rule((f"{a}.{{m}}_ffn.3.{{x}}",), f"{b}.feed_forward.{{m}}.contract.{{x}}"),
-        Rule((f"{official}.fusion_model.{{m}}_layer_norm.{{x}}",), f"{ours}.transformer.norms.{{m}}.{{x}}"),
-        Rule((f"{official}.{{m}}_adapter.cls_embedding",), f"{ours}.adapters.{{m}}.summary", lead=2),
-        Rule((f"{official}.{{m}}_adapter.mask_embedding",), f"{ours}.adapters.{{m}}.mask_embedding"),
-        Rule((f"{official}.image_adapter.pos_embed",), f"{ours}.adapters.image.position_table"),
-        Rule((f"{official}.{{m}}_adapter.embed_positions.weight",), f"{ours}.adapters.{{m}}.position_table"),
+        Rename(
+            tuple(f"{attention}.{n}_proj.weight" for n in "qkv"), f"{b}.attention.project_in.shared.weight"
+        ),
+        Rename((f"{attention}.q_proj.bias",), f"{b}.attention.project_in.shared.query_bias"),
+        Rename((f"{attention}.v_proj.bias",), f"{b}.attention.project_in.shared.value_bias"),
+        Rename((f"{attention}.out_proj.{{x}}",), f"{project}.linear.{{x}}"),
+        Rename((f"{attention}.ln.{{x}}",), f"{project}.sub_norm.{{x}}"),
+        Rename((f"{attention}.c_attn",), f"{b}.attention.head_scale"),
+        Rename((f"{a}.attn_ln.{{x}}",), f"{project}.out_norm.{{x}}"),
+        Rename((f"{a}.self_attn_layer_norm.{{x}}",), f"{b}.attention_norm.shared.{{x}}"),
+        Rename((f"{a}.final_layer_norm.{{x}}",), f"{b}.feed_forward_norm.{{x}}"),
+        Rename((f"{a}.gamma_1",), f"{b}.attention_scale.gamma"),
+        Rename((f"{a}.gamma_2",), f"{b}.feed_forward_scale.gamma"),
+        Rename(
+            tuple(f"{a}.{{m}}_ffn.0.wi_{n}.weight" for n in "01"), f"{b}.feed_forward.{{m}}.expand.weight"
+        ),
+        Rename((f"{a}.{{m}}_ffn.2.{{x}}",), f"{b}.feed_forward.{{m}}.norm.{{x}}"),
+        Rename((f"{a}.{{m}}_ffn.3.{{x}}",), f"{b}.feed_forward.{{m}}.contract.{{x}}"),
+        Rename((f"{official}.fusion_model.{{m}}_layer_norm.{{x}}",), f"{ours}.transformer.norms.{{m}}.{{x}}"),
+        Rename((f"{official}.{{m}}_adapter.cls_embedding",), f"{ours}.adapters.{{m}}.summary", lead=2),
+        Rename((f"{official}.{{m}}_adapter.mask_embedding",), f"{ours}.adapters.{{m}}.mask_embedding"),
+        Rename(
+            (f"{official}.{{m}}_adapter.embed_positions.weight",), f"{ours}.adapters.{{m}}.position_table"
+        ),
     ]
 
 
-def _adapters() -> list[Rule]:
-    a, b = "encoder_wrapper.{m}_adapter", "encoder.adapters.{m}"
+def _adapters() -> list[Rename]:
+    """Rules of the adapters: those that all share, and each official modality's own."""
+    a, b = "{m}_adapter", "adapters.{m}"
     rules = [
-        Rule((f"{a}.rel_pos_table_list.{{j}}.weight",), f"{b}.bias.tables.{{j}}"),
-        Rule((f"{a}.layernorm_embedding.{{x}}",), f"{b}.norm.{{x}}"),
-        Rule((f"{a}.type_embedding", f"{a}.type_embedding_2"), f"{b}.type_embeddings", lead=1),
-    ]
-    text, image, audio = (b.format(m=m) for m in ("text", "image", "audio"))
-    old_text, old_image, old_audio = (a.format(m=m) for m in ("text", "image", "audio"))
-    rules.append(Rule((f"{old_text}.embed_tokens.weight",), f"{text}.token_table"))
-    rules.append(Rule((f"{old_image}.embed_images.weight",), f"{image}.patches.weight"))
-    rules += [Rule((f"{old_image}.embed_images.{n}.{{x}}",), f"{image}.patches.{n}.{{x}}") for n in (0, 3, 6)]
-    rules += [
-        Rule((f"{old_image}.embed_images.{n}.layer_norm.{{x}}",), f"{image}.patches.{n}.{{x}}")
-        for n in (1, 4)
-    ]
-    rules += [
-        Rule((f"{old_audio}.cls_pos_embed",), f"{audio}.summary_position", lead=1),
-        Rule(
-            (f"{old_audio}.embed_audios.0.conv_layers.{{c}}.0.weight",), f"{audio}.extractor.{{c}}.0.weight"
+        Rename((f"encoder_wrapper.{a}.rel_pos_table_list.{{j}}.weight",), f"encoder.{b}.bias.tables.{{j}}"),
+        Rename((f"encoder_wrapper.{a}.layernorm_embedding.{{x}}",), f"encoder.{b}.norm.{{x}}"),
+        Rename(
+            (f"encoder_wrapper.{a}.type_embedding", f"encoder_wrapper.{a}.type_embedding_2"),
+            f"encoder.{b}.type_embeddings",
+            lead=1,
         ),
-        Rule(
-            (f"{old_audio}.embed_audios.0.conv_layers.{{c}}.2.1.{{x}}",), f"{audio}.extractor.{{c}}.1.{{x}}"
-        ),
-        Rule((f"{old_audio}.embed_audios.2.{{x}}",), f"{audio}.extractor_norm.{{x}}"),
-        Rule((f"{old_audio}.embed_audios.3.{{x}}",), f"{audio}.project.{{x}}"),
     ]
-    # the original counts a transposition as the first layer
-    rules += [
-        Rule(
-            (f"{old_audio}.embed_positions.{n + 1}.0.{{x}}",),
-            f"{audio}.position_convolutions.convolutions.{n}.{{x}}",
-        )
-        for n in range(16)
-    ]
-    # behind a LayerNorm (``conv_pos_pre_ln``) the original nests that sequence once more
-    rules.append(
-        Rule((f"{old_audio}.embed_positions.0.{{x}}",), f"{audio}.position_convolutions.pre_norm.{{x}}")
-    )
-    rules += [
-        Rule(
-            (f"{old_audio}.embed_positions.1.{n + 1}.0.{{x}}",),
-            f"{audio}.position_convolutions.convolutions.{n}.{{x}}",
-        )
-        for n in range(16)
-    ]
+    for name, modality in OFFICIAL.items():
+        for stack, own in (("encoder", modality.encoder), ("decoder", modality.decoder)):
+            rules += [
+                rule.within(f"{stack}_wrapper.{name}_adapter", f"{stack}.adapters.{name}") for rule in own
+            ]
     return rules
 
 
-RULES: list[Rule] = [
-    Rule(("logit_scale",), "logit_scale", lead=-1),
-    Rule(("{m}_proj.{x}",), "encoder.projections.{m}.{x}"),
-    Rule(("{m}_mask_token",), "decoder.adapters.{m}.mask_token"),
-    Rule(("decoder_{m}_embed.{x}",), "decoder.adapters.{m}.embed.{x}"),
-    Rule(("{m}_mask_head.{x}",), "decoder.adapters.{m}.restore.{x}"),
+RULES: list[Rename] = [
+    Rename(("logit_scale",), "logit_scale", lead=-1),
+    Rename(("{m}_proj.{x}",), "encoder.projections.{m}.{x}"),
+    Rename(("{m}_mask_token",), "decoder.adapters.{m}.mask_token"),
+    Rename(("decoder_{m}_embed.{x}",), "decoder.adapters.{m}.embed.{x}"),
+    Rename(("{m}_mask_head.{x}",), "decoder.adapters.{m}.restore.{x}"),
     *_adapters(),
     *_stack("encoder_wrapper", "encoder"),
     *_stack("decoder_wrapper", "decoder"),
@@ -180,20 +124,22 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     official: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        found = next(((rule, match) for rule in RULES if (match := rule.patterns[1].match(name))), None)
+        found = next(
+            (
+                (rule, match)
+                for rule in RULES
+                if (match := rule.patterns[1].match(name)) and (not rule.beside or rule.beside in state)
+            ),
+            None,
+        )
         if found is None and name.endswith((".lora_A", ".lora_B")):
             raise ValueError("low-rank adapters have no official names; fold them into the weights (--merge)")
         if found is None:
             raise ValueError(
-                f"{name!r} has no official name: only text, image and audio adapters of the paper have"
+                f"{name!r} has no official name; only the adapters of {', '.join(OFFICIAL)} have official names"
             )
         rule, match = found
         names = [template.format(**match.groupdict()) for template in rule.official]
-        if (
-            ".position_convolutions.convolutions." in name
-            and f"{name.split('.convolutions.')[0]}.pre_norm.weight" in state
-        ):
-            names = [n.replace(".embed_positions.", ".embed_positions.1.") for n in names]
         if rule.ours.endswith("type_embeddings"):
             names = names[: len(tensor)]
         official.update(zip(names, rule.to_official(tensor, len(names)), strict=True))
@@ -261,8 +207,8 @@ def official_buffers(backbone: Backbone) -> dict[str, Tensor]:
         if adapter.bias is not None:
             buckets = adapter.bias.buckets
             buffers[f"{prefix}.rp_bucket"] = buckets.index(buckets.original_length)
-        if isinstance(adapter, ImageAdapter):
-            buffers[f"{prefix}.position_idx"] = torch.arange(len(adapter.position_table))
+        if adapter.decoder_grid is not None:
+            buffers[f"{prefix}.position_idx"] = torch.arange(adapter.decoder_positions)
     buffers["encoder_wrapper.fusion_model.version"] = torch.tensor([3.0])
     if backbone.decoder is not None:
         for name in backbone.modalities:

@@ -1,37 +1,30 @@
-"""The preprocessing of the released models, where a checkpoint does not say its own."""
+"""The preprocessing of the released models, where a checkpoint does not contain its own."""
 
 from __future__ import annotations
 
-from onepeace_pl.backbone import Backbone
-from onepeace_pl.modalities import (
-    AudioAdapter,
-    AudioProcessor,
-    ImageAdapter,
-    ImageProcessor,
-    Processor,
-    TextAdapter,
-    TextProcessor,
-)
-from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from collections.abc import Iterable
 
-MAX_TOKENS = 70
+from onepeace_pl.backbone import Backbone
+from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
 
 
 def released_processors(backbone: Backbone, tokenizer: Tokenizer | None) -> dict[str, Processor]:
-    """Return what the original's embedding interface does, sized for ``backbone`` (spec: model, section 13).
+    """Return the processors of the original's embedding interface, sized for a backbone.
 
     Args:
-        backbone: The model; modalities that are not the paper's get no processor.
-        tokenizer: For text; without one a folder says that it is missing.
+        backbone: The model; a modality whose adapter has no default processor gets none.
+        tokenizer: For processors that have one; None leaves it open.
     """
-    made: dict[str, Processor] = {}
-    for name in backbone.modalities:
-        adapter = backbone.encoder.adapter(name)
-        if isinstance(adapter, TextAdapter):
-            most = min(MAX_TOKENS, (adapter.max_tokens or MAX_TOKENS + 2) - 2)  # summary and end token
-            made[name] = TextProcessor(tokenizer, most, cleaning="lower")
-        elif isinstance(adapter, ImageAdapter):
-            made[name] = ImageProcessor(adapter.image_size)
-        elif isinstance(adapter, AudioAdapter):
-            made[name] = AudioProcessor()
-    return made
+    adapters = {name: backbone.encoder.adapter(name) for name in backbone.modalities}
+    defaults = {name: adapter.default_processor() for name, adapter in adapters.items()}
+    processors = {name: processor for name, processor in defaults.items() if processor is not None}
+    set_tokenizer(processors.values(), tokenizer)
+    return processors
+
+
+def set_tokenizer(processors: Iterable[object], tokenizer: Tokenizer | None) -> None:
+    """Give a tokenizer to all processors that have one; None leaves them as they are."""
+    for processor in processors:
+        if tokenizer is not None and isinstance(processor, HasTokenizer):
+            processor.tokenizer = tokenizer

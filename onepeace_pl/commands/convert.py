@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onepeace_pl.backbone import Backbone
     from onepeace_pl.modalities import Processor
     from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
@@ -72,13 +73,13 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
     from onepeace_pl.checkpoints.lightning import is_training_checkpoint, read_training_checkpoint
     from onepeace_pl.checkpoints.official import read_official
     from onepeace_pl.checkpoints.peft import merged
-    from onepeace_pl.checkpoints.preprocessing import released_processors
+    from onepeace_pl.checkpoints.preprocessing import released_processors, set_tokenizer
 
     tokenizer = _tokenizer(options.bpe)
     if is_training_checkpoint(source):
         _not_for(options, "a checkpoint of a run", "kind", "image_size", "preset", "drop_head")
         conversion, processors = read_training_checkpoint(source, options.trust)
-        _set_tokenizer(processors, tokenizer)
+        set_tokenizer(processors.values(), tokenizer)
     else:
         conversion = read_official(source, options.kind, options.image_size, options.preset)
         processors = released_processors(conversion.backbone, tokenizer)
@@ -116,6 +117,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     from onepeace_pl.checkpoints.loading import fit_state
     from onepeace_pl.checkpoints.official import enlarged
     from onepeace_pl.checkpoints.peft import merged
+    from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 
     _not_for(options, "a model folder", "kind", "preset", "drop_head")
     config = read_config(source)
@@ -127,7 +129,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         for processor in processors.values():
             if hasattr(processor, "size") and hasattr(processor, "patch"):
                 processor.size = options.image_size
-    _set_tokenizer(processors, _tokenizer(options.bpe))
+    set_tokenizer(processors.values(), _tokenizer(options.bpe))
     state, report = fit_state(backbone, weights, str(source))
     if report.new or report.left_over:
         raise ValueError(f"{source}: weights and config do not belong together; convert it anew")
@@ -195,17 +197,13 @@ def _tokenizer(folder: str | None) -> "Tokenizer | None":
     return None if folder is None else Tokenizer.load(folder)
 
 
-def _set_tokenizer(processors: "Mapping[str, Processor]", tokenizer: "Tokenizer | None") -> None:
-    for processor in processors.values():
-        if tokenizer is not None and hasattr(processor, "tokenizer"):
-            processor.tokenizer = tokenizer
+def _tell_tokenizer(backbone: "Backbone", processors: "Mapping[str, Processor]") -> None:
+    from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 
-
-def _tell_tokenizer(backbone: Any, processors: "Mapping[str, Processor]") -> None:
     for name, processor in processors.items():
-        if not hasattr(processor, "tokenizer"):
+        if not isinstance(processor, HasTokenizer):
             continue
-        rows = getattr(backbone.encoder.adapter(name), "vocabulary", None)
+        rows = backbone.encoder.adapter(name).vocabulary
         if processor.tokenizer is None:
             print(f"  ATTENTION: no tokenizer for {name}; give --bpe, or a tokenizer to from_pretrained")
         elif rows is not None and processor.tokenizer.vocabulary_size > rows:

@@ -26,6 +26,7 @@ from onepeace_pl.checkpoints.folder import (
     save_folder,
 )
 from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
+from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.hub.device import find_device
 from onepeace_pl.modalities import ModalitySample, Processor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
@@ -87,9 +88,7 @@ class OnePeace:
         model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder))
         if tokenizer is not None:
             given = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.load(tokenizer)
-            for processor in model.processors.values():
-                if hasattr(processor, "tokenizer"):
-                    processor.tokenizer = given
+            set_tokenizer(model.processors.values(), given)
         random = [
             n for n in model.modalities if origin and f"encoder.projections.{n}.weight" in origin.made_new
         ]
@@ -232,7 +231,7 @@ class OnePeace:
 
     def _sample(self, name: str, processor: Processor, item: Any) -> ModalitySample:
         sample = processor(item)
-        rows = getattr(self.backbone.encoder.adapter(name), "vocabulary", None)
+        rows = self.backbone.encoder.adapter(name).vocabulary
         if rows is not None and int(sample.values.max()) >= rows:
             raise ValueError(
                 f"{name} {str(item)[:40]!r} has the token {int(sample.values.max())}, the model knows {rows};"

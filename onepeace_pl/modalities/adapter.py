@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.modalities.base import Mask, ModalityInput, Tokens, first_rows
+from onepeace_pl.modalities.base import Mask, ModalityInput, Processor, Tokens, first_rows
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import truncated_normal_
 
@@ -42,8 +42,12 @@ class ModalityAdapter(nn.Module, ABC):
         embedding_norm: LayerNorm on the token contents before positions are added.
         shrink: Share of the gradient that reaches the token contents; 1 for all.
         types: Number of zero-initialised type embeddings (NLVR2); input of kind k adds the first k + 1.
+
+    Attributes:
+        vocabulary: Number of token ids; None where raw values are no ids.
     """
 
+    vocabulary: int | None = None
     no_weight_decay = frozenset({"summary"})
     # parameters of the original without any effect, kept for its checkpoints: here, and in the decoder
     unused: tuple[str, ...] = ()
@@ -156,6 +160,20 @@ class ModalityAdapter(nn.Module, ABC):
             x = x + self.type_embeddings[: inputs.kind + 1].sum(0)
         bias = [] if self.bias is None else self.bias(length + 1, keep)
         return Tokens(self.dropout(x), padding, bias, length + 1)
+
+    def random_values(self, batch: int, generator: torch.Generator, share: float = 1.0) -> Tensor | None:
+        """Return random raw values (B, ...), with which two models are compared; None where there are none.
+
+        Args:
+            batch: Number of inputs B.
+            generator: Source of randomness.
+            share: Of the full length, for values that have one.
+        """
+        return None
+
+    def default_processor(self) -> Processor | None:
+        """Return the processor of the released models, fitting this adapter; None where there is none."""
+        return None
 
     def adapt(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Fit stored tensors of this adapter to its sizes: here, one bias table becomes one for each layer.

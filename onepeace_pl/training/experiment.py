@@ -25,7 +25,7 @@ from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.loading.samplers import is_own
-from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
 from onepeace_pl.training.compatibility import check_compatible
@@ -346,7 +346,7 @@ def _check_tokenizer(processors: Mapping[str, Any], folder: str) -> None:
     path = Path(folder) / "tokenizer.json"
     learnt = Tokenizer.load(path) if path.is_file() else None
     for name, processor in processors.items():
-        given = getattr(processor, "tokenizer", None)
+        given = processor.tokenizer if isinstance(processor, HasTokenizer) else None
         if learnt is not None and given is not None and given != learnt:
             raise ValueError(
                 f"processors.{name} has another tokenizer than the model in {folder}, which would read "

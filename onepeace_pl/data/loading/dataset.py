@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from onepeace_pl.data.batches import Frames, Row, Skipped, Source, values_of
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.loading.content import content_of
+from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.modalities.base import ModalitySample, Processor
 from onepeace_pl.modalities.image.decoding import open_image
 
@@ -157,7 +158,7 @@ class PreparedRows(Dataset[Sample]):
             for name, processor in self.processors.items():
                 if row.fields.get(name) is None:
                     raise ValueError(f"no {name}; the row has {', '.join(row.fields) or 'nothing'}")
-                values = _as_labelled(name, row)
+                values = _as_labelled(processor, row.fields[name], row.labels)
                 # A generator for each modality: one more modality does not change what the others draw.
                 key = [self.seed, epoch, index, zlib.crc32(name.encode())]
                 fields[name] = [
@@ -174,11 +175,11 @@ class PreparedRows(Dataset[Sample]):
         return Sample(epoch, index, row.id, fields, row.labels, target=target, contents=contents)
 
 
-def _as_labelled(name: str, row: Row) -> Any:
-    """Return a field; a picture that a box was drawn in is turned as the declared size of the picture says."""
-    raw = row.fields[name]
-    if name == "image" and "box" in row.labels and isinstance(raw, str | Path | bytes):
-        return open_image(raw, row.labels.get("extent"))
+def _as_labelled(processor: Processor, raw: Any, labels: Mapping[str, Any]) -> Any:
+    """Return a field's raw value; an image with a box is turned as the image size in its labels says."""
+    opens_images = isinstance(processor, ImageProcessor | AnySizeProcessor)
+    if opens_images and "box" in labels and isinstance(raw, str | Path | bytes):
+        return open_image(raw, labels.get("extent"))
     return raw
 
 

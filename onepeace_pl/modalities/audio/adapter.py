@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.modalities.adapter import ModalityAdapter
-from onepeace_pl.modalities.audio.processor import FRONT_END
+from onepeace_pl.modalities.audio.processor import FRONT_END, AudioProcessor
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.convolution import convolve
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
+
+RANDOM_SAMPLES = 32_000  # two seconds
 
 
 class ExtractorConv(nn.Conv1d):
@@ -168,3 +170,11 @@ class AudioAdapter(ModalityAdapter):
             ],
             dim=1,
         )
+
+    def random_values(self, batch: int, generator: torch.Generator, share: float = 1.0) -> Tensor:
+        """Random waveforms (B, N)."""
+        return torch.randn(batch, round(share * RANDOM_SAMPLES), generator=generator)
+
+    def default_processor(self) -> AudioProcessor:
+        """Preprocessing of the released embedding interface."""
+        return AudioProcessor()

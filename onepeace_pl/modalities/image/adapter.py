@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.modalities.adapter import ModalityAdapter
+from onepeace_pl.modalities.image.processor import ImageProcessor
 from onepeace_pl.nn import (
     GridBuckets,
     RelativeBias,
@@ -145,3 +146,11 @@ class ImageAdapter(ModalityAdapter):
         """Grid positions, resized where the picture's grid is another."""
         table = resize_positions(self.position_table, self.side)
         return table[None] if keep is None else F.embedding(keep, table)
+
+    def random_values(self, batch: int, generator: torch.Generator, share: float = 1.0) -> Tensor:
+        """Random pixels (B, 3, S, S); an image has no length."""
+        return torch.randn(batch, 3, self.image_size, self.image_size, generator=generator)
+
+    def default_processor(self) -> ImageProcessor:
+        """Preprocessing of the released embedding interface."""
+        return ImageProcessor(self.image_size)

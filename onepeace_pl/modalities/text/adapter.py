@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from onepeace_pl.modalities.adapter import SequenceAdapter
+from onepeace_pl.modalities.text.processor import TextProcessor
+from onepeace_pl.modalities.text.tokenizer import END, PAD
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import truncated_normal_
 
-PAD = 1  # id of the padding token; 2 ends a text
+MAX_TOKENS = 70  # of a text, in the released preprocessing
+RANDOM_TOKENS = 12
 
 
 class TextAdapter(SequenceAdapter):
@@ -28,6 +31,7 @@ class TextAdapter(SequenceAdapter):
         types: 1 for the type embedding of NLVR2.
     """
 
+    vocabulary: int
     decoder_unused = ("summary",)
 
     def __init__(
@@ -55,3 +59,16 @@ class TextAdapter(SequenceAdapter):
     def stem(self, values: Tensor) -> Tensor:
         """Token ids (B, L - 1) -> (B, L - 1, D)."""
         return nn.functional.embedding(values, self.token_table, padding_idx=PAD)
+
+    def random_values(self, batch: int, generator: torch.Generator, share: float = 1.0) -> Tensor:
+        """Random token ids (B, K) with the end token."""
+        longest = min(RANDOM_TOKENS, (self.max_tokens or RANDOM_TOKENS + 1) - 1)
+        length = max(round(share * longest), 2)
+        ids = torch.randint(4, self.vocabulary, (batch, length), generator=generator)
+        ids[:, -1] = END
+        return ids
+
+    def default_processor(self) -> TextProcessor:
+        """Preprocessing of the released embedding interface, still without a tokenizer."""
+        most = min(MAX_TOKENS, (self.max_tokens or MAX_TOKENS + 2) - 2)  # summary and end token
+        return TextProcessor(None, most, cleaning="lower")

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -188,6 +188,17 @@ class Tokenizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(type(self).from_json(state["json"]).__dict__)
+
+
+@runtime_checkable
+class HasTokenizer(Protocol):
+    """A processor with a tokenizer.
+
+    Attributes:
+        tokenizer: None until one is set.
+    """
+
+    tokenizer: Tokenizer | None
 
 
 class _Counted:

@@ -161,8 +161,8 @@ def test_heads_count(capsys):
 
 
 class Sounding(Touch):
-    def random_values(self, batch: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.randn(batch, 12, 3, generator=generator)
+    def random_values(self, batch: int, generator: torch.Generator, share: float = 1.0) -> torch.Tensor:
+        return torch.randn(batch, round(12 * share), 3, generator=generator)
 
 
 class Late(Sounding):

@@ -1,7 +1,7 @@
 import torch
 
 from onepeace_pl.modalities import ModalityInput, TextAdapter, View
-from onepeace_pl.modalities.text.adapter import PAD
+from onepeace_pl.modalities.text.tokenizer import PAD
 from onepeace_pl.nn import TransformerConfig
 
 CONFIG = TransformerConfig(width=32, depth=2, heads=2, feed_forward=64, init_std=0.05)
