@@ -1,22 +1,23 @@
 """The backbone: any subset of modalities through one encoder, and a decoder for the denoising objective."""
 
 from onepeace_pl.backbone.build import build, from_preset
-from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.passes import Features, ForwardPass
-from onepeace_pl.backbone.presets import PRESETS
 from onepeace_pl.backbone.stages import Extend, Last, LowRank
+from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.nn.presets import PRESETS
 
 __all__ = [
     "PRESETS",
     "Backbone",
-    "DecoderOptions",
+    "DecoderConfig",
     "Extend",
     "Features",
     "ForwardPass",
     "Last",
     "LowRank",
-    "TransformerOptions",
+    "TransformerConfig",
     "build",
     "from_preset",
 ]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.presets import adapter_options
 from onepeace_pl.backbone.stages import read_stage
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.modalities import OFFICIAL, ModalityAdapter
@@ -38,8 +35,8 @@ def build(description: Mapping[str, Any], trust: bool = False) -> Backbone:
     }
     return Backbone(
         adapters,
-        TransformerOptions(**description["transformer"]),
-        DecoderOptions(**description["decoder"]),
+        TransformerConfig(**description["transformer"]),
+        DecoderConfig(**description["decoder"]),
         read_stage(description.get("stage", "vision_language")),
     )
 
@@ -103,9 +100,5 @@ def from_preset(preset: str, modalities: Iterable[str] | None = None, decoder: b
     unknown = [name for name in modalities if name not in OFFICIAL]
     if unknown:
         raise UserError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(OFFICIAL)}")
-    classes: dict[str, Callable[..., ModalityAdapter]] = {name: OFFICIAL[name].adapter for name in modalities}
-    adapters: dict[str, Adapting] = {
-        name: partial(make, **adapter_options(preset, name)) for name, make in classes.items()
-    }
-    small = DecoderOptions() if decoder else replace(DecoderOptions(), depth=0)
-    return Backbone(adapters, TransformerOptions(preset), small)
+    adapters: dict[str, Adapting] = {name: OFFICIAL[name].factory(preset) for name in modalities}
+    return Backbone(adapters, TransformerConfig(preset), DecoderConfig(depth=None if decoder else 0))

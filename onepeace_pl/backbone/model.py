@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
+from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.decoder import Decoder
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.passes import Features, ForwardPass, StopAfter
@@ -42,15 +42,14 @@ class Backbone(nn.Module):
     def __init__(
         self,
         adapters: dict[str, Callable[[TransformerConfig], ModalityAdapter]],
-        transformer: TransformerOptions = TransformerOptions(),  # noqa: B008 - frozen
-        decoder: DecoderOptions = DecoderOptions(),  # noqa: B008 - frozen
+        transformer: TransformerConfig,
+        decoder: DecoderConfig = DecoderConfig(),  # noqa: B008 - frozen
         stage: str | Extend | Last | LowRank = "vision_language",
     ) -> None:
         super().__init__()
         _check_names(adapters)
-        self.transformer_options, self.decoder_options = transformer, decoder
+        self.config, self.decoder_config = transformer, decoder
         self.stage: Stage = stage
-        self.config = transformer.resolve()
         made = {name: make(self.config) for name, make in adapters.items()}
         made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
         if not made:
@@ -187,8 +186,8 @@ class Backbone(nn.Module):
         adapters = {name: describe(adapter, given=1) for name, adapter in self.encoder.adapters.items()}
         return {
             "adapters": adapters,
-            "transformer": asdict(self.transformer_options),
-            "decoder": asdict(self.decoder_options),
+            "transformer": asdict(self.config),
+            "decoder": asdict(self.decoder_config),
             "stage": tell_stage(self.stage),
         }
 

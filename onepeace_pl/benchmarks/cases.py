@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.presets import preset_sizes
 from onepeace_pl.benchmarks import reference as plain
 from onepeace_pl.benchmarks import reference_losses, workload
 from onepeace_pl.nn import GridBuckets, PackedInput, RelativeBias, Segment
 from onepeace_pl.nn.fast.kernels import attend, choose
+from onepeace_pl.nn.presets import preset_sizes
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,12 @@ import yaml
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
-from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
-from onepeace_pl.backbone.presets import adapter_options
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig
 from onepeace_pl.benchmarks.memory import peak_bytes
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.modalities import AnySizeProcessor, ImageAdapter, ModalityAdapter
+from onepeace_pl.modalities import OFFICIAL, AnySizeProcessor
 from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.triworld.labelled import Kind
 from onepeace_pl.triworld.tasks import TriWorldTask
@@ -90,11 +88,10 @@ def peaks(
     )
     for name, again in (("training", False), ("training, blocks computed again", True), ("inference", False)):
         torch.manual_seed(0)
-        adapter: Callable[..., ModalityAdapter] = ImageAdapter
         backbone = Backbone(
-            {"image": partial(adapter, **adapter_options(preset, "image"))},
-            TransformerOptions(preset, checkpoint=again),
-            DecoderOptions(depth=0),
+            {"image": OFFICIAL["image"].factory(preset)},
+            TransformerConfig(preset, checkpoint=again),
+            DecoderConfig(depth=0),
         )
         task = make(backbone, data.data_info)
         task.prepare(data)

@@ -9,15 +9,16 @@ Shapes: D width, H heads, F inner width of a feed-forward.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
 
-from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
-from onepeace_pl.backbone.presets import PRESETS
+from onepeace_pl.backbone import DecoderConfig
 from onepeace_pl.modalities import OFFICIAL
 from onepeace_pl.modalities.official import Options, State, matching, require
+from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.nn.presets import PRESETS
 
 HEAD = 64  # width of a released model's head
 
@@ -53,19 +54,17 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
     small: Options = {"depth": 0, "hide_padding": False}
     if decoder and _depth(state, "decoder"):
         small |= _decoder(state, modalities, transformer, said)
-    preset, transformer, small = _shorten(transformer, small)
     return {
         "adapters": adapters,
-        "transformer": asdict(TransformerOptions(preset, **transformer)),
-        "decoder": asdict(DecoderOptions(**small)),
+        "transformer": asdict(TransformerConfig(_preset_of(transformer), **transformer)),
+        "decoder": asdict(DecoderConfig(**small)),
         "stage": "vision_language",
     }
 
 
 def check_preset(description: Mapping[str, Any], preset: str) -> None:
     """Raise ValueError where a deduced description is not of the sizes of ``preset``."""
-    found = TransformerOptions(**description["transformer"]).resolve()
-    wanted = replace(TransformerOptions(), preset=preset).resolve()
+    found, wanted = TransformerConfig(**description["transformer"]), TransformerConfig(preset)
     for name in ("width", "depth", "heads", "feed_forward"):
         if getattr(found, name) != getattr(wanted, name):
             raise ValueError(
@@ -138,15 +137,13 @@ def _decoder(state: State, modalities: list[str], encoder: Options, said: Mappin
     }
 
 
-def _shorten(transformer: Options, decoder: Options) -> tuple[str, Options, Options]:
-    """Leave out sizes that are those of a preset, where all of the encoder's are."""
+def _preset_of(transformer: Options) -> str:
+    """Return the preset of these sizes, else the released model's, for what tensors do not show."""
     sizes = ("width", "depth", "heads", "feed_forward")
-    preset = next((n for n, s in PRESETS.items() if all(getattr(s, k) == transformer[k] for k in sizes)), "")
-    if preset:
-        transformer = {k: v for k, v in transformer.items() if k not in sizes}
-        small = PRESETS[preset]
-        decoder = {k: v for k, v in decoder.items() if getattr(small, f"decoder_{k}", None) != v}
-    return preset or "4b", transformer, decoder
+    same = (
+        name for name, preset in PRESETS.items() if all(getattr(preset, k) == transformer[k] for k in sizes)
+    )
+    return next(same, "4b")
 
 
 def _depth(state: State, stack: str) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from onepeace_pl.backbone import DecoderConfig, TransformerConfig
 from onepeace_pl.backbone.build import build_for
-from onepeace_pl.backbone.config import DecoderOptions, TransformerOptions
 from onepeace_pl.checkpoints.account import Account
 from onepeace_pl.checkpoints.base import Base
 from onepeace_pl.checkpoints.deduce import deduce
@@ -86,8 +86,8 @@ def _description(told: Any) -> dict[str, Any]:
     """Turn hyper-parameters (class path and options) into what :func:`build` reads."""
     options = told.get("init_args", told)
     known_encoder, known_decoder = (
-        TransformerOptions.__dataclass_fields__,
-        DecoderOptions.__dataclass_fields__,
+        TransformerConfig.__dataclass_fields__,
+        DecoderConfig.__dataclass_fields__,
     )
     return {
         "adapters": options["adapters"],

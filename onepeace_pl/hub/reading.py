@@ -17,7 +17,8 @@ from onepeace_pl.checkpoints.head import Head, head_of_folder
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.description import describe
 
-TRAINING = {  # switches of the encoder that matter in training alone
+TRAINING = {  # options of the encoder that matter in training alone, or where its sizes come from
+    "preset",
     "layer_scale",
     "init_std",
     "drop_path",

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.modalities.adapter import ModalityAdapter
+from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.nn.presets import preset_sizes
 
 State = Mapping[str, Tensor]
 Options = dict[str, Any]
@@ -85,6 +87,12 @@ class OfficialModality(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, int]]]
     encoder: ClassVar[tuple[Rename, ...]] = ()
     decoder: ClassVar[tuple[Rename, ...]] = ()
+
+    def factory(self, preset: str) -> Callable[[TransformerConfig], ModalityAdapter]:
+        """Return what makes the adapter in the sizes of a preset."""
+        preset_sizes(preset)
+        make: Callable[..., ModalityAdapter] = self.adapter
+        return partial(make, **self.presets.get(preset, {}))
 
     @abstractmethod
     def deduce(self, state: State, decoder: State, width: int) -> Options:

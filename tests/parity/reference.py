@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig
 from onepeace_pl.checkpoints.names import from_official
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, Mask, ModalityInput, TextAdapter
 from onepeace_pl.modalities.masking import build_mask
@@ -22,12 +22,12 @@ Rows = list[int] | slice
 ALL = slice(None)
 MODALITIES = ("text", "image", "audio")
 PRETRAINING = "image_text_pretrain"  # the run that has the sizes of the pretraining model
-NO_DECODER = DecoderOptions(depth=0)
+NO_DECODER = DecoderConfig(depth=0)
 
 
-def transformer(golden: Path, run: str = PRETRAINING, **options: Any) -> TransformerOptions:
+def transformer(golden: Path, run: str = PRETRAINING, **options: Any) -> TransformerConfig:
     encoder = table(golden, run)["model"]["encoder"]
-    return TransformerOptions(
+    return TransformerConfig(
         width=encoder["embed_dim"],
         depth=encoder["layers"],
         heads=encoder["attention_heads"],
@@ -38,9 +38,9 @@ def transformer(golden: Path, run: str = PRETRAINING, **options: Any) -> Transfo
     )
 
 
-def decoder(golden: Path, run: str = PRETRAINING) -> DecoderOptions:
+def decoder(golden: Path, run: str = PRETRAINING) -> DecoderConfig:
     made = table(golden, run)["model"]["decoder"]
-    return DecoderOptions(
+    return DecoderConfig(
         depth=made["layers"],
         width=made["embed_dim"],
         heads=made["attention_heads"],

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
-from onepeace_pl.backbone.presets import adapter_options
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig
 from onepeace_pl.modalities import (
-    AudioAdapter,
-    ImageAdapter,
+    OFFICIAL,
     Mask,
     ModalityInput,
     SequenceAdapter,
-    TextAdapter,
 )
 from onepeace_pl.modalities.audio.processor import count_frames
 from onepeace_pl.modalities.masking import build_mask
-from onepeace_pl.nn import TransformerConfig
 
 ALL = ("text", "image", "audio", "touch")
 LENGTHS = {"text": (9, 4, 6), "image": (16, 16, 16), "audio": (12, 7, 12), "touch": (5, 8, 3)}
@@ -40,9 +35,9 @@ class Touch(SequenceAdapter):
 
 
 ADAPTERS = {
-    "text": partial(TextAdapter, **adapter_options("debug", "text")),
-    "image": partial(ImageAdapter, **adapter_options("debug", "image")),
-    "audio": partial(AudioAdapter, **adapter_options("debug", "audio")),
+    "text": OFFICIAL["text"].factory("debug"),
+    "image": OFFICIAL["image"].factory("debug"),
+    "audio": OFFICIAL["audio"].factory("debug"),
     "touch": Touch,
 }
 
@@ -55,8 +50,8 @@ def make(
     stage = options.pop("stage", "vision_language")
     hide_padding = options.pop("hide_padding", True)
     adapters = options.pop("adapters", {name: ADAPTERS[name] for name in modalities})
-    small = DecoderOptions(depth=None if decoder else 0, hide_padding=hide_padding)
-    backbone = Backbone(adapters, TransformerOptions("debug", **options), small, stage)
+    small = DecoderConfig(depth=None if decoder else 0, hide_padding=hide_padding)
+    backbone = Backbone(adapters, TransformerConfig("debug", **options), small, stage)
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter) * noise)

@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, Extend, TransformerOptions, build
+from onepeace_pl.backbone import Backbone, DecoderConfig, Extend, TransformerConfig, build
 from onepeace_pl.backbone.build import build_for
 from onepeace_pl.modalities import ImageAdapter, ModalityAdapter, Off, TextAdapter
 from onepeace_pl.modalities.description import describe
-from onepeace_pl.nn import TransformerConfig
 
 from ..samples import ADAPTERS, ALL, Touch, fields, make
 
@@ -53,14 +52,14 @@ def test_every_option_survives() -> None:
         "image": partial(ImageAdapter, image_size=32, position_side=3, patch_stem="linear", types=2),
         "touch": partial(Touch, max_tokens=11, buckets=6),
     }
-    transformer = TransformerOptions("debug", width=48, heads=3, dropout=0.1, scale_heads=True, out_norm=True)
-    decoder = DecoderOptions(depth=2, width=16, heads=1, hide_padding=False)
+    transformer = TransformerConfig("debug", width=48, heads=3, dropout=0.1, scale_heads=True, out_norm=True)
+    decoder = DecoderConfig(depth=2, width=16, heads=1, hide_padding=False)
     backbone = Backbone(adapters, transformer, decoder, "frozen")
     described = backbone.describe()
     for name, made in adapters.items():
         assert made.keywords.items() <= described["adapters"][name]["init_args"].items()
     second = again(backbone)
-    assert (second.transformer_options, second.decoder_options) == (transformer, decoder)
+    assert (second.config, second.decoder_config) == (transformer, decoder)
     assert second.stage == "frozen"
     shapes = {n: t.shape for n, t in backbone.state_dict().items()}
     assert {n: t.shape for n, t in second.state_dict().items()} == shapes

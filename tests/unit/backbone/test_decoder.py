@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, Features, ForwardPass, TransformerOptions
+from onepeace_pl.backbone import Backbone, DecoderConfig, Features, ForwardPass, TransformerConfig
 from onepeace_pl.modalities import Mask, ModalityInput
 from onepeace_pl.modalities.masking import build_mask
-from onepeace_pl.nn import TransformerConfig
 
 from ..samples import ADAPTERS, Touch, fields, hide, make, real
 
@@ -162,13 +161,13 @@ def test_an_adapter_that_says_no_length_has_no_decoder() -> None:
 
 
 def test_decoder_sizes_come_from_the_preset_unless_said() -> None:
-    encoder = TransformerOptions("small", scale_heads=True, sub_norm=False, init_std=0.5, checkpoint=True)
-    config = DecoderOptions().resolve(encoder)
+    encoder = TransformerConfig("small", scale_heads=True, sub_norm=False, init_std=0.5, checkpoint=True)
+    config = DecoderConfig().resolve(encoder)
     assert config is not None
     assert (config.width, config.depth, config.heads, config.feed_forward) == (192, 2, 3, 512)
     assert (config.layer_scale, config.drop_path, config.position_bias) == (0.0, 0.0, False)
     assert (config.sub_norm, config.init_std, config.checkpoint) == (False, 0.5, True)
-    said = DecoderOptions(depth=3, width=64, heads=4, feed_forward=80)
+    said = DecoderConfig(depth=3, width=64, heads=4, feed_forward=80)
     resolved = said.resolve(encoder)
     assert resolved == replace(config, depth=3, width=64, heads=4, feed_forward=80)
-    assert DecoderOptions(depth=0).resolve(encoder) is None
+    assert DecoderConfig(depth=0).resolve(encoder) is None

@@ -1,5 +1,6 @@
 """Parameter counts, models without memory, and that the config files make the very models of the presets."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import yaml
 from onepeace_pl.backbone import (
     PRESETS,
     Backbone,
-    DecoderOptions,
+    DecoderConfig,
     Extend,
-    TransformerOptions,
+    TransformerConfig,
     from_preset,
 )
 from onepeace_pl.cli.merge import MergingConfigFile
@@ -33,8 +34,8 @@ def released(
     with torch.device("meta"):
         return Backbone(
             {name: ADAPTERS[name] for name in modalities},
-            TransformerOptions("4b", bias_per_layer=per_layer),
-            DecoderOptions() if decoder else DecoderOptions(depth=0),
+            TransformerConfig("4b", bias_per_layer=per_layer),
+            DecoderConfig() if decoder else DecoderConfig(depth=0),
             stage,
         )
 
@@ -115,11 +116,19 @@ def test_every_preset_is_counted() -> None:
     assert [row[0] for row in counted] == list(PRESETS)
 
 
+def test_sizes_that_are_left_out_are_the_presets() -> None:
+    config = TransformerConfig("debug", depth=5, heads=4)
+    sizes = (config.width, config.depth, config.heads, config.feed_forward, config.layer_scale)
+    assert sizes == (32, 5, 4, 64, 1e-2)
+    assert config == TransformerConfig("4b", **{k: v for k, v in asdict(config).items() if k != "preset"})
+    assert TransformerConfig(**asdict(config)) == config
+
+
 def test_unknown_names() -> None:
     with pytest.raises(ValueError, match="no preset 'tinny'; did you mean 'tiny'"):
         from_preset("tinny")
     with pytest.raises(ValueError, match="no preset 'xxl'; there are debug, tiny, small, base, large, 4b"):
-        Backbone({"text": TextAdapter}, TransformerOptions("xxl"))
+        Backbone({"text": TextAdapter}, TransformerConfig("xxl"))
     with pytest.raises(ValueError, match="no modality 'smell' in the presets; there are text, image, audio"):
         from_preset("debug", ["text", "smell"])
     with pytest.raises(ValueError, match="at least one adapter"):

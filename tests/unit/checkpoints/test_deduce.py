@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions, build, from_preset
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig, build, from_preset
 from onepeace_pl.checkpoints.deduce import check_preset, deduce
 from onepeace_pl.checkpoints.names import from_official, to_official
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, TextAdapter
 
-PLAIN = TransformerOptions("debug", width=64, depth=3, heads=4, feed_forward=96)
+PLAIN = TransformerConfig("debug", width=64, depth=3, heads=4, feed_forward=96)
 SWITCHES = {
     "plain": {},
     "no sub-norms": {"sub_norm": False, "feed_forward_norm": False},
@@ -24,7 +24,7 @@ SWITCHES = {
 }
 
 
-def backbone(decoder=DecoderOptions(depth=1, width=32, heads=2, feed_forward=48), **switches):  # noqa: B008
+def backbone(decoder=DecoderConfig(depth=1, width=32, heads=2, feed_forward=48), **switches):  # noqa: B008
     adapters = {
         "text": partial(TextAdapter, vocabulary=70, buckets=8, max_tokens=20, embedding_norm=True, types=1),
         "image": partial(ImageAdapter, image_size=96, position_side=4, patch_stem="linear", types=2),
@@ -65,7 +65,7 @@ def test_every_switch_is_found_by_way_of_official_names(name):
 
 
 def test_the_decoder_follows_its_options():
-    model = backbone(DecoderOptions(depth=1, width=48, heads=6, feed_forward=20))
+    model = backbone(DecoderConfig(depth=1, width=48, heads=6, feed_forward=20))
     guessed = build(deduce(model.state_dict()))
     assert guessed.decoder.transformer.blocks[0].attention.heads == 3  # as wide as the encoder's heads
     told = build(deduce(model.state_dict(), {"decoder": {"attention_heads": 6}}))
@@ -79,7 +79,7 @@ def test_a_preset_is_recognised():
         state = from_preset("small").state_dict()
     found = deduce(state)
     assert found["transformer"]["preset"] == "small"
-    assert found["transformer"]["width"] is None
+    assert found["transformer"]["width"] == 384
     check_preset(found, "small")
     with pytest.raises(ValueError, match="width 384, preset 'base' 768"):
         check_preset(found, "base")

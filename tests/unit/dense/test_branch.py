@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, ForwardPass, TransformerOptions
-from onepeace_pl.backbone.build import adapter_options
+from onepeace_pl.backbone import Backbone, DecoderConfig, ForwardPass, TransformerConfig
 from onepeace_pl.dense import DenseBranch
-from onepeace_pl.modalities import ImageAdapter, ModalityInput
+from onepeace_pl.modalities import OFFICIAL, ModalityInput
 from onepeace_pl.nn.interpolation import resize_positions
 from onepeace_pl.optim.groups import parameter_groups
 
@@ -21,9 +18,9 @@ DEPTH = 2
 
 def made(**options: object) -> Backbone:
     torch.manual_seed(0)
-    image = partial(ImageAdapter, **adapter_options("debug", "image"))
-    sizes = TransformerOptions("debug", **options)
-    backbone = Backbone({"image": image}, sizes, DecoderOptions(depth=0))
+    image = OFFICIAL["image"].factory("debug")
+    sizes = TransformerConfig("debug", **options)
+    backbone = Backbone({"image": image}, sizes, DecoderConfig(depth=0))
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)

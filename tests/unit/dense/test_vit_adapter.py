@@ -1,19 +1,16 @@
-from functools import partial
-
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions, from_preset
-from onepeace_pl.backbone.build import adapter_options
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig, from_preset
 from onepeace_pl.dense import ViTAdapter
 from onepeace_pl.dense.branch import quarters
-from onepeace_pl.modalities import ImageAdapter
+from onepeace_pl.modalities import OFFICIAL
 
 
 def made(**options):
     torch.manual_seed(0)
-    image = partial(ImageAdapter, **adapter_options("debug", "image"))
-    backbone = Backbone({"image": image}, TransformerOptions("debug", depth=4), DecoderOptions(depth=0))
+    image = OFFICIAL["image"].factory("debug")
+    backbone = Backbone({"image": image}, TransformerConfig("debug", depth=4), DecoderConfig(depth=0))
     config = backbone.config
     return backbone, ViTAdapter(config, channels=8, **options)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from onepeace_pl import OnePeace
-from onepeace_pl.backbone import Backbone, DecoderOptions, TransformerOptions
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig
 from onepeace_pl.modalities import (
     AudioAdapter,
     AudioProcessor,
@@ -28,7 +28,7 @@ def make_model(**switches) -> OnePeace:
         "image": partial(ImageAdapter, image_size=32, position_side=2),
         "audio": partial(AudioAdapter, channels=16, buckets=8),
     }
-    backbone = Backbone(adapters, TransformerOptions("debug", **switches), DecoderOptions(depth=0))
+    backbone = Backbone(adapters, TransformerConfig("debug", **switches), DecoderConfig(depth=0))
     with torch.no_grad():
         for name, parameter in backbone.named_parameters():
             if "bias.tables" in name:  # zero at the start, which would hide mistakes

@@ -14,7 +14,9 @@ SEQUENCE = PackedInput((Segment("a", 0, 2), Segment("b", 2, 5)))
 
 def block(rate: float, mode: str) -> Block:
     """Both branches are constants, attention's 1 and the feed-forward's 10, so that a result tells what was kept."""
-    config = TransformerConfig(8, 2, 2, 8, drop_path=rate, drop_path_mode=mode, layer_scale=0.0)
+    config = TransformerConfig(
+        width=8, depth=2, heads=2, feed_forward=8, drop_path=rate, drop_path_mode=mode, layer_scale=0.0
+    )
     made = Block(config, ("a", "b"), rate)
     with torch.no_grad():
         for layer, value in (

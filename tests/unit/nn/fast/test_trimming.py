@@ -25,7 +25,9 @@ def inputs(per_sample: bool) -> tuple[torch.Tensor, list[torch.Tensor], PackedIn
 @pytest.mark.parametrize("per_sample", [False, True])
 @pytest.mark.parametrize("grad", [False, True])
 def test_values_and_gradients_stay(monkeypatch, per_sample, grad):
-    model = Transformer(TransformerConfig(16, 2, 2, 32, layer_scale=0.5), ["words", "patches"])
+    model = Transformer(
+        TransformerConfig(width=16, depth=2, heads=2, feed_forward=32, layer_scale=0.5), ["words", "patches"]
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     results = []

@@ -1,6 +1,6 @@
-"""Sizes of the presets: one table.
+"""Transformer sizes by preset.
 
-``4b`` is the released model (spec: model, section 1). ``tiny`` learns TriWorld in minutes on two CPU cores; its
+``4b`` is the released model (paper, table 1). ``tiny`` learns TriWorld in minutes on two CPU cores; its
 linear layers start larger and its layer scale higher than the original's, whose values want long schedules.
 """
 
@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onepeace_pl.errors import UserError, nearest
-from onepeace_pl.modalities import OFFICIAL
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """One row."""
+    """Encoder and decoder of one preset."""
 
     width: int
     depth: int
@@ -40,13 +39,7 @@ PRESETS: dict[str, Sizes] = {
 
 
 def preset_sizes(name: str) -> Sizes:
-    """Return the row of a preset; an unknown name is an error that tells the nearest."""
+    """Return the sizes of a preset, or raise a UserError with the nearest name."""
     if name in PRESETS:
         return PRESETS[name]
     raise UserError(f"no preset {name!r}; {nearest(name, PRESETS)}")
-
-
-def adapter_options(preset: str, modality: str) -> dict[str, int]:
-    """Return the arguments of one of the paper's adapters in a preset."""
-    preset_sizes(preset)
-    return dict(OFFICIAL[modality].presets.get(preset, {}))
