@@ -1,10 +1,10 @@
 """The backbone: any subset of modalities through one encoder, and a decoder for the denoising objective."""
 
-from onepeace_pl.backbone.build import build, from_preset
+from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.passes import Features, ForwardPass
-from onepeace_pl.backbone.stages import Extend, Last, LowRank
+from onepeace_pl.backbone.stages import Extend, Frozen, Last, LowRank, Stage, VisionLanguage
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.presets import PRESETS
 
@@ -15,9 +15,11 @@ __all__ = [
     "Extend",
     "Features",
     "ForwardPass",
+    "Frozen",
     "Last",
     "LowRank",
+    "Stage",
     "TransformerConfig",
-    "build",
+    "VisionLanguage",
     "from_preset",
 ]

@@ -1,8 +1,8 @@
-"""Backbones from plain data, and from a preset's name."""
+"""Backbones by the name of a preset, and of the size of given weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,37 +12,15 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.stages import read_stage
 from onepeace_pl.errors import UserError, first_line
-from onepeace_pl.modalities import OFFICIAL, ModalityAdapter
-from onepeace_pl.modalities.description import factory
+from onepeace_pl.modalities import OFFICIAL
 from onepeace_pl.nn import TransformerConfig
 
 SLACK = 4  # times the weights of a file
-Adapting = Callable[[TransformerConfig], ModalityAdapter]
-
-
-def build(description: Mapping[str, Any], trust: bool = False) -> Backbone:
-    """Make the backbone that :meth:`Backbone.describe` described.
-
-    Args:
-        description: Class paths and options.
-        trust: Import what the class paths name, whatever it is (:mod:`onepeace_pl.utils.trust`).
-    """
-    adapters: dict[str, Adapting] = {
-        name: factory(spec, ModalityAdapter, f"adapter {name!r}", trust)  # type: ignore[type-abstract]
-        for name, spec in description["adapters"].items()
-    }
-    return Backbone(
-        adapters,
-        TransformerConfig(**description["transformer"]),
-        DecoderConfig(**description["decoder"]),
-        read_stage(description.get("stage", "vision_language")),
-    )
 
 
 def build_for(
-    weights: Mapping[str, Tensor], description: Mapping[str, Any], source: str, trust: bool = False
+    weights: Mapping[str, Tensor], config: Mapping[str, Any], source: str, trust: bool = False
 ) -> Backbone:
     """Make the backbone that weights in a file belong to, on the meta device.
 
@@ -50,7 +28,7 @@ def build_for(
 
     Args:
         weights: Those of the file, and of its base.
-        description: What the file says of the backbone.
+        config: The backbone's config in the file.
         source: The file, for errors.
         trust: Import what the class paths name, whatever it is.
 
@@ -59,7 +37,7 @@ def build_for(
     """
     try:
         with torch.device("meta"), _no_larger_than(weights):
-            return build(description, trust)
+            return Backbone.from_config(config, trust)
     except Exception as error:  # what a file says can be wrong in any way
         what = "" if isinstance(error, ValueError | TypeError) else f"no backbone ({type(error).__name__}) "
         raise ValueError(f"{source}: {what}{first_line(error)}") from error
@@ -100,5 +78,5 @@ def from_preset(preset: str, modalities: Iterable[str] | None = None, decoder: b
     unknown = [name for name in modalities if name not in OFFICIAL]
     if unknown:
         raise UserError(f"no modality {unknown[0]!r} in the presets; there are {', '.join(OFFICIAL)}")
-    adapters: dict[str, Adapting] = {name: OFFICIAL[name].factory(preset) for name in modalities}
+    adapters = {name: OFFICIAL[name].factory(preset) for name in modalities}
     return Backbone(adapters, TransformerConfig(preset), DecoderConfig(depth=None if decoder else 0))

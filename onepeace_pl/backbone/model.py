@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,16 @@ from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.decoder import Decoder
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.passes import Features, ForwardPass, StopAfter
-from onepeace_pl.backbone.stages import Extend, Last, LowRank, Stage, check_stage, tell_stage, trains
+from onepeace_pl.backbone.stages import (
+    Extend,
+    Last,
+    LowRank,
+    Stage,
+    VisionLanguage,
+    is_reached,
+    owner_of,
+)
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
-from onepeace_pl.modalities.description import describe
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.low_rank import LowRankLinear, attach
 from onepeace_pl.nn.routing import SHARED
@@ -49,19 +57,19 @@ class Backbone(nn.Module):
         super().__init__()
         _check_names(adapters)
         self.config, self.decoder_config = transformer, decoder
-        self.stage: Stage = stage
+        self.stage: Stage = Stage.from_config(stage) if isinstance(stage, str) else stage
         made = {name: make(self.config) for name, make in adapters.items()}
         made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
         if not made:
             raise ValueError("a backbone needs at least one adapter")
-        check_stage(stage, made, self.depth)
+        self.stage.check(made, self.depth)
         self.encoder = Encoder(self.config, made)
         small = decoder.resolve(transformer)
         self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
         self.logit_scale = nn.Parameter(torch.empty(1))  # one element: sharding knows no scalars
         self.reset_parameters()
-        if isinstance(stage, LowRank):
-            self.adapt(stage)
+        if isinstance(self.stage, LowRank):
+            self.adapt(self.stage)
         else:
             self.apply_stage(self.modalities)
 
@@ -87,24 +95,28 @@ class Backbone(nn.Module):
                 reset()
 
     def apply_stage(
-        self, used: Iterable[str], restored: Iterable[str] | None = None, stop_after: StopAfter = "projection"
+        self,
+        used: Iterable[str],
+        reconstructed: Iterable[str] | None = None,
+        stop_after: StopAfter = "projection",
     ) -> None:
-        """Freeze what does not train in this stage.
+        """Freeze the parameters that are not trained in this stage.
 
         Args:
             used: Modalities that the task reads.
-            restored: Modalities that its students restore; None for all that are used.
-            stop_after: Where its passes end.
+            reconstructed: Modalities that its decoder reconstructs; None for all that are used.
+            stop_after: End of its passes.
         """
         used, modalities = list(used), self.modalities
-        restored = used if restored is None else list(restored)
+        reconstructed = used if reconstructed is None else list(reconstructed)
         for prefix, module in self.named_modules():
             unused = getattr(module, "unused", ())  # without any effect
             for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
-                behind = self.depth + 1 - self.layer_of(name)
+                owner, behind = owner_of(name, modalities), self.depth + 1 - self.layer_of(name)
                 parameter.requires_grad_(
                     name.rpartition(".")[2] not in unused
-                    and trains(name, self.stage, used, modalities, restored, behind, stop_after)
+                    and is_reached(name, owner, used, reconstructed, stop_after)
+                    and self.stage.trains(name, owner, behind)
                 )
 
     def adapt(self, stage: LowRank) -> None:
@@ -113,7 +125,7 @@ class Backbone(nn.Module):
         Raises:
             ValueError: A target names no layer, or there are adapters already.
         """
-        check_stage(stage, self.modalities, self.depth)
+        stage.check(self.modalities, self.depth)
         if any(isinstance(module, LowRankLinear) and module.rank for module in self.modules()):
             raise ValueError("the backbone has low-rank adapters already; merge them first")
         attach(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
@@ -126,7 +138,7 @@ class Backbone(nn.Module):
             if isinstance(module, LowRankLinear):
                 module.merge()
         if isinstance(self.stage, LowRank):
-            self.stage = "vision_language"
+            self.stage = VisionLanguage()
         self.apply_stage(self.modalities)
 
     def forward(
@@ -181,15 +193,33 @@ class Backbone(nn.Module):
             return int(parts[3]) + 1
         return self.depth + 1
 
-    def describe(self) -> dict[str, Any]:
-        """Return class paths and options, plain data from which :func:`build` makes the same model again."""
-        adapters = {name: describe(adapter, given=1) for name, adapter in self.encoder.adapters.items()}
+    def to_config(self) -> dict[str, Any]:
+        """Return constructor arguments as plain data, from which :meth:`from_config` makes the same model."""
         return {
-            "adapters": adapters,
+            "adapters": {name: self.encoder.adapter(name).to_config() for name in self.modalities},
             "transformer": asdict(self.config),
             "decoder": asdict(self.decoder_config),
-            "stage": tell_stage(self.stage),
+            "stage": self.stage.to_config(),
         }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], trust: bool = False) -> Self:
+        """Make the backbone that :meth:`to_config` describes.
+
+        Args:
+            config: Constructor arguments as plain data.
+            trust: Import the adapters' classes whatever their module (:mod:`onepeace_pl.utils.trust`).
+        """
+        adapters: dict[str, Callable[[TransformerConfig], ModalityAdapter]] = {
+            name: partial(ModalityAdapter.from_config, adapter, owner=f"adapter {name!r}", trust=trust)
+            for name, adapter in config["adapters"].items()
+        }
+        return cls(
+            adapters,
+            TransformerConfig(**config["transformer"]),
+            DecoderConfig(**config["decoder"]),
+            Stage.from_config(config.get("stage", "vision_language")),  # type: ignore[arg-type]
+        )
 
 
 def _check_names(names: Iterable[str]) -> None:

@@ -1,27 +1,26 @@
-"""Which parameters train in a stage: data, not code.
+"""Training stages: which parameters of the backbone are trained.
 
 =========================  ============================================================================
 ``vision_language``        everything
 ``{extend: audio}``        what belongs to ``audio``, and the decoder; embeddings of older modalities stay as they were,
                            to the bit
 ``{last: 4}``              the last 4 blocks of the encoder and what follows them: final norms, projections, decoder
-``{low_rank: 8}``          low-rank adapters of the encoder's blocks, the decoder and the scale of similarities
+``{low_rank: 8}``          LoRA: low-rank adapters of the encoder's blocks, the decoder and the logit scale
 ``frozen``                 nothing of the backbone: a task's head alone
 =========================  ============================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.errors import UserError, nearest
 from onepeace_pl.nn import low_rank
-
-STAGES = ("vision_language", "frozen")
 
 # modules that hold one part for each modality, under its name
 KEYED = frozenset(
@@ -29,17 +28,110 @@ KEYED = frozenset(
 )
 
 _AFTER_NORM = ("encoder.projections.", "logit_scale")
-BEHIND: dict[StopAfter, tuple[str, ...]] = {
+_UNREACHED: dict[StopAfter, tuple[str, ...]] = {
     "projection": (),
     "norm": _AFTER_NORM,
     "blocks": ("encoder.transformer.norms.", *_AFTER_NORM),
 }
-"""How names of parameters begin that a pass never reaches."""
+"""Prefixes of the parameters that follow the end of a pass."""
+
+
+class Stage(ABC):
+    """Base of the stages.
+
+    Attributes:
+        saves_partially: Most weights stay as they were, so that a checkpoint stores those alone that are trained.
+    """
+
+    saves_partially: ClassVar[bool] = False
+
+    @staticmethod
+    def from_config(config: str | Mapping[str, Any]) -> Stage:
+        """Make a stage of plain data, as in a YAML config.
+
+        Raises:
+            UserError: There is no such stage or option.
+        """
+        if isinstance(config, str):
+            if config not in _NAMED:
+                raise UserError(f"no stage {config!r}; {nearest(config, _NAMED, _CHOICE)}")
+            return _NAMED[config]()
+        options = {kind: [field.name for field in fields(kind)] for kind in _WITH_OPTIONS}
+        known = [name for names in options.values() for name in names]
+        for name in config:
+            if name not in known:
+                raise UserError(f"no stage key {name!r}; {nearest(name, known, _CHOICE)}")
+        kinds = [kind for kind in _WITH_OPTIONS if options[kind][0] in config]
+        if len(kinds) != 1 or not config.keys() <= set(options[kinds[0]]):
+            raise UserError(f"{dict(config)} is no stage; {_CHOICE}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
+        }
+        return kinds[0](**values)
+
+    @abstractmethod
+    def to_config(self) -> str | dict[str, Any]:
+        """Return the stage as plain data, as in a YAML config."""
+
+    def check(self, modalities: Collection[str], depth: int) -> None:  # noqa: B027 - most have nothing to check
+        """Raise a UserError for options that do not fit a backbone.
+
+        Args:
+            modalities: All modalities of the backbone.
+            depth: Number of the encoder's blocks.
+        """
+
+    @abstractmethod
+    def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
+        """Return whether a parameter that the task's passes reach is trained.
+
+        Args:
+            name: Dotted name of the parameter in the backbone.
+            owner: The modality that it belongs to; None for one that several share.
+            blocks_behind: Blocks of the encoder from the parameter's own to the last; 0 for what follows them.
+        """
 
 
 @final
 @dataclass(frozen=True)
-class Extend:
+class VisionLanguage(Stage):
+    """Train everything."""
+
+    def to_config(self) -> str:
+        """Return its name."""
+        return "vision_language"
+
+    def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
+        """Everything."""
+        return True
+
+
+@final
+@dataclass(frozen=True)
+class Frozen(Stage):
+    """Train nothing of the backbone."""
+
+    saves_partially = True
+
+    def to_config(self) -> str:
+        """Return its name."""
+        return "frozen"
+
+    def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
+        """Nothing."""
+        return False
+
+
+@dataclass(frozen=True)
+class _WithOptions(Stage):
+    def to_config(self) -> dict[str, Any]:
+        """Return the options."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@final
+@dataclass(frozen=True)
+class Extend(_WithOptions):
     """Train only what belongs to one modality.
 
     Attributes:
@@ -48,31 +140,57 @@ class Extend:
 
     extend: str
 
+    def check(self, modalities: Collection[str], depth: int) -> None:
+        """Refuse a modality without an adapter."""
+        if self.extend not in modalities:
+            raise UserError(
+                f"stage extends by {self.extend!r}, but the adapters are {', '.join(modalities)}; add one"
+            )
+
+    def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
+        """The modality's own parameters, the decoder and the logit scale."""
+        return owner == self.extend or _in_decoder(name) or name == "logit_scale"
+
 
 @final
 @dataclass(frozen=True)
-class Last:
+class Last(_WithOptions):
     """Train the end of the model.
 
     Attributes:
-        last: How many of the encoder's blocks; with 0 only what follows them.
+        last: Number of the encoder's blocks; with 0 only what follows them.
     """
 
+    saves_partially = True
+
     last: int
+
+    def check(self, modalities: Collection[str], depth: int) -> None:
+        """Refuse more blocks than there are."""
+        if not 0 <= self.last <= depth:
+            raise UserError(
+                f"stage trains the last {self.last} blocks, but the encoder has {depth}; choose 0 to {depth}"
+            )
+
+    def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
+        """The last blocks and what follows them."""
+        return blocks_behind <= self.last
 
 
 @final
 @dataclass(frozen=True)
-class LowRank:
-    """Train low-rank adapters of the encoder's linear layers.
+class LowRank(_WithOptions):
+    """Train low-rank adapters (LoRA) of the encoder's linear layers.
 
     Attributes:
         low_rank: Rank R.
-        alpha: The correction is scaled by alpha / R; left out, it is R.
-        dropout: On what adapters read.
-        targets: Which layers of a block; each a stretch of dotted names, such as ``attention``, ``contract`` or
+        alpha: The update is scaled by alpha / R; None for R.
+        dropout: On the input of the adapters.
+        targets: Layers of a block, each a stretch of dotted names, such as ``attention``, ``contract`` or
             ``feed_forward.text``.
     """
+
+    saves_partially = True
 
     low_rank: int
     alpha: float | None = None
@@ -81,80 +199,30 @@ class LowRank:
 
     @property
     def scale(self) -> float:
-        """Factor of the correction."""
+        """Factor of the update."""
         return 1.0 if self.alpha is None else self.alpha / self.low_rank
 
+    def check(self, modalities: Collection[str], depth: int) -> None:
+        """Refuse values out of range."""
+        if self.low_rank < 1:
+            raise UserError(f"low_rank {self.low_rank} must be at least 1; 8 is usual")
+        if self.alpha is not None and self.alpha <= 0:
+            raise UserError(f"alpha {self.alpha} of low_rank must be above 0; left out, it is the rank")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout {self.dropout} of low_rank must be in [0, 1)")
+        if not self.targets:
+            raise UserError("targets of low_rank are empty; give for instance [attention, feed_forward]")
 
-Stage = str | Extend | Last | LowRank
-KINDS: tuple[type[Extend | Last | LowRank], ...] = (Extend, Last, LowRank)
-WORDS = (*STAGES, "{extend: MODALITY}", "{last: BLOCKS}", "{low_rank: RANK}")
-_CHOICE = f"there are {', '.join(WORDS)}"
-
-
-def read_stage(told: str | Mapping[str, Any]) -> Stage:
-    """Make a stage of plain data, as it stands in a config.
-
-    Raises:
-        ValueError: There is no such key, or two stages are told at once.
-    """
-    if isinstance(told, str):
-        return told
-    options = {kind: [field.name for field in fields(kind)] for kind in KINDS}
-    known = [name for names in options.values() for name in names]
-    for name in told:
-        if name not in known:
-            raise UserError(f"no stage key {name!r}; {nearest(name, known, _CHOICE)}")
-    kinds = [kind for kind in KINDS if options[kind][0] in told]
-    if len(kinds) != 1 or not told.keys() <= set(options[kinds[0]]):
-        raise ValueError(f"stage {dict(told)} is none; {_CHOICE}")
-    made: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
-    }
-    return kinds[0](**made)
+    def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
+        """The adapters, the decoder and the logit scale."""
+        return (
+            name.endswith((f".{low_rank.A}", f".{low_rank.B}")) or _in_decoder(name) or name == "logit_scale"
+        )
 
 
-def tell_stage(stage: Stage) -> str | dict[str, Any]:
-    """Return a stage as plain data, which :func:`read_stage` reads."""
-    if isinstance(stage, str):
-        return stage
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(stage).items()}
-
-
-def check_stage(stage: Stage, modalities: Iterable[str], depth: int) -> None:
-    """Raise ValueError for a stage that does not exist, or that the backbone has no place for.
-
-    Args:
-        stage: The stage.
-        modalities: All modalities of the backbone.
-        depth: Number of its encoder's blocks.
-    """
-    names = list(modalities)
-    if isinstance(stage, Extend):
-        if stage.extend not in names:
-            raise ValueError(
-                f"stage extends by {stage.extend!r}, but the adapters are {', '.join(names)}; add one"
-            )
-    elif isinstance(stage, Last):
-        if not 0 <= stage.last <= depth:
-            raise ValueError(
-                f"stage trains the last {stage.last} blocks, but the encoder has {depth}; say 0 to {depth}"
-            )
-    elif isinstance(stage, LowRank):
-        if stage.low_rank < 1:
-            raise ValueError(f"low_rank {stage.low_rank} must be at least 1; 8 is usual")
-        if stage.alpha is not None and stage.alpha <= 0:
-            raise ValueError(f"alpha {stage.alpha} of low_rank must be above 0; left out, it is the rank")
-        if not 0 <= stage.dropout < 1:
-            raise ValueError(f"dropout {stage.dropout} of low_rank must be in [0, 1)")
-        if not stage.targets:
-            raise ValueError("targets of low_rank are empty; say for instance [attention, feed_forward]")
-    elif stage not in STAGES:
-        raise UserError(f"no stage {stage!r}; {nearest(stage, STAGES, _CHOICE)}")
-
-
-def rests_on_base(stage: Stage) -> bool:
-    """Say whether a stage leaves most weights as they were, so that saving what it learns is enough."""
-    return stage == "frozen" or isinstance(stage, Last | LowRank)
+_NAMED: dict[str, type[VisionLanguage | Frozen]] = {"vision_language": VisionLanguage, "frozen": Frozen}
+_WITH_OPTIONS: tuple[type[Extend | Last | LowRank], ...] = (Extend, Last, LowRank)
+_CHOICE = f"there are {', '.join([*_NAMED, '{extend: MODALITY}', '{last: BLOCKS}', '{low_rank: RANK}'])}"
 
 
 def owner_of(name: str, modalities: Collection[str]) -> str | None:
@@ -163,38 +231,27 @@ def owner_of(name: str, modalities: Collection[str]) -> str | None:
     return next((part for holder, part in steps if holder in KEYED and part in modalities), None)
 
 
-def trains(
+def is_reached(
     name: str,
-    stage: Stage,
+    owner: str | None,
     used: Collection[str],
-    modalities: Collection[str],
-    restored: Collection[str] | None = None,
-    blocks_behind: int = 0,
+    reconstructed: Collection[str],
     stop_after: StopAfter = "projection",
 ) -> bool:
-    """Say whether the backbone's parameter ``name`` trains.
+    """Return whether a task's passes reach a parameter; others would get no gradient.
 
     Args:
-        name: Dotted name of the parameter.
-        stage: The stage.
-        used: Modalities that the task reads; what belongs to others would get no gradient.
-        modalities: All modalities of the backbone.
-        restored: Modalities that the decoder restores; None for all that are used.
-        blocks_behind: Blocks of the encoder from the parameter's own to the last; 0 for what follows them.
-        stop_after: Where the task's passes end; what follows does not train.
+        name: Dotted name of the parameter in the backbone.
+        owner: The modality that it belongs to; None for one that several share.
+        used: Modalities that the task reads.
+        reconstructed: Modalities that the decoder reconstructs.
+        stop_after: End of the task's passes.
     """
-    if name.startswith(BEHIND[stop_after]):
+    if name.startswith(_UNREACHED[stop_after]):
         return False
-    parts = name.split(".")
-    in_decoder = parts[0] == "decoder"
-    read = restored if in_decoder and restored is not None else used
-    owner = owner_of(name, modalities)
-    if stage == "frozen" or (in_decoder and not read) or (owner is not None and owner not in read):
-        return False
-    if isinstance(stage, Extend):
-        return owner == stage.extend or in_decoder or name == "logit_scale"
-    if isinstance(stage, Last):
-        return blocks_behind <= stage.last
-    if isinstance(stage, LowRank):
-        return parts[-1] in (low_rank.A, low_rank.B) or in_decoder or name == "logit_scale"
-    return True
+    modalities = reconstructed if _in_decoder(name) else used
+    return bool(modalities or not _in_decoder(name)) and (owner is None or owner in modalities)
+
+
+def _in_decoder(name: str) -> bool:
+    return name.startswith("decoder.")

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from onepeace_pl.callbacks.best import WeightsOrigin, read_best
 from onepeace_pl.modalities import Processor
-from onepeace_pl.modalities.description import describe
 from onepeace_pl.optim.finite import check_finite
 from onepeace_pl.utils.files import NEW, beside, discard, replace
 
@@ -48,10 +47,10 @@ class ModelFolder(L.Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let every part say how it was made: one that cannot is found before training, not after."""
         backbone: Any = pl_module.backbone
-        backbone.describe()
+        backbone.to_config()
         self._processors = _processors(trainer, pl_module)  # now: the folder it started from may move
         for processor in self._processors.values():
-            describe(processor)
+            processor.to_config()
         missing = [name for name in backbone.modalities if name not in self._processors]
         if missing:
             rank_zero_warn(

@@ -7,7 +7,6 @@ from typing import Any
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.modalities import Processor
-from onepeace_pl.modalities.description import describe
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 
 PLAIN = bool | int | float | str
@@ -61,7 +60,7 @@ def model_card(
         "",
     ]
     for name, processor in processors.items():
-        options = describe(processor)["init_args"]
+        options = processor.to_config()["init_args"]
         told = (f"{k} {value}" for k, value in options.items() if isinstance(value, PLAIN))
         lines.append(f"- {name}: {', '.join(told)}")
     for name, processor in processors.items():

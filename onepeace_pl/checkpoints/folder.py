@@ -33,7 +33,6 @@ from onepeace_pl.checkpoints.loading import (
 from onepeace_pl.checkpoints.peft import write_adapters
 from onepeace_pl.errors import first_line
 from onepeace_pl.modalities import Processor
-from onepeace_pl.modalities.description import describe, factory
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.utils.files import replacing, write_text
 from onepeace_pl.version import VERSION
@@ -92,7 +91,7 @@ def save_folder(
     described: dict[str, Any] = {}
     tokenizers: list[Tokenizer] = []
     for name, processor in processors.items():
-        described[name] = describe(processor)
+        described[name] = processor.to_config()
         for option, value in described[name]["init_args"].items():
             if isinstance(value, Tokenizer):
                 if any(value != other for other in tokenizers):
@@ -102,7 +101,7 @@ def save_folder(
     config = {
         "format": FORMAT,
         "onepeace_pl": VERSION,
-        "backbone": backbone.describe(),
+        "backbone": backbone.to_config(),
         "processors": described,
     }
     if origin is not None:
@@ -245,8 +244,7 @@ def _processor(folder: Path, name: str, spec: Mapping[str, Any], trust: bool) ->
     for option, value in options.items():
         if value == TOKENIZER:
             options[option] = Tokenizer.load(folder / TOKENIZER)
-    whole, kind = {**spec, "init_args": options}, Processor
-    return factory(whole, kind, f"processor {name!r}", trust)()  # type: ignore[type-abstract]
+    return Processor.from_config({**spec, "init_args": options}, owner=f"processor {name!r}", trust=trust)
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.stages import LowRank, read_stage, rests_on_base
+from onepeace_pl.backbone.stages import LowRank, Stage
 from onepeace_pl.checkpoints.base import Base, fingerprint
 from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
@@ -76,7 +76,7 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
     _check_scale(backbone, Path(source))
     state = read_weights(Path(source))
     report = load_state(backbone, state, str(source))
-    if rests_on_base(backbone.stage):
+    if backbone.stage.saves_partially:
         report.base = Base.of(str(source), state)
     return report
 
@@ -136,7 +136,7 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 def _check_scale(backbone: Backbone, folder: Path) -> None:
     """Refuse to go on with a folder's low-rank adapters at another scale, which no tensor tells."""
-    stage = read_stage(_config(folder).get("backbone", {}).get("stage", "frozen"))
+    stage = Stage.from_config(_config(folder).get("backbone", {}).get("stage", "frozen"))
     mine = backbone.stage
     if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:
         raise ValueError(

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, build
+from onepeace_pl.backbone import Backbone
 from onepeace_pl.checkpoints.account import Account
 from onepeace_pl.checkpoints.deduce import check_preset, deduce
 from onepeace_pl.checkpoints.folder import Origin
@@ -256,7 +256,7 @@ def fresh(backbone: Backbone, names: list[str]) -> State:
 
 def _on_meta(description: Mapping[str, Any]) -> Backbone:
     with torch.device("meta"):
-        return build(description)
+        return Backbone.from_config(description)
 
 
 def _restrict(state: State, kind: str, found: str) -> State:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, LowRank, build
+from onepeace_pl.backbone import Backbone, LowRank
 from onepeace_pl.checkpoints.loading import load_state, read_json, read_safetensors
 from onepeace_pl.nn.low_rank import A, B, LowRankLinear, fold
 from onepeace_pl.utils.files import replacing, write_text
@@ -132,5 +132,5 @@ def merged(backbone: Backbone, state: Mapping[str, Tensor], who: str) -> tuple[B
     if not isinstance(backbone.stage, LowRank):
         raise ValueError(f"--merge has no meaning for {who}, which has no low-rank adapters; leave it out")
     with torch.device("meta"):
-        plain = build({**backbone.describe(), "stage": "vision_language"})
+        plain = Backbone.from_config({**backbone.to_config(), "stage": "vision_language"})
     return plain, fold(state, backbone.stage.scale)

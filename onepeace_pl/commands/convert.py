@@ -103,7 +103,7 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
 def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> None:
     import torch
 
-    from onepeace_pl.backbone import build
+    from onepeace_pl.backbone import Backbone
     from onepeace_pl.checkpoints.folder import (
         load_processors,
         read_config,
@@ -125,7 +125,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     backbone, weights = read_model(source, config, options.trust)
     if options.image_size is not None:
         with torch.device("meta"):
-            backbone = build(enlarged(config["backbone"], options.image_size))
+            backbone = Backbone.from_config(enlarged(config["backbone"], options.image_size))
         for processor in processors.values():
             if hasattr(processor, "size") and hasattr(processor, "patch"):
                 processor.size = options.image_size

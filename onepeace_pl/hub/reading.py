@@ -15,7 +15,6 @@ from onepeace_pl.checkpoints.comparison import Parameters, compare_parameters
 from onepeace_pl.checkpoints.folder import load_folder, read_extra
 from onepeace_pl.checkpoints.head import Head, head_of_folder
 from onepeace_pl.modalities import Processor
-from onepeace_pl.modalities.description import describe
 
 TRAINING = {  # options of the encoder that matter in training alone, or where its sizes come from
     "preset",
@@ -84,13 +83,13 @@ def _parameters(found: Parameters, name: str, modalities: list[str]) -> Iterator
 def _options(a: Loaded, b: Loaded, name: str) -> Iterator[str]:
     first, second = (_switches(model.backbone) for model in (a, b))
     yield from (f"transformer.{key}" for key in first if first[key] != second[key])
-    adapters = [describe(model.backbone.encoder.adapter(name), given=1) for model in (a, b)]
+    adapters = [model.backbone.encoder.adapter(name).to_config() for model in (a, b)]
     yield from _described(adapters[0], adapters[1], "adapter")
     has = [name in model.processors for model in (a, b)]
     if has[0] != has[1]:
         yield f"processor only in {'A' if has[0] else 'B'}"
     elif has[0]:
-        processors = [describe(model.processors[name]) for model in (a, b)]
+        processors = [model.processors[name].to_config() for model in (a, b)]
         yield from _described(processors[0], processors[1], "processor")
 
 

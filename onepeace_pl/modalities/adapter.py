@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from onepeace_pl.modalities.base import Mask, ModalityInput, Processor, Tokens, first_rows
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import truncated_normal_
+from onepeace_pl.utils.configurable import Configurable
 
 
 class View(NamedTuple):
@@ -29,7 +30,7 @@ class View(NamedTuple):
     repeat: int = 1  # each sample so often, one after the other
 
 
-class ModalityAdapter(nn.Module, ABC):
+class ModalityAdapter(nn.Module, Configurable, ABC):
     """Base of all adapters.
 
     The constructor of a subclass takes the transformer's config first and then its own options, each kept as
@@ -47,6 +48,7 @@ class ModalityAdapter(nn.Module, ABC):
         vocabulary: Number of token ids; None where raw values are no ids.
     """
 
+    supplied_arguments = 1  # the transformer's config
     vocabulary: int | None = None
     no_weight_decay = frozenset({"summary"})
     # parameters of the original without any effect, kept for its checkpoints: here, and in the decoder

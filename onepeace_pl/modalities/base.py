@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from onepeace_pl.utils.configurable import Configurable
+
 
 @dataclass
 class ModalityInput:
@@ -80,7 +82,7 @@ class Tokens(NamedTuple):
     length: int
 
 
-class Processor(ABC):
+class Processor(Configurable, ABC):
     """Turns the raw thing of one modality into a sample, and samples into a batch field.
 
     Picklable, saved with the model. Every constructor option is kept as an attribute of the same name.

@@ -18,7 +18,6 @@ from torch.optim import Optimizer
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.parallel import shard, shard_heads
-from onepeace_pl.backbone.stages import rests_on_base
 from onepeace_pl.checkpoints.base import Base, check_same
 from onepeace_pl.checkpoints.head import load_head, plain
 from onepeace_pl.checkpoints.loading import load_weights
@@ -110,7 +109,7 @@ class Experiment(ResumableModule):
         task = self.make_task(backbone, self.data_info)
         if data is not None:
             check_compatible(task, data, self._verb)
-        report, reads = None, not self.resumes or rests_on_base(backbone.stage)
+        report, reads = None, not self.resumes or backbone.stage.saves_partially
         if self.init_from is not None and reads and not backbone.logit_scale.is_meta:
             if data is not None:
                 _check_tokenizer(getattr(data, "processors", {}), self.init_from)

@@ -35,7 +35,7 @@ def _files() -> None:
     os.makedirs("runs/quickstart/checkpoints")
     save_folder("runs/quickstart/model", backbone, released_processors(backbone, tokenizer))
     state = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    told = {"class_path": "onepeace_pl.backbone.Backbone", "init_args": backbone.describe()}
+    told = {"class_path": "onepeace_pl.backbone.Backbone", "init_args": backbone.to_config()}
     torch.save(
         {"state_dict": state, "hyper_parameters": {"backbone": told}}, "runs/quickstart/checkpoints/last.ckpt"
     )

@@ -6,8 +6,7 @@ import pytest
 import torch
 import yaml
 
-from onepeace_pl.backbone import LowRank, from_preset
-from onepeace_pl.backbone.stages import read_stage
+from onepeace_pl.backbone import LowRank, Stage, VisionLanguage, from_preset
 from onepeace_pl.checkpoints.folder import read_config
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, SHORT, blocks, commands
@@ -23,8 +22,8 @@ def test_the_table(preset: str) -> None:
     with torch.device("meta"):
         backbone = from_preset(preset, ["text", "image"], decoder=False)
         for row in rows:
-            stage = read_stage(yaml.safe_load(row["stage"]))
-            backbone.stage = "vision_language"
+            stage = Stage.from_config(yaml.safe_load(row["stage"]))
+            backbone.stage = VisionLanguage()
             if isinstance(stage, LowRank):
                 backbone.adapt(stage)
             backbone.stage = stage

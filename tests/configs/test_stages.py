@@ -45,7 +45,7 @@ def test_a_later_kind_takes_the_place(words, wanted, tmp_path, monkeypatch) -> N
             "model.backbone.stage.targets: expected tuple, got 'attention'",
         ),
         ("[1]", "model.backbone.stage: expected str or Extend or Last or LowRank, got [1]"),
-        ("{last: 9}", "stage trains the last 9 blocks, but the encoder has 3; say 0 to 3"),
+        ("{last: 9}", "stage trains the last 9 blocks, but the encoder has 3; choose 0 to 3"),
         ("{low_rank: 4, targets: [atention]}", "target 'atention' of low_rank names no layer; did you mean"),
     ],
 )

@@ -14,7 +14,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from onepeace_pl.backbone import Backbone, Extend, from_preset
+from onepeace_pl.backbone import Backbone, Extend, VisionLanguage, from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
@@ -47,7 +47,7 @@ def make(stage: int, students: bool = True, gradient: str = "exact") -> Whole:
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)  # so that every parameter matters
     torch.nn.init.constant_(backbone.logit_scale, 2.0)
-    backbone.stage = "vision_language" if stage == 1 else Extend("audio")
+    backbone.stage = VisionLanguage() if stage == 1 else Extend("audio")
     pair = STAGES[stage]
     made = {
         "alone": Student({pair[1]: RandomTokens(0.5)}, {pair[1]: 1.0}, "own" if stage == 1 else "joint"),

@@ -22,8 +22,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
-from onepeace_pl.backbone import from_preset
-from onepeace_pl.backbone.build import build
+from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.backbone.stages import LowRank
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.report import Report
@@ -107,9 +106,9 @@ def masks(workers: int) -> tuple[Experiment, L.LightningDataModule]:
     sizes = {"queries": 6, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "points": 64}
     head = partial(Mask2Former, width=16, **sizes)
     task = partial(Segmentation, neck=partial(ViTAdapter, channels=8), head=head)
-    description = from_preset("debug", ("image",), decoder=False).describe()
+    description = from_preset("debug", ("image",), decoder=False).to_config()
     description["transformer"]["drop_path"] = 0.2
-    return Experiment(partial(build, description), task), data
+    return Experiment(partial(Backbone.from_config, description), task), data
 
 
 def several(workers: int) -> tuple[Experiment, L.LightningDataModule]:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, DecoderConfig, Extend, TransformerConfig, build
+from onepeace_pl.backbone import Backbone, DecoderConfig, Extend, Frozen, TransformerConfig
 from onepeace_pl.backbone.build import build_for
 from onepeace_pl.modalities import ImageAdapter, ModalityAdapter, Off, TextAdapter
-from onepeace_pl.modalities.description import describe
+from onepeace_pl.utils.configurable import Configurable
 
 from ..samples import ADAPTERS, ALL, Touch, fields, make
 
@@ -23,19 +23,19 @@ class Forgetful(Touch):
         super().__init__(config)
 
 
-class Optionless:
+class Optionless(Configurable):
     pass
 
 
 def again(backbone: Backbone) -> Backbone:
-    return build(json.loads(json.dumps(backbone.describe())))
+    return Backbone.from_config(json.loads(json.dumps(backbone.to_config())))
 
 
 @torch.no_grad()
 def test_a_description_is_plain_data_and_makes_the_same_model() -> None:
     backbone = make(stage=Extend("touch"), drop_path=0.1, bias_per_layer=True).eval()
     second = again(backbone).eval()
-    assert second.describe() == backbone.describe()
+    assert second.to_config() == backbone.to_config()
     assert second.modalities == list(ALL)
     second.load_state_dict(backbone.state_dict())
     inputs = fields()
@@ -55,12 +55,12 @@ def test_every_option_survives() -> None:
     transformer = TransformerConfig("debug", width=48, heads=3, dropout=0.1, scale_heads=True, out_norm=True)
     decoder = DecoderConfig(depth=2, width=16, heads=1, hide_padding=False)
     backbone = Backbone(adapters, transformer, decoder, "frozen")
-    described = backbone.describe()
+    described = backbone.to_config()
     for name, made in adapters.items():
         assert made.keywords.items() <= described["adapters"][name]["init_args"].items()
     second = again(backbone)
     assert (second.config, second.decoder_config) == (transformer, decoder)
-    assert second.stage == "frozen"
+    assert second.stage == Frozen()
     shapes = {n: t.shape for n, t in backbone.state_dict().items()}
     assert {n: t.shape for n, t in second.state_dict().items()} == shapes
 
@@ -68,7 +68,7 @@ def test_every_option_survives() -> None:
 def test_an_adapter_that_does_not_keep_its_options() -> None:
     backbone = make(adapters={"touch": Forgetful})
     with pytest.raises(TypeError, match="Forgetful does not keep its option 'rate' as an attribute"):
-        backbone.describe()
+        backbone.to_config()
 
 
 def test_a_class_that_nobody_could_find_again() -> None:
@@ -78,23 +78,23 @@ def test_a_class_that_nobody_could_find_again() -> None:
     with pytest.raises(
         TypeError, match="Hidden is defined inside a function; move it to the top of a module"
     ):
-        make(adapters={"touch": Hidden}).describe()
+        make(adapters={"touch": Hidden}).to_config()
 
 
 @pytest.mark.parametrize("path", ["my_sensor.MotionAdapter", "onepeace_pl.modalities.TouchAdapter", "Touch"])
 def test_a_class_that_cannot_be_imported(path: str) -> None:
-    described = make(("text",)).describe()
+    described = make(("text",)).to_config()
     described["adapters"]["motion"] = {"class_path": path}
     with pytest.raises(
         ValueError, match=f"adapter 'motion': cannot import {path}; is its folder on PYTHONPATH"
     ):
-        build(described, trust=True)
+        Backbone.from_config(described, trust=True)
 
 
 def test_sizes_that_the_weights_do_not_have_cost_no_time() -> None:
     backbone = make(("text", "image", "audio"))
     weights = backbone.state_dict()
-    assert build_for(weights, backbone.describe(), "it").describe() == backbone.describe()
+    assert build_for(weights, backbone.to_config(), "it").to_config() == backbone.to_config()
 
     def numbers(part: Any, *path: str) -> Iterator[tuple[str, ...]]:
         if isinstance(part, dict):
@@ -104,9 +104,9 @@ def test_sizes_that_the_weights_do_not_have_cost_no_time() -> None:
             yield path
 
     larger = {"depth", "width", "vocabulary", "max_tokens", "image_size", "buckets", "channels", "types"}
-    for path in numbers(backbone.describe()):
+    for path in numbers(backbone.to_config()):
         for size in (10**6, 10**20):
-            described = backbone.describe()
+            described = backbone.to_config()
             part: Any = described
             for key in path[:-1]:
                 part = part[key]
@@ -126,36 +126,36 @@ def test_what_no_backbone_can_be_made_of_is_one_line() -> None:
         {"stage": {"last": 99}},
     ):
         with pytest.raises(ValueError, match=r"^here/config\.json: ") as caught:
-            build_for(backbone.state_dict(), {**backbone.describe(), **change}, "here/config.json")
+            build_for(backbone.state_dict(), {**backbone.to_config(), **change}, "here/config.json")
         assert "\n" not in str(caught.value)
 
 
 def test_a_class_that_is_no_adapter() -> None:
-    described = make(("text",)).describe()
+    described = make(("text",)).to_config()
     described["adapters"]["text"]["class_path"] = "onepeace_pl.modalities.masking.WholeWords"
     with pytest.raises(TypeError, match=r"adapter 'text': .*WholeWords is no ModalityAdapter"):
-        build(described)
+        Backbone.from_config(described)
 
 
 def test_off_takes_an_adapter_out() -> None:
     backbone = make(adapters={"text": ADAPTERS["text"], "image": Off})
     assert backbone.modalities == ["text"]
-    assert list(backbone.describe()["adapters"]) == ["text"]
+    assert list(backbone.to_config()["adapters"]) == ["text"]
     with pytest.raises(TypeError, match="switched off"):
         Off(backbone.config).stem(torch.zeros(1))
 
 
 def test_a_part_without_options() -> None:
-    assert describe(Optionless()) == {"class_path": f"{__name__}.Optionless", "init_args": {}}
+    assert Optionless().to_config() == {"class_path": f"{__name__}.Optionless", "init_args": {}}
 
 
 def test_parts_other_than_adapters_are_described_too() -> None:
-    class Plain:
+    class Plain(Configurable):
         def __init__(self, sizes: tuple[int, int] = (1, 2)) -> None:
             self.sizes = sizes
 
     Plain.__qualname__ = "Plain"
-    assert describe(Plain((3, 4)))["init_args"] == {"sizes": [3, 4]}
+    assert Plain((3, 4)).to_config()["init_args"] == {"sizes": [3, 4]}
 
 
 def test_an_adapter_must_say_how_values_become_tokens() -> None:

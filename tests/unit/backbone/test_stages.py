@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Extend, ForwardPass, Last, LowRank, build
-from onepeace_pl.backbone.stages import KEYED, read_stage, rests_on_base, tell_stage
+from onepeace_pl.backbone import Backbone, Extend, ForwardPass, Frozen, Last, LowRank, Stage, VisionLanguage
+from onepeace_pl.backbone.stages import KEYED
 from onepeace_pl.nn.routing import SHARED
 from onepeace_pl.optim import build_optimizer, parameter_groups
 
@@ -215,7 +215,7 @@ def test_a_low_rank_backbone_is_the_plain_one_at_first_and_merges_back() -> None
         backbone.merge()
         for name, vector in backbone.embed(inputs).items():
             torch.testing.assert_close(vector, learnt[name], rtol=0, atol=1e-6)
-    assert backbone.stage == "vision_language"
+    assert backbone.stage == VisionLanguage()
     assert backbone.state_dict().keys() == plain.state_dict().keys()
     assert trainable(backbone) == trainable(plain)
 
@@ -243,15 +243,15 @@ def test_layer_decay_knows_the_layers_of_what_trains(stage: Last | LowRank) -> N
 
 
 @pytest.mark.parametrize(
-    "stage", ["vision_language", "frozen", Extend("text"), Last(0), LowRank(2, 4.0, 0.1, ("contract",))]
+    "stage", [VisionLanguage(), Frozen(), Extend("text"), Last(0), LowRank(2, 4.0, 0.1, ("contract",))]
 )
-def test_stages_are_plain_data(stage: str | Extend | Last | LowRank) -> None:
-    assert read_stage(tell_stage(stage)) == stage
+def test_stages_are_plain_data(stage: Stage) -> None:
+    assert Stage.from_config(stage.to_config()) == stage
     backbone = make(("text",), decoder=False, stage=stage)
-    again = build(backbone.describe())
+    again = Backbone.from_config(backbone.to_config())
     assert again.stage == stage
     assert trainable(again) == trainable(backbone)
-    assert rests_on_base(stage) == (stage not in ("vision_language", Extend("text")))
+    assert stage.saves_partially == (stage not in (VisionLanguage(), Extend("text")))
 
 
 @pytest.mark.parametrize(
@@ -259,21 +259,21 @@ def test_stages_are_plain_data(stage: str | Extend | Last | LowRank) -> None:
     [
         ({"lastt": 2}, "no stage key 'lastt'; did you mean 'last'"),
         ({"xyz": 2}, r"no stage key 'xyz'; there are vision_language, frozen, \{extend: MODALITY\}, .*RANK"),
-        ({"last": 2, "low_rank": 4}, "stage {'last': 2, 'low_rank': 4} is none; there are"),
-        ({"alpha": 2}, "stage {'alpha': 2} is none"),
-        ({"last": 2, "alpha": 2}, "is none"),
-        ({}, "is none"),
+        ({"last": 2, "low_rank": 4}, "{'last': 2, 'low_rank': 4} is no stage; there are"),
+        ({"alpha": 2}, "{'alpha': 2} is no stage"),
+        ({"last": 2, "alpha": 2}, "is no stage"),
+        ({}, "is no stage"),
     ],
 )
 def test_data_that_are_no_stage(told: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_stage(told)
+        Stage.from_config(told)
 
 
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        (Last(3), "stage trains the last 3 blocks, but the encoder has 2; say 0 to 2"),
+        (Last(3), "stage trains the last 3 blocks, but the encoder has 2; choose 0 to 2"),
         (Last(-1), "the last -1 blocks"),
         (LowRank(0), "low_rank 0 must be at least 1"),
         (LowRank(4, alpha=0.0), "alpha 0.0 of low_rank must be above 0"),

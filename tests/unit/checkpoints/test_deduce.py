@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig, build, from_preset
+from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig, from_preset
 from onepeace_pl.checkpoints.deduce import check_preset, deduce
 from onepeace_pl.checkpoints.names import from_official, to_official
 from onepeace_pl.modalities import AudioAdapter, ImageAdapter, TextAdapter
@@ -48,7 +48,7 @@ def test_every_switch_is_found_by_way_of_official_names(name):
     official = to_official(model.state_dict())
     ours, left = from_official(official)
     assert not left
-    again = build(deduce(ours))
+    again = Backbone.from_config(deduce(ours))
     again.load_state_dict(ours)
     assert again.config == replace(
         model.config, init_std=again.config.init_std, layer_scale=again.config.layer_scale
@@ -66,11 +66,11 @@ def test_every_switch_is_found_by_way_of_official_names(name):
 
 def test_the_decoder_follows_its_options():
     model = backbone(DecoderConfig(depth=1, width=48, heads=6, feed_forward=20))
-    guessed = build(deduce(model.state_dict()))
+    guessed = Backbone.from_config(deduce(model.state_dict()))
     assert guessed.decoder.transformer.blocks[0].attention.heads == 3  # as wide as the encoder's heads
-    told = build(deduce(model.state_dict(), {"decoder": {"attention_heads": 6}}))
+    told = Backbone.from_config(deduce(model.state_dict(), {"decoder": {"attention_heads": 6}}))
     assert told.decoder.transformer.blocks[0].attention.heads == 6
-    assert build(deduce(model.state_dict(), decoder=False)).decoder is None
+    assert Backbone.from_config(deduce(model.state_dict(), decoder=False)).decoder is None
     assert not deduce(model.state_dict())["decoder"]["hide_padding"]  # the original's
 
 

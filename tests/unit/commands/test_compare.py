@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from onepeace_pl.backbone import from_preset
+from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.checkpoints.comparison import _random_inputs, compare_jointly, compare_vectors, same_bits
 from onepeace_pl.checkpoints.head import save_head
 from onepeace_pl.cli import main as cli
@@ -68,12 +68,11 @@ def test_a_modality_that_is_not_shared(folders, capsys):
 
 
 def test_models_that_take_other_inputs(folders):
-    from onepeace_pl.backbone import build
 
     a = from_preset("debug", ["image"])
-    told = a.describe()
+    told = a.to_config()
     told["adapters"]["image"]["init_args"]["image_size"] = 96
-    found = compare_vectors(a, build(told))["image"]
+    found = compare_vectors(a, Backbone.from_config(told))["image"]
     assert found.equal is None
     assert "other inputs" in found.why_not
 

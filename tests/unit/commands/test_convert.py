@@ -168,7 +168,7 @@ def run_folder(tmp_path: Path, described: dict | None = None) -> tuple[Path, Hyp
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_checkpoint_of_a_run(tmp_path, capsys, told):
-    described = from_preset("debug", ["text", "image"]).describe() if told else None
+    described = from_preset("debug", ["text", "image"]).to_config() if told else None
     checkpoint, module = run_folder(tmp_path, described)
     assert cli(["convert", str(checkpoint), "--to", "m"]) == 0
     assert ("sizes were deduced" in capsys.readouterr().out) != told

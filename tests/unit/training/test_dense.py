@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from onepeace_pl.backbone import from_preset
-from onepeace_pl.backbone.build import build
+from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.checkpoints.head import load_head, save_head
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
@@ -43,9 +42,9 @@ def test_what_trains_gets_a_gradient(neck: str, per_layer: bool) -> None:
     torch.manual_seed(0)
     head, make = NECKS[neck]
     kind, options = HEADS[head]
-    description = from_preset("debug", ("image",), decoder=False).describe()
+    description = from_preset("debug", ("image",), decoder=False).to_config()
     description["transformer"]["bias_per_layer"] = per_layer
-    backbone = build(description)
+    backbone = Backbone.from_config(description)
     data = TriWorldTask(
         "objects" if kind is Detection else "mask",
         size=2,

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from onepeace_pl.backbone import Backbone, ForwardPass
+from onepeace_pl.backbone import Backbone, ForwardPass, Frozen
 from onepeace_pl.data.batches import Batch, MultiTaskBatch, Row
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
@@ -190,7 +190,7 @@ def test_what_trains_is_what_any_task_trains() -> None:
     assert reached <= learning
     assert not [name for name in learning if name.startswith("encoder.projections.touch")]
     assert not [name for name in learning if ".text." in name]
-    model.stage = "frozen"
+    model.stage = Frozen()
     several(model, DataInfo(), tasks=tasks).apply_stage(model)
     assert not any(parameter.requires_grad for parameter in model.parameters())
 

@@ -13,7 +13,7 @@ import torch.distributed.checkpoint as dcp
 import yaml
 
 from onepeace_pl import OnePeace
-from onepeace_pl.backbone import build, from_preset
+from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.checkpoints.sharded import check_sharded
 from onepeace_pl.cli import main
 from onepeace_pl.hub import save_folder
@@ -55,7 +55,7 @@ def folder(path: str, adapter: str = "", processor: str = "") -> Path:
 
 def checkpoint(path: str = "runs/x/checkpoints/last.ckpt", adapter: str = "") -> Path:
     backbone = from_preset("debug", ["image"], decoder=False)
-    told = backbone.describe()
+    told = backbone.to_config()
     if adapter:
         told["adapters"]["image"]["class_path"] = adapter
     content = {
@@ -140,7 +140,7 @@ def test_no_verb_imports_what_a_file_names(way: str, trace: Path, capsys: pytest
         "onepeace_pl.cli.main",
         "onepeace_pl.__main__.x",
         "onepeace_pl.hub.OnePeace",
-        "onepeace_pl.modalities.description.describe",
+        "onepeace_pl.utils.configurable.Configurable",
     ],
 )
 def test_what_is_no_part_of_a_model_is_refused(class_path: str) -> None:
@@ -178,7 +178,7 @@ def test_plugins_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_description_of_ones_own_model_needs_no_trust() -> None:
     backbone = from_preset("debug", ["image"], decoder=False)
-    assert build(backbone.describe()).describe() == backbone.describe()
+    assert Backbone.from_config(backbone.to_config()).to_config() == backbone.to_config()
 
 
 CONFIGS = {

@@ -3,7 +3,6 @@ import pytest
 from PIL import Image
 
 from onepeace_pl.modalities import ImageProcessor
-from onepeace_pl.modalities.description import describe, factory
 from onepeace_pl.modalities.image.augment import MOVES, OPERATIONS, PAIRS, SINGLE, RandAugment, jitter
 
 
@@ -65,7 +64,7 @@ def test_processor_changes_training_alone_and_says_how(picture: Image.Image) -> 
     assert (
         processor(picture, train=True, rng=np.random.default_rng(0)).values != plain(picture).values
     ).any()
-    again = factory(describe(processor), ImageProcessor, "image")()
+    again = ImageProcessor.from_config(processor.to_config())
     assert again.train_augment == processor.train_augment
     assert tuple(again.train_augment.operations) == PAIRS
     flipped = ImageProcessor(size=48, train_crop=None, train_flip=1.0)(picture, train=True).values
