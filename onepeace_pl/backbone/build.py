@@ -33,14 +33,14 @@ def build_for(
         trust: Import what the class paths name, whatever it is.
 
     Raises:
-        ValueError: There is no such backbone, it is larger than the weights, or a class is no adapter or not trusted.
+        UserError: There is no such backbone, it is larger than the weights, or a class is no adapter or not trusted.
     """
     try:
         with torch.device("meta"), _no_larger_than(weights):
             return Backbone.from_config(config, trust)
     except Exception as error:  # what a file says can be wrong in any way
         what = "" if isinstance(error, ValueError | TypeError) else f"no backbone ({type(error).__name__}) "
-        raise ValueError(f"{source}: {what}{first_line(error)}") from error
+        raise UserError(f"{source}: {what}{first_line(error)}") from error
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
             return
         count, numbers = count - 1, numbers - parameter.numel()
         if count < 0 or numbers < 0:
-            raise ValueError(
+            raise UserError(
                 "the config describes a larger model than the weights are of; take config and weights of one model"
             )
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone.encoder import join
 from onepeace_pl.backbone.passes import Features, ForwardPass
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
 from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
@@ -66,7 +67,7 @@ class DecoderAdapter(nn.Module):
         if self.grid is not None:
             table = resize_positions(table, self.grid)
         if length > len(table):
-            raise ValueError(
+            raise UserError(
                 f"{length} tokens are more than the decoder's {len(table)} positions; shorten the input"
             )
         return table[:length]

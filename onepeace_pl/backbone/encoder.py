@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.backbone.passes import Features, ForwardPass
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
 from onepeace_pl.nn import PackedInput, Segment, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
@@ -90,11 +91,11 @@ class Encoder(nn.Module):
         made: list[dict[str, Tokens]] = [{} for _ in streams]
         for name in dict.fromkeys(name for stream in streams for name in stream.modalities):
             if name not in self.adapters:
-                raise ValueError(f"the backbone has no modality {name!r}; it has {', '.join(self.adapters)}")
+                raise UserError(f"the backbone has no modality {name!r}; it has {', '.join(self.adapters)}")
             readers = [i for i, stream in enumerate(streams) if name in stream.modalities]
             for field in dict.fromkeys(streams[i].field_of(name) for i in readers):
                 if field not in inputs:
-                    raise ValueError(f"the batch has no {field!r}; it has {', '.join(inputs)}")
+                    raise UserError(f"the batch has no {field!r}; it has {', '.join(inputs)}")
                 users = [i for i in readers if streams[i].field_of(name) == field]
                 views = [_view(streams[i], name) for i in users]
                 for i, part in zip(users, self.adapters[name](inputs[field], views), strict=True):

@@ -27,6 +27,7 @@ from onepeace_pl.backbone.stages import (
     is_reached,
     owner_of,
 )
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.low_rank import LowRankLinear, attach
@@ -61,7 +62,7 @@ class Backbone(nn.Module):
         made = {name: make(self.config) for name, make in adapters.items()}
         made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
         if not made:
-            raise ValueError("a backbone needs at least one adapter")
+            raise UserError("a backbone needs at least one adapter")
         self.stage.check(made, self.depth)
         self.encoder = Encoder(self.config, made)
         small = decoder.resolve(transformer)
@@ -123,11 +124,11 @@ class Backbone(nn.Module):
         """Add low-rank adapters to the encoder's blocks; from now on they are what trains.
 
         Raises:
-            ValueError: A target names no layer, or there are adapters already.
+            UserError: A target names no layer, or there are adapters already.
         """
         stage.check(self.modalities, self.depth)
         if any(isinstance(module, LowRankLinear) and module.rank for module in self.modules()):
-            raise ValueError("the backbone has low-rank adapters already; merge them first")
+            raise UserError("the backbone has low-rank adapters already; merge them first")
         attach(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
         self.stage = stage
         self.apply_stage(self.modalities)
@@ -157,7 +158,7 @@ class Backbone(nn.Module):
         features = self.encoder(inputs, streams)
         students = [i for i, stream in enumerate(streams) if stream.masks is not None]
         if students and self.decoder is None:
-            raise ValueError("a masked pass needs a decoder; set decoder.depth to at least 1")
+            raise UserError("a masked pass needs a decoder; set decoder.depth to at least 1")
         if students and self.decoder is not None:
             restored = self.decoder([features[i] for i in students], [streams[i] for i in students], inputs)
             for i, result in zip(students, restored, strict=True):
@@ -226,4 +227,4 @@ def _check_names(names: Iterable[str]) -> None:
     """Refuse names of modalities that cannot be names of submodules."""
     for name in names:
         if not name.isidentifier() or name == SHARED or hasattr(nn.ModuleDict, name):
-            raise ValueError(f"a modality cannot be called {name!r}; choose a word such as 'motion'")
+            raise UserError(f"a modality cannot be called {name!r}; choose a word such as 'motion'")

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.errors import UserError
 
 
 def units(backbone: Backbone) -> list[nn.Module]:
@@ -48,12 +49,12 @@ def check_whole(encoder: nn.Module, who: str) -> None:
         who: What runs its blocks.
 
     Raises:
-        ValueError: It is sharded.
+        UserError: It is sharded.
     """
     from torch.distributed.tensor import DTensor
 
     if isinstance(next(encoder.parameters()), DTensor):
-        raise ValueError(
+        raise UserError(
             f"{who} run blocks piece by piece, which a sharded backbone does not allow; give the trainer a strategy "
             "that keeps it whole, such as ddp"
         )

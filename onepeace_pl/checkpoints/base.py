@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
+
 
 @dataclass(frozen=True)
 class Base:
@@ -78,12 +80,12 @@ def check_same(base: Base | None, told: Mapping[str, Any] | None) -> None:
     if told is None:
         return
     if base is None:
-        raise ValueError(
+        raise UserError(
             f"the checkpoint holds only what was learnt beside {told['path']}; give model.init_from {told['path']} and "
             "the stage of its run"
         )
     if base.fingerprint != told["fingerprint"]:
-        raise ValueError(
+        raise UserError(
             f"the checkpoint was trained on other weights than those of {base.path}; give the model.init_from of "
             f"its run ({told['path']}, as it was then)"
         )

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from onepeace_pl.backbone import DecoderConfig
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import OFFICIAL
 from onepeace_pl.modalities.official import Options, State, matching, require
 from onepeace_pl.nn import TransformerConfig
@@ -32,13 +33,13 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
         decoder: Whether a decoder in ``state`` is taken along.
 
     Raises:
-        ValueError: The tensors are of no such model, or contradict one another.
+        UserError: The tensors are of no such model, or contradict one another.
     """
     said = dict(config or {})
     modalities = [name for name in OFFICIAL if f"encoder.adapters.{name}.summary" in state]
     if not modalities:
         *others, last = OFFICIAL
-        raise ValueError(
+        raise UserError(
             f"no {', '.join(others)} or {last} adapter is among the tensors; is it an ONE-PEACE checkpoint?"
         )
     transformer = _encoder(state, modalities)
@@ -63,11 +64,11 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
 
 
 def check_preset(description: Mapping[str, Any], preset: str) -> None:
-    """Raise ValueError where a deduced description is not of the sizes of ``preset``."""
+    """Raise a UserError where a deduced description is not of the sizes of ``preset``."""
     found, wanted = TransformerConfig(**description["transformer"]), TransformerConfig(preset)
     for name in ("width", "depth", "heads", "feed_forward"):
         if getattr(found, name) != getattr(wanted, name):
-            raise ValueError(
+            raise UserError(
                 f"the file has {name} {getattr(found, name)}, preset {preset!r} {getattr(wanted, name)};"
                 " leave --preset out, the sizes are found in the tensors"
             )
@@ -79,10 +80,10 @@ def _encoder(state: State, modalities: list[str]) -> Options:
     tables = {m: len(matching(state, f"encoder.adapters.{m}.bias.tables.")) for m in modalities}
     depth = _depth(state, "encoder")
     if not depth:
-        raise ValueError("no block of an encoder is among the tensors; is the checkpoint whole?")
+        raise UserError("no block of an encoder is among the tensors; is the checkpoint whole?")
     if len(set(tables.values())) > 1 or max(tables.values()) not in (0, 1, depth):
         counts = ", ".join(f"{m} {n}" for m, n in tables.items())
-        raise ValueError(f"relative position tables: {counts}, but {depth} layers; is the checkpoint whole?")
+        raise UserError(f"relative position tables: {counts}, but {depth} layers; is the checkpoint whole?")
     count = max(tables.values())
     heads = width // HEAD or 1
     if count:
@@ -116,17 +117,17 @@ def _block(state: State, block: str, modalities: list[str]) -> Options:
 def _decoder(state: State, modalities: list[str], encoder: Options, said: Mapping[str, Any]) -> Options:
     inside = [m for m in modalities if f"decoder.adapters.{m}.embed.weight" in state]
     if not inside:
-        raise ValueError(
+        raise UserError(
             "a decoder without a way into it (decoder_..._embed) is no decoder; is the file whole?"
         )
     width = len(state[f"decoder.adapters.{inside[0]}.embed.bias"])
     found = _block(state, "decoder.transformer.blocks.0", inside)
     for name in ("sub_norm", "feed_forward_norm"):
         if found[name] != encoder[name]:
-            raise ValueError(f"{name} is on in only one of encoder and decoder; such a model cannot be built")
+            raise UserError(f"{name} is on in only one of encoder and decoder; such a model cannot be built")
     for name in ("out_norm", "scale_heads"):
         if found[name]:
-            raise ValueError(f"the decoder has {name}; such a decoder cannot be built")
+            raise UserError(f"the decoder has {name}; such a decoder cannot be built")
     head = encoder["width"] // encoder["heads"]
     heads = _said(said, max(width // head, 1), "decoder", "attention_heads")
     return {
@@ -150,7 +151,7 @@ def _depth(state: State, stack: str) -> int:
     found = {int(n) for n in matching(state, f"{stack}.transformer.blocks.", r"(\d+)\.")}
     missing = set(range(len(found))) - found
     if missing:
-        raise ValueError(f"layer {min(missing)} of the {stack} is missing; the checkpoint is damaged")
+        raise UserError(f"layer {min(missing)} of the {stack} is missing; the checkpoint is damaged")
     return len(found)
 
 

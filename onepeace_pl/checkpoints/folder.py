@@ -31,7 +31,7 @@ from onepeace_pl.checkpoints.loading import (
     read_safetensors,
 )
 from onepeace_pl.checkpoints.peft import write_adapters
-from onepeace_pl.errors import first_line
+from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.utils.files import replacing, write_text
@@ -95,7 +95,7 @@ def save_folder(
         for option, value in described[name]["init_args"].items():
             if isinstance(value, Tokenizer):
                 if any(value != other for other in tokenizers):
-                    raise ValueError(f"processor {name!r} has a tokenizer of its own; a folder holds one")
+                    raise UserError(f"processor {name!r} has a tokenizer of its own; a folder holds one")
                 tokenizers.append(value)
                 described[name]["init_args"][option] = TOKENIZER
     config = {
@@ -143,7 +143,7 @@ def load_folder(
 
     Raises:
         FileNotFoundError: The folder or one of its files is missing.
-        ValueError: The folder is of another kind, its weights do not fit its config, or a class is not trusted.
+        UserError: The folder is of another kind, its weights do not fit its config, or a class is not trusted.
     """
     folder = Path(folder)
     config = read_config(folder)
@@ -152,7 +152,7 @@ def load_folder(
     state, report = fit_state(backbone, state, str(folder))
     wrong = report.new or report.left_over or report.resized
     if wrong:
-        raise ValueError(
+        raise UserError(
             f"{folder}: weights and config do not belong together ({wrong[0]}, {len(wrong)} in all)"
         )
     state = {name: _aligned(tensor.to(device, dtype)) for name, tensor in state.items()}
@@ -171,7 +171,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     if not isinstance(config, dict) or config.get("format") != FORMAT or "backbone" not in config:
         said = config.get("format") if isinstance(config, dict) else None
-        raise ValueError(f"{path} is no config of this package's format {FORMAT}; it says {said!r}")
+        raise UserError(f"{path} is no config of this package's format {FORMAT}; it says {said!r}")
     return config
 
 
@@ -228,14 +228,14 @@ def load_processors(
         file: Where the config stands, for errors.
 
     Raises:
-        ValueError: One of them cannot be made, or its class is not trusted.
+        UserError: One of them cannot be made, or its class is not trusted.
     """
     made = {}
     for name, spec in config.get("processors", {}).items():
         try:
             made[name] = _processor(folder, name, spec, trust)
         except Exception as error:  # what a file says can be wrong in any way
-            raise ValueError(f"{folder / file}: {_reason(error)}") from error
+            raise UserError(f"{folder / file}: {_reason(error)}") from error
     return made
 
 

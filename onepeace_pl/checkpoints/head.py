@@ -15,6 +15,7 @@ from onepeace_pl.checkpoints.heads import head_from_official
 from onepeace_pl.checkpoints.loading import is_experiment, read_json, read_safetensors, state_dict_of
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.data.data_info import DataInfo, class_difference
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
 
 PREFIX = "task."
@@ -99,7 +100,7 @@ def load_head(
         One line that says what became of them; empty where the task has none.
 
     Raises:
-        ValueError: The source's head is of other classes, or has other sizes.
+        UserError: The source's head is of other classes, or has other sizes.
     """
     own = dict(task.named_parameters()) | dict(task.named_buffers())
     if not own:
@@ -121,7 +122,7 @@ def load_head(
     told = data_info is None or _check_classes(data_info, head.description.get("data_info") or {}, source)
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
-            raise ValueError(
+            raise UserError(
                 f"the head of {source} has {name} of shape {tuple(tensor.shape)}, this task wants "
                 f"{tuple(own[name].shape)}: another number of classes? Give the data the classes that it was "
                 "trained with, or set model.new_head to true"
@@ -150,7 +151,7 @@ def _check_classes(
         learnt = stored.get("classes")
         told = bool(learnt)
         if learnt and (difference := class_difference(learnt, data_info.classes)):
-            raise ValueError(
+            raise UserError(
                 f"{task}the head of {source} was trained with other classes than the data have: {difference}; give the "
                 "data those classes in that order (classes: [...]), or set model.new_head to true"
             )

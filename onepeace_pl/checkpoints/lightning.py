@@ -19,6 +19,7 @@ from onepeace_pl.checkpoints.loading import CONFIG, fit_state, is_experiment, on
 from onepeace_pl.checkpoints.official import Conversion
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.checkpoints.preprocessing import released_processors, set_tokenizer
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
 
@@ -46,7 +47,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
         trust: Import the classes that it and the run's files name, whatever they are (:mod:`onepeace_pl.utils.trust`).
 
     Raises:
-        ValueError: The file is damaged, its weights and its config do not belong together, or a class is not trusted.
+        UserError: The file is damaged, its weights and its config do not belong together, or a class is not trusted.
     """
     content = read_pickle(path)
     state = state_dict_of(content, path)
@@ -63,7 +64,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     whole, report = fit_state(backbone, mine, str(path))
     wrong = report.new or report.left_over
     if wrong:
-        raise ValueError(f"{path}: weights and config do not belong together ({wrong[0]})")
+        raise UserError(f"{path}: weights and config do not belong together ({wrong[0]})")
     account = Account(str(path), "lightning", len(state), report.used, left_over=sorted(extra))
     account.parameters = sum(tensor.numel() for tensor in whole.values())
     if base:
@@ -121,7 +122,7 @@ def _told_processors(path: Path) -> dict[str, Any]:
         return dict(((config.get("data") or {}).get("init_args") or {}).get("processors") or {})
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         said = " ".join(str(error).split())
-        raise ValueError(f"{path} is no config of a run ({said}); move it away to go on without it") from None
+        raise UserError(f"{path} is no config of a run ({said}); move it away to go on without it") from None
 
 
 def _tokenizer(content: Mapping[str, Any]) -> Tokenizer | None:

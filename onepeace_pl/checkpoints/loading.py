@@ -20,6 +20,7 @@ from onepeace_pl.backbone.stages import LowRank, Stage
 from onepeace_pl.checkpoints.base import Base, fingerprint
 from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
+from onepeace_pl.errors import UserError
 from onepeace_pl.nn import low_rank
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -70,7 +71,7 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: The file is no checkpoint, nothing in it fits, a tensor has another size, or low-rank adapters
+        UserError: The file is no checkpoint, nothing in it fits, a tensor has another size, or low-rank adapters
             another scale.
     """
     _check_scale(backbone, Path(source))
@@ -97,7 +98,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"no weights at {path}: give a model folder, a checkpoint or an official file"
         )
     if path.is_dir():
-        raise ValueError(
+        raise UserError(
             f"{path} is a folder without {WEIGHTS}; give a model folder (or consolidate it, if sharded)"
         )
     if path.suffix == ".safetensors":
@@ -122,11 +123,11 @@ def read_base(folder: Path) -> Base | None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a damaged one is a ValueError."""
+    """Read a JSON file; a damaged one is a UserError."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no valid JSON: {error}") from None
+        raise UserError(f"{path} is no valid JSON: {error}") from None
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
@@ -139,7 +140,7 @@ def _check_scale(backbone: Backbone, folder: Path) -> None:
     stage = Stage.from_config(_config(folder).get("backbone", {}).get("stage", "frozen"))
     mine = backbone.stage
     if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:
-        raise ValueError(
+        raise UserError(
             f"{folder} was trained with alpha / low_rank = {stage.scale:g}, this stage says {mine.scale:g}; say alpha: "
             f"{stage.scale * mine.low_rank:g}"
         )
@@ -155,28 +156,28 @@ def on_base(own: Mapping[str, Tensor], base: Base, where: Path) -> dict[str, Ten
 
     Raises:
         FileNotFoundError: The base is not there.
-        ValueError: It holds other weights now.
+        UserError: It holds other weights now.
     """
     kind = next((t.dtype for t in own.values() if t.is_floating_point()), None)
     for place in base.places(where):
         state = read_weights(place)
         if fingerprint(state) == base.fingerprint:
             return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()} | dict(own)
-    raise ValueError(
+    raise UserError(
         f"{base.path} holds other weights than those that {where} was trained on; bring those back (a run moves an "
         "older one of its name to NAME.1)"
     )
 
 
 def read_safetensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """Read a safetensors file; a damaged one is a ValueError."""
+    """Read a safetensors file; a damaged one is a UserError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path, device=device)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is damaged, or no safetensors file: {error}") from None
+        raise UserError(f"{path} is damaged, or no safetensors file: {error}") from None
 
 
 def is_experiment(state: Mapping[str, Tensor]) -> bool:
@@ -200,7 +201,7 @@ def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
             break
         content = inner
     if not isinstance(content, Mapping) or not any(isinstance(t, Tensor) for t in content.values()):
-        raise ValueError(f"{path} holds no tensors under 'model' or 'state_dict'; is it a checkpoint?")
+        raise UserError(f"{path} holds no tensors under 'model' or 'state_dict'; is it a checkpoint?")
     return {
         str(name): t.float() if t.is_floating_point() else t
         for name, t in content.items()
@@ -227,7 +228,7 @@ def fit_state(
         Tensors by the backbone's names, and what became of every key.
 
     Raises:
-        ValueError: A tensor has another size, or none fits.
+        UserError: A tensor has another size, or none fits.
     """
     report, state = LoadReport(source), dict(state)
     for name in backbone.modalities:
@@ -245,17 +246,17 @@ def fit_state(
             continue
         fitted[name] = state.pop(name)
         if fitted[name].shape != parameter.shape:
-            raise ValueError(
+            raise UserError(
                 f"{source}: {name} has shape {tuple(fitted[name].shape)}, the model wants "
                 f"{tuple(parameter.shape)}; use the options that the weights were made with"
             )
         report.used.append(name)
     report.left_over = sorted(name for name in state if not BUFFERS.search(name))
     if any(name.endswith(f".{low_rank.A}") for name in report.left_over):
-        raise ValueError(
+        raise UserError(
             f"{source} holds low-rank adapters, which this stage has no place for; fold them into the weights "
             "(convert --merge), and use what that writes"
         )
     if not fitted:
-        raise ValueError(f"{source}: none of its {len(report.left_over)} tensors fits this backbone")
+        raise UserError(f"{source}: none of its {len(report.left_over)} tensors fits this backbone")
     return fitted, report

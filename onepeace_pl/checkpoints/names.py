@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import OFFICIAL
 from onepeace_pl.modalities.official import Rename
 
@@ -109,7 +110,7 @@ def from_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[
         names = [template.format(**match.groupdict()) for template in rule.official]
         if rule.lead != 1 or len(names) == 1:  # of the type embeddings one may stand alone
             for missing in (n for n in names if n not in left):
-                raise ValueError(
+                raise UserError(
                     f"the checkpoint has {name!r} but not {missing!r}; it is damaged or of another model"
                 )
         ours[rule.ours.format(**match.groupdict())] = rule.to_ours([left.pop(n) for n in names if n in left])
@@ -120,7 +121,7 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename our tensors; the inverse of :func:`from_official`.
 
     Raises:
-        ValueError: A name has no official one.
+        UserError: A name has no official one.
     """
     official: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -133,9 +134,9 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             None,
         )
         if found is None and name.endswith((".lora_A", ".lora_B")):
-            raise ValueError("low-rank adapters have no official names; fold them into the weights (--merge)")
+            raise UserError("low-rank adapters have no official names; fold them into the weights (--merge)")
         if found is None:
-            raise ValueError(
+            raise UserError(
                 f"{name!r} has no official name; only the adapters of {', '.join(OFFICIAL)} have official names"
             )
         rule, match = found
@@ -152,7 +153,7 @@ def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         short = canonical_name(name)
         if short in usual and not torch.equal(usual[short], tensor):
-            raise ValueError(f"the checkpoint has two different tensors for {short!r}; leave one out")
+            raise UserError(f"the checkpoint has two different tensors for {short!r}; leave one out")
         usual[short] = tensor
     return usual
 

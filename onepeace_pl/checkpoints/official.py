@@ -35,6 +35,7 @@ from onepeace_pl.checkpoints.names import (
     vision_only,
 )
 from onepeace_pl.checkpoints.pickles import read_pickle
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing, save
 
 KINDS = ("pretrain", "retrieval", "classify", "vision-only")
@@ -88,7 +89,7 @@ def read_official(
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: The file is damaged, of another model, or its sizes are not those asked for.
+        UserError: The file is damaged, of another model, or its sizes are not those asked for.
     """
     content = {"model": read_safetensors(path)} if path.suffix == ".safetensors" else read_pickle(path)
     stored = state_dict_of(content, path)
@@ -113,10 +114,10 @@ def read_official(
         whole, report = fit_state(backbone, ours, str(path))
     except ValueError as error:
         text = str(error)
-        raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+        raise UserError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     damaged = [name for name in report.new if not _MAY_BE_NEW.search(name) or _in_known_decoder(name, ours)]
     if damaged:
-        raise ValueError(f"{path}: {damaged[0]} is missing; the checkpoint is damaged or of another model")
+        raise UserError(f"{path}: {damaged[0]} is missing; the checkpoint is damaged or of another model")
     unplaced = to_official({name: ours[name] for name in report.left_over if name in ours})
     left |= unplaced
     account.used = sorted(state.keys() - left.keys())
@@ -149,7 +150,7 @@ def official_state(
         kind: Write no more than a file of this kind holds.
 
     Raises:
-        ValueError: A modality has no official names.
+        UserError: A modality has no official names.
     """
     made_new = set() if origin is None else set(origin.made_new)
     official = to_official({name: tensor for name, tensor in state.items() if name not in made_new})
@@ -171,13 +172,13 @@ def official_head(head: Head, who: str) -> State:
     """Return a head's tensors under their official names.
 
     Raises:
-        ValueError: The original has no such head.
+        UserError: The original has no such head.
     """
     inner = {n.removeprefix("head."): t for n, t in head.state.items() if n.startswith("head.")}
     official = head_to_official(inner)
     if len(inner) < len(head.state) or head_from_official(official).keys() != inner.keys():
         name = str(head.description.get("class_path") or "its task").rpartition(".")[2]
-        raise ValueError(
+        raise UserError(
             f"{who} has the head of {name}, for which official files have no names; convert it to a folder, or leave "
             "the head out with --drop-head"
         )
@@ -234,7 +235,7 @@ def enlarged(description: Mapping[str, Any], image_size: int) -> dict[str, Any]:
     adapters = {name: dict(spec) for name, spec in description["adapters"].items()}
     sized = [name for name, spec in adapters.items() if "image_size" in spec["init_args"]]
     if not sized:
-        raise ValueError(f"there is no picture in {', '.join(adapters)}, so no image size can be set")
+        raise UserError(f"there is no picture in {', '.join(adapters)}, so no image size can be set")
     for name in sized:
         adapters[name]["init_args"] = {**adapters[name]["init_args"], "image_size": image_size}
     return {**description, "adapters": adapters}
@@ -261,7 +262,7 @@ def _on_meta(description: Mapping[str, Any]) -> Backbone:
 
 def _restrict(state: State, kind: str, found: str) -> State:
     if kind == "pretrain" and found != "pretrain":
-        raise ValueError(f"--kind pretrain: this is a {found} checkpoint, which has no decoder")
+        raise UserError(f"--kind pretrain: this is a {found} checkpoint, which has no decoder")
     if kind == "vision-only":
         return canonical(vision_only(state))
     return {name: tensor for name, tensor in state.items() if not re.search(_NOT_IN[kind], name)}
@@ -285,7 +286,7 @@ def _check_buffers(backbone: Backbone, stored: Mapping[str, Tensor], account: Ac
         if mine is not None and mine.shape == tensor.shape and torch.equal(mine.to(tensor.dtype), tensor):
             account.buffers.append(name)
         elif mine is not None and mine.shape == tensor.shape and name.endswith(".rp_bucket"):
-            raise ValueError(
+            raise UserError(
                 f"{name} assigns other buckets than this package; the model would not be the same"
             )
         else:

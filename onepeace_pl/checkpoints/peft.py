@@ -16,6 +16,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, LowRank
 from onepeace_pl.checkpoints.loading import load_state, read_json, read_safetensors
+from onepeace_pl.errors import UserError
 from onepeace_pl.nn.low_rank import A, B, LowRankLinear, fold
 from onepeace_pl.utils.files import replacing, write_text
 
@@ -86,7 +87,7 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
 
     Raises:
         FileNotFoundError: One of the files is missing.
-        ValueError: They hold something else than plain low-rank adapters, or layers that the backbone does not have.
+        UserError: They hold something else than plain low-rank adapters, or layers that the backbone does not have.
     """
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
@@ -96,20 +97,16 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
             )
     config = read_json(folder / CONFIG)
     if not isinstance(config, dict) or not {"r", "lora_alpha"} <= config.keys():
-        raise ValueError(
-            f"{folder / CONFIG} says no r and lora_alpha; is it peft's config of plain adapters?"
-        )
+        raise UserError(f"{folder / CONFIG} says no r and lora_alpha; is it peft's config of plain adapters?")
     for option, value in PLAIN.items():
         if config.get(option, value) not in (value, None):
-            raise ValueError(
+            raise UserError(
                 f"{folder / CONFIG}: {option} is {config[option]!r}; only plain adapters are read, {option} {value!r}"
             )
     state = {}
     for name, tensor in read_safetensors(folder / WEIGHTS).items():
         if not (name.startswith(PREFIX + BLOCKS) and name.endswith((f".{A}{SUFFIX}", f".{B}{SUFFIX}"))):
-            raise ValueError(
-                f"{folder / WEIGHTS}: {name} is no adapter of the encoder's blocks; leave it out"
-            )
+            raise UserError(f"{folder / WEIGHTS}: {name} is no adapter of the encoder's blocks; leave it out")
         state[name.removeprefix(PREFIX).removesuffix(SUFFIX)] = tensor
     layers = dict.fromkeys(name.rpartition(".")[0].removeprefix(BLOCKS) for name in state)
     stage = LowRank(config["r"], config["lora_alpha"], config.get("lora_dropout") or 0.0, tuple(layers))
@@ -130,7 +127,7 @@ def merged(backbone: Backbone, state: Mapping[str, Tensor], who: str) -> tuple[B
         A backbone without adapters, on the meta device, and its weights.
     """
     if not isinstance(backbone.stage, LowRank):
-        raise ValueError(f"--merge has no meaning for {who}, which has no low-rank adapters; leave it out")
+        raise UserError(f"--merge has no meaning for {who}, which has no low-rank adapters; leave it out")
     with torch.device("meta"):
         plain = Backbone.from_config({**backbone.to_config(), "stage": "vision_language"})
     return plain, fold(state, backbone.stage.scale)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onepeace_pl.errors import first_line
+from onepeace_pl.errors import UserError, first_line
 
 _OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save's older format begins
 _TOO_SHORT = "it ends too early"
@@ -40,12 +40,12 @@ def read_pickle(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: Nothing is there.
-        ValueError: It is damaged, of no known kind, or holds more than tensors and plain data.
+        UserError: It is damaged, of no known kind, or holds more than tensors and plain data.
     """
     if not path.exists():
         raise FileNotFoundError(f"no file {path}; check the path")
     if not path.is_file():
-        raise ValueError(f"{path} is a folder, not a checkpoint file")
+        raise UserError(f"{path} is a folder, not a checkpoint file")
     zipped = zipfile.is_zipfile(path)
     try:
         with path.open("rb") as file:
@@ -56,16 +56,16 @@ def read_pickle(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         text = str(error)
         if "GLOBAL " not in text:
-            raise ValueError(f"{path} is damaged, or no checkpoint: {first_line(text, _TOO_SHORT)}") from None
+            raise UserError(f"{path} is damaged, or no checkpoint: {first_line(text, _TOO_SHORT)}") from None
         culprit = text.split("GLOBAL ")[-1].split(" ")[0]
-        raise ValueError(
+        raise UserError(
             f"{path} holds more than tensors and plain data ({culprit}); it is not read: a pickle can run "
             "code; save its 'model' entry alone with torch.save"
         ) from None
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle can fail in any way
-        raise ValueError(f"{path} is damaged, or no checkpoint: {first_line(error, _TOO_SHORT)}") from None
+        raise UserError(f"{path} is damaged, or no checkpoint: {first_line(error, _TOO_SHORT)}") from None
 
 
 class _NotCallable(type):
@@ -94,7 +94,7 @@ def _read_torch(path: Path, zipped: bool) -> Any:
 
 def _read_plain(file: io.BufferedReader, start: bytes) -> Any:
     if start[:1] != b"\x80":
-        raise ValueError("it is neither a zip nor a pickle")
+        raise UserError("it is neither a zip nor a pickle")
     file.seek(0)
     return _arrays_to_tensors(_Restricted(file, encoding="latin1").load())
 
@@ -128,7 +128,7 @@ def _storage(data: bytes) -> Any:
 
 def _latin1(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise ValueError(f"bytes in encoding {encoding}")
+        raise UserError(f"bytes in encoding {encoding}")
     return text.encode("latin1")
 
 

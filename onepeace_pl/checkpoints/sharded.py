@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from onepeace_pl.errors import first_line
+from onepeace_pl.errors import UserError, first_line
 
 METADATA = ".metadata"
 _NAMES = {
@@ -54,7 +54,7 @@ def check_sharded(folder: Path) -> None:
     """Refuse a sharded checkpoint that could run code when it is read.
 
     Raises:
-        ValueError: It is damaged, or holds more than tensors and plain data.
+        UserError: It is damaged, or holds more than tensors and plain data.
     """
     try:
         with (folder / METADATA).open("rb") as file:
@@ -64,16 +64,16 @@ def check_sharded(folder: Path) -> None:
                 shard.seek(offset)
                 torch.load(io.BytesIO(shard.read(length)), map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ValueError(f"{folder}: a shard is missing or damaged ({error})") from None
+        raise UserError(f"{folder}: a shard is missing or damaged ({error})") from None
     except pickle.UnpicklingError as error:
         said = first_line(error, "it ends too early")
-        raise ValueError(
+        raise UserError(
             f"{folder} is damaged, or holds more than tensors and plain data, and is not read: a pickle can run code "
             f"({said})"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
         said = first_line(error, type(error).__name__)
-        raise ValueError(f"{folder}: {METADATA} or a shard is damaged ({said})") from None
+        raise UserError(f"{folder}: {METADATA} or a shard is damaged ({said})") from None
 
 
 def _plain_items(metadata: Any, folder: Path) -> Iterator[tuple[Path, int, int]]:
@@ -84,8 +84,8 @@ def _plain_items(metadata: Any, folder: Path) -> Iterator[tuple[Path, int, int]]
     for index, info in metadata.storage_data.items():
         path = folder / info.relative_path
         if folder.resolve() not in path.resolve().parents:
-            raise ValueError(f"it names a file outside the folder: {info.relative_path}")
+            raise UserError(f"it names a file outside the folder: {info.relative_path}")
         if not isinstance(kinds.get(index.fqn), TensorStorageMetadata):
             if getattr(info, "transform_descriptors", None):
-                raise ValueError(f"{index.fqn} is compressed")
+                raise UserError(f"{index.fqn} is compressed")
             yield path, info.offset, info.length

@@ -27,6 +27,7 @@ from onepeace_pl.checkpoints.folder import (
 )
 from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.checkpoints.preprocessing import set_tokenizer
+from onepeace_pl.errors import UserError
 from onepeace_pl.hub.device import find_device
 from onepeace_pl.modalities import ModalitySample, Processor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
@@ -78,7 +79,7 @@ class OnePeace:
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            ValueError: The folder is of another kind, or damaged, or names a class that is not trusted; or there is
+            UserError: The folder is of another kind, or damaged, or names a class that is not trusted; or there is
                 no such device.
         """
         folder = Path(folder)
@@ -157,31 +158,29 @@ class OnePeace:
 
         Raises:
             TypeError: An item is of no kind that the modality knows.
-            ValueError: An unknown modality, lists of different length, or an item that cannot be used.
+            UserError: An unknown modality, lists of different length, or an item that cannot be used.
         """
         if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
+            raise UserError(f"batch_size={batch_size} must be at least 1")
         if not inputs:
-            raise ValueError(
-                f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}"
-            )
+            raise UserError(f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}")
         for name in inputs:
             if name not in self.modalities:
-                raise ValueError(f"no modality {name!r}; the model has {', '.join(self.modalities)}")
+                raise UserError(f"no modality {name!r}; the model has {', '.join(self.modalities)}")
             if name not in self.processors:
-                raise ValueError(
+                raise UserError(
                     f"the model has {name}, but no preprocessing for it; give OnePeace a processor for {name!r}"
                 )
         single = {name for name, items in inputs.items() if _is_item(items)}
         if single and len(single) < len(inputs):
-            raise ValueError(
+            raise UserError(
                 f"{sorted(single)[0]} is one item and {next(n for n in inputs if n not in single)} a list; "
                 "items read together must be as many"
             )
         lists = {name: [items] if single else _as_list(name, items) for name, items in inputs.items()}
         lengths = {name: len(items) for name, items in lists.items()}
         if len(set(lengths.values())) > 1:
-            raise ValueError(
+            raise UserError(
                 f"items read together must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
             )
         before, training = self.cut, self.backbone.training
@@ -198,7 +197,7 @@ class OnePeace:
         """Return cosine similarities (N, M) of vectors (N, D) and (M, D); one vector (D,) counts as N = 1."""
         a, b = (_rows(x) for x in (a, b))
         if a.shape[-1] != b.shape[-1]:
-            raise ValueError(
+            raise UserError(
                 f"vectors of {a.shape[-1]} and {b.shape[-1]} dimensions; they are of different models"
             )
         normalize = torch.nn.functional.normalize
@@ -233,7 +232,7 @@ class OnePeace:
         sample = processor(item)
         rows = self.backbone.encoder.adapter(name).vocabulary
         if rows is not None and int(sample.values.max()) >= rows:
-            raise ValueError(
+            raise UserError(
                 f"{name} {str(item)[:40]!r} has the token {int(sample.values.max())}, the model knows {rows};"
                 " the tokenizer is of another model"
             )

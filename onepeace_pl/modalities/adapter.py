@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Mask, ModalityInput, Processor, Tokens, first_rows
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import truncated_normal_
@@ -112,7 +113,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
     def decoder_positions(self) -> int:
         """Rows of the decoder's table of learnt positions."""
         if self.max_tokens is None:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} says no max_tokens, so a decoder cannot make positions for it"
             )
         return self.max_tokens
@@ -133,12 +134,12 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
     def _check_length(self, length: int, padding: Tensor | None) -> None:
         name = type(self).__name__
         if self.max_tokens is not None and length > self.max_tokens:
-            raise ValueError(
+            raise UserError(
                 f"{name}: {length} tokens are more than the {self.max_tokens} it has positions for; "
                 "shorten the input or raise max_tokens"
             )
         if padding is not None and padding.shape[1] != length:
-            raise ValueError(
+            raise UserError(
                 f"{name}: padding is for {padding.shape[1]} tokens, but with the summary there are {length}; "
                 "let the processor's lengths count what the stem makes"
             )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Mask
 
 Bools = npt.NDArray[np.bool_]
@@ -29,7 +30,7 @@ class MaskRule(ABC):
 
     def __init__(self, ratio: float) -> None:
         if not 0 <= ratio <= 1:
-            raise ValueError(f"ratio={ratio} must be a share in 0..1")
+            raise UserError(f"ratio={ratio} must be a share in 0..1")
         self.ratio = ratio
 
     def __call__(
@@ -110,7 +111,7 @@ class Spans(MaskRule):
     def __init__(self, ratio: float, span: int = 5) -> None:
         super().__init__(ratio)
         if span < 1:
-            raise ValueError(f"span={span} must be at least 1 token")
+            raise UserError(f"span={span} must be at least 1 token")
         self.span = span
 
     def draw(self, starts: Bools, rng: np.random.Generator, other: Bools | None) -> Bools:
@@ -136,11 +137,11 @@ def build_mask(hidden: Tensor, padding: Tensor | None = None) -> Mask:
         padding: (B, L) bool, True where padded; None where nothing is.
 
     Raises:
-        ValueError: If a summary or a padded token is hidden.
+        UserError: If a summary or a padded token is hidden.
     """
     real = torch.ones_like(hidden) if padding is None else ~padding
     if bool(hidden[:, 0].any()) or bool((hidden & ~real).any()):
-        raise ValueError("hidden must be False for the summary at index 0 and for padded tokens")
+        raise UserError("hidden must be False for the summary at index 0 and for padded tokens")
     visible = real & ~hidden
     counts = visible.sum(dim=1)
     width = int(counts.max())

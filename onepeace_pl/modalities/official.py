@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.adapter import ModalityAdapter
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.presets import preset_sizes
@@ -104,14 +105,14 @@ class OfficialModality(ABC):
             width: Size of a token.
 
         Raises:
-            ValueError: A tensor is missing, or the tensors are of no such adapter.
+            UserError: A tensor is missing, or the tensors are of no such adapter.
         """
 
 
 def require(state: State, name: str) -> Tensor:
     """Return a tensor; a missing one is an error of the checkpoint."""
     if name not in state:
-        raise ValueError(f"the checkpoint has no {name}; it is damaged or of another model")
+        raise UserError(f"the checkpoint has no {name}; it is damaged or of another model")
     return state[name]
 
 
@@ -127,5 +128,5 @@ def sequence_buckets(state: State) -> Options:
         return {}
     rows = len(state["bias.tables.0"])
     if rows % 2:
-        raise ValueError(f"a sequence table of {rows} rows belongs to no number of buckets")
+        raise UserError(f"a sequence table of {rows} rows belongs to no number of buckets")
     return {"buckets": (rows - 2) // 2}

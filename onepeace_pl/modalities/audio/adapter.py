@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.adapter import ModalityAdapter
 from onepeace_pl.modalities.audio.processor import FRONT_END, AudioProcessor
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
@@ -53,7 +54,7 @@ class ConvPositions(nn.Module):
     def __init__(self, width: int, depth: int, reach: int, groups: int, pre_norm: bool) -> None:
         super().__init__()
         if width % groups:
-            raise ValueError(
+            raise UserError(
                 f"width {width} is not a multiple of the {groups} groups of the positional convolutions"
             )
         size = max(3, reach // depth)

@@ -1,4 +1,4 @@
-"""Sounds of any kind -> one channel. Whatever a decoder does with a broken file ends here as a ``ValueError``.
+"""Sounds of any kind -> one channel. Whatever a decoder does with a broken file ends here as a ``UserError``.
 
 Shapes: N samples.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import importing
 from onepeace_pl.utils.regular_files import require_regular, shown_path
 
@@ -39,7 +40,7 @@ def open_audio(raw: Any, rate: int) -> tuple[str, Tensor, int]:
 
     Raises:
         TypeError: If `raw` is no sound.
-        ValueError: If a file is missing, unreadable or too long, or its rate or channels cannot be.
+        UserError: If a file is missing, unreadable or too long, or its rate or channels cannot be.
     """
     if isinstance(raw, str | Path):
         return shown_path(raw), *_read_file(raw, rate)
@@ -59,7 +60,7 @@ def open_audio(raw: Any, rate: int) -> tuple[str, Tensor, int]:
             f"a sound's samples must be floats in -1..1, got {wave.dtype}; divide integers by their range"
         )
     if wave.dim() not in (1, 2):
-        raise ValueError(f"a sound must be (samples,) or (channels, samples), got {list(wave.shape)}")
+        raise UserError(f"a sound must be (samples,) or (channels, samples), got {list(wave.shape)}")
     wave = wave.to(torch.float32)
     if wave.dim() == 2:
         wave = wave.mean(dim=0 if wave.shape[0] <= wave.shape[1] else 1)
@@ -77,7 +78,7 @@ def _read_file(path: str | Path, wanted: int) -> tuple[Tensor, int]:
         rate, channels = int(file.samplerate), int(file.channels)
         _check_rate(str(path), rate, wanted)
         if channels > _MOST_CHANNELS:
-            raise ValueError(
+            raise UserError(
                 f"{path}: {channels} channels; leave the row out, or keep {_MOST_CHANNELS} or fewer"
             )
         most = MOST_SAMPLES * min(1.0, rate / wanted)
@@ -89,7 +90,7 @@ def _read_file(path: str | Path, wanted: int) -> tuple[Tensor, int]:
                 return torch.cat(blocks), rate
             length += len(block)
             blocks.append(torch.from_numpy(block).mean(dim=1))
-    raise ValueError(f"{path}: longer than {most / rate / 60:.0f} minutes; cut it, or leave the row out")
+    raise UserError(f"{path}: longer than {most / rate / 60:.0f} minutes; cut it, or leave the row out")
 
 
 @contextmanager
@@ -98,12 +99,12 @@ def _decoding(path: str | Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ValueError(
+        raise UserError(
             f"{shown_path(path)}: no such sound; check the path and the data set's root"
         ) from error
     except Exception as error:
         reason = shown_path(" ".join(str(error).split())) or type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"{shown_path(path)}: unreadable sound ({reason}); convert it to wav or flac, or leave the row out"
         ) from error
 
@@ -111,4 +112,4 @@ def _decoding(path: str | Path) -> Iterator[None]:
 def _check_rate(name: str, given: float, wanted: int) -> None:
     low, high = RATES
     if given != wanted and not (low <= given <= high and given == int(given)):
-        raise ValueError(f"{name}: a rate of {given:g} Hz; it must be a whole number from {low} to {high}")
+        raise UserError(f"{name}: a rate of {given:g} Hz; it must be a whole number from {low} to {high}")

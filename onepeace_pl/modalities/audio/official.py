@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.audio.adapter import AudioAdapter
 from onepeace_pl.modalities.audio.processor import FRONT_END
 from onepeace_pl.modalities.official import (
@@ -58,7 +59,7 @@ class OfficialAudio(OfficialModality):
             kernels.append(state[f"extractor.{len(kernels)}.0.weight"].shape[-1])
         released = [kernel for kernel, _ in FRONT_END]
         if kernels != released:
-            raise ValueError(f"the audio front end has kernels {kernels}, not the released {released}")
+            raise UserError(f"the audio front end has kernels {kernels}, not the released {released}")
         first = require(state, f"{_CONVOLUTION}.0.weight")
         depth = len(matching(state, f"{_CONVOLUTION}.", r"\d+\.weight"))
         options: Options = {

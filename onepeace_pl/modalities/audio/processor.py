@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.audio.decoding import LOUDEST, open_audio
 from onepeace_pl.modalities.audio.resampling import resample
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
@@ -58,9 +59,9 @@ class AudioProcessor(Processor):
         silence: Silence = "raise",
     ) -> None:
         if silence not in get_args(Silence):
-            raise ValueError(f"silence={silence!r} is unknown; choose from {', '.join(get_args(Silence))}")
+            raise UserError(f"silence={silence!r} is unknown; choose from {', '.join(get_args(Silence))}")
         if not 0 < min_seconds <= max_seconds:
-            raise ValueError(
+            raise UserError(
                 f"min_seconds={min_seconds} must be above 0 and at most max_seconds={max_seconds}"
             )
         self.max_seconds = max_seconds
@@ -71,7 +72,7 @@ class AudioProcessor(Processor):
         self.front_end = tuple((int(kernel), int(stride)) for kernel, stride in front_end)
         self.truncations = Truncations()
         if count_frames(int(min_seconds * rate), self.front_end) < 1:
-            raise ValueError(f"min_seconds={min_seconds} gives not one frame; raise it")
+            raise UserError(f"min_seconds={min_seconds} gives not one frame; raise it")
 
     def __call__(
         self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
@@ -80,14 +81,14 @@ class AudioProcessor(Processor):
 
         Raises:
             TypeError: If `raw` is no sound.
-            ValueError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
+            UserError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
                 `resample` is off, or the sound is empty, silent, not finite or far too loud.
         """
         name, wave, rate = open_audio(raw, self.rate)
         _check(name, wave, self.silence)
         if rate != self.rate:
             if not self.resample:
-                raise ValueError(
+                raise UserError(
                     f"{name}: {rate} Hz instead of {self.rate}; convert it, or set resample: true"
                 )
             wave = resample(wave, rate, self.rate)
@@ -127,4 +128,4 @@ def _check(name: str, wave: Tensor, silence: Silence) -> None:
     elif silence == "raise" and bool((wave == wave[0]).all()):
         problem = "silent sound (all samples are equal; silence: keep lets it through)"
     if problem:
-        raise ValueError(f"{name}: {problem}; replace it or leave the row out")
+        raise UserError(f"{name}: {problem}; replace it or leave the row out")

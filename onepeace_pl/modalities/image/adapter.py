@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.adapter import ModalityAdapter
 from onepeace_pl.modalities.image.processor import ImageProcessor
 from onepeace_pl.nn import (
@@ -90,9 +91,9 @@ class ImageAdapter(ModalityAdapter):
         types: int = 0,
     ) -> None:
         if image_size % PATCH or image_size <= 0:
-            raise ValueError(f"image_size {image_size} is not a multiple of {PATCH} pixels")
+            raise UserError(f"image_size {image_size} is not a multiple of {PATCH} pixels")
         if patch_stem not in get_args(PatchStem):
-            raise ValueError(f"no patch_stem {patch_stem!r}; there are {', '.join(get_args(PatchStem))}")
+            raise UserError(f"no patch_stem {patch_stem!r}; there are {', '.join(get_args(PatchStem))}")
         self_side = image_size // PATCH
         bias = RelativeBias(GridBuckets(self_side), config.heads, config.bias_tables)
         super().__init__(config, self_side**2 + 1, bias, embedding_norm, shrink, types)
@@ -136,7 +137,7 @@ class ImageAdapter(ModalityAdapter):
         """Pixels (B, 3, S, S) -> (B, P, D), row by row."""
         if values.shape[-2:] != (self.image_size, self.image_size):
             height, width = values.shape[-2:]
-            raise ValueError(
+            raise UserError(
                 f"pictures of {height} x {width} pixels for a model of {self.image_size} x "
                 f"{self.image_size}; resize them, or set image_size"
             )

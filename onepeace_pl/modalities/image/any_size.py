@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.modalities.image.processor import normalise
@@ -24,7 +25,7 @@ class AnySizeProcessor(Processor):
 
     def __init__(self, divisor: int = 32, patch: int = 16) -> None:
         if divisor < patch or divisor % patch:
-            raise ValueError(f"divisor={divisor} must be a multiple of patch={patch} pixels")
+            raise UserError(f"divisor={divisor} must be a multiple of patch={patch} pixels")
         self.divisor, self.patch = divisor, patch
 
     def __call__(

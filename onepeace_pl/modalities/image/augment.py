@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from onepeace_pl.errors import UserError
+
 _MOST: Final = 10.0  # the greatest magnitude
 _JITTER: Final = 0.4
 
@@ -100,11 +102,11 @@ class RandAugment:
         known = (*OPERATIONS, *MOVES)
         unknown = [name for name in self.operations if name not in known]
         if unknown or not self.operations:
-            raise ValueError(
+            raise UserError(
                 f"operations: {unknown[0] if unknown else 'none'} is unknown; choose from {', '.join(known)}"
             )
         if not 0 <= self.magnitude <= _MOST:
-            raise ValueError(f"magnitude={self.magnitude} must lie between 0 and 10")
+            raise UserError(f"magnitude={self.magnitude} must lie between 0 and 10")
 
     def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Change a picture."""

@@ -1,4 +1,4 @@
-"""Pictures of any kind -> RGB, upright. Whatever a decoder does with a broken file ends here as a ``ValueError``.
+"""Pictures of any kind -> RGB, upright. Whatever a decoder does with a broken file ends here as a ``UserError``.
 
 Boxes and masks are in pixels of the upright picture, as viewers show it. Where the labels declare the size of the
 picture as stored, which has width and height the other way round, they are in pixels of the picture as stored, and
@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.regular_files import require_regular, shown_path
 
 LONGEST_SIDE: Final = 65_535
@@ -50,7 +51,7 @@ def open_image(raw: Any, extent: Sequence[float] | None = None) -> Image.Image:
 
     Raises:
         TypeError: If `raw` is no picture.
-        ValueError: If a file is missing or unreadable, its sides are too long or too unequal, or an array has
+        UserError: If a file is missing or unreadable, its sides are too long or too unequal, or an array has
             another shape or type.
     """
     name = shown_path(raw) if isinstance(raw, str | Path) else "a picture"
@@ -68,7 +69,7 @@ def open_image(raw: Any, extent: Sequence[float] | None = None) -> Image.Image:
             f"a picture must be a path, bytes, PIL image, array or tensor, got {type(raw).__name__}"
         )
     if raw.dtype != np.uint8 or not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] == 3)) or not raw.size:
-        raise ValueError(
+        raise UserError(
             f"a picture array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}"
         )
     check_sides(raw.shape[1], raw.shape[0])
@@ -79,7 +80,7 @@ def load_image(raw: str | Path | bytes, what: str = "picture") -> Image.Image:
     """Decode a file or encoded bytes, as stored.
 
     Raises:
-        ValueError: If it is missing or unreadable; says what of it, ``what`` being its name in the message.
+        UserError: If it is missing or unreadable; says what of it, ``what`` being its name in the message.
     """
     with _opened(raw, what) as image:
         image.load()
@@ -90,7 +91,7 @@ def header_sizes(raw: str | Path | bytes) -> tuple[tuple[int, int], tuple[int, i
     """Return (width, height) of a picture as stored and upright; nothing is decoded.
 
     Raises:
-        ValueError: If it is missing or unreadable.
+        UserError: If it is missing or unreadable.
     """
     with _opened(raw, "picture") as image:
         width, height = image.size
@@ -103,11 +104,11 @@ def check_sides(width: int, height: int, name: str = "a picture") -> None:
     """Refuse a picture without pixels, or with sides that are too long or too unequal.
 
     Raises:
-        ValueError: Names the picture, its sides and what is allowed.
+        UserError: Names the picture, its sides and what is allowed.
     """
     long, short = max(width, height), min(width, height)
     if short < 1 or long > LONGEST_SIDE or long > MOST_STRETCHED * short:
-        raise ValueError(
+        raise UserError(
             f"{name}: {width} x {height} pixels; sides are 1 to {LONGEST_SIDE} pixels long, and one at most "
             f"{MOST_STRETCHED} times the other: cut it, or leave the row out"
         )
@@ -124,13 +125,13 @@ def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
         with Image.open(file, formats=_formats()) as image:
             yield image
     except FileNotFoundError as error:
-        raise ValueError(f"{name}: no such {what}; check the path and the data set's root") from error
+        raise UserError(f"{name}: no such {what}; check the path and the data set's root") from error
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)
         reason = (
             f"not a {what}" if unknown else shown_path(" ".join(str(error).split())) or type(error).__name__
         )
-        raise ValueError(
+        raise UserError(
             f"{name}: unreadable {what} ({reason}); replace the file or leave the row out"
         ) from error
 
@@ -164,14 +165,14 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     try:
         return image.convert("RGB")
     except ValueError as error:
-        raise ValueError(f"{name}: mode {image.mode} is no picture's ({error}); convert it to RGB") from error
+        raise UserError(f"{name}: mode {image.mode} is no picture's ({error}); convert it to RGB") from error
 
 
 def _eight_bits(grey: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Scale grey levels: whole numbers of 16 bits, or fractions."""
     most = 1 if grey.dtype.kind == "f" else 65_535
     if not (grey.min() >= 0 and grey.max() <= most):  # NaN, too
-        raise ValueError(
+        raise UserError(
             f"{name}: grey levels from {grey.min():g} to {grey.max():g}; store whole numbers of 8 or 16 bits, or "
             "fractions in 0..1"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.adapter import PATCH, ImageAdapter
 from onepeace_pl.modalities.official import OfficialModality, Options, Rename, State, require
 
@@ -35,13 +36,13 @@ class OfficialImage(OfficialModality):
         rows = len(require(state, "position_table"))
         side = position_side = math.isqrt(rows - 1)
         if side * side + 1 != rows:
-            raise ValueError(f"{rows} rows of pos_embed are no square grid and a CLS token")
+            raise UserError(f"{rows} rows of pos_embed are no square grid and a CLS token")
         if "bias.tables.0" in state:
             rows = len(state["bias.tables.0"])
             span = math.isqrt(max(rows - 3, 0))
             side = (span + 1) // 2
             if span * span + 3 != rows or span % 2 == 0:
-                raise ValueError(f"an image table of {rows} rows belongs to no grid of patches")
+                raise UserError(f"an image table of {rows} rows belongs to no grid of patches")
         return {
             "image_size": side * PATCH,
             "position_side": position_side,

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.image.augment import RandAugment, blur, jitter
 from onepeace_pl.modalities.image.decoding import check_sides, open_image
@@ -55,11 +56,11 @@ class ImageProcessor(Processor):
         train_augment: RandAugment | None = None,
     ) -> None:
         if size < patch or size % patch:
-            raise ValueError(f"size={size} must be a multiple of patch={patch} pixels")
+            raise UserError(f"size={size} must be a multiple of patch={patch} pixels")
         if fit not in ("squash", "centre_crop"):
-            raise ValueError(f"fit={fit!r} is unknown; choose squash or centre_crop")
+            raise UserError(f"fit={fit!r} is unknown; choose squash or centre_crop")
         if train_crop is not None and not 0 < train_crop[0] <= train_crop[1] <= 1:
-            raise ValueError(f"train_crop={list(train_crop)} must be two ascending shares in 0..1, or null")
+            raise UserError(f"train_crop={list(train_crop)} must be two ascending shares in 0..1, or null")
         self.size = size
         self.patch = patch
         self.fit = fit
@@ -78,7 +79,7 @@ class ImageProcessor(Processor):
 
         Raises:
             TypeError: If `raw` is no picture.
-            ValueError: If a file is missing or unreadable, sides are too long or too unequal, or an array has
+            UserError: If a file is missing or unreadable, sides are too long or too unequal, or an array has
                 another shape or values out of range.
         """
         length = (self.size // self.patch) ** 2
@@ -176,11 +177,11 @@ def _centre(length: int, size: int) -> int:
 
 def _checked_tensor(pixels: Tensor) -> Tensor:
     if pixels.dim() != 3 or pixels.shape[0] != 3:
-        raise ValueError(f"a picture tensor must be (3, height, width), got {list(pixels.shape)}")
+        raise UserError(f"a picture tensor must be (3, height, width), got {list(pixels.shape)}")
     check_sides(pixels.shape[2], pixels.shape[1])
     pixels = pixels.detach().to("cpu", torch.float32)
     if not bool(((pixels >= 0) & (pixels <= 1)).all()):
-        raise ValueError(
+        raise UserError(
             f"a float picture must lie in 0..1, got {pixels.min():.3g}..{pixels.max():.3g}; "
             "divide by 255 or pass uint8"
         )

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.text.cleaning import CLEANINGS
 from onepeace_pl.modalities.text.tokenizer import END, PAD, Tokenizer
@@ -38,9 +39,9 @@ class TextProcessor(Processor):
         cleaning: Literal["caption", "lower", "none"] = "caption",
     ) -> None:
         if max_tokens is not None and max_tokens < 1:
-            raise ValueError(f"max_tokens={max_tokens} must be at least 1, or null to keep all tokens")
+            raise UserError(f"max_tokens={max_tokens} must be at least 1, or null to keep all tokens")
         if cleaning not in CLEANINGS:
-            raise ValueError(f"cleaning={cleaning!r} is unknown; choose one of {', '.join(CLEANINGS)}")
+            raise UserError(f"cleaning={cleaning!r} is unknown; choose one of {', '.join(CLEANINGS)}")
         is_ready = tokenizer is None or isinstance(tokenizer, Tokenizer)
         self.tokenizer: Tokenizer | None = tokenizer if is_ready else Tokenizer.load(tokenizer)  # type: ignore[arg-type,assignment]
         self.max_tokens = max_tokens
@@ -62,24 +63,24 @@ class TextProcessor(Processor):
 
         Raises:
             TypeError: If `raw` is no string.
-            ValueError: If nothing is left of the sentence after cleaning, no tokenizer is set, or all tokens of
+            UserError: If nothing is left of the sentence after cleaning, no tokenizer is set, or all tokens of
                 more than 100,000 characters are wanted.
         """
         if not isinstance(raw, str):
             raise TypeError(f"text must be a string, got {type(raw).__name__}; pass one sentence")
         if self.tokenizer is None:
-            raise ValueError(
+            raise UserError(
                 "the text processor has no tokenizer: give `tokenizer` a saved one, or train one on the data"
             )
         if len(raw) > LONGEST:
             if self.max_tokens is None:
-                raise ValueError(
+                raise UserError(
                     f"a text of {len(raw)} characters, more than {LONGEST}; cut it, or set max_tokens"
                 )
             raw = raw[:LONGEST]  # far more than max_tokens tokens
         cleaned = self.clean(raw)
         if not cleaned.strip():
-            raise ValueError(
+            raise UserError(
                 f"empty sentence {raw[:40]!r}: cleaning leaves nothing; give it words or leave the row out"
             )
         ids = self.tokenizer.encode(" " + cleaned)

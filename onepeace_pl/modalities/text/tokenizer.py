@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.text.cleaning import well_formed
 from onepeace_pl.utils.files import write_text
 
@@ -40,9 +41,9 @@ class Tokenizer:
 
     def __init__(self, vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -> None:
         if [vocabulary.get(special) for special in SPECIALS] != list(range(len(SPECIALS))):
-            raise ValueError(f"a vocabulary must give ids 0-3 to {', '.join(SPECIALS)}")
+            raise UserError(f"a vocabulary must give ids 0-3 to {', '.join(SPECIALS)}")
         if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-            raise ValueError(f"a vocabulary of {len(vocabulary)} pieces must use each id below that once")
+            raise UserError(f"a vocabulary of {len(vocabulary)} pieces must use each id below that once")
         # The specials stay plain pieces: added as special tokens, a literal "<s>" in a text would be read as
         # one.
         self._backend = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=list(merges)))
@@ -79,13 +80,13 @@ class Tokenizer:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: If the text is no byte-level BPE with the specials at 0-3.
+            UserError: If the text is no byte-level BPE with the specials at 0-3.
         """
         try:
             model = json.loads(text)["model"]
             return cls(dict(model["vocab"]), _pairs(model["merges"]))
         except Exception as error:  # a damaged file can be wrong in any way
-            raise ValueError(f"not a saved tokenizer ({error}); save one with Tokenizer.save") from error
+            raise UserError(f"not a saved tokenizer ({error}); save one with Tokenizer.save") from error
 
     def save(self, path: str | Path) -> None:
         """Write one JSON file."""
@@ -98,7 +99,7 @@ class Tokenizer:
         The released ones are dict.txt, encoder.json and vocab.bpe; a model folder has tokenizer.json.
 
         Raises:
-            ValueError: If the path does not exist or holds something else.
+            UserError: If the path does not exist or holds something else.
         """
         path = Path(path)
         if (path / FILE).is_file():
@@ -108,7 +109,7 @@ class Tokenizer:
         try:
             return cls.from_json(_read(path))
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise UserError(f"{path}: {error}") from error
 
     @classmethod
     def from_gpt2_files(cls, dictionary: str | Path, encoder: str | Path, merges: str | Path) -> Self:
@@ -120,7 +121,7 @@ class Tokenizer:
             merges: vocab.bpe, a version line and one merge a line.
 
         Raises:
-            ValueError: If a file is missing or a piece has no line in the dictionary.
+            UserError: If a file is missing or a piece has no line in the dictionary.
         """
         symbols = [line.rsplit(" ", 1)[0] for line in _read(Path(dictionary)).splitlines() if line.strip()]
         renumbered = {symbol: len(SPECIALS) + k for k, symbol in enumerate(symbols)}
@@ -128,10 +129,10 @@ class Tokenizer:
         try:
             pieces = {piece: str(number) for piece, number in json.loads(_read(Path(encoder))).items()}
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{encoder}: not GPT-2's encoder.json ({error})") from error
+            raise UserError(f"{encoder}: not GPT-2's encoder.json ({error})") from error
         for piece, number in pieces.items():
             if number not in renumbered:
-                raise ValueError(
+                raise UserError(
                     f"{dictionary}: no line for GPT-2 number {number} ({piece!r}); take the released dict.txt"
                 )
             vocabulary[piece] = renumbered.pop(number)
@@ -150,11 +151,11 @@ class Tokenizer:
                 fewer.
 
         Raises:
-            ValueError: If there is no text, or the size leaves no room for specials and bytes.
+            UserError: If there is no text, or the size leaves no room for specials and bytes.
         """
         smallest = len(SPECIALS) + 256
         if vocabulary_size < smallest:
-            raise ValueError(
+            raise UserError(
                 f"vocabulary_size={vocabulary_size} must be at least {smallest}: 4 specials and 256 bytes"
             )
         counted = _Counted(texts)
@@ -169,7 +170,7 @@ class Tokenizer:
         with _one_thread():
             backend.train_from_iterator(counted, trainer)
         if not counted.count:
-            raise ValueError(
+            raise UserError(
                 "a tokenizer cannot be trained on no text: give texts, or a path to a saved tokenizer"
             )
         model = json.loads(backend.to_str())["model"]
@@ -239,6 +240,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ValueError(
+        raise UserError(
             f"{path}: {error.strerror or error}; check the path of the tokenizer's file"
         ) from error
