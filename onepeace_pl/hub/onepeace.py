@@ -1,4 +1,4 @@
-"""The embedder: pictures, sounds and words in, unit vectors out.
+"""The embedder: images, audio and text to unit vectors.
 
 Shapes: N items, D width.
 """
@@ -29,8 +29,10 @@ from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.device import find_device
-from onepeace_pl.modalities import ModalitySample, Processor
+from onepeace_pl.modalities import ModalitySample, Processor, RawInput
+from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
+from onepeace_pl.modalities.truncation import CountsTruncations
 
 WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
 
@@ -133,31 +135,36 @@ class OnePeace:
         return self.backbone.config.width
 
     @property
-    def cut(self) -> dict[str, int]:
-        """How many items of each modality were cut so far (texts and sounds that are too long)."""
-        counts = {name: getattr(p, "truncations", None) for name, p in self.processors.items()}
-        return {name: cut.count for name, cut in counts.items() if cut is not None}
+    def truncation_counts(self) -> dict[str, int]:
+        """Number of inputs truncated so far, by modality (long texts and long audio)."""
+        return {
+            name: processor.truncations.count
+            for name, processor in self.processors.items()
+            if isinstance(processor, CountsTruncations)
+        }
 
     @torch.no_grad()
-    def encode(self, *, batch_size: int = 32, resample: bool = True, **inputs: Any) -> Tensor:
-        """Embed items of one modality, or items of several modalities jointly.
+    def encode(
+        self, *, batch_size: int = 32, resample: bool = True, **inputs: RawInput | Sequence[RawInput]
+    ) -> Tensor:
+        """Embed inputs of one modality, or of several modalities jointly.
 
-        But for rounding, an item's vector depends neither on the other items nor on ``batch_size``.
+        But for rounding, an embedding depends neither on the other inputs nor on ``batch_size``.
 
         Args:
-            batch_size: Items a pass, at most.
-            resample: Convert sounds of another rate than the model's; False refuses them.
-            inputs: By name of the modality, a list of items: text as strings; pictures as paths, PIL images,
-                arrays or tensors; sounds as paths, (array, rate in Hz) or arrays at 16 kHz. Several names:
-                item i of each is read together and gives one vector. One string, path, picture or
+            batch_size: Inputs per forward pass, at most.
+            resample: Resample audio of another rate than the model's; False raises instead.
+            inputs: By name of the modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
+                :data:`~onepeace_pl.modalities.ImageInput` or :data:`~onepeace_pl.modalities.AudioInput`. Several
+                names: input i of each is read together and gives one embedding. One string, path, image or
                 (array, rate) may stand without a list.
 
         Returns:
-            (N, D) float32 unit vectors on the CPU in the order of the items, (D,) for one item without a
-            list. What had to be cut is warned about.
+            (N, D) float32 unit vectors on the CPU in the order of the inputs, (D,) for one input without a
+            list. Truncated inputs are warned about.
 
         Raises:
-            TypeError: An item is of no kind that the modality knows.
+            TypeError: An input is of no type that the modality reads.
             UserError: An unknown modality, lists of different length, or an item that cannot be used.
         """
         if batch_size < 1:
@@ -171,7 +178,7 @@ class OnePeace:
                 raise UserError(
                     f"the model has {name}, but no preprocessing for it; give OnePeace a processor for {name!r}"
                 )
-        single = {name for name, items in inputs.items() if _is_item(items)}
+        single = {name for name, items in inputs.items() if self.processors[name].is_single(items)}
         if single and len(single) < len(inputs):
             raise UserError(
                 f"{sorted(single)[0]} is one item and {next(n for n in inputs if n not in single)} a list; "
@@ -183,13 +190,13 @@ class OnePeace:
             raise UserError(
                 f"items read together must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
             )
-        before, training = self.cut, self.backbone.training
+        before, training = self.truncation_counts, self.backbone.training
         self.backbone.eval()
         try:
             result = self._encode(lists, next(iter(lengths.values())), batch_size, resample)
         finally:
             self.backbone.train(training)
-        self._tell_cuts(before, lengths)
+        self._warn_of_truncations(before, lengths)
         return result[0] if single else result
 
     @staticmethod
@@ -223,10 +230,11 @@ class OnePeace:
 
     def _processor(self, name: str, resample: bool) -> Processor:
         processor = self.processors[name]
-        if hasattr(processor, "resample"):
-            processor = copy.copy(processor)  # what is saved with the model stays as it was in training
-            processor.resample = resample
-        return processor
+        if not isinstance(processor, Resamples) or processor.resample == resample:
+            return processor
+        changed = copy.copy(processor)  # the one that is saved with the model stays as it was in training
+        changed.resample = resample
+        return changed
 
     def _sample(self, name: str, processor: Processor, item: Any) -> ModalitySample:
         sample = processor(item)
@@ -250,21 +258,12 @@ class OnePeace:
             vectors = self.backbone.embed_jointly(inputs)
         return vectors.float().cpu()
 
-    def _tell_cuts(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
-        """Say how many were cut; the processors themselves tell of the first one only."""
-        for name, count in self.cut.items():
+    def _warn_of_truncations(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
+        """Warn of their number; processors warn of the first one only."""
+        for name, count in self.truncation_counts.items():
             new = count - before[name]
             if new and count > 1:
                 warnings.warn(f"{new} of {lengths[name]} {name} items were cut", stacklevel=3)
-
-
-def _is_item(value: Any) -> bool:
-    """Say whether a value is one item: a string, a path, bytes, a picture, or a sound with its rate."""
-    if isinstance(value, str | bytes | Path):
-        return True
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], np.ndarray | Tensor):
-        return isinstance(value[1], int | float | np.integer | np.floating)
-    return type(value).__module__.startswith("PIL.")
 
 
 def _as_list(name: str, items: Any) -> Sequence[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +94,10 @@ class Processor(Configurable, ABC):
         self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one raw value; ``rng`` feeds whatever is random in training."""
+
+    def is_single(self, value: object) -> bool:
+        """Return whether a value is one raw value, rather than a list of several."""
+        return isinstance(value, str | bytes | Path)
 
     @abstractmethod
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:

@@ -18,6 +18,10 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import importing
 from onepeace_pl.utils.regular_files import require_regular, shown_path
 
+Waveform = np.ndarray[Any, Any] | Tensor
+AudioInput = str | Path | Waveform | tuple[Waveform, float]
+"""Path, array or tensor at the processor's rate, or ``(array, rate in Hz)``."""
+
 RATES: Final = (1_000, 768_000)
 """Lowest and highest rate of a sound that is to be resampled, Hz."""
 
@@ -31,7 +35,7 @@ _MOST_CHANNELS: Final = 64
 _BLOCK: Final = 1 << 20  # samples of all channels that are decoded at a time
 
 
-def open_audio(raw: Any, rate: int) -> tuple[str, Tensor, int]:
+def open_audio(raw: AudioInput, rate: int) -> tuple[str, Tensor, int]:
     """Return what to call a sound, its mono waveform (N,) float32, and its rate.
 
     Args:
@@ -44,7 +48,7 @@ def open_audio(raw: Any, rate: int) -> tuple[str, Tensor, int]:
     """
     if isinstance(raw, str | Path):
         return shown_path(raw), *_read_file(raw, rate)
-    given = rate
+    given: float = rate
     if (
         isinstance(raw, tuple | list)
         and len(raw) == 2

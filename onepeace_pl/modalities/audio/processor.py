@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities.audio.decoding import LOUDEST, open_audio
+from onepeace_pl.modalities.audio.decoding import LOUDEST, AudioInput, open_audio
 from onepeace_pl.modalities.audio.resampling import resample
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.truncation import Truncations
@@ -75,7 +75,7 @@ class AudioProcessor(Processor):
             raise UserError(f"min_seconds={min_seconds} gives not one frame; raise it")
 
     def __call__(
-        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+        self, raw: AudioInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one sound: mean of channels, layer norm over the whole clip (eps 1e-5), then cut or repeat.
 
@@ -103,6 +103,12 @@ class AudioProcessor(Processor):
         if len(wave) < least:
             wave = wave.repeat(-(-least // len(wave)))[:least]
         return ModalitySample(wave, count_frames(len(wave), self.front_end))
+
+    def is_single(self, value: object) -> bool:
+        """Return whether a value is one path or ``(array, rate)``."""
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], np.ndarray | Tensor):
+            return isinstance(value[1], int | float | np.integer | np.floating)
+        return super().is_single(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Pad with zeros on the right: (B, N), padding (B, T + 1) with the summary first."""

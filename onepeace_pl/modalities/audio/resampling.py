@@ -1,9 +1,9 @@
-"""Sounds of any rate at another: interpolation by a sinc with a Hann window."""
+"""Resampling of audio: sinc interpolation with a Hann window."""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,6 +13,17 @@ from onepeace_pl.utils.libraries import importing
 _ZEROS, _ROLLOFF = 6, 0.99  # torchaudio's: zero crossings of the sinc on each side, share of the pass band
 _LARGEST_TABLE: Final = 1 << 22
 _CHUNK: Final = 1 << 22
+
+
+@runtime_checkable
+class Resamples(Protocol):
+    """A processor that can resample.
+
+    Attributes:
+        resample: Whether audio of another rate is resampled, or refused.
+    """
+
+    resample: bool
 
 
 def resample(wave: Tensor, rate: int, target: int) -> Tensor:

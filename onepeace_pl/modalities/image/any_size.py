@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
-from onepeace_pl.modalities.image.decoding import open_image
+from onepeace_pl.modalities.image.decoding import ImageInput, open_image
 from onepeace_pl.modalities.image.processor import normalise
 
 
@@ -29,13 +29,17 @@ class AnySizeProcessor(Processor):
         self.divisor, self.patch = divisor, patch
 
     def __call__(
-        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+        self, raw: ImageInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one picture."""
         picture = open_image(raw)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
         patches = -(-picture.width // self.patch) * -(-picture.height // self.patch)
         return ModalitySample(normalise(pixels), patches)
+
+    def is_single(self, value: object) -> bool:
+        """Return whether a value is one path, encoded image or PIL image."""
+        return isinstance(value, Image.Image) or super().is_single(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Pad with the mean colour to the largest of the pictures -> (B, 3, H, W)."""

@@ -20,6 +20,9 @@ from torch import Tensor
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.regular_files import require_regular, shown_path
 
+ImageInput = str | Path | bytes | Image.Image | np.ndarray[Any, Any] | Tensor
+"""Path, encoded bytes, PIL image, uint8 array (H, W, 3) or (H, W), or tensor (3, H, W)."""
+
 LONGEST_SIDE: Final = 65_535
 """Pixels of a side; JPEG can store no more."""
 
@@ -40,7 +43,7 @@ _QUARTER_TURNS: Final = (5, 6, 7, 8)
 _PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Windows
 
 
-def open_image(raw: Any, extent: Sequence[float] | None = None) -> Image.Image:
+def open_image(raw: ImageInput, extent: Sequence[float] | None = None) -> Image.Image:
     """Return a picture as an RGB image, turned as its EXIF orientation says.
 
     Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.

@@ -15,7 +15,7 @@ from torch import Tensor
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.image.augment import RandAugment, blur, jitter
-from onepeace_pl.modalities.image.decoding import check_sides, open_image
+from onepeace_pl.modalities.image.decoding import ImageInput, check_sides, open_image
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -73,7 +73,7 @@ class ImageProcessor(Processor):
         )
 
     def __call__(
-        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+        self, raw: ImageInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one picture.
 
@@ -91,6 +91,10 @@ class ImageProcessor(Processor):
         picture = self._augment(picture, rng) if train else self._square(picture)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
         return ModalitySample(normalise(pixels), length)
+
+    def is_single(self, value: object) -> bool:
+        """Return whether a value is one path, encoded image or PIL image."""
+        return isinstance(value, Image.Image) or super().is_single(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Stack pixels (B, 3, S, S); pictures are never padded."""

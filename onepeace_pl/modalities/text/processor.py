@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
 from onepeace_pl.modalities.text.cleaning import CLEANINGS
 from onepeace_pl.modalities.text.tokenizer import END, PAD, Tokenizer
 from onepeace_pl.modalities.truncation import Truncations
+
+TextInput = str
+"""One sentence."""
 
 LONGEST: Final = 100_000
 """Characters of a text that are looked at; tokenising 50 million takes minutes."""
@@ -53,7 +56,7 @@ class TextProcessor(Processor):
         return CLEANINGS[self.cleaning](text)
 
     def __call__(
-        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+        self, raw: TextInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Tokenise one sentence.
 

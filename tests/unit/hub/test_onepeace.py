@@ -91,7 +91,7 @@ def test_cuts_are_told_each_time(model):
         model.encode(text=[long, "rain", long])
     with pytest.warns(UserWarning, match=r"3\.00 s were cut"):
         model.encode(audio=[rng.normal(size=48000).astype(np.float32)])
-    assert model.cut == {"text": 3, "audio": 1}
+    assert model.truncation_counts == {"text": 3, "audio": 1}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.encode(text=["rain"])
