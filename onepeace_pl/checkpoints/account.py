@@ -35,7 +35,7 @@ class Account:
 
     Attributes:
         source: The file.
-        kind: What kind of checkpoint it is.
+        checkpoint_format: Which official file it is, or ``lightning``.
         keys: Number of keys.
         used: Official names that found a place.
         new: Our names of parameters that the file lacks.
@@ -49,7 +49,7 @@ class Account:
     """
 
     source: str
-    kind: str
+    checkpoint_format: str
     keys: int = 0
     used: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Account:
 
     def lines(self, most: int | None = 6) -> list[str]:
         """Say it, with at most ``most`` names a kind; None for all."""
-        text = [f"{self.source}: {self.kind}, {self.keys} keys, {self.parameters:,} parameters"]
+        text = [f"{self.source}: {self.checkpoint_format}, {self.keys} keys, {self.parameters:,} parameters"]
         rows = {
             "used": self.used,
             "made new": self.new,

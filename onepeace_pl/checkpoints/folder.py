@@ -52,12 +52,12 @@ class Origin:
     """Where converted weights came from; what a way back must know.
 
     Attributes:
-        kind: Of the source: ``pretrain``, ``retrieval``, ``classify``, ``vision-only`` or ``lightning``.
+        checkpoint_format: Of the source: ``pretrain``, ``retrieval``, ``classify``, ``vision-only`` or ``lightning``.
         made_new: Parameters that the source did not have, so that they hold fresh values.
         buffers: Official names of the position buffers that the source held.
     """
 
-    kind: str
+    checkpoint_format: str
     made_new: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
 
@@ -207,7 +207,7 @@ def read_origin(config: Mapping[str, Any]) -> Origin | None:
     told = config.get("origin")
     if told is None:
         return None
-    return Origin(told["kind"], tuple(told["made_new"]), tuple(told["buffers"]))
+    return Origin(told["checkpoint_format"], tuple(told["made_new"]), tuple(told["buffers"]))
 
 
 def read_official(folder: Path) -> dict[str, Any] | None:

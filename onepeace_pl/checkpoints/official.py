@@ -38,11 +38,11 @@ from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing, save
 
-KINDS = ("pretrain", "retrieval", "classify", "vision-only")
+CHECKPOINT_FORMATS = ("pretrain", "retrieval", "classify", "vision-only")
 State = dict[str, Tensor]
 
 _DECODER = r"^decoder_|^[a-z]+_mask_(token$|head\.)"
-_NOT_IN = {  # what a file of each kind does not hold
+_NOT_IN = {  # what a file of each format does not hold
     "pretrain": r"(?!)",
     "retrieval": _DECODER,
     "classify": rf"{_DECODER}|^[a-z]+_proj\.|^logit_scale$",
@@ -77,13 +77,13 @@ class Conversion:
 
 
 def read_official(
-    path: Path, kind: str | None = None, image_size: int | None = None, preset: str | None = None
+    path: Path, checkpoint_format: str | None = None, image_size: int | None = None, preset: str | None = None
 ) -> Conversion:
     """Read an official file.
 
     Args:
         path: The file.
-        kind: Take no more than a file of this kind holds; None finds out what it is and takes all.
+        checkpoint_format: Take no more than a file of this format holds; None finds out what it is and takes all.
         image_size: Enlarge every image table for pictures of this side in pixels.
         preset: What the sizes must be.
 
@@ -94,11 +94,11 @@ def read_official(
     content = {"model": read_safetensors(path)} if path.suffix == ".safetensors" else read_pickle(path)
     stored = state_dict_of(content, path)
     raw = canonical(stored)
-    found = kind_of(stored)
-    account = Account(str(path), kind or found, len(stored))
+    found = format_of(stored)
+    account = Account(str(path), checkpoint_format or found, len(stored))
     account.note_types(content)
     account.parameters = sum(tensor.numel() for name, tensor in raw.items() if not BUFFERS.search(name))
-    taken = raw if kind is None else _restrict(raw, kind, found)
+    taken = raw if checkpoint_format is None else _restrict(raw, checkpoint_format, found)
     account.dropped = sorted(raw.keys() - taken.keys())
     buffers = {name: tensor for name, tensor in taken.items() if BUFFERS.search(name)}
     state = {name: tensor for name, tensor in taken.items() if name not in buffers}
@@ -129,7 +129,7 @@ def read_official(
         name.endswith(".rp_bucket") for name in told
     ):  # somebody has stripped them: a way back makes all
         told = []
-    origin = Origin(account.kind, tuple(report.new), tuple(told))
+    origin = Origin(account.checkpoint_format, tuple(report.new), tuple(told))
     return Conversion(backbone, whole, left, origin, account, options)
 
 
@@ -138,7 +138,7 @@ def official_state(
     state: Mapping[str, Tensor],
     extra: Mapping[str, Tensor],
     origin: Origin | None,
-    kind: str | None = None,
+    checkpoint_format: str | None = None,
 ) -> State:
     """Return a model's tensors as an official file holds them.
 
@@ -147,7 +147,7 @@ def official_state(
         state: Its weights.
         extra: Tensors that travelled along.
         origin: Of converted weights: what the source did not have is left out.
-        kind: Write no more than a file of this kind holds.
+        checkpoint_format: Write no more than a file of this format holds.
 
     Raises:
         UserError: A modality has no official names.
@@ -158,14 +158,16 @@ def official_state(
     if origin is not None and origin.buffers:
         buffers = {name: tensor for name, tensor in buffers.items() if name in origin.buffers}
     official |= buffers
-    came_as = None if origin is None else origin.kind
-    if kind == "vision-only" and came_as != "vision-only":
+    came_as = None if origin is None else origin.checkpoint_format
+    if checkpoint_format == "vision-only" and came_as != "vision-only":
         return vision_only(official) | {n: t for n, t in extra.items() if n.startswith(("fc_norm.", "head."))}
     official |= extra
-    if came_as == "vision-only" and kind in (None, "vision-only"):
+    if came_as == "vision-only" and checkpoint_format in (None, "vision-only"):
         official = {name: t for name, t in official.items() if not name.endswith("fusion_model.version")}
         return vision_names(official)
-    return official if kind is None else _restrict(official, kind, kind)
+    return (
+        official if checkpoint_format is None else _restrict(official, checkpoint_format, checkpoint_format)
+    )
 
 
 def official_head(head: Head, who: str) -> State:
@@ -218,8 +220,8 @@ def write_official(path: Path, state: State, options: Mapping[str, Any] | None, 
         save(content, new)
 
 
-def kind_of(names: Iterable[str]) -> str:
-    """Tell what kind of checkpoint has these official names."""
+def format_of(names: Iterable[str]) -> str:
+    """Return the format of a checkpoint with these official names."""
     names = [unwrapped(name) for name in names]
     if any(name.startswith("classify_head.") for name in names):
         return "classify"
@@ -260,12 +262,12 @@ def _on_meta(description: Mapping[str, Any]) -> Backbone:
         return Backbone.from_config(description)
 
 
-def _restrict(state: State, kind: str, found: str) -> State:
-    if kind == "pretrain" and found != "pretrain":
-        raise UserError(f"--kind pretrain: this is a {found} checkpoint, which has no decoder")
-    if kind == "vision-only":
+def _restrict(state: State, checkpoint_format: str, found: str) -> State:
+    if checkpoint_format == "pretrain" and found != "pretrain":
+        raise UserError(f"--checkpoint-format pretrain: this is a {found} checkpoint, which has no decoder")
+    if checkpoint_format == "vision-only":
         return canonical(vision_only(state))
-    return {name: tensor for name, tensor in state.items() if not re.search(_NOT_IN[kind], name)}
+    return {name: tensor for name, tensor in state.items() if not re.search(_NOT_IN[checkpoint_format], name)}
 
 
 def _in_known_decoder(name: str, ours: Mapping[str, Tensor]) -> bool:

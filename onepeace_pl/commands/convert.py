@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 DTYPES = ("float32", "bfloat16", "float16")
-KINDS = ("pretrain", "retrieval", "classify", "vision-only")
+CHECKPOINT_FORMATS = ("pretrain", "retrieval", "classify", "vision-only")
 FILES = (".pt", ".pth", ".bin", ".pkl")
 
 
@@ -52,7 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("source", help="an official file, a Lightning checkpoint of ours, or a model folder")
     parser.add_argument("--to", required=True, metavar="PATH", help="a folder, or a .pt, .pth or .pkl file")
-    parser.add_argument("--kind", choices=KINDS, help="take no more than such a file holds; default: all")
+    parser.add_argument(
+        "--checkpoint-format",
+        choices=CHECKPOINT_FORMATS,
+        help="take no more than such a file holds; default: all",
+    )
     parser.add_argument("--image-size", type=int, metavar="PIXELS", help="enlarge every image table")
     parser.add_argument("--preset", help="refuse a checkpoint of other sizes than this preset's")
     parser.add_argument("--bpe", metavar="DIR", help="folder with dict.txt, encoder.json, vocab.bpe")
@@ -77,11 +81,11 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
 
     tokenizer = _tokenizer(options.bpe)
     if is_training_checkpoint(source):
-        _not_for(options, "a checkpoint of a run", "kind", "image_size", "preset", "drop_head")
+        _not_for(options, "a checkpoint of a run", "checkpoint_format", "image_size", "preset", "drop_head")
         conversion, processors = read_training_checkpoint(source, options.trust)
         set_tokenizer(processors.values(), tokenizer)
     else:
-        conversion = read_official(source, options.kind, options.image_size, options.preset)
+        conversion = read_official(source, options.checkpoint_format, options.image_size, options.preset)
         processors = released_processors(conversion.backbone, tokenizer)
     backbone, state = conversion.backbone, conversion.state
     if options.merge:
@@ -119,7 +123,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     from onepeace_pl.checkpoints.peft import merged
     from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 
-    _not_for(options, "a model folder", "kind", "preset", "drop_head")
+    _not_for(options, "a model folder", "checkpoint_format", "preset", "drop_head")
     config = read_config(source)
     processors = load_processors(source, config, options.trust)
     backbone, weights = read_model(source, config, options.trust)
@@ -162,20 +166,20 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
     _not_for(options, "an official file as target", "image_size", "preset", "bpe")
     if not source.is_dir():
         raise ValueError(f"{source} is no model folder; convert it to a folder first, then that to {target}")
-    config, kind = read_config(source), options.kind
-    if target.suffix == ".pkl" and kind is None:
-        kind = "vision-only"
+    config, wanted = read_config(source), options.checkpoint_format
+    if target.suffix == ".pkl" and wanted is None:
+        wanted = "vision-only"
     backbone, weights = read_model(source, config, options.trust)
     origin, extra = read_origin(config), read_extra(source)
     if options.merge:
         backbone, weights = merged(backbone, weights, str(source))
     head = {} if options.drop_head else official_head(head_of_folder(source), str(source))
     extra |= head
-    state = official_state(backbone, weights, extra, origin, kind)
+    state = official_state(backbone, weights, extra, origin, wanted)
     lost = [name for name in extra if name not in state and name.startswith("classify_head.")]
-    if lost and options.kind is None and not options.drop_head:
+    if lost and options.checkpoint_format is None and not options.drop_head:
         raise ValueError(
-            f"a {kind} file has no place for the head of {source} ({lost[0]}); leave it out with --drop-head"
+            f"a {wanted} file has no place for the head of {source} ({lost[0]}); leave it out with --drop-head"
         )
     fresh = list(origin.made_new) if origin else []
     print(f"{source}: {len(state)} official keys, {sum(t.numel() for t in state.values()):,} numbers")
@@ -183,9 +187,9 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
         print(f"  {len(head)} of them are the task's head; official files do not name its classes")
     if fresh:
         print(f"  left out, since the source of {source} had none: {', '.join(fresh)}")
-    dropped = sorted(name for name in extra if name not in state) if kind else []
+    dropped = sorted(name for name in extra if name not in state) if wanted else []
     if dropped:
-        print(f"  left out of a {kind} file: {', '.join(dropped)}")
+        print(f"  left out of a {wanted} file: {', '.join(dropped)}")
     if options.verbose:
         print("\n".join(f"    {name} {list(tensor.shape)}" for name, tensor in sorted(state.items())))
     write_official(target, state, read_official(source), getattr(torch, options.dtype))

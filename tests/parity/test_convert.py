@@ -199,7 +199,7 @@ def test_enlarging_for_larger_pictures(golden, tmp_path, capsys):
 def test_a_pretraining_file_cut_down_by_kind(golden, tmp_path, capsys):
     official = official_model(golden, "pretrain_3modal")
     source = write(tmp_path / "official.pt", golden, official)
-    convert([str(source), "--to", str(tmp_path / "model"), "--kind", "retrieval"])
+    convert([str(source), "--to", str(tmp_path / "model"), "--checkpoint-format", "retrieval"])
     assert "dropped as asked" in capsys.readouterr().out
     convert([str(tmp_path / "model"), "--to", str(tmp_path / "again.pt")])
     same(official_model(golden, "embedding_interface_val"), read_pickle(tmp_path / "again.pt")["model"])

@@ -108,7 +108,9 @@ def test_wrong_files(capsys, tmp_path, source):
     assert "has no meaning" in refused(capsys, source, "--to", "m.pt", "--image-size", 96)
     assert "is no model folder" in refused(capsys, source, "--to", "m.pt")
     torch.save({"model": official(decoder=False)}, "small.pt")
-    assert "which has no decoder" in refused(capsys, "small.pt", "--to", "m", "--kind", "pretrain")
+    assert "which has no decoder" in refused(
+        capsys, "small.pt", "--to", "m", "--checkpoint-format", "pretrain"
+    )
     assert not Path("m").exists()
 
 
