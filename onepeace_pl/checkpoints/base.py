@@ -1,7 +1,7 @@
-"""What a model rests on: the weights that its stage leaves as they are, and that need not be saved again.
+"""Partial checkpoints: frozen weights are stored by reference (path and fingerprint).
 
-A run that trains little saves what it has learnt, the path of the weights that it started from, and their fingerprint.
-Whoever reads it reads both, and refuses a base that is no longer the same.
+A run that trains few weights saves those, the path of the weights that it started from, and their fingerprint. To load
+it, both are read; base weights with another fingerprint are refused.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from onepeace_pl.errors import UserError
 
 
 @dataclass(frozen=True)
-class Base:
-    """Where the rest of a model's weights is.
+class BaseWeights:
+    """Reference to the weights that a partial checkpoint omits.
 
     Attributes:
         path: Of a model folder, a checkpoint or an official file, as it was given to the run.
         fingerprint: Of all its tensors.
-        relative: The same path, seen from the folder that rests on it; empty where that is not known.
+        relative: The same path, relative to the partial checkpoint; empty where that is not known.
     """
 
     path: str
@@ -34,65 +34,68 @@ class Base:
     relative: str = ""
 
     @classmethod
-    def of(cls, path: str, state: Mapping[str, Tensor]) -> Base:
-        """Describe the weights ``state`` that were read from ``path``."""
+    def of(cls, path: str, state: Mapping[str, Tensor]) -> BaseWeights:
+        """Return the reference to the weights ``state`` that were read from ``path``."""
         return cls(path, fingerprint(state))
 
     @classmethod
-    def told(cls, told: Mapping[str, Any]) -> Base:
-        """Read what :meth:`tell` has written."""
-        return cls(told["path"], told["fingerprint"], told.get("relative", ""))
+    def from_config(cls, config: Mapping[str, Any]) -> BaseWeights:
+        """Read what :meth:`to_config` has returned."""
+        return cls(config["path"], config["fingerprint"], config.get("relative", ""))
 
-    def tell(self, folder: Path | None = None) -> dict[str, str]:
-        """Return plain data; with a folder also the path as it is seen from there."""
-        told = {"path": self.path, "fingerprint": self.fingerprint}
+    def to_config(self, folder: Path | None = None) -> dict[str, str]:
+        """Return plain data; with a folder also the path relative to it."""
+        config = {"path": self.path, "fingerprint": self.fingerprint}
         if folder is not None and not Path(self.path).is_absolute():
-            told["relative"] = os.path.relpath(self.path, folder)
-        return told
+            config["relative"] = os.path.relpath(self.path, folder)
+        return config
 
-    def places(self, where: Path) -> list[Path]:
-        """Return where the base may be: seen from the working directory, else from what rests on it.
+    def candidates(self, partial: Path) -> list[Path]:
+        """Return the existing paths that are meant: relative to the working directory, then to the partial checkpoint.
 
         Args:
-            where: The folder or the checkpoint that rests on it.
+            partial: The folder or file of the partial checkpoint.
 
         Raises:
-            FileNotFoundError: It is in none of these places.
+            FileNotFoundError: None exists.
         """
-        folder = where if where.is_dir() else where.parent
-        places = [Path(self.path), folder / self.path, *([folder / self.relative] if self.relative else [])]
-        found = {place.resolve(): place for place in reversed(places) if place.exists()}
-        if not found:
+        folder = partial if partial.is_dir() else partial.parent
+        paths = [Path(self.path), folder / self.path, *([folder / self.relative] if self.relative else [])]
+        existing = {path.resolve(): path for path in reversed(paths) if path.exists()}
+        if not existing:
             raise FileNotFoundError(
-                f"{where} holds only what was learnt; the rest is in {self.path}, which is not here: bring it back, "
-                "or say base.path anew in config.json; where both are, convert writes a whole folder"
+                f"{partial} holds only the weights that were trained; the rest is in {self.path}, which is missing: "
+                "bring it back, or set base.path in config.json; where both are, convert writes a whole folder"
             )
-        return list(reversed(found.values()))
+        return list(reversed(existing.values()))
 
 
-def check_same(base: Base | None, told: Mapping[str, Any] | None) -> None:
-    """Refuse a checkpoint that rests on another base than the run.
+def check_base(base: BaseWeights | None, stored: Mapping[str, Any] | None) -> None:
+    """Refuse a checkpoint with other base weights than the run.
 
     Args:
-        base: What the run rests on.
-        told: What the checkpoint says of its own; None for a whole one.
+        base: Base weights of the run.
+        stored: Those of the checkpoint, as plain data; None for a whole one.
+
+    Raises:
+        UserError: They differ.
     """
-    if told is None:
+    if stored is None:
         return
     if base is None:
         raise UserError(
-            f"the checkpoint holds only what was learnt beside {told['path']}; give model.init_from {told['path']} and "
-            "the stage of its run"
+            f"the checkpoint holds only what was trained on {stored['path']}; give model.init_from "
+            f"{stored['path']} and the stage of its run"
         )
-    if base.fingerprint != told["fingerprint"]:
+    if base.fingerprint != stored["fingerprint"]:
         raise UserError(
             f"the checkpoint was trained on other weights than those of {base.path}; give the model.init_from of "
-            f"its run ({told['path']}, as it was then)"
+            f"its run ({stored['path']}, as it was then)"
         )
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:
-    """Return a word that changes with every name, type, shape and byte (half of a SHA-256)."""
+    """Return a hash of every name, type, shape and byte (half of a SHA-256)."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()

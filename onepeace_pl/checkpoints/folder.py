@@ -19,16 +19,16 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.build import build_for
-from onepeace_pl.checkpoints.base import Base
+from onepeace_pl.checkpoints.base import BaseWeights
 from onepeace_pl.checkpoints.card import model_card
 from onepeace_pl.checkpoints.loading import (
     CONFIG,
     WEIGHTS,
     fit_state,
-    on_base,
     read_base,
     read_json,
     read_safetensors,
+    with_base_weights,
 )
 from onepeace_pl.checkpoints.peft import write_adapters
 from onepeace_pl.errors import UserError, first_line
@@ -70,7 +70,7 @@ def save_folder(
     extra: Mapping[str, Tensor] | None = None,
     origin: Origin | None = None,
     official: Mapping[str, Any] | None = None,
-    base: Base | None = None,
+    base: BaseWeights | None = None,
     weights: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a model folder, without the head of a task (:func:`onepeace_pl.checkpoints.head.save_head`).
@@ -107,7 +107,7 @@ def save_folder(
     if origin is not None:
         config["origin"] = asdict(origin)
     if base is not None:
-        config["base"] = base.tell(folder)
+        config["base"] = base.to_config(folder)
     if weights:
         config["weights"] = dict(weights)
     state = backbone.state_dict() if state is None else state
@@ -186,7 +186,7 @@ def read_model(
     if base is None and not (folder / WEIGHTS).is_file():
         raise FileNotFoundError(f"{folder} has no {WEIGHTS}; copy the whole model folder")
     own = read_safetensors(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}
-    state = own if base is None else on_base(own, base, folder)
+    state = own if base is None else with_base_weights(own, base, folder)
     backbone = build_for(state, config["backbone"], str(folder / CONFIG), trust)
     wanted = {name for name, _ in backbone.named_parameters()}
     return backbone, {name: t for name, t in state.items() if base is None or name in own or name in wanted}

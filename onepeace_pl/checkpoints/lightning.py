@@ -11,11 +11,11 @@ import yaml
 from onepeace_pl.backbone import DecoderConfig, TransformerConfig
 from onepeace_pl.backbone.build import build_for
 from onepeace_pl.checkpoints.account import Account
-from onepeace_pl.checkpoints.base import Base
+from onepeace_pl.checkpoints.base import BaseWeights
 from onepeace_pl.checkpoints.deduce import deduce
 from onepeace_pl.checkpoints.folder import Origin, load_processors, read_config
 from onepeace_pl.checkpoints.head import PREFIX, head_of_checkpoint, plain
-from onepeace_pl.checkpoints.loading import CONFIG, fit_state, is_experiment, on_base, state_dict_of
+from onepeace_pl.checkpoints.loading import CONFIG, fit_state, is_experiment, state_dict_of, with_base_weights
 from onepeace_pl.checkpoints.official import Conversion
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.checkpoints.preprocessing import released_processors, set_tokenizer
@@ -56,7 +56,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     told = plain(content.get("hyper_parameters") or {}).get("backbone")
     own, base = mine, content.get("base")
     if base:
-        mine = on_base(own, Base.told(base), path)
+        mine = with_base_weights(own, BaseWeights.from_config(base), path)
     backbone = build_for(mine, _description(told) if told else deduce(mine), str(path), trust)
     if base:
         wanted = {name for name, _ in backbone.named_parameters()}

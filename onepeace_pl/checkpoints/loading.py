@@ -1,7 +1,7 @@
-"""Weights from anywhere into a backbone, with an account of every key.
+"""Weights from any checkpoint into a backbone, with a report of every key.
 
 Sources: a model folder of ours, a Lightning checkpoint of ours, an official file. A pickle is read with
-``weights_only``, so it never runs code. What holds only what was learnt beside a base is read with its base.
+``weights_only``, so it never runs code. A partial checkpoint is completed with its base weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.stages import LowRank, Stage
-from onepeace_pl.checkpoints.base import Base, fingerprint
+from onepeace_pl.checkpoints.base import BaseWeights, fingerprint
 from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.errors import UserError
@@ -28,15 +28,15 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 @dataclass
 class LoadReport:
-    """What became of every key.
+    """Result of loading weights, key by key.
 
     Attributes:
         source: Where the weights came from.
         used: Names of parameters that were loaded.
-        resized: Those that were adapted to another size on the way.
-        new: Parameters that the source does not have; they keep their fresh values.
-        left_over: Keys of the source that the backbone has no place for.
-        base: The source, for a stage whose runs save only what they learn; else None.
+        resized: Those that were adapted to another size.
+        new: Missing keys: parameters that the source does not have; they keep their initial values.
+        left_over: Unexpected keys: those of the source that the backbone has no parameter for.
+        base: The source, for a stage whose checkpoints are partial; else None.
     """
 
     source: str
@@ -44,46 +44,46 @@ class LoadReport:
     resized: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
-    base: Base | None = None
+    base: BaseWeights | None = None
 
-    def lines(self, most: int = 8) -> list[str]:
-        """Say it in a few lines; at most ``most`` names a kind."""
+    def lines(self, limit: int = 8) -> list[str]:
+        """Return a summary, with at most ``limit`` names of each sort."""
         text = [
             f"weights from {self.source}: {len(self.used)} used, {len(self.new)} new, "
             f"{len(self.left_over)} left over"
         ]
         for title, names in (("resized", self.resized), ("new", self.new), ("left over", self.left_over)):
             if names:
-                more = f" and {len(names) - most} more" if len(names) > most else ""
-                text.append(f"  {title}: {', '.join(names[:most])}{more}")
+                more = f" and {len(names) - limit} more" if len(names) > limit else ""
+                text.append(f"  {title}: {', '.join(names[:limit])}{more}")
         return text
 
-    def given(self, backbone: Backbone) -> frozenset[str]:
-        """Return the parameters that need not be saved: the base has them and the stage leaves them as they are."""
+    def omitted(self, backbone: Backbone) -> frozenset[str]:
+        """Return the parameters that partial checkpoints omit: frozen ones that the base weights have."""
         if self.base is None:
             return frozenset()
-        learning = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
-        return frozenset(self.used) - frozenset(self.resized) - learning
+        trained = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+        return frozenset(self.used) - frozenset(self.resized) - trained
 
 
 def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
     """Load what fits from ``source`` into ``backbone``, in place.
 
     Raises:
-        FileNotFoundError: Nothing is there.
-        UserError: The file is no checkpoint, nothing in it fits, a tensor has another size, or low-rank adapters
+        FileNotFoundError: There is no such file or folder.
+        UserError: The file is no checkpoint, no tensor in it fits, a tensor has another size, or low-rank adapters
             another scale.
     """
     _check_scale(backbone, Path(source))
     state = read_weights(Path(source))
     report = load_state(backbone, state, str(source))
     if backbone.stage.saves_partially:
-        report.base = Base.of(str(source), state)
+        report.base = BaseWeights.of(str(source), state)
     return report
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read our tensors from a model folder, a Lightning checkpoint or an official file, and those of its base.
+    """Read a model folder, a Lightning checkpoint or an official file; a partial one with its base weights.
 
     Unknown keys keep their name.
     """
@@ -92,7 +92,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.is_dir() and (path / WEIGHTS).is_file():
         path = path / WEIGHTS
     if base is not None:
-        return on_base(read_safetensors(path) if path.is_file() else {}, base, folder)
+        return with_base_weights(read_safetensors(path) if path.is_file() else {}, base, folder)
     if not path.exists():
         raise FileNotFoundError(
             f"no weights at {path}: give a model folder, a checkpoint or an official file"
@@ -108,18 +108,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     else:
         content = read_pickle(path)
         state = state_dict_of(content, path)
-    told = content.get("base") if isinstance(content, Mapping) else None
-    if told or is_experiment(state):
+    stored = content.get("base") if isinstance(content, Mapping) else None
+    if stored or is_experiment(state):
         mine = {name.removeprefix("backbone."): t for name, t in state.items()}
-        return on_base(mine, Base.told(told), path) if told else mine
+        return with_base_weights(mine, BaseWeights.from_config(stored), path) if stored else mine
     ours, left = from_official(state)
     return ours | left
 
 
-def read_base(folder: Path) -> Base | None:
-    """Return what a model folder rests on; None for a whole one, and for what is no model folder."""
-    told = _config(folder).get("base")
-    return None if told is None else Base.told(told)
+def read_base(folder: Path) -> BaseWeights | None:
+    """Return the base weights of a partial model folder; None for a whole one, and for any other folder."""
+    stored = _config(folder).get("base")
+    return None if stored is None else BaseWeights.from_config(stored)
 
 
 def read_json(path: Path) -> Any:
@@ -136,35 +136,37 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 
 def _check_scale(backbone: Backbone, folder: Path) -> None:
-    """Refuse to go on with a folder's low-rank adapters at another scale, which no tensor tells."""
+    """Refuse to train a folder's low-rank adapters at another scale, which no tensor shows."""
     stage = Stage.from_config(_config(folder).get("backbone", {}).get("stage", "frozen"))
     mine = backbone.stage
     if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:
         raise UserError(
-            f"{folder} was trained with alpha / low_rank = {stage.scale:g}, this stage says {mine.scale:g}; say alpha: "
+            f"{folder} was trained with alpha / low_rank = {stage.scale:g}, this stage has {mine.scale:g}; set alpha: "
             f"{stage.scale * mine.low_rank:g}"
         )
 
 
-def on_base(own: Mapping[str, Tensor], base: Base, where: Path) -> dict[str, Tensor]:
-    """Complete what was learnt with the weights of its base, in the type of the former.
+def with_base_weights(own: Mapping[str, Tensor], base: BaseWeights, partial: Path) -> dict[str, Tensor]:
+    """Complete a partial checkpoint, in the dtype of its own weights.
 
     Args:
-        own: What was learnt.
-        base: What it rests on.
-        where: The folder or the checkpoint that holds ``own``.
+        own: Its own weights.
+        base: Its base weights.
+        partial: Its folder or file.
 
     Raises:
-        FileNotFoundError: The base is not there.
-        UserError: It holds other weights now.
+        FileNotFoundError: The base weights do not exist.
+        UserError: They have changed.
     """
-    kind = next((t.dtype for t in own.values() if t.is_floating_point()), None)
-    for place in base.places(where):
-        state = read_weights(place)
+    dtype = next((t.dtype for t in own.values() if t.is_floating_point()), None)
+    for path in base.candidates(partial):
+        state = read_weights(path)
         if fingerprint(state) == base.fingerprint:
-            return {name: t.to(kind) if t.is_floating_point() else t for name, t in state.items()} | dict(own)
+            return {name: t.to(dtype) if t.is_floating_point() else t for name, t in state.items()} | dict(
+                own
+            )
     raise UserError(
-        f"{base.path} holds other weights than those that {where} was trained on; bring those back (a run moves an "
+        f"{base.path} holds other weights than those that {partial} was trained on; bring those back (a run moves an "
         "older one of its name to NAME.1)"
     )
 
@@ -181,7 +183,7 @@ def read_safetensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
 
 
 def is_experiment(state: Mapping[str, Tensor]) -> bool:
-    """Say whether tensors are those of a Lightning checkpoint of ours."""
+    """Return whether tensors are those of a Lightning checkpoint of ours."""
     return any(
         name.startswith(("backbone.encoder.adapters.", "backbone.encoder.transformer.")) for name in state
     )
@@ -210,7 +212,7 @@ def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def load_state(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> LoadReport:
-    """Load tensors under our names, each adapter first adapting its own to its sizes."""
+    """Load tensors under our names, resized by the adapters."""
     fitted, report = fit_state(backbone, state, source)
     with torch.no_grad():
         for name, parameter in backbone.named_parameters():
@@ -222,10 +224,10 @@ def load_state(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> 
 def fit_state(
     backbone: Backbone, state: Mapping[str, Tensor], source: str
 ) -> tuple[dict[str, Tensor], LoadReport]:
-    """Choose and adapt the tensors that ``backbone``, which may be on the meta device, has a place for.
+    """Select and resize the tensors that match a backbone, which may be on the meta device.
 
     Returns:
-        Tensors by the backbone's names, and what became of every key.
+        Tensors by parameter name, and the report.
 
     Raises:
         UserError: A tensor has another size, or none fits.
@@ -254,7 +256,7 @@ def fit_state(
     report.left_over = sorted(name for name in state if not BUFFERS.search(name))
     if any(name.endswith(f".{low_rank.A}") for name in report.left_over):
         raise UserError(
-            f"{source} holds low-rank adapters, which this stage has no place for; fold them into the weights "
+            f"{source} holds low-rank adapters, which this stage does not have; fold them into the weights "
             "(convert --merge), and use what that writes"
         )
     if not fitted:

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.parallel import shard, shard_heads
-from onepeace_pl.checkpoints.base import Base, check_same
+from onepeace_pl.checkpoints.base import BaseWeights, check_base
 from onepeace_pl.checkpoints.head import load_head, plain
 from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.data.batches import Batch
@@ -88,7 +88,7 @@ class Experiment(ResumableModule):
         self.data_info = data_info
         self.guard = UpdateGuard(max_skipped_updates)
         self.resumes = self.trust = False
-        self.base: Base | None = None
+        self.base: BaseWeights | None = None
         self.given: frozenset[str] = frozenset()
         self.backbone: Backbone | None = None
         self.task: Task | None = None
@@ -123,7 +123,7 @@ class Experiment(ResumableModule):
         task.apply_stage(backbone)
         if report is not None and report.base is not None:
             self.base = report.base
-            self.given = report.given(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
+            self.given = report.omitted(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
             self.strict_loading = False  # a checkpoint lacks what the base gives
         if data is not None:
             task.prepare(data)
@@ -169,7 +169,7 @@ class Experiment(ResumableModule):
         check_finite(self)
         checkpoint["skipped_updates"] = (self.guard.skipped, self.guard.in_a_row)
         if self.base is not None:
-            checkpoint["base"] = self.base.tell()
+            checkpoint["base"] = self.base.to_config()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other data, or one that rests on another base."""
@@ -179,7 +179,7 @@ class Experiment(ResumableModule):
                 "weights alone go to model.init_from"
             )
         super().on_load_checkpoint(checkpoint)
-        check_same(self.base, checkpoint.get("base"))
+        check_base(self.base, checkpoint.get("base"))
         self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
         stored = checkpoint.get("hyper_parameters", {}).get("data_info")
         if isinstance(stored, Mapping) and self.data_info is not None:

@@ -33,7 +33,7 @@ class Tuned(nn.Module):
         self.backbone.stage = stage
         report = load_weights(self.backbone, base)
         self.backbone.apply_stage(NAMES)
-        self.given = report.given(self.backbone)
+        self.given = report.omitted(self.backbone)
         self.head = nn.Linear(self.backbone.config.width, 3)
         if sharded:
             shard(self.backbone, init_device_mesh("cpu", (2,)))

@@ -1,4 +1,4 @@
-"""Weights that rest on others: found again, and refused once they are other ones."""
+"""Partial checkpoints: base weights are found again, and refused once they have changed."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from onepeace_pl.backbone import Last, LowRank
-from onepeace_pl.checkpoints.base import Base, check_same, fingerprint
+from onepeace_pl.checkpoints.base import BaseWeights, check_base, fingerprint
 from onepeace_pl.checkpoints.loading import load_weights, read_base, read_weights
 from onepeace_pl.hub import save_folder
 
@@ -30,25 +30,26 @@ def test_a_fingerprint_notices_everything() -> None:
     assert known not in {fingerprint(other) for other in others}
 
 
-def test_a_base_is_looked_for_from_here_and_from_what_rests_on_it(
+def test_base_weights_are_found_from_here_and_from_the_partial_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, weights = tmp_path / "runs/tuned/model", tmp_path / "runs/first/model"
     folder.mkdir(parents=True)
     weights.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    told = Base("runs/first/model", "abc").tell(folder)
-    assert told["relative"] == "../../first/model"
-    base = Base.told(json.loads(json.dumps(told)))
-    assert base.places(folder) == [Path("runs/first/model")]
+    stored = BaseWeights("runs/first/model", "abc").to_config(folder)
+    assert stored["relative"] == "../../first/model"
+    base = BaseWeights.from_config(json.loads(json.dumps(stored)))
+    assert base.candidates(folder) == [Path("runs/first/model")]
     monkeypatch.chdir("/")
-    assert [place.resolve() for place in base.places(folder)] == [weights]
-    assert "relative" not in Base(str(weights), "abc").tell(folder)
+    assert [place.resolve() for place in base.candidates(folder)] == [weights]
+    assert "relative" not in BaseWeights(str(weights), "abc").to_config(folder)
     weights.rename(tmp_path / "elsewhere")
     with pytest.raises(
-        FileNotFoundError, match=r"only what was learnt; the rest is in runs/first/model, .* bring it"
+        FileNotFoundError,
+        match=r"only the weights that were trained; the rest is in runs/first/model, .* bring it",
     ):
-        base.places(folder)
+        base.candidates(folder)
 
 
 def _rest(folder: Path, base: str, own: dict[str, torch.Tensor]) -> None:
@@ -56,11 +57,11 @@ def _rest(folder: Path, base: str, own: dict[str, torch.Tensor]) -> None:
     folder.mkdir()
     if own:
         save_file(own, folder / "model.safetensors")
-    told = Base.of(base, read_weights(Path(base))).tell(folder)
-    (folder / "config.json").write_text(json.dumps({"base": told}))
+    stored = BaseWeights.of(base, read_weights(Path(base))).to_config(folder)
+    (folder / "config.json").write_text(json.dumps({"base": stored}))
 
 
-def test_what_rests_on_a_base_is_read_with_it(tmp_path: Path) -> None:
+def test_a_partial_folder_is_read_with_its_base_weights(tmp_path: Path) -> None:
     state = make(("text",)).state_dict()
     (tmp_path / "base").mkdir()
     save_file(state, tmp_path / "base/model.safetensors")
@@ -79,20 +80,20 @@ def test_what_rests_on_a_base_is_read_with_it(tmp_path: Path) -> None:
         read_weights(tmp_path / "two")
 
 
-def test_what_a_run_need_not_save(tmp_path: Path) -> None:
+def test_frozen_weights_are_omitted(tmp_path: Path) -> None:
     save_file(make(("text",)).state_dict(), tmp_path / "base.safetensors")
     backbone = make(("text", "touch"), stage=Last(1))
     report = load_weights(backbone, tmp_path / "base.safetensors")
-    given = report.given(backbone)
+    omitted = report.omitted(backbone)
     learning = {n for n, p in backbone.named_parameters() if p.requires_grad}
     assert report.base is not None
-    assert given | learning | set(report.new) == set(dict(backbone.named_parameters()))
-    assert "encoder.adapters.text.token_table" in given
-    assert "encoder.adapters.touch.embed.weight" not in given  # it does not learn, but nobody else has it
-    assert not given & learning
+    assert omitted | learning | set(report.new) == set(dict(backbone.named_parameters()))
+    assert "encoder.adapters.text.token_table" in omitted
+    assert "encoder.adapters.touch.embed.weight" not in omitted  # it does not learn, but nobody else has it
+    assert not omitted & learning
     report = load_weights(plain := make(("text",)), tmp_path / "base.safetensors")
     assert report.base is None
-    assert report.given(plain) == frozenset()
+    assert report.omitted(plain) == frozenset()
 
 
 def test_adapters_are_not_lost_on_the_way(tmp_path: Path) -> None:
@@ -126,21 +127,21 @@ def test_adapters_go_on_at_their_scale(tmp_path: Path) -> None:
     save_folder(tmp_path, make(("text",), stage=LowRank(2, alpha=6.0)), {})
     load_weights(make(("text",), stage=LowRank(2, alpha=6.0)), tmp_path)
     with pytest.raises(
-        ValueError, match=r"trained with alpha / low_rank = 3, this stage says 1; say alpha: 6"
+        ValueError, match=r"trained with alpha / low_rank = 3, this stage has 1; set alpha: 6"
     ):
         load_weights(make(("text",), stage=LowRank(2)), tmp_path)
 
 
 def test_a_checkpoint_of_another_base() -> None:
-    base = Base("models/first", "abc")
-    check_same(base, None)
-    check_same(None, None)
-    check_same(base, {"path": "elsewhere", "fingerprint": "abc"})
+    base = BaseWeights("models/first", "abc")
+    check_base(base, None)
+    check_base(None, None)
+    check_base(base, {"path": "elsewhere", "fingerprint": "abc"})
     with pytest.raises(
         ValueError, match=r"other weights than those of models/first; give the model\.init_from"
     ):
-        check_same(base, {"path": "models/first", "fingerprint": "def"})
+        check_base(base, {"path": "models/first", "fingerprint": "def"})
     with pytest.raises(
-        ValueError, match=r"beside models/first; give model\.init_from models/first and the stage"
+        ValueError, match=r"trained on models/first; give model\.init_from models/first and the stage"
     ):
-        check_same(None, {"path": "models/first", "fingerprint": "def"})
+        check_base(None, {"path": "models/first", "fingerprint": "def"})

@@ -124,7 +124,7 @@ def test_a_resumed_run_is_the_run(stage: Stage, base: Path, tmp_path: Path) -> N
 
 def test_a_checkpoint_wants_the_base_that_it_was_trained_on(base: Path, tmp_path: Path) -> None:
     stopped = fit(experiment(Last(1), base), tmp_path / "run")
-    with pytest.raises(ValueError, match=r"only what was learnt beside .*base; give model\.init_from"):
+    with pytest.raises(ValueError, match=r"only what was trained on .*base; give model\.init_from"):
         fit(experiment(Last(1), None), tmp_path / "again", 4, stopped)
     with pytest.raises(ValueError, match=r"does not fit this config: .*missing .*lora_A"):
         fit(experiment(LowRank(2), base), tmp_path / "again", 4, stopped)
