@@ -1,6 +1,6 @@
-"""The decoder of the denoising objective: restores hidden tokens (spec: model, section 6).
+"""The decoder of the denoising objective, which reconstructs hidden tokens (paper, section 3.2).
 
-Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D encoder width, E decoder width.
+Shapes: B batch, L tokens with the CLS token at index 0, K visible tokens, D encoder width, E decoder width.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from onepeace_pl.nn.zero_grad import with_zero_grad
 
 
 class DecoderAdapter(nn.Module):
-    """One modality's way into and out of the decoder.
+    """Input and output layers of one modality in the decoder.
 
     Args:
         encoder: The encoder's config.
         config: The decoder's config.
-        adapter: The modality's adapter; it says how many positions there are and whether they form a grid.
+        adapter: The modality's adapter; its positions are the decoder's too.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class DecoderAdapter(nn.Module):
             truncated_normal_(getattr(self, name), self.std)
 
     def forward(self, visible: Tensor, mask: Mask, padding: Tensor | None, length: int) -> Tokens:
-        """Lay the encoder's visible tokens (B, K, D) at their places among mask tokens -> (B, L, E)."""
+        """Scatter the encoder's visible tokens (B, K, D) among mask tokens -> (B, L, E)."""
         x = self.embed(visible)
         batch, _, width = x.shape
-        # empty slots go to one more place behind the end, which is then cut off
+        # empty slots go to one more position behind the end, which is then cut off
         place = mask.keep if mask.keep_padding is None else mask.keep.masked_fill(mask.keep_padding, length)
         full = self.mask_token.to(x.dtype).expand(batch, length + 1, width)
         x = full.scatter(1, place[..., None].expand(-1, -1, width), x)[:, :length]
@@ -74,7 +74,7 @@ class DecoderAdapter(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Mask tokens among visible ones, a small transformer, and a way back to the encoder's width.
+    """A small transformer over visible tokens and mask tokens.
 
     Args:
         encoder: The encoder's config.
@@ -96,7 +96,7 @@ class Decoder(nn.Module):
         self.transformer = Transformer(config, list(adapters))
 
     def adapter(self, name: str) -> DecoderAdapter:
-        """Return a modality's way in and out."""
+        """Return the layers of a modality."""
         adapter = self.adapters[name]
         assert isinstance(adapter, DecoderAdapter)
         return adapter
@@ -104,16 +104,16 @@ class Decoder(nn.Module):
     def forward(
         self,
         features: Sequence[Features],
-        streams: Sequence[ForwardPass],
+        passes: Sequence[ForwardPass],
         inputs: Mapping[str, ModalityInput],
     ) -> list[dict[str, Tensor]]:
-        """Restore every position of student streams -> for each stream, by modality (B, L, D)."""
+        """Reconstruct every position of student passes -> for each pass, by modality (B, L, D)."""
         joined = []
-        for feature, stream in zip(features, streams, strict=True):
+        for feature, forward_pass in zip(features, passes, strict=True):
             parts = {}
             for name, visible in feature.tokens.items():
-                mask, length = (stream.masks or {})[name], feature.lengths[name]
-                padding = first_rows(inputs[name].padding, stream.rows)
+                mask, length = (forward_pass.masks or {})[name], feature.lengths[name]
+                padding = first_rows(inputs[name].padding, forward_pass.rows)
                 parts[name] = self.adapters[name](visible, mask, padding, length)
             x, biases, sequence = join(parts)
             joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))

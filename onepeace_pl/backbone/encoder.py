@@ -1,6 +1,6 @@
-"""The encoder: adapters, one transformer for any subset of modalities, projections (spec: model, sections 4 and 5).
+"""The encoder: adapters, one transformer for any subset of modalities, projections (paper, section 3.1).
 
-Shapes: B batch, L tokens with the summary at index 0, D width, H heads.
+Shapes: B batch, L tokens with the CLS token at index 0, D width, H heads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onepeace_pl.nn.zero_grad import with_zero_grad
 
 
 class Projection(nn.Linear):
-    """Summary -> shared space."""
+    """Linear projection of the CLS token to the shared embedding space."""
 
     def __init__(self, config: TransformerConfig) -> None:
         self.std = config.init_std
@@ -31,13 +31,13 @@ class Projection(nn.Linear):
         reset_linear_(self, self.std)
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, L, D) -> (B, D) float32, the summary projected to a unit vector; in 16 bits it would be 1 % off."""
+        """(B, L, D) -> (B, D) float32, the projected CLS token as a unit vector; in 16 bits it would be 1 % off."""
         projected = super().forward(input[:, 0])
         return F.normalize(projected.to(torch.promote_types(projected.dtype, torch.float32)), dim=-1)
 
 
 class Encoder(nn.Module):
-    """Any number of modalities, jointly.
+    """One transformer for any subset of modalities.
 
     Args:
         config: Sizes and switches.
@@ -56,69 +56,74 @@ class Encoder(nn.Module):
         assert isinstance(adapter, ModalityAdapter)
         return adapter
 
-    def forward(self, inputs: Mapping[str, ModalityInput], streams: Sequence[ForwardPass]) -> list[Features]:
-        """Run all streams in one go; each adapter's stem runs once, whatever the number of streams."""
-        tokens = self._tokens(inputs, streams)
+    def forward(self, inputs: Mapping[str, ModalityInput], passes: Sequence[ForwardPass]) -> list[Features]:
+        """Run all passes at once; each adapter's stem runs once, whatever the number of passes."""
+        tokens = self._tokens(inputs, passes)
         joined = [
-            join(parts, stream.grad, stream.stop_after != "blocks")
-            for parts, stream in zip(tokens, streams, strict=True)
+            join(parts, forward_pass.grad, forward_pass.stop_after != "blocks")
+            for parts, forward_pass in zip(tokens, passes, strict=True)
         ]
         read = {name for parts in tokens for name in parts}
         unread = [
             part[name] for part in (self.adapters, self.projections) for name in part if name not in read
         ]
-        first = next((i for i, stream in enumerate(streams) if stream.grad), None)
+        first = next((i for i, forward_pass in enumerate(passes) if forward_pass.grad), None)
         if unread and first is not None:
             joined[first] = (with_zero_grad(joined[first][0], unread), *joined[first][1:])
         outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
         features = []
-        for x, (_, _, sequence), parts, stream in zip(outputs, joined, tokens, streams, strict=True):
+        for x, (_, _, sequence), parts, forward_pass in zip(outputs, joined, tokens, passes, strict=True):
             rows = {s.name: x[:, s.start : s.stop] for s in sequence.segments}
             result = Features(
                 rows,
                 {n: part.padding for n, part in parts.items()},
                 {n: part.length for n, part in parts.items()},
             )
-            if stream.masks is None and stream.stop_after == "projection":
-                with torch.set_grad_enabled(stream.grad and torch.is_grad_enabled()):
+            if forward_pass.masks is None and forward_pass.stop_after == "projection":
+                with torch.set_grad_enabled(forward_pass.grad and torch.is_grad_enabled()):
                     result.embeddings = {name: self.projections[name](row) for name, row in rows.items()}
             features.append(result)
         return features
 
     def _tokens(
-        self, inputs: Mapping[str, ModalityInput], streams: Sequence[ForwardPass]
+        self, inputs: Mapping[str, ModalityInput], passes: Sequence[ForwardPass]
     ) -> list[dict[str, Tokens]]:
-        made: list[dict[str, Tokens]] = [{} for _ in streams]
-        for name in dict.fromkeys(name for stream in streams for name in stream.modalities):
+        made: list[dict[str, Tokens]] = [{} for _ in passes]
+        for name in dict.fromkeys(name for forward_pass in passes for name in forward_pass.modalities):
             if name not in self.adapters:
                 raise UserError(f"the backbone has no modality {name!r}; it has {', '.join(self.adapters)}")
-            readers = [i for i, stream in enumerate(streams) if name in stream.modalities]
-            for field in dict.fromkeys(streams[i].field_of(name) for i in readers):
+            readers = [i for i, forward_pass in enumerate(passes) if name in forward_pass.modalities]
+            for field in dict.fromkeys(passes[i].field_of(name) for i in readers):
                 if field not in inputs:
                     raise UserError(f"the batch has no {field!r}; it has {', '.join(inputs)}")
-                users = [i for i in readers if streams[i].field_of(name) == field]
-                views = [_view(streams[i], name) for i in users]
+                users = [i for i in readers if passes[i].field_of(name) == field]
+                views = [_view(passes[i], name) for i in users]
                 for i, part in zip(users, self.adapters[name](inputs[field], views), strict=True):
                     made[i][name] = part
         return [
-            {name: parts[name] for name in stream.modalities}
-            for parts, stream in zip(made, streams, strict=True)
+            {name: parts[name] for name in forward_pass.modalities}
+            for parts, forward_pass in zip(made, passes, strict=True)
         ]
 
 
-def _view(stream: ForwardPass, name: str) -> View:
-    return View((stream.masks or {}).get(name), stream.grad, stream.rows, stream.repeat.get(name, 1))
+def _view(forward_pass: ForwardPass, name: str) -> View:
+    return View(
+        (forward_pass.masks or {}).get(name),
+        forward_pass.grad,
+        forward_pass.rows,
+        forward_pass.repeat.get(name, 1),
+    )
 
 
 def join(
     parts: Mapping[str, Tokens], grad: bool = True, norm: bool = True
 ) -> tuple[Tensor, list[Tensor], PackedInput]:
-    """Put the modalities of one stream into one sequence.
+    """Concatenate the modalities of one pass.
 
-    Padded rows are zeroed. The bias is block-diagonal: it says nothing between modalities.
+    Padded tokens are zeroed. The bias is block-diagonal: there is none between modalities.
 
     Returns:
-        Embeddings (B, L, D), the biases (none, one, or one for each layer), and what blocks must know.
+        Embeddings (B, L, D), the biases (none, one, or one for each layer), and the layout of the sequence.
     """
     with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
         segments, start = [], 0

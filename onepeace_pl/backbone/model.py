@@ -1,6 +1,6 @@
-"""The backbone: encoder, decoder and the scale of cosine similarities, grown modality by modality.
+"""The backbone: encoder, decoder and logit scale.
 
-Shapes: B batch, L tokens with the summary at index 0, D width.
+Shapes: B batch, L tokens with the CLS token at index 0, D width.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ START_LOGIT_SCALE = math.log(1 / 0.07)
 
 
 class Backbone(nn.Module):
-    """One model of any number of modalities (paper, section 3; spec: model).
+    """One model of any number of modalities (paper, section 3).
 
     Args:
-        adapters: By name of the modality; each is called with the encoder's config. ``Off`` is left out.
+        adapters: By name of the modality; each is called with the encoder's config. ``Off`` removes one.
         transformer: The encoder's sizes and switches.
         decoder: The decoder's; only the denoising objective needs one.
-        stage: What trains: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
+        stage: Which parameters are trained: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
             ``{low_rank: RANK}`` or ``frozen``.
     """
 
@@ -85,7 +85,7 @@ class Backbone(nn.Module):
         return self.config.depth
 
     def reset_parameters(self) -> None:
-        """Initialise in place what is this module's own."""
+        """Initialise the logit scale in place."""
         nn.init.constant_(self.logit_scale, START_LOGIT_SCALE)
 
     def initialise(self) -> None:
@@ -143,26 +143,28 @@ class Backbone(nn.Module):
         self.apply_stage(self.modalities)
 
     def forward(
-        self, inputs: Mapping[str, ModalityInput], streams: Sequence[ForwardPass]
+        self, inputs: Mapping[str, ModalityInput], passes: Sequence[ForwardPass]
     ) -> tuple[list[Features], Tensor]:
         """Run all passes of a step in one call.
 
         Args:
             inputs: The batch's fields by modality.
-            streams: The passes; those with masks also go through the decoder.
+            passes: The passes; those with masks also go through the decoder.
 
         Returns:
-            The features of each stream, and the factor of cosine similarities (scalar): exp of the clamped
-            logit scale.
+            The features of each pass, and the factor of cosine similarities (scalar): exp of the clamped logit
+            scale.
         """
-        features = self.encoder(inputs, streams)
-        students = [i for i, stream in enumerate(streams) if stream.masks is not None]
+        features = self.encoder(inputs, passes)
+        students = [i for i, forward_pass in enumerate(passes) if forward_pass.masks is not None]
         if students and self.decoder is None:
             raise UserError("a masked pass needs a decoder; set decoder.depth to at least 1")
         if students and self.decoder is not None:
-            restored = self.decoder([features[i] for i in students], [streams[i] for i in students], inputs)
-            for i, result in zip(students, restored, strict=True):
-                features[i].restored = result
+            reconstructed = self.decoder(
+                [features[i] for i in students], [passes[i] for i in students], inputs
+            )
+            for i, result in zip(students, reconstructed, strict=True):
+                features[i].reconstructed = result
         # the value within its bounds, the gradient as if there were none; not in place: a shard would not see it
         outside = (self.logit_scale - self.logit_scale.clamp(0.0, MAX_LOGIT_SCALE)).detach()
         return features, (self.logit_scale - outside).exp().squeeze(0)
@@ -173,12 +175,12 @@ class Backbone(nn.Module):
         self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
 
     def embed(self, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
-        """Return unit vectors (B, D) of each modality by itself."""
+        """Return embeddings (B, D) of each modality by itself: unit vectors."""
         features, _ = self(inputs, [ForwardPass((name,)) for name in inputs])
         return {name: feature.embeddings[name] for name, feature in zip(inputs, features, strict=True)}
 
     def embed_jointly(self, inputs: Mapping[str, ModalityInput]) -> Tensor:
-        """Return one unit vector (B, D) of modalities read together: the mean of projected summaries."""
+        """Return joint embeddings (B, D) of several modalities: the normalised mean of projected CLS tokens."""
         features, _ = self(inputs, [ForwardPass(tuple(inputs))])
         total = torch.stack(list(features[0].embeddings.values())).sum(0)
         return nn.functional.normalize(total, dim=-1)

@@ -167,6 +167,6 @@ def loss(backbone: Backbone, work: Workload, stage: int, tile: int = 1024) -> Te
     for name, student in plan.students.items():
         for modality, weight in student.weights.items():
             teacher = seen["teacher" if student.teacher == "joint" else modality].tokens[modality]
-            restored = seen[f"student {name}"].restored[modality]
+            restored = seen[f"student {name}"].reconstructed[modality]
             total = total + weight * denoise(restored, teacher, work.masks[name][modality]).loss
     return total

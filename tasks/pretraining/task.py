@@ -124,7 +124,7 @@ class Pretraining(RetrievalTask):
                 # without weight it is measured all the same, so that every part of the decoder has a gradient
                 weight = student.weights.get(modality, 0.0)
                 teacher = seen["teacher" if student.teacher == "joint" else modality].tokens[modality]
-                restored = seen[f"student {name}"].restored[modality]
+                restored = seen[f"student {name}"].reconstructed[modality]
                 result = self.denoise(restored, teacher[: len(restored)], batch.masks[name][modality])
                 loss = loss + weight * result.loss
                 key = name if name == modality else f"{name}.{modality}"

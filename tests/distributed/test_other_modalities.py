@@ -45,7 +45,7 @@ class Loss(torch.nn.Module):
         features: list[Features]
         features, scale = self.backbone(inputs, streams)
         shared = sum(f.embeddings[name][:, 0].sum() for f, name in zip(features, names, strict=False))
-        return scale * (shared + features[-1].restored["text"].square().mean())
+        return scale * (shared + features[-1].reconstructed["text"].square().mean())
 
 
 def _vectors(backbone: Backbone, rank: int) -> dict[str, Tensor]:

@@ -137,7 +137,7 @@ def masked(folder: Path) -> dict[str, Tensor]:
     for prefix, (inputs, students) in (("vl", vision_language(folder)), ("al", audio_language(folder))):
         passes, _ = backbone(inputs, [ForwardPass(tuple(mask), mask) for mask in students.values()])
         for student, feature in zip(students, passes, strict=True):
-            for name, restored in feature.restored.items():
+            for name, restored in feature.reconstructed.items():
                 found[f"{prefix}.student_{name}" if "+" in student else f"{name}.student"] = restored
                 if "+" not in student:
                     found[f"{name}.encoded"] = feature.tokens[name]

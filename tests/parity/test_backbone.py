@@ -98,7 +98,7 @@ def test_masked_passes(golden):
         streams = [ForwardPass(tuple(mask), mask) for mask in masks.values()]
         features, _ = backbone(inputs, streams)
         for name, feature in zip(masks, features, strict=True):
-            for modality, restored in feature.restored.items():
+            for modality, restored in feature.reconstructed.items():
                 joint = "+" in name
                 key = f"{prefix}.student_{modality}" if joint else f"{modality}.student"
                 padding = inputs[modality].padding

@@ -41,8 +41,8 @@ def test_a_ragged_batch_restores_what_each_sample_restores_alone(subset: Subset)
     for row in range(3):
         alone = student(backbone, subset, fields(subset, [row]), masks_of(subset, (row,)))
         for name in subset:
-            length, seen = alone.restored[name].shape[1], alone.tokens[name].shape[1]
-            close(batched.restored[name][row, :length], alone.restored[name][0])
+            length, seen = alone.reconstructed[name].shape[1], alone.tokens[name].shape[1]
+            close(batched.reconstructed[name][row, :length], alone.reconstructed[name][0])
             close(batched.tokens[name][row, :seen], alone.tokens[name][0])
 
 
@@ -54,19 +54,21 @@ def test_the_original_decoder_looks_at_padding(subset: Subset, hide_padding: boo
     batched = student(backbone, subset, fields(subset), masks_of(subset))
     alone = student(backbone, subset, fields(subset, [1]), masks_of(subset, (1,)))
     longest = student(backbone, ("text",), fields(("text",), [0]), masks_of(("text",), (0,)))
-    length = alone.restored["text"].shape[1]
-    difference = (batched.restored["text"][1, :length] - alone.restored["text"][0]).abs().max().item()
+    length = alone.reconstructed["text"].shape[1]
+    difference = (
+        (batched.reconstructed["text"][1, :length] - alone.reconstructed["text"][0]).abs().max().item()
+    )
     assert (difference <= 2e-5) == hide_padding
     close(batched.tokens["text"][1, : alone.tokens["text"].shape[1]], alone.tokens["text"][0])
     if subset == ("text",):  # nothing is padded in the longest row
-        close(batched.restored["text"][0], longest.restored["text"][0])
+        close(batched.reconstructed["text"][0], longest.reconstructed["text"][0])
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["text", "image", "touch"])
 def test_what_is_hidden_has_no_influence(name: str) -> None:
     backbone, inputs, masks = make().eval(), fields((name,)), masks_of((name,))
-    before = student(backbone, (name,), inputs, masks).restored[name]
+    before = student(backbone, (name,), inputs, masks).reconstructed[name]
     values = inputs[name].values.clone()
     hidden = torch.zeros(before.shape[:2], dtype=torch.bool)
     hidden.view(-1)[masks[name].hidden] = True
@@ -77,7 +79,7 @@ def test_what_is_hidden_has_no_influence(name: str) -> None:
         values[hidden[:, 1:]] = 77
     assert not torch.equal(values, inputs[name].values)
     changed = {name: ModalityInput(values, inputs[name].padding)}
-    close(before, student(backbone, (name,), changed, masks).restored[name])
+    close(before, student(backbone, (name,), changed, masks).reconstructed[name])
     everything = backbone(changed, [ForwardPass((name,))])[0][0].tokens[name]
     assert (everything - backbone(inputs, [ForwardPass((name,))])[0][0].tokens[name]).abs().max() > 1e-3
 
@@ -118,7 +120,7 @@ def test_visible_tokens_keep_their_places() -> None:
 @torch.no_grad()
 def test_hidden_places_are_told_apart() -> None:
     backbone, inputs, masks = make().eval(), fields(("image",)), masks_of(("image",))
-    restored = student(backbone, ("image",), inputs, masks).restored["image"].flatten(0, 1)
+    restored = student(backbone, ("image",), inputs, masks).reconstructed["image"].flatten(0, 1)
     hidden = restored[masks["image"].hidden]
     assert torch.pdist(hidden).min() > 1e-3
 
@@ -127,7 +129,7 @@ def test_a_masked_pass_trains_the_way_in_and_out() -> None:
     backbone = make()
     masks = masks_of(("text", "audio"))
     features = student(backbone, ("text", "audio"), fields(("text", "audio")), masks)
-    sum(r.square().mean() for r in features.restored.values()).backward()
+    sum(r.square().mean() for r in features.reconstructed.values()).backward()
     idle = {
         name
         for name, parameter in backbone.named_parameters()

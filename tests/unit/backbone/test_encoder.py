@@ -194,7 +194,7 @@ STREAMS = [
 
 
 def outputs_of(features) -> list[Tensor]:
-    return [*features.tokens.values(), *features.embeddings.values(), *features.restored.values()]
+    return [*features.tokens.values(), *features.embeddings.values(), *features.reconstructed.values()]
 
 
 def test_passes_in_one_call_are_those_of_separate_calls() -> None:

@@ -59,7 +59,7 @@ STREAMS = [
 def loss_of(backbone: Backbone, inputs: Any) -> torch.Tensor:
     features, scale = backbone(inputs, STREAMS)
     a, b, c = (next(iter(f.embeddings.values())) for f in features[:3])
-    restored = sum((r - features[3].tokens[n]).square().mean() for n, r in features[4].restored.items())
+    restored = sum((r - features[3].tokens[n]).square().mean() for n, r in features[4].reconstructed.items())
     return scale * ((a - b).square().sum() + (b - c).square().sum()) + restored
 
 

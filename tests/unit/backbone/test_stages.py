@@ -144,7 +144,7 @@ def test_training_a_new_modality_leaves_all_others_as_they_were(name: str) -> No
         optimizer.zero_grad()
         features, scale = backbone(inputs, streams)
         loss = scale * (features[0].embeddings["text"] * features[1].embeddings[name]).sum()
-        (loss + sum(r.square().sum() for r in features[2].restored.values())).backward()
+        (loss + sum(r.square().sum() for r in features[2].reconstructed.values())).backward()
         torch.nn.utils.clip_grad_norm_(backbone.parameters(), 0.1)
         optimizer.step()
     for parameter, value in backbone.state_dict().items():
