@@ -1,4 +1,4 @@
-"""The account of a conversion: what became of every key, and whether the counts are the published ones."""
+"""Report of a conversion: every key, and the number of parameters beside the published ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 
-RELEASED: dict[int, str] = {  # parameters by file (spec: checkpoint, section 2.4; model, section 10)
+RELEASED: dict[int, str] = {  # number of parameters by file
     3_884_740_545: "three modalities, retrieval",
     3_884_740_544: "three modalities without logit scale",
     2_731_704_193: "image-text retrieval, a table for each layer",
@@ -31,21 +31,21 @@ RELEASED_SIZES = {"width": 1536, "depth": 40, "heads": 24, "feed_forward": 6144}
 
 @dataclass
 class Account:
-    """What became of every key of an official file.
+    """Result of converting an official file, key by key.
 
     Attributes:
         source: The file.
         checkpoint_format: Which official file it is, or ``lightning``.
         keys: Number of keys.
-        used: Official names that found a place.
+        used: Official names of tensors that are parameters of the model.
         new: Our names of parameters that the file lacks.
-        head: Our names of the task's weights.
-        left_over: Official names without a place; they travel along.
+        head: Our names of the task head's weights.
+        left_over: Official names of other tensors; they are kept in a file of their own.
         dropped: Official names left out on request.
-        resized: Our names of tensors that were fitted to another size.
+        resized: Our names of tensors that were resized.
         buffers: Official names of stored position buffers, all recomputed and equal.
         parameters: Number of parameters in the file.
-        notes: What deserves attention, a line each.
+        notes: Remarks, a line each.
     """
 
     source: str
@@ -61,8 +61,8 @@ class Account:
     parameters: int = 0
     notes: list[str] = field(default_factory=list)
 
-    def lines(self, most: int | None = 6) -> list[str]:
-        """Say it, with at most ``most`` names a kind; None for all."""
+    def lines(self, limit: int | None = 6) -> list[str]:
+        """Return a summary, with at most ``limit`` names of each sort; None for all."""
         text = [f"{self.source}: {self.checkpoint_format}, {self.keys} keys, {self.parameters:,} parameters"]
         rows = {
             "used": self.used,
@@ -77,10 +77,10 @@ class Account:
             if not names and title not in ("used", "made new"):
                 continue
             text.append(f"  {len(names)} {title}")
-            if names and (most is None or title not in ("used", "position buffers, recomputed and equal")):
-                text += [f"    {name}" for name in names[:most]]
-                if most is not None and len(names) > most:
-                    text.append(f"    and {len(names) - most} more (--verbose)")
+            if names and (limit is None or title not in ("used", "position buffers, recomputed and equal")):
+                text += [f"    {name}" for name in names[:limit]]
+                if limit is not None and len(names) > limit:
+                    text.append(f"    and {len(names) - limit} more (--verbose)")
         return text + [f"  {note}" for note in self.notes]
 
     def note_types(self, content: Any) -> None:
@@ -90,8 +90,8 @@ class Account:
             if not isinstance(inner, Mapping):
                 break
             content = inner
-        kinds = {t.dtype for t in content.values() if isinstance(t, Tensor) and t.is_floating_point()}
-        other = sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
+        dtypes = {t.dtype for t in content.values() if isinstance(t, Tensor) and t.is_floating_point()}
+        other = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes - {torch.float32})
         if other:
             self.notes.append(f"{', '.join(other)} became float32")
 

@@ -1,12 +1,13 @@
-"""Two models compared: the vectors that they make of the same inputs, and their parameters.
+"""Comparison of two models: their embeddings of the same inputs, and their parameters, bit for bit.
 
-Shapes: B batch, D width, L tokens with the summary, S picture side in pixels, N samples.
+Shapes: B batch, L tokens with the CLS token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,12 +18,12 @@ from onepeace_pl.modalities import ModalityInput
 
 @dataclass(frozen=True)
 class Vectors:
-    """How the vectors of one modality compare.
+    """Comparison of the embeddings of one modality.
 
     Attributes:
-        equal: Whether they are equal bit for bit; None where they could not be compared.
+        equal: Equal bit for bit; None where they could not be compared.
         difference: Largest absolute difference.
-        why_not: Why they could not be compared.
+        why_not: Reason why they could not be compared.
     """
 
     equal: bool | None
@@ -32,13 +33,13 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Parameters:
-    """How the parameters of two models compare, by name.
+    """Comparison of the parameters of two models, by name.
 
     Attributes:
         equal: Equal bit for bit.
-        changed: Of other values, another shape or another type.
-        only_a: In the first alone.
-        only_b: In the second alone.
+        changed: Different values, shape or dtype.
+        only_a: Only in the first.
+        only_b: Only in the second.
     """
 
     equal: tuple[str, ...]
@@ -48,7 +49,7 @@ class Parameters:
 
 
 def compare_vectors(a: Backbone, b: Backbone, seed: int = 0, batch: int = 4) -> dict[str, Vectors]:
-    """Embed the same random inputs of every shared modality with both: several lengths, and with padding.
+    """Compare embeddings of the same random inputs of every shared modality, of several lengths and with padding.
 
     Args:
         a: A model.
@@ -61,7 +62,7 @@ def compare_vectors(a: Backbone, b: Backbone, seed: int = 0, batch: int = 4) -> 
 
 @torch.no_grad()
 def compare_jointly(a: Backbone, b: Backbone, names: Sequence[str], seed: int = 0, batch: int = 4) -> Vectors:
-    """Embed random inputs of several modalities, read together, with both; those that can be made."""
+    """Compare joint embeddings of random inputs of several modalities."""
     inputs = {}
     for name in names:
         made = [_random_inputs(model, name, seed, batch) for model in (a, b)]
@@ -85,7 +86,7 @@ def compare_parameters(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Para
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
-    """Say whether two tensors have the same type, shape and bytes; not a number equals itself here."""
+    """Return whether two tensors have the same dtype, shape and bytes; NaN equals itself here."""
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     x, y = (t.contiguous().flatten().view(torch.uint8) for t in (a, b))
@@ -94,7 +95,7 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 @torch.no_grad()
 def _random_inputs(model: Backbone, name: str, seed: int, batch: int) -> list[ModalityInput]:
-    """Make inputs of three lengths, and last one of which every other row is half padding; none if none can be made."""
+    """Return inputs of three lengths, and one with every other row half padded; none if the adapter has no values."""
     adapter, device = model.encoder.adapter(name), model.logit_scale.device
     found = []
     for number, share in enumerate((0.25, 0.5, 1.0)):
@@ -115,10 +116,14 @@ def _compare_modality(a: Backbone, b: Backbone, name: str, seed: int, batch: int
         return Vectors(None, why_not="its adapter implements no random_values")
     if not all(same_bits(x.values, y.values) for x, y in zip(*made, strict=True)):
         return Vectors(None, why_not="the models take other inputs (another size or vocabulary)")
-    found = [_compared(lambda model, x=x: model.embed({name: x})[name], a, b) for x in made[0]]  # type: ignore[misc]
+    found = [_compared(partial(_embed, name, x), a, b) for x in made[0]]
     if any(each.equal is None for each in found):
         return found[0]
     return Vectors(all(each.equal for each in found), max(each.difference for each in found))
+
+
+def _embed(name: str, x: ModalityInput, model: Backbone) -> Tensor:
+    return model.embed({name: x})[name]
 
 
 def _compared(embed: Callable[[Backbone], Tensor], a: Backbone, b: Backbone) -> Vectors:

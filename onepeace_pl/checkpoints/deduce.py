@@ -1,7 +1,7 @@
-"""Sizes and switches of a model from its tensors alone, so that an official file needs no preset.
+"""Config of a model deduced from its tensors, so that an official file needs no preset.
 
-What no tensor shows is assumed as released: strides of the audio front end, ids of special tokens, the width
-of a decoder's head (that of an encoder's).
+Options that no tensor shows are the released ones: strides of the audio front end, ids of special tokens, the width
+of a decoder's head (that of the encoder's).
 
 Shapes: D width, H heads, F inner width of a feed-forward.
 """
@@ -25,17 +25,17 @@ HEAD = 64  # width of a released model's head
 
 
 def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool = True) -> dict[str, Any]:
-    """Return the description (:meth:`Backbone.describe`) of the model that tensors under our names belong to.
+    """Return the config (:meth:`Backbone.to_config`) of the model that tensors belong to.
 
     Args:
         state: Tensors under our names.
-        config: The official file's ``cfg.model``, for what no tensor shows.
-        decoder: Whether a decoder in ``state`` is taken along.
+        config: The official file's ``cfg.model``, for options that no tensor shows.
+        decoder: Include a decoder in ``state``.
 
     Raises:
         UserError: The tensors are of no such model, or contradict one another.
     """
-    said = dict(config or {})
+    official = dict(config or {})
     modalities = [name for name in OFFICIAL if f"encoder.adapters.{name}.summary" in state]
     if not modalities:
         *others, last = OFFICIAL
@@ -47,14 +47,14 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
     for name in modalities:
         mine = _below(state, f"encoder.adapters.{name}.")
         in_decoder = _below(state, f"decoder.adapters.{name}.") if decoder else {}
-        shrink = _said(said, 1.0, "encoder", f"{name}_adapter", "shrink_alpha")
+        shrink = _option(official, 1.0, "encoder", f"{name}_adapter", "shrink_alpha")
         options = {"embedding_norm": "norm.weight" in mine, "shrink": shrink}
         options |= OFFICIAL[name].deduce(mine, in_decoder, transformer["width"])
         kind = OFFICIAL[name].adapter
         adapters[name] = {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options}
     small: Options = {"depth": 0, "hide_padding": False}
     if decoder and _depth(state, "decoder"):
-        small |= _decoder(state, modalities, transformer, said)
+        small |= _decoder(state, modalities, transformer, official)
     return {
         "adapters": adapters,
         "transformer": asdict(TransformerConfig(_preset_of(transformer), **transformer)),
@@ -63,9 +63,9 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
     }
 
 
-def check_preset(description: Mapping[str, Any], preset: str) -> None:
-    """Raise a UserError where a deduced description is not of the sizes of ``preset``."""
-    found, wanted = TransformerConfig(**description["transformer"]), TransformerConfig(preset)
+def check_preset(config: Mapping[str, Any], preset: str) -> None:
+    """Raise a UserError where a deduced config has other sizes than a preset."""
+    found, wanted = TransformerConfig(**config["transformer"]), TransformerConfig(preset)
     for name in ("width", "depth", "heads", "feed_forward"):
         if getattr(found, name) != getattr(wanted, name):
             raise UserError(
@@ -101,7 +101,7 @@ def _encoder(state: State, modalities: list[str]) -> Options:
 
 
 def _block(state: State, block: str, modalities: list[str]) -> Options:
-    """Return what all blocks of a stack agree on."""
+    """Return the options that the blocks of a stack share."""
     feed = f"{block}.feed_forward.{modalities[0]}"
     out = f"{block}.attention.project_out.shared"
     return {
@@ -114,7 +114,7 @@ def _block(state: State, block: str, modalities: list[str]) -> Options:
     }
 
 
-def _decoder(state: State, modalities: list[str], encoder: Options, said: Mapping[str, Any]) -> Options:
+def _decoder(state: State, modalities: list[str], encoder: Options, official: Mapping[str, Any]) -> Options:
     inside = [m for m in modalities if f"decoder.adapters.{m}.embed.weight" in state]
     if not inside:
         raise UserError(
@@ -129,7 +129,7 @@ def _decoder(state: State, modalities: list[str], encoder: Options, said: Mappin
         if found[name]:
             raise UserError(f"the decoder has {name}; such a decoder cannot be built")
     head = encoder["width"] // encoder["heads"]
-    heads = _said(said, max(width // head, 1), "decoder", "attention_heads")
+    heads = _option(official, max(width // head, 1), "decoder", "attention_heads")
     return {
         "depth": _depth(state, "decoder"),
         "width": width,
@@ -159,7 +159,7 @@ def _below(state: State, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def _said(config: Mapping[str, Any], default: Any, *path: str) -> Any:
+def _option(config: Mapping[str, Any], default: Any, *path: str) -> Any:
     value: Any = config
     for step in path:
         value = value.get(step) if isinstance(value, Mapping) else None

@@ -1,9 +1,9 @@
-"""A model folder: config, weights, tokenizer and preprocessing, everything that inference needs.
+"""Model folders: config, weights, tokenizer and preprocessing, all that inference needs.
 
 ``config.json`` (class paths and options), ``model.safetensors``, ``tokenizer.json`` where there is text,
 ``README.md`` (the model card); from a converted checkpoint also ``extra.safetensors`` (its task head) and
-``official.json`` (its options); where there are low-rank adapters, these once more for peft. What a stage has left as
-it was may be missing: then the config says which base has it.
+``official.json`` (its options); low-rank adapters once more in the files of peft. A partial folder omits frozen weights
+and refers to its base weights.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Origin:
-    """Where converted weights came from; what a way back must know.
+    """Origin of converted weights, for the conversion back.
 
     Attributes:
         checkpoint_format: Of the source: ``pretrain``, ``retrieval``, ``classify``, ``vision-only`` or ``lightning``.
-        made_new: Parameters that the source did not have, so that they hold fresh values.
+        made_new: Parameters that the source did not have; they hold initial values.
         buffers: Official names of the position buffers that the source held.
     """
 
@@ -76,33 +76,33 @@ def save_folder(
     """Write a model folder, without the head of a task (:func:`onepeace_pl.checkpoints.head.save_head`).
 
     Args:
-        folder: Made where it does not exist; files of an older model in it are replaced, or removed.
-        backbone: Says the config and, without ``state``, the weights.
+        folder: Created if missing; files of an older model in it are replaced, or removed.
+        backbone: Its config and, without ``state``, its weights are saved.
         processors: By modality.
-        state: Full weights, for a backbone that is sharded or on the meta device; with ``base``, what it lacks.
+        state: Full weights, for a backbone that is sharded or on the meta device; with ``base``, those not omitted.
         extra: Tensors that belong to no backbone (task heads of an official file), kept under their names.
         origin: Of converted weights.
         official: Options of the official file, plain data.
-        base: Has the weights that ``state`` leaves out.
-        weights: Which weights of a run these are: plain data, for the config and the card.
+        base: Reference to the weights that ``state`` omits.
+        weights: Which weights of a run these are: plain data, for the config and the model card.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    described: dict[str, Any] = {}
+    configs: dict[str, Any] = {}
     tokenizers: list[Tokenizer] = []
     for name, processor in processors.items():
-        described[name] = processor.to_config()
-        for option, value in described[name]["init_args"].items():
+        configs[name] = processor.to_config()
+        for option, value in configs[name]["init_args"].items():
             if isinstance(value, Tokenizer):
                 if any(value != other for other in tokenizers):
                     raise UserError(f"processor {name!r} has a tokenizer of its own; a folder holds one")
                 tokenizers.append(value)
-                described[name]["init_args"][option] = TOKENIZER
+                configs[name]["init_args"][option] = TOKENIZER
     config = {
         "format": FORMAT,
         "onepeace_pl": VERSION,
         "backbone": backbone.to_config(),
-        "processors": described,
+        "processors": configs,
     }
     if origin is not None:
         config["origin"] = asdict(origin)
@@ -139,11 +139,11 @@ def load_folder(
         folder: Written by :func:`save_folder`.
         device: Where the weights go.
         dtype: Of the weights; None leaves them as they are.
-        trust_remote_code: Import the classes that the folder names, whatever they are (:mod:`onepeace_pl.utils.trust`).
+        trust_remote_code: Import the folder's classes whatever their module (:mod:`onepeace_pl.utils.trust`).
 
     Raises:
         FileNotFoundError: The folder or one of its files is missing.
-        UserError: The folder is of another kind, its weights do not fit its config, or a class is not trusted.
+        UserError: The folder is no model folder, its weights do not fit its config, or a class is not trusted.
     """
     folder = Path(folder)
     config = read_config(folder)
@@ -170,18 +170,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     config = read_json(path)
     if not isinstance(config, dict) or config.get("format") != FORMAT or "backbone" not in config:
-        said = config.get("format") if isinstance(config, dict) else None
-        raise UserError(f"{path} is no config of this package's format {FORMAT}; it says {said!r}")
+        found = config.get("format") if isinstance(config, dict) else None
+        raise UserError(f"{path} is no config of this package's format {FORMAT}, but {found!r}")
     return config
 
 
 def read_model(
     folder: Path, config: Mapping[str, Any], trust: bool = False
 ) -> tuple[Backbone, dict[str, Tensor]]:
-    """Make the backbone that a folder describes, on the meta device, and read its weights under our names.
-
-    Of a base, the weights are read that the backbone has a place for.
-    """
+    """Make a folder's backbone on the meta device, and read its weights."""
     base = read_base(folder)
     if base is None and not (folder / WEIGHTS).is_file():
         raise FileNotFoundError(f"{folder} has no {WEIGHTS}; copy the whole model folder")
@@ -193,21 +190,21 @@ def read_model(
 
 
 def _aligned(tensor: Tensor) -> Tensor:
-    """Copy what the file's layout has put between two vector registers: products there round otherwise."""
+    """Copy a tensor that the file's layout has not aligned to vector registers: products with it round otherwise."""
     return tensor if tensor.data_ptr() % 64 == 0 else tensor.clone()
 
 
 def read_extra(folder: Path) -> dict[str, Tensor]:
-    """Read the tensors that belong to no backbone; none where there is no such file."""
+    """Read the tensors that belong to no backbone; empty without such a file."""
     return read_safetensors(folder / EXTRA) if (folder / EXTRA).is_file() else {}
 
 
 def read_origin(config: Mapping[str, Any]) -> Origin | None:
-    """Return the origin that a config tells, None where nothing was converted."""
-    told = config.get("origin")
-    if told is None:
+    """Return the origin in a config; None where the model was not converted."""
+    origin = config.get("origin")
+    if origin is None:
         return None
-    return Origin(told["checkpoint_format"], tuple(told["made_new"]), tuple(told["buffers"]))
+    return Origin(origin["checkpoint_format"], tuple(origin["made_new"]), tuple(origin["buffers"]))
 
 
 def read_official(folder: Path) -> dict[str, Any] | None:
@@ -219,13 +216,13 @@ def read_official(folder: Path) -> dict[str, Any] | None:
 def load_processors(
     folder: Path, config: Mapping[str, Any], trust: bool = False, file: str = CONFIG
 ) -> dict[str, Processor]:
-    """Make the processors that a config describes.
+    """Make the processors in a config.
 
     Args:
         folder: The model folder.
         config: Its config.
-        trust: Import the classes that it names, whatever they are (:mod:`onepeace_pl.utils.trust`).
-        file: Where the config stands, for errors.
+        trust: Import their classes whatever their module (:mod:`onepeace_pl.utils.trust`).
+        file: Name of the config's file, for errors.
 
     Raises:
         UserError: One of them cannot be made, or its class is not trusted.
@@ -234,7 +231,7 @@ def load_processors(
     for name, spec in config.get("processors", {}).items():
         try:
             made[name] = _processor(folder, name, spec, trust)
-        except Exception as error:  # what a file says can be wrong in any way
+        except Exception as error:  # a config in a file can be wrong in any way
             raise UserError(f"{folder / file}: {_reason(error)}") from error
     return made
 
@@ -248,14 +245,14 @@ def _processor(folder: Path, name: str, spec: Mapping[str, Any], trust: bool) ->
 
 
 def _reason(error: Exception) -> str:
-    said = first_line(error)
-    return said if isinstance(error, ValueError | TypeError) else f"{type(error).__name__} {said}"
+    line = first_line(error)
+    return line if isinstance(error, ValueError | TypeError) else f"{type(error).__name__} {line}"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file, or remove it where there are no tensors.
 
-    It is written beside and renamed: tensors being written may be mapped from the very file that they replace.
+    It is written to a temporary file and renamed: tensors may be memory-mapped from the file that they replace.
     """
     from safetensors.torch import save_file
 
@@ -268,7 +265,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy what shares memory with another tensor, which the format cannot express."""
+    """Copy tensors that share memory, which the format cannot express."""
     seen: set[int] = set()
     for name, tensor in tensors.items():
         place = tensor.untyped_storage().data_ptr()

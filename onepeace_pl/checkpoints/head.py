@@ -1,4 +1,4 @@
-"""Heads of tasks beside a model's weights: ``task.safetensors``, and ``task.json``, which says what it is a head of."""
+"""Task heads in a model folder: weights (``task.safetensors``) and config (``task.json``)."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ PREFIX = "task."
 
 @dataclass(frozen=True)
 class Head:
-    """A task's weights, and what it is.
+    """Weights and config of a task.
 
     Attributes:
         state: The weights.
-        description: Class path, options, and facts about the data, as far as the source tells them.
+        config: Class path, constructor arguments and ``data_info``, as far as the source has them.
     """
 
     state: dict[str, Tensor] = field(default_factory=dict)
-    description: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def line(self) -> str:
-        """Say what it is."""
-        name = str(self.description.get("class_path") or "a task").rpartition(".")[2]
-        classes = (self.description.get("data_info") or {}).get("classes") or ()
-        told = f", {len(classes)} classes" if classes else ""
-        return f"head: {len(self.state)} tensors of {name}{told}, kept in {HEAD}"
+        """Return a summary."""
+        name = str(self.config.get("class_path") or "a task").rpartition(".")[2]
+        classes = (self.config.get("data_info") or {}).get("classes") or ()
+        of_classes = f", {len(classes)} classes" if classes else ""
+        return f"head: {len(self.state)} tensors of {name}{of_classes}, kept in {HEAD}"
 
 
-def save_head(folder: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write a task's weights and what it is; of a task without weights nothing is written, and older files go."""
+def save_head(folder: Path, state: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    """Write a task's weights and config; without weights nothing is written, and older files are removed."""
     write_tensors(folder / HEAD, state)
     if state:
-        write_text(folder / TASK, json.dumps(description, indent=2) + "\n")
+        write_text(folder / TASK, json.dumps(config, indent=2) + "\n")
     else:
         (folder / TASK).unlink(missing_ok=True)
 
 
 def head_of_folder(folder: Path) -> Head:
-    """Read the head that :func:`save_head` has written; an empty one where there is none."""
+    """Read the head that :func:`save_head` has written; an empty one if there is none."""
     if not (folder / HEAD).is_file():
         return Head()
-    told = read_json(folder / TASK) if (folder / TASK).is_file() else {}
-    return Head(read_safetensors(folder / HEAD), told if isinstance(told, Mapping) else {})
+    config = read_json(folder / TASK) if (folder / TASK).is_file() else {}
+    return Head(read_safetensors(folder / HEAD), config if isinstance(config, Mapping) else {})
 
 
 def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: Any) -> Head:
-    """Take the head out of what a Lightning checkpoint of ours holds."""
-    told = plain(hyper_parameters or {})
-    task, data_info = told.get("task") or {}, told.get("data_info") or {}
+    """Return the head in a Lightning checkpoint of this package."""
+    stored = plain(hyper_parameters or {})
+    task, data_info = stored.get("task") or {}, stored.get("data_info") or {}
     mine = {name.removeprefix(PREFIX): t for name, t in state.items() if name.startswith(PREFIX)}
     return Head(mine, {**task, "data_info": data_info} if task or data_info else {})
 
@@ -88,16 +88,16 @@ def load_head(
     is_class_agnostic: Callable[[str], bool] | None = None,
     data_info: DataInfo | None = None,
 ) -> str:
-    """Load a task's weights in place, if the source has those of such a task.
+    """Load a task's weights in place, if the source has them.
 
     Args:
         task: The task.
         source: A model folder, a checkpoint of ours or an official file.
-        is_class_agnostic: Says of each weight whether it is loaded, where only some are; those of other sizes are not.
-        data_info: About the data: their classes must be those that the head has learnt, in the same order.
+        is_class_agnostic: Whether a weight is loaded, where only some are; those of other sizes are not.
+        data_info: Its classes must be those of the head, in the same order.
 
     Returns:
-        One line that says what became of them; empty where the task has none.
+        A summary in one line; empty for a task without weights.
 
     Raises:
         UserError: The source's head is of other classes, or has other sizes.
@@ -119,7 +119,7 @@ def load_head(
         )
     if found.keys() != own.keys():
         return f"head: new; that of {source} belongs to another task"
-    told = data_info is None or _check_classes(data_info, head.description.get("data_info") or {}, source)
+    told = data_info is None or _check_classes(data_info, head.config.get("data_info") or {}, source)
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Lightning checkpoints of ours (``RUN/checkpoints/last.ckpt``) read into a model."""
+"""Lightning checkpoints of this package (``RUN/checkpoints/last.ckpt``), converted to a model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BACKBONE = "backbone."
 
 
 def is_training_checkpoint(path: Path) -> bool:
-    """Say whether a file is a Lightning checkpoint of ours."""
+    """Return whether a file is a Lightning checkpoint of this package."""
     if path.suffix in (".pkl", ".safetensors"):
         return False
     content = read_pickle(path)
@@ -37,14 +37,14 @@ def is_training_checkpoint(path: Path) -> bool:
 
 
 def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversion, dict[str, Processor]]:
-    """Read a checkpoint of a run: its model, and the preprocessing that the run had.
+    """Read a run's checkpoint: its model, and the run's preprocessing.
 
-    The config is that of the hyper-parameters; a run made by hand has none, there it is deduced.
+    The config is that of the hyper-parameters; without them it is deduced from the tensors.
     Preprocessing comes from the run's ``model`` folder or ``config.yaml``, else it is the released one.
 
     Args:
         path: The file.
-        trust: Import the classes that it and the run's files name, whatever they are (:mod:`onepeace_pl.utils.trust`).
+        trust: Import the classes of the run's files whatever their module (:mod:`onepeace_pl.utils.trust`).
 
     Raises:
         UserError: The file is damaged, its weights and its config do not belong together, or a class is not trusted.
@@ -53,11 +53,11 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     state = state_dict_of(content, path)
     mine = {n.removeprefix(BACKBONE): t for n, t in state.items() if n.startswith(BACKBONE)}
     extra = {name: tensor for name, tensor in state.items() if not name.startswith((BACKBONE, PREFIX))}
-    told = plain(content.get("hyper_parameters") or {}).get("backbone")
+    stored = plain(content.get("hyper_parameters") or {}).get("backbone")
     own, base = mine, content.get("base")
     if base:
         mine = with_base_weights(own, BaseWeights.from_config(base), path)
-    backbone = build_for(mine, _description(told) if told else deduce(mine), str(path), trust)
+    backbone = build_for(mine, _config(stored) if stored else deduce(mine), str(path), trust)
     if base:
         wanted = {name for name, _ in backbone.named_parameters()}
         mine = {name: tensor for name, tensor in mine.items() if name in own or name in wanted}
@@ -69,7 +69,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     account.parameters = sum(tensor.numel() for tensor in whole.values())
     if base:
         account.notes.append(f"{len(whole) - len(own):,} of its tensors are those of {base['path']}")
-    if not told:
+    if not stored:
         account.notes.append("no config in the checkpoint: sizes were deduced from the tensors")
     known, where = _processors(path, content, trust)
     processors = released_processors(backbone, _tokenizer(content)) | known
@@ -83,9 +83,9 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     return conversion, {name: p for name, p in processors.items() if name in backbone.modalities}
 
 
-def _description(told: Any) -> dict[str, Any]:
-    """Turn hyper-parameters (class path and options) into what :func:`build` reads."""
-    options = told.get("init_args", told)
+def _config(stored: Any) -> dict[str, Any]:
+    """Turn hyper-parameters (class path and options) into the config of a backbone."""
+    options = stored.get("init_args", stored)
     known_encoder, known_decoder = (
         TransformerConfig.__dataclass_fields__,
         DecoderConfig.__dataclass_fields__,
@@ -106,7 +106,7 @@ def _processors(path: Path, content: Mapping[str, Any], trust: bool) -> tuple[di
         ), "that of the run's model folder"
     if (run / "config.yaml").is_file():
         made = load_processors(
-            run, {"processors": _told_processors(run / "config.yaml")}, trust, "config.yaml"
+            run, {"processors": _configured_processors(run / "config.yaml")}, trust, "config.yaml"
         )
         untrained = [p for p in made.values() if isinstance(p, HasTokenizer) and p.tokenizer is None]
         set_tokenizer(untrained, _tokenizer(content))
@@ -115,18 +115,18 @@ def _processors(path: Path, content: Mapping[str, Any], trust: bool) -> tuple[di
     return {}, "ATTENTION: the released models', for the run's own is not beside the checkpoint"
 
 
-def _told_processors(path: Path) -> dict[str, Any]:
-    """Return what a run's ``config.yaml`` says of its preprocessing; of several tasks' data, nothing."""
+def _configured_processors(path: Path) -> dict[str, Any]:
+    """Return the processors in a run's ``config.yaml``; none of the data of several tasks."""
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         return dict(((config.get("data") or {}).get("init_args") or {}).get("processors") or {})
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{path} is no config of a run ({said}); move it away to go on without it") from None
+        line = " ".join(str(error).split())
+        raise UserError(f"{path} is no config of a run ({line}); move it away to go on without it") from None
 
 
 def _tokenizer(content: Mapping[str, Any]) -> Tokenizer | None:
-    """Find the tokenizer that a data module has put into the checkpoint."""
+    """Return the tokenizer that a data module has stored in the checkpoint."""
     for part in content.values():
         found = part.get("tokenizers") if isinstance(part, Mapping) else None
         if isinstance(found, Mapping) and found:

@@ -1,9 +1,6 @@
-"""Official parameter names <-> ours, both ways (spec: checkpoint, sections 2 to 4).
+"""Official parameter names <-> ours, both ways (``docs/reference/checkpoints.md``).
 
-One table of rules; a rule maps one or several official tensors (stacked along the first axis) to one of ours.
-Fields in braces stand for one part of a dotted name.
-
-Shapes: D encoder width, E decoder width.
+One table of rules; those of an adapter are in the ``official.py`` of its modality.
 """
 
 from __future__ import annotations
@@ -90,13 +87,13 @@ RULES: list[Rename] = [
 
 
 def from_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Rename official tensors.
+    """Rename official tensors to ours.
 
     Args:
         state: Official names, of a fairseq model or of the vision-only file.
 
     Returns:
-        Our tensors, and what no rule knows (task heads), under its official name. Position buffers, which
+        Our tensors, and those that no rule matches (task heads) under their official names. Position buffers, which
         can be computed, are in neither.
     """
     state = canonical(state)
@@ -181,10 +178,7 @@ def canonical_name(name: str) -> str:
 
 
 def vision_only(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the vision branch out of an official state, under the vision-only file's names.
-
-    Source: spec, checkpoint, section 4.
-    """
+    """Select the vision branch of an official state, under the vision-only file's names."""
     dropped = re.compile(
         r"text|audio|decoder|mask|logit_scale|version|^image_proj\.|fusion_model\.image_layer_norm\."
     )

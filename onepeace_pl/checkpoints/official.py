@@ -1,7 +1,7 @@
-"""Official checkpoints read into a model, and written again (spec: checkpoint).
+"""Official checkpoints, read and written (``docs/reference/checkpoints.md``).
 
-Sizes are deduced from the tensors. What belongs to no backbone (task heads) travels along under its own
-name, so that official -> ours -> official gives the same tensors, bit for bit.
+Sizes are deduced from the tensors. Tensors that belong to no backbone (task heads) are kept under their own
+names, so that official -> ours -> official gives the same tensors, bit for bit.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ CHECKPOINT_FORMATS = ("pretrain", "retrieval", "classify", "vision-only")
 State = dict[str, Tensor]
 
 _DECODER = r"^decoder_|^[a-z]+_mask_(token$|head\.)"
-_NOT_IN = {  # what a file of each format does not hold
+_NOT_IN = {  # names that a file of each format does not contain
     "pretrain": r"(?!)",
     "retrieval": _DECODER,
     "classify": rf"{_DECODER}|^[a-z]+_proj\.|^logit_scale$",
 }
-# what a file may lack: all else means that it is damaged
+# parameters that a file may lack; without others it is damaged
 _MAY_BE_NEW = re.compile(
     r"^encoder\.(projections|transformer\.norms)\.|^logit_scale$|\.mask_embedding$|^decoder\."
 )
@@ -55,14 +55,14 @@ _MAY_BE_NEW = re.compile(
 
 @dataclass
 class Conversion:
-    """A model on its way into a folder.
+    """A converted model.
 
     Attributes:
         backbone: On the meta device.
         state: Its weights.
-        extra: Tensors without a place in it, under the source's names.
-        origin: What a way back must know.
-        account: What became of every key.
+        extra: Other tensors, under the source's names.
+        origin: For the conversion back.
+        account: Report of every key.
         options: The official file's ``cfg``.
         head: Of a run's checkpoint, its task.
     """
@@ -83,12 +83,12 @@ def read_official(
 
     Args:
         path: The file.
-        checkpoint_format: Take no more than a file of this format holds; None finds out what it is and takes all.
-        image_size: Enlarge every image table for pictures of this side in pixels.
-        preset: What the sizes must be.
+        checkpoint_format: Read only the tensors that a file of this format contains; None for all.
+        image_size: Enlarge every image table for images of this side in pixels.
+        preset: Required sizes.
 
     Raises:
-        FileNotFoundError: Nothing is there.
+        FileNotFoundError: There is no such file.
         UserError: The file is damaged, of another model, or its sizes are not those asked for.
     """
     content = {"model": read_safetensors(path)} if path.suffix == ".safetensors" else read_pickle(path)
@@ -105,12 +105,12 @@ def read_official(
     options = _plain(content.get("cfg") if isinstance(content, dict) else None, account)
     try:
         ours, left = from_official(state)
-        description = deduce(ours, (options or {}).get("model"))
+        config = deduce(ours, (options or {}).get("model"))
         if preset is not None:
-            check_preset(description, preset)
-        at_source = _on_meta(description)
+            check_preset(config, preset)
+        at_source = _on_meta(config)
         left |= _check_buffers(at_source, buffers, account)
-        backbone = at_source if image_size is None else _on_meta(enlarged(description, image_size))
+        backbone = at_source if image_size is None else _on_meta(enlarged(config, image_size))
         whole, report = fit_state(backbone, ours, str(path))
     except ValueError as error:
         text = str(error)
@@ -124,12 +124,12 @@ def read_official(
     account.new, account.left_over, account.resized = report.new, sorted(left), report.resized
     account.note_count(backbone)
     whole |= fresh(backbone, report.new)
-    told = sorted(buffers.keys() - left.keys())
+    stored_buffers = sorted(buffers.keys() - left.keys())
     if not any(
-        name.endswith(".rp_bucket") for name in told
-    ):  # somebody has stripped them: a way back makes all
-        told = []
-    origin = Origin(account.checkpoint_format, tuple(report.new), tuple(told))
+        name.endswith(".rp_bucket") for name in stored_buffers
+    ):  # they have been stripped: the conversion back writes all
+        stored_buffers = []
+    origin = Origin(account.checkpoint_format, tuple(report.new), tuple(stored_buffers))
     return Conversion(backbone, whole, left, origin, account, options)
 
 
@@ -140,14 +140,14 @@ def official_state(
     origin: Origin | None,
     checkpoint_format: str | None = None,
 ) -> State:
-    """Return a model's tensors as an official file holds them.
+    """Return the tensors of a model under official names.
 
     Args:
-        backbone: Says which position buffers there are.
+        backbone: Its position buffers are written too.
         state: Its weights.
-        extra: Tensors that travelled along.
-        origin: Of converted weights: what the source did not have is left out.
-        checkpoint_format: Write no more than a file of this format holds.
+        extra: Tensors that belong to no backbone.
+        origin: Of converted weights: parameters that the source did not have are left out.
+        checkpoint_format: Write only the tensors that a file of this format contains.
 
     Raises:
         UserError: A modality has no official names.
@@ -158,11 +158,11 @@ def official_state(
     if origin is not None and origin.buffers:
         buffers = {name: tensor for name, tensor in buffers.items() if name in origin.buffers}
     official |= buffers
-    came_as = None if origin is None else origin.checkpoint_format
-    if checkpoint_format == "vision-only" and came_as != "vision-only":
+    source_format = None if origin is None else origin.checkpoint_format
+    if checkpoint_format == "vision-only" and source_format != "vision-only":
         return vision_only(official) | {n: t for n, t in extra.items() if n.startswith(("fc_norm.", "head."))}
     official |= extra
-    if came_as == "vision-only" and checkpoint_format in (None, "vision-only"):
+    if source_format == "vision-only" and checkpoint_format in (None, "vision-only"):
         official = {name: t for name, t in official.items() if not name.endswith("fusion_model.version")}
         return vision_names(official)
     return (
@@ -179,7 +179,7 @@ def official_head(head: Head, who: str) -> State:
     inner = {n.removeprefix("head."): t for n, t in head.state.items() if n.startswith("head.")}
     official = head_to_official(inner)
     if len(inner) < len(head.state) or head_from_official(official).keys() != inner.keys():
-        name = str(head.description.get("class_path") or "its task").rpartition(".")[2]
+        name = str(head.config.get("class_path") or "its task").rpartition(".")[2]
         raise UserError(
             f"{who} has the head of {name}, for which official files have no names; convert it to a folder, or leave "
             "the head out with --drop-head"
@@ -232,15 +232,15 @@ def format_of(names: Iterable[str]) -> str:
     return "vision-only"
 
 
-def enlarged(description: Mapping[str, Any], image_size: int) -> dict[str, Any]:
-    """Return a description for pictures of another size."""
-    adapters = {name: dict(spec) for name, spec in description["adapters"].items()}
+def enlarged(config: Mapping[str, Any], image_size: int) -> dict[str, Any]:
+    """Return a backbone's config for images of another size."""
+    adapters = {name: dict(spec) for name, spec in config["adapters"].items()}
     sized = [name for name, spec in adapters.items() if "image_size" in spec["init_args"]]
     if not sized:
-        raise UserError(f"there is no picture in {', '.join(adapters)}, so no image size can be set")
+        raise UserError(f"no adapter of {', '.join(adapters)} has an image_size; leave --image-size out")
     for name in sized:
         adapters[name]["init_args"] = {**adapters[name]["init_args"], "image_size": image_size}
-    return {**description, "adapters": adapters}
+    return {**config, "adapters": adapters}
 
 
 def fresh(backbone: Backbone, names: list[str]) -> State:
@@ -257,9 +257,9 @@ def fresh(backbone: Backbone, names: list[str]) -> State:
     return made
 
 
-def _on_meta(description: Mapping[str, Any]) -> Backbone:
+def _on_meta(config: Mapping[str, Any]) -> Backbone:
     with torch.device("meta"):
-        return Backbone.from_config(description)
+        return Backbone.from_config(config)
 
 
 def _restrict(state: State, checkpoint_format: str, found: str) -> State:
@@ -271,7 +271,7 @@ def _restrict(state: State, checkpoint_format: str, found: str) -> State:
 
 
 def _in_known_decoder(name: str, ours: Mapping[str, Tensor]) -> bool:
-    """Say whether a decoder parameter belongs to a modality that the file's decoder has, or to none."""
+    """Return whether a decoder parameter belongs to a modality of the file's decoder, or to none."""
     if not name.startswith("decoder.") or name.endswith(".mask_embedding"):
         return False
     known = {n.split(".")[2] for n in ours if n.startswith("decoder.adapters.")}
@@ -281,7 +281,7 @@ def _in_known_decoder(name: str, ours: Mapping[str, Tensor]) -> bool:
 
 
 def _check_buffers(backbone: Backbone, stored: Mapping[str, Tensor], account: Account) -> State:
-    """Compare stored position buffers with computed ones; return those that must travel along."""
+    """Compare stored position buffers with computed ones; return those that differ and are kept."""
     computed, kept = official_buffers(backbone), {}
     for name, tensor in stored.items():
         mine = computed.get(name)

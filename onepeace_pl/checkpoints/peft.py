@@ -1,4 +1,4 @@
-"""Low-rank adapters in the files of the peft library, which is not needed for it.
+"""LoRA weights in the file format of the peft library, without the library.
 
 ``adapter_config.json`` (rank, alpha, names of layers) and ``adapter_model.safetensors``, in which a tensor is called
 ``base_model.model.LAYER.lora_A.weight``. LAYER is a layer's name in a :class:`onepeace_pl.backbone.Backbone`.
@@ -23,7 +23,7 @@ from onepeace_pl.utils.files import replacing, write_text
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, SUFFIX = "base_model.model.", ".weight"
 BLOCKS = "encoder.transformer.blocks."
-# what would give these files another meaning
+# options of peft that would change the meaning of the weights
 PLAIN: dict[str, Any] = {
     "peft_type": "LORA",
     "bias": "none",
@@ -44,9 +44,9 @@ def write_adapters(
 
     Args:
         folder: A model folder.
-        backbone: Says rank, scale and layers.
+        backbone: Has the adapters.
         state: Its weights.
-        base: Path of the weights that they were learnt beside.
+        base: Path of the weights that they were trained on.
     """
     from safetensors.torch import save_file
 
@@ -79,11 +79,11 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
     """Add to a backbone without adapters those that a folder holds, from this package or from peft.
 
     Args:
-        backbone: Holds the weights that the adapters were learnt beside.
+        backbone: Has the weights that the adapters were trained on.
         folder: With ``adapter_config.json`` and ``adapter_model.safetensors``.
 
     Returns:
-        The stage that the backbone is in now.
+        The new stage of the backbone.
 
     Raises:
         FileNotFoundError: One of the files is missing.
@@ -97,7 +97,7 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
             )
     config = read_json(folder / CONFIG)
     if not isinstance(config, dict) or not {"r", "lora_alpha"} <= config.keys():
-        raise UserError(f"{folder / CONFIG} says no r and lora_alpha; is it peft's config of plain adapters?")
+        raise UserError(f"{folder / CONFIG} has no r and lora_alpha; is it peft's config of plain LoRA?")
     for option, value in PLAIN.items():
         if config.get(option, value) not in (value, None):
             raise UserError(
@@ -121,7 +121,7 @@ def merged(backbone: Backbone, state: Mapping[str, Tensor], who: str) -> tuple[B
     Args:
         backbone: Has adapters; it may be on the meta device.
         state: Its weights.
-        who: What error messages call it.
+        who: Name of the model in error messages.
 
     Returns:
         A backbone without adapters, on the meta device, and its weights.

@@ -101,7 +101,7 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
         conversion.origin,
         conversion.options,
     )
-    save_head(target, _cast(conversion.head.state, options.dtype), conversion.head.description)
+    save_head(target, _cast(conversion.head.state, options.dtype), conversion.head.config)
 
 
 def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> None:
@@ -150,7 +150,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         read_official(source),
     )
     head = head_of_folder(source)
-    save_head(target, _cast(head.state, options.dtype), head.description)
+    save_head(target, _cast(head.state, options.dtype), head.config)
     if head.state:
         print(f"  {head.line()}")
 

@@ -106,7 +106,7 @@ class OnePeace:
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a model folder."""
         path = save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
-        save_head(path, self._head.state, self._head.description)
+        save_head(path, self._head.state, self._head.config)
         return path
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:

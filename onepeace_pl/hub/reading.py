@@ -113,5 +113,5 @@ def _head(a: Loaded, b: Loaded) -> Iterator[str]:
     for names, what in ((found.changed, "changed"), (found.only_a, "only in A"), (found.only_b, "only in B")):
         if names:
             yield f"head: {names[0]} {what}"
-    if heads[0] and heads[1] and a.head.description != b.head.description:
+    if heads[0] and heads[1] and a.head.config != b.head.config:
         yield "head: other classes or options (task.json)"

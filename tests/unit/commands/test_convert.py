@@ -291,8 +291,8 @@ def test_the_head_of_a_runs_checkpoint(tmp_path, capsys):
     assert "4 of the task's head, kept in task.safetensors\n    head.linear.bias" in told
     assert "left over" not in told
     head = head_of_folder(Path("m"))
-    assert head.description["data_info"]["classes"] == ["cat", "dog", "horse"]
-    assert head.description["init_args"] == {"pooling": "mean"}
+    assert head.config["data_info"]["classes"] == ["cat", "dog", "horse"]
+    assert head.config["init_args"] == {"pooling": "mean"}
     again = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling="mean")
     assert load_head(again, "m", data_info=FACTS) == "head: from m"
     assert all(torch.equal(tensor, task.state_dict()[name]) for name, tensor in again.state_dict().items())
