@@ -1,4 +1,4 @@
-"""The backbone: any subset of modalities through one encoder, and a decoder for the denoising objective."""
+"""The backbone: one encoder for any subset of modalities, and a decoder for the denoising objective."""
 
 from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.backbone.config import DecoderConfig

@@ -1,4 +1,4 @@
-"""Backbones by the name of a preset, and of the size of given weights."""
+"""Backbones from a preset, and for the weights in a file."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SLACK = 4  # times the weights of a file
 def build_for(
     weights: Mapping[str, Tensor], config: Mapping[str, Any], source: str, trust: bool = False
 ) -> Backbone:
-    """Make the backbone that weights in a file belong to, on the meta device.
+    """Make the backbone for weights in a file, on the meta device.
 
-    It is given up as soon as it is larger than they are, so that a config of absurd sizes costs no time.
+    It is refused as soon as it is larger than the weights, so that a config of absurd sizes costs no time.
 
     Args:
-        weights: Those of the file, and of its base.
+        weights: Of the file, base weights included.
         config: The backbone's config in the file.
         source: The file, for errors.
-        trust: Import what the class paths name, whatever it is.
+        trust: Import the adapters' classes whatever their module.
 
     Raises:
         UserError: There is no such backbone, it is larger than the weights, or a class is no adapter or not trusted.
@@ -38,14 +38,14 @@ def build_for(
     try:
         with torch.device("meta"), _no_larger_than(weights):
             return Backbone.from_config(config, trust)
-    except Exception as error:  # what a file says can be wrong in any way
+    except Exception as error:  # a config in a file can be wrong in any way
         what = "" if isinstance(error, ValueError | TypeError) else f"no backbone ({type(error).__name__}) "
         raise UserError(f"{source}: {what}{first_line(error)}") from error
 
 
 @contextmanager
 def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Refuse parameters that are more, or larger, than the weights; some room is left for what is made new."""
+    """Refuse a model of more, or larger, parameters than the weights, but for some that may be new."""
     count = SLACK * len(weights) + 64
     numbers = SLACK * sum(tensor.numel() for tensor in weights.values())
 

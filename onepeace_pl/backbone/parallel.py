@@ -1,9 +1,9 @@
-"""How a backbone is spread over devices: the sharding plan.
+"""The sharding plan of a backbone (FSDP2).
 
-One block of a transformer is one unit; what remains (adapters, norms, projections, the decoder's ways in and out)
-belongs to the root. All passes of a step go through a block in one call, so each unit is gathered once in the forward
-and once in the backward pass. Adapters are no units of their own: processes gather together, and one that reads no
-sounds would not take part in gathering their adapter.
+One block of a transformer is one unit; the rest (adapters, norms, projections) belongs to the root. All passes of a
+step go through a block in one call, so each unit is gathered once in the forward and once in the backward pass. Adapters
+are no units of their own: processes gather together, and one that reads no audio would not take part in gathering the
+audio adapter.
 """
 
 from __future__ import annotations

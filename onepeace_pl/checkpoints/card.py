@@ -1,4 +1,4 @@
-"""The model card: what a folder holds and how to use it, as a README."""
+"""The model card: README of a model folder."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def model_card(
     Args:
         backbone: The model; it may be on the meta device.
         processors: Its preprocessing.
-        made_new: Parameters that hold fresh values since the source had none.
-        extra: Names of tensors that travel along without belonging to the backbone.
-        base: Path of the weights that the folder leaves out.
+        made_new: Parameters with initial values, since the source had none.
+        extra: Names of tensors that belong to no backbone.
+        base: Path of the weights that the folder omits.
         weights: Which weights of a run these are: ``checkpoint``, ``step``, ``monitor``, ``value``.
     """
     config, names = backbone.config, backbone.modalities
@@ -61,8 +61,8 @@ def model_card(
     ]
     for name, processor in processors.items():
         options = processor.to_config()["init_args"]
-        told = (f"{k} {value}" for k, value in options.items() if isinstance(value, PLAIN))
-        lines.append(f"- {name}: {', '.join(told)}")
+        settings = (f"{k} {value}" for k, value in options.items() if isinstance(value, PLAIN))
+        lines.append(f"- {name}: {', '.join(settings)}")
     for name, processor in processors.items():
         if isinstance(processor, HasTokenizer) and processor.tokenizer is None:
             lines += [
@@ -79,7 +79,7 @@ def model_card(
     if base is not None:
         lines += [
             "",
-            f"This folder holds what was learnt; all other weights are read from `{base}`. "
+            f"This folder holds the weights that were trained; all others are read from `{base}`. "
             "`python -m onepeace_pl convert THIS --to WHOLE` makes a folder that needs no other.",
         ]
     if extra:

@@ -1,4 +1,4 @@
-"""Names of heads in official files and ours (spec: checkpoint, section 2.3)."""
+"""Official names of task heads <-> ours (``docs/reference/checkpoints.md``)."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ class OnePeace:
     Args:
         backbone: The backbone.
         processors: By modality; what they were in training.
-        extra: Tensors that travel along without belonging to the backbone.
+        extra: Tensors that belong to no backbone; they are saved with it.
         origin: Of converted weights.
-        head: Of a task; it travels along.
+        head: Of a task; it is saved with the model.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class OnePeace:
         Args:
             folder: Left by a run (``runs/NAME/model``) or written by ``convert``.
             device: Default is a GPU where there is one, else the CPU.
-            dtype: Of the weights; None leaves them as they are.
+            dtype: Of the weights; None for that of the file.
             tokenizer: For a folder without one: a saved tokenizer, or a folder with the released dict.txt,
                 encoder.json and vocab.bpe.
-            trust_remote_code: Import the classes that the folder names, whatever they are. Otherwise they must be this
+            trust_remote_code: Import the folder's classes whatever their module. Otherwise they must be this
                 package's, a plug-in's, or imported already.
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            UserError: The folder is of another kind, or damaged, or names a class that is not trusted; or there is
+            UserError: The folder is no model folder, or damaged, or names a class that is not trusted; or there is
                 no such device.
         """
         folder = Path(folder)
@@ -116,22 +116,22 @@ class OnePeace:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self.backbone.logit_scale.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights."""
+        """Dtype of the weights."""
         return self.backbone.logit_scale.dtype
 
     @property
     def modalities(self) -> list[str]:
-        """What can be embedded."""
+        """Names of the modalities."""
         return self.backbone.modalities
 
     @property
     def dim(self) -> int:
-        """Length D of a vector."""
+        """Embedding dimension D."""
         return self.backbone.config.width
 
     @property

@@ -1,4 +1,4 @@
-"""All that a modality reads on its way to a vector or an answer, compared between two model folders."""
+"""Comparison of two model folders: all that the embedding of a modality depends on."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Loaded:
 
 
 def unequal(a: Loaded, b: Loaded, name: str, parameters: Parameters) -> list[str]:
-    """Name everything that differs of what a modality reads: parameters, options, preprocessing, tokenizer, head.
+    """List differences that can change embeddings: parameters, options, preprocessing, tokenizer, head.
 
     Options of training (``train_*`` of a processor, dropout, the decoder) do not count, nor does the scale of
     similarities. A head counts for every modality.
@@ -69,7 +69,7 @@ def unequal(a: Loaded, b: Loaded, name: str, parameters: Parameters) -> list[str
 
 
 def read_by(parameter: str, name: str, modalities: list[str]) -> bool:
-    """Say whether a modality's vectors depend on a parameter."""
+    """Return whether a modality's embeddings depend on a parameter."""
     if parameter.startswith("decoder.") or parameter == "logit_scale":
         return False
     return owner_of(parameter, modalities) in (None, name)
@@ -94,8 +94,10 @@ def _options(a: Loaded, b: Loaded, name: str) -> Iterator[str]:
 
 
 def _switches(backbone: Backbone) -> dict[str, Any]:
-    told = {key: value for key, value in vars(backbone.config).items() if key not in TRAINING}
-    return told | {"low_rank scale": backbone.stage.scale if isinstance(backbone.stage, LowRank) else None}
+    switches = {key: value for key, value in vars(backbone.config).items() if key not in TRAINING}
+    return switches | {
+        "low_rank scale": backbone.stage.scale if isinstance(backbone.stage, LowRank) else None
+    }
 
 
 def _described(a: Mapping[str, Any], b: Mapping[str, Any], what: str) -> Iterator[str]:

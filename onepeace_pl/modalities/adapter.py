@@ -1,9 +1,9 @@
-"""The adapter: raw input of one modality -> tokens with positions and attention bias.
+"""Modality adapters: raw input -> tokens with positions and attention bias.
 
-A new modality is a subclass that says how raw values become token contents (``stem``). Summary vector, learnt
-positions, relative bias and masking are here already and may be overridden.
+A new modality is a subclass that implements ``stem``, from raw values to token embeddings. CLS token, learnt
+positions, relative bias and masking are inherited and may be overridden.
 
-Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D width.
+Shapes: B batch, L tokens with the CLS token at index 0, K visible tokens, D width.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from onepeace_pl.utils.configurable import Configurable
 
 
 class View(NamedTuple):
-    """How one pass sees a modality: all tokens, or those that a mask keeps; with gradient; which rows, how often."""
+    """One modality in one pass: masked or not, with gradient or not, which rows, how often repeated."""
 
     mask: Mask | None = None
     grad: bool = True
@@ -39,7 +39,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     Args:
         config: Width, heads and switches of the encoder.
-        max_tokens: Longest sequence with the summary; None for a subclass without learnt positions.
+        max_tokens: Longest sequence with the CLS token; None for a subclass without learnt positions.
         bias: Relative position bias; None for none.
         embedding_norm: LayerNorm on the token contents before positions are added.
         shrink: Share of the gradient that reaches the token contents; 1 for all.
@@ -87,7 +87,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     @abstractmethod
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
-        """Return positions (1 or B, L or K, D) for ``contents`` (B, L or K, D) with the summary at index 0.
+        """Return positions (1 or B, L or K, D) for ``contents`` (B, L or K, D) with the CLS token at index 0.
 
         Args:
             contents: Token contents, the visible ones where ``keep`` is given.
@@ -114,7 +114,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
         """Rows of the decoder's table of learnt positions."""
         if self.max_tokens is None:
             raise UserError(
-                f"{type(self).__name__} says no max_tokens, so a decoder cannot make positions for it"
+                f"{type(self).__name__} has no max_tokens, so a decoder cannot make positions for it"
             )
         return self.max_tokens
 
@@ -140,7 +140,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
             )
         if padding is not None and padding.shape[1] != length:
             raise UserError(
-                f"{name}: padding is for {padding.shape[1]} tokens, but with the summary there are {length}; "
+                f"{name}: padding is for {padding.shape[1]} tokens, but with the CLS token there are {length}; "
                 "let the processor's lengths count what the stem makes"
             )
 
@@ -195,7 +195,7 @@ class SequenceAdapter(ModalityAdapter):
 
     Args:
         config: Width, heads and switches of the encoder.
-        max_tokens: Longest sequence with the summary.
+        max_tokens: Longest sequence with the CLS token.
         buckets: Relative position buckets in one direction.
         embedding_norm: See :class:`ModalityAdapter`.
         shrink: See :class:`ModalityAdapter`.
@@ -232,7 +232,7 @@ class SequenceAdapter(ModalityAdapter):
 
 
 class Off(ModalityAdapter):
-    """No adapter: takes out, in a later config, one that an earlier file has brought in."""
+    """No adapter: removes, in a later config, the adapter of an earlier file."""
 
     def stem(self, values: Tensor) -> Tensor:
         """Never called."""

@@ -1,6 +1,6 @@
-"""The contract between a modality and the backbone.
+"""Inputs, samples, tokens and masks of a modality, and the processor interface.
 
-Shapes: B batch, L tokens with the summary vector at index 0, D width, H heads, K visible tokens.
+Shapes: B batch, L tokens with the CLS token at index 0, D width, H heads, K visible tokens.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from onepeace_pl.utils.configurable import Configurable
 
 @dataclass
 class ModalityInput:
-    """One modality's field of a batch: what an adapter receives.
+    """One modality of a batch: the input of an adapter.
 
     Attributes:
         values: (B, ...). Token ids (B, L - 1) with the end token; pixels (B, 3, S, S); waveforms (B, N).
-        padding: (B, L) bool over tokens with the summary at index 0, True where padded. None says that nothing is
-            padded, which the host knows, so no device has to be asked.
-        kind: Which type embedding is added where the adapter has them (0: first picture of a pair, 1: second).
+        padding: (B, L) bool over tokens with the CLS token at index 0, True where padded. None where nothing is
+            padded: known on the host, so the device need not be synchronised.
+        kind: Which type embedding is added where the adapter has them (0: first image of a pair, 1: second).
     """
 
     values: Tensor
@@ -35,13 +35,13 @@ class ModalityInput:
 
 @dataclass
 class Mask:
-    """One modality of a student pass: what is visible and what must be restored. Made on the host, in collate.
+    """Mask of one modality in a student pass. Made on the host, in collate.
 
     Attributes:
-        keep: (B, K) int64, visible positions in ascending order, 0 (the summary) first; empty slots hold K - 1.
+        keep: (B, K) int64, visible positions in ascending order, 0 (the CLS token) first; empty slots hold K - 1.
         keep_padding: (B, K) bool, True in empty slots; None where no slot is empty.
         hidden: (M,) int64, flat indices ``b * L + position`` of the hidden tokens.
-        keys: (N,) int64, flat indices of all real tokens but the summaries: what a hidden token is told apart from.
+        keys: (N,) int64, flat indices of all real tokens but the CLS tokens: candidates of the contrastive loss.
         targets: (M,) int64, for each hidden token its row in ``keys``.
     """
 
@@ -58,7 +58,7 @@ class ModalitySample:
 
     Attributes:
         values: Token ids (K,) with the end token, pixels (3, S, S), waveform (N,).
-        length: Number of tokens without the summary.
+        length: Number of tokens without the CLS token.
         word_starts: (K,) bool, True where a token begins a word; text only.
     """
 
@@ -74,7 +74,7 @@ class Tokens(NamedTuple):
         embeddings: (B, L, D), or (B, K, D) of the visible tokens.
         padding: (B, L) or (B, K) bool, True where padded; None where nothing is.
         bias: No tensor, one for all layers, or one for each layer: (1, H, L, L), or (B, H, K, K) of visible tokens.
-        length: Number of tokens L with the summary, hidden ones counted.
+        length: Number of tokens L with the CLS token, hidden ones counted.
     """
 
     embeddings: Tensor
@@ -84,16 +84,16 @@ class Tokens(NamedTuple):
 
 
 class Processor(Configurable, ABC):
-    """Turns the raw thing of one modality into a sample, and samples into a batch field.
+    """Preprocessing of one modality: raw value to sample, samples to batch.
 
-    Picklable, saved with the model. Every constructor option is kept as an attribute of the same name.
+    Picklable, saved with the model. Each constructor argument is kept as an attribute of the same name.
     """
 
     @abstractmethod
     def __call__(
         self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
-        """Prepare one raw value; ``rng`` feeds whatever is random in training."""
+        """Prepare one raw value; ``rng`` is the source of random augmentation in training."""
 
     def is_single(self, value: object) -> bool:
         """Return whether a value is one raw value, rather than a list of several."""
@@ -101,7 +101,7 @@ class Processor(Configurable, ABC):
 
     @abstractmethod
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
-        """Batch samples, padding where lengths differ."""
+        """Batch samples, padded where lengths differ."""
 
 
 def first_rows(tensor: Tensor | None, rows: int | None) -> Tensor | None:

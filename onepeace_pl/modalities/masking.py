@@ -1,8 +1,7 @@
-"""What a student does not see: rules that draw hidden tokens, and the index tensors made from them.
+"""Masking for the denoising objective: rules that draw hidden tokens, and index tensors (paper, section 3.2).
 
-Source: spec of pretraining, section 3 (paper, section on masked pre-training; counts as in the official
-    code).
-Shapes: B batch, L tokens with the summary at index 0, K visible tokens, M hidden tokens, N real tokens.
+Numbers of hidden tokens are those of the official code.
+Shapes: B batch, L tokens with the CLS token at index 0, K visible tokens, M hidden tokens, N real tokens.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class MaskRule(ABC):
         """Draw hidden tokens.
 
         Args:
-            length: Number of tokens without the summary, the end token of a text included.
+            length: Number of tokens without the CLS token, the end token of a text included.
             word_starts: (length,) bool, where words begin; None for what is not text. Text ends with the end
                 token, which is never hidden.
             rng: Source of all randomness.
@@ -83,8 +82,8 @@ class WholeWords(MaskRule):
 class RandomTokens(MaskRule):
     """Hides ``int(ratio * n)`` single tokens, first of all those that another stream does not hide.
 
-    Stage 1 needs no more: the joint text hides tokens that the text student sees, and the joint picture hides
-    all patches that the picture student sees, so that the two never see the same patch.
+    Stage 1 needs no more: the joint text hides tokens that the text student sees, and the joint image hides
+    all patches that the image student sees, so that the two never see the same patch.
     """
 
     def draw(self, starts: Bools, rng: np.random.Generator, other: Bools | None) -> Bools:
@@ -133,15 +132,15 @@ def build_mask(hidden: Tensor, padding: Tensor | None = None) -> Mask:
     """Turn hidden tokens into the index tensors of a student pass.
 
     Args:
-        hidden: (B, L) bool, True where hidden; the summary at index 0 and padding are not.
+        hidden: (B, L) bool, True where hidden; the CLS token at index 0 and padding are not.
         padding: (B, L) bool, True where padded; None where nothing is.
 
     Raises:
-        UserError: If a summary or a padded token is hidden.
+        UserError: If a CLS token or a padded token is hidden.
     """
     real = torch.ones_like(hidden) if padding is None else ~padding
     if bool(hidden[:, 0].any()) or bool((hidden & ~real).any()):
-        raise UserError("hidden must be False for the summary at index 0 and for padded tokens")
+        raise UserError("hidden must be False for the CLS token at index 0 and for padded tokens")
     visible = real & ~hidden
     counts = visible.sum(dim=1)
     width = int(counts.max())

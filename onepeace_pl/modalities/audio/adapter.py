@@ -1,4 +1,4 @@
-"""Sounds (spec: model, section 2.3).
+"""The audio adapter: convolutional feature extractor and positions (paper, section 3.1).
 
 Shapes: B batch, N samples at 16 kHz, T frames of 20 ms, C channels, D width.
 """
@@ -41,12 +41,12 @@ def extractor(channels: int) -> nn.Sequential:
 
 
 class ConvPositions(nn.Module):
-    """Positions from context: grouped convolutions over the frames.
+    """Convolutional positional embedding: grouped convolutions over the frames.
 
     Args:
         width: D.
         depth: Number of convolutions.
-        reach: Frames that they see together, divided among them.
+        reach: Their receptive field together in frames, divided among them.
         groups: Groups of channels.
         pre_norm: LayerNorm before the first convolution.
     """
@@ -82,17 +82,17 @@ class ConvPositions(nn.Module):
 
 
 class AudioAdapter(ModalityAdapter):
-    """Waveforms through convolutions, 50 tokens a second.
+    """Convolutional features of waveforms, 50 tokens a second.
 
-    In training the last frames of a clip feel the padding behind it, as in the original. In evaluation they do not, so
-    that a clip gives the same vector whatever clips it is batched with.
+    In training the padding behind a clip changes its last frames, as in the original. In evaluation it does not, so
+    that the embedding of a clip is the same whatever clips it is batched with.
 
     Args:
         config: Width, heads and switches of the encoder.
         channels: Channels C of the extractor.
         buckets: Relative position buckets in one direction.
         position_depth: Number of positional convolutions.
-        position_reach: Frames that they see together.
+        position_reach: Their receptive field together, in frames.
         position_groups: Their groups of channels.
         position_pre_norm: LayerNorm before them (``conv_pos_pre_ln``).
         decoder_tokens: Rows of the decoder's table of learnt positions.
@@ -157,11 +157,11 @@ class AudioAdapter(ModalityAdapter):
         return self.project(self.extractor_norm(features))  # type: ignore[no-any-return]
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
-        """Convolve the frames that are given as if they were neighbours, visible ones included."""
+        """Convolve the frames as if they were neighbours, also where only visible ones are left."""
         return self.padded_positions(contents, keep, None)
 
     def padded_positions(self, contents: Tensor, keep: Tensor | None, padding: Tensor | None) -> Tensor:
-        """Convolve the frames; in evaluation those that are padded count as the zeros behind the end."""
+        """Convolve the frames; in evaluation padded ones are zero."""
         batch, _, width = contents.shape
         hidden = None if padding is None or self.training or not self.hide_padding else padding[:, 1:]
         return torch.cat(

@@ -1,4 +1,4 @@
-"""Sounds of any kind -> one channel. Whatever a decoder does with a broken file ends here as a ``UserError``.
+"""Audio decoding: any source -> one channel. A broken file is a ``UserError``, whatever the decoder raises.
 
 Shapes: N samples.
 """
@@ -23,10 +23,10 @@ AudioInput = str | Path | Waveform | tuple[Waveform, float]
 """Path, array or tensor at the processor's rate, or ``(array, rate in Hz)``."""
 
 RATES: Final = (1_000, 768_000)
-"""Lowest and highest rate of a sound that is to be resampled, Hz."""
+"""Lowest and highest rate of audio that is to be resampled, Hz."""
 
 MOST_SAMPLES: Final = 1 << 27
-"""Samples of a sound, as stored and resampled: 46 minutes at 48 kHz. All of it is normalised together."""
+"""Samples of audio, as stored and resampled: 46 minutes at 48 kHz. All of it is normalised together."""
 
 LOUDEST: Final = 1e12
 """Samples are meant to lie in -1..1; normalising much greater ones overflows."""
@@ -36,14 +36,14 @@ _BLOCK: Final = 1 << 20  # samples of all channels that are decoded at a time
 
 
 def open_audio(raw: AudioInput, rate: int) -> tuple[str, Tensor, int]:
-    """Return what to call a sound, its mono waveform (N,) float32, and its rate.
+    """Return a name for messages, the mono waveform (N,) float32, and its rate.
 
     Args:
         raw: Path, ``(array, rate)``, or an array or tensor with `rate`; channels and samples in either order.
         rate: Rate that is wanted, Hz; any other must lie within :data:`RATES`.
 
     Raises:
-        TypeError: If `raw` is no sound.
+        TypeError: If `raw` is no audio.
         UserError: If a file is missing, unreadable or too long, or its rate or channels cannot be.
     """
     if isinstance(raw, str | Path):
@@ -55,20 +55,20 @@ def open_audio(raw: AudioInput, rate: int) -> tuple[str, Tensor, int]:
         and isinstance(raw[1], int | float | np.integer | np.floating)
     ):
         raw, given = raw
-        _check_rate("a sound", given, rate)
+        _check_rate("audio", given, rate)
     if not isinstance(raw, np.ndarray | Tensor):
-        raise TypeError(f"a sound must be a path, (array, rate), array or tensor, got {type(raw).__name__}")
+        raise TypeError(f"audio must be a path, (array, rate), array or tensor, got {type(raw).__name__}")
     wave = torch.as_tensor(raw).detach().cpu()
     if not wave.is_floating_point():
         raise TypeError(
-            f"a sound's samples must be floats in -1..1, got {wave.dtype}; divide integers by their range"
+            f"audio samples must be floats in -1..1, got {wave.dtype}; divide integers by their range"
         )
     if wave.dim() not in (1, 2):
-        raise UserError(f"a sound must be (samples,) or (channels, samples), got {list(wave.shape)}")
+        raise UserError(f"audio must be (samples,) or (channels, samples), got {list(wave.shape)}")
     wave = wave.to(torch.float32)
     if wave.dim() == 2:
         wave = wave.mean(dim=0 if wave.shape[0] <= wave.shape[1] else 1)
-    return f"a sound of {list(raw.shape)} samples", wave, int(given)
+    return f"audio of {list(raw.shape)} samples", wave, int(given)
 
 
 def _read_file(path: str | Path, wanted: int) -> tuple[Tensor, int]:
@@ -104,12 +104,12 @@ def _decoding(path: str | Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UserError(
-            f"{shown_path(path)}: no such sound; check the path and the data set's root"
+            f"{shown_path(path)}: no such audio; check the path and the data set's root"
         ) from error
     except Exception as error:
         reason = shown_path(" ".join(str(error).split())) or type(error).__name__
         raise UserError(
-            f"{shown_path(path)}: unreadable sound ({reason}); convert it to wav or flac, or leave the row out"
+            f"{shown_path(path)}: unreadable audio ({reason}); convert it to wav or flac, or leave the row out"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Sounds: any source to a normalised 16 kHz waveform. Shapes: B batch, N samples, T frames, T + 1 tokens."""
+"""Audio preprocessing to normalised 16 kHz waveforms. Shapes: B batch, N samples, T frames, T + 1 tokens."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def count_frames(samples: int, front_end: Sequence[tuple[int, int]] = FRONT_END)
 
 
 class AudioProcessor(Processor):
-    """Turns a sound into a mono waveform (N,), normalised over the whole clip.
+    """Resamples and normalises audio to a mono waveform (N,).
 
-    A sound is a path, ``(array, rate in Hz)``, or an array or tensor that already has the rate. Two
+    Audio is a path, ``(array, rate in Hz)``, or an array or tensor that already has the rate. Two
     dimensions are channels and samples, in either order (the shorter one is the channels); channels are
     averaged.
 
@@ -40,8 +40,7 @@ class AudioProcessor(Processor):
         min_seconds: A shorter clip is repeated and cut to exactly this length.
         rate: Samples a second, Hz.
         resample: Convert other rates. Otherwise they are an error, since resampling is never done in silence.
-        front_end: Kernel and stride of each convolution of the adapter's front end; says how many frames a
-            clip gives.
+        front_end: Kernel and stride of each convolution of the adapter's front end; gives the number of frames.
         silence: What to do with a clip of which all samples are equal: "raise", or "keep" it as zeros, as the original
             does; the published counts of benchmarks include such clips.
 
@@ -77,12 +76,12 @@ class AudioProcessor(Processor):
     def __call__(
         self, raw: AudioInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
-        """Prepare one sound: mean of channels, layer norm over the whole clip (eps 1e-5), then cut or repeat.
+        """Prepare one clip: mean of channels, layer norm over the whole clip (eps 1e-5), then cut or repeat.
 
         Raises:
-            TypeError: If `raw` is no sound.
+            TypeError: If `raw` is no audio.
             UserError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
-                `resample` is off, or the sound is empty, silent, not finite or far too loud.
+                `resample` is off, or the audio is empty, silent, not finite or far too loud.
         """
         name, wave, rate = open_audio(raw, self.rate)
         _check(name, wave, self.silence)
@@ -111,7 +110,7 @@ class AudioProcessor(Processor):
         return super().is_single(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
-        """Pad with zeros on the right: (B, N), padding (B, T + 1) with the summary first."""
+        """Pad with zeros on the right: (B, N), padding (B, T + 1) with the CLS token first."""
         longest = max(len(sample.values) for sample in samples)
         values = torch.zeros(len(samples), longest)
         for row, sample in zip(values, samples, strict=True):
@@ -126,12 +125,12 @@ class AudioProcessor(Processor):
 def _check(name: str, wave: Tensor, silence: Silence) -> None:
     problem = ""
     if not len(wave):
-        problem = "empty sound"
+        problem = "empty audio"
     elif not bool(torch.isfinite(wave).all()):
         problem = "samples that are not finite"
     elif float(wave.abs().max()) > LOUDEST:
         problem = f"samples of up to {float(wave.abs().max()):.1g}, which should lie in -1..1"
     elif silence == "raise" and bool((wave == wave[0]).all()):
-        problem = "silent sound (all samples are equal; silence: keep lets it through)"
+        problem = "silent audio (all samples are equal; silence: keep lets it through)"
     if problem:
         raise UserError(f"{name}: {problem}; replace it or leave the row out")

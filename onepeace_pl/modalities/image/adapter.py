@@ -1,6 +1,6 @@
-"""Pictures (spec: model, section 2.2).
+"""The image adapter: patch embedding and learnt positions on a grid (paper, section 3.1).
 
-Shapes: B batch, S picture side in pixels, P patches, D width.
+Shapes: B batch, S image side in pixels, P patches, D width.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class ImageAdapter(ModalityAdapter):
 
     Args:
         config: Width, heads and switches of the encoder.
-        image_size: Side S of the pictures in pixels, a multiple of 16.
-        position_side: Side of the learnt grid of absolute positions, resized to the picture's at every
-            forward; 0 for the picture's own.
+        image_size: Side S of the images in pixels, a multiple of 16.
+        position_side: Side of the learnt grid of absolute positions, resized to the image's at every
+            forward; 0 for the image's own.
         patch_stem: ``hmlp`` (released) or ``linear``, one bias-free convolution.
         embedding_norm: LayerNorm on the embeddings before positions are added.
         shrink: Share of the gradient that reaches the embeddings.
@@ -138,13 +138,13 @@ class ImageAdapter(ModalityAdapter):
         if values.shape[-2:] != (self.image_size, self.image_size):
             height, width = values.shape[-2:]
             raise UserError(
-                f"pictures of {height} x {width} pixels for a model of {self.image_size} x "
+                f"images of {height} x {width} pixels for a model of {self.image_size} x "
                 f"{self.image_size}; resize them, or set image_size"
             )
         return self.patches(values.to(self.position_table.dtype)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
-        """Grid positions, resized where the picture's grid is another."""
+        """Grid positions, resized where the image's grid is another."""
         table = resize_positions(self.position_table, self.side)
         return table[None] if keep is None else F.embedding(keep, table)
 

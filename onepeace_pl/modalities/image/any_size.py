@@ -1,4 +1,4 @@
-"""Pictures of any size, for dense tasks. Shapes: B batch, H and W height and width in pixels."""
+"""Images of any size, for dense tasks. Shapes: B batch, H and W height and width in pixels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from onepeace_pl.modalities.image.processor import normalise
 
 
 class AnySizeProcessor(Processor):
-    """Turns a picture into normalised pixels (3, H, W), as large as it is.
+    """Normalises an image of any size to (3, H, W).
 
     Args:
         divisor: Batches are padded, right and below, until this divides their sides.
-        patch: Side of a patch in pixels; says how many tokens a picture gives.
+        patch: Side of a patch in pixels; gives the number of tokens.
     """
 
     def __init__(self, divisor: int = 32, patch: int = 16) -> None:
@@ -31,7 +31,7 @@ class AnySizeProcessor(Processor):
     def __call__(
         self, raw: ImageInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
-        """Prepare one picture."""
+        """Prepare one image."""
         picture = open_image(raw)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
         patches = -(-picture.width // self.patch) * -(-picture.height // self.patch)
@@ -42,7 +42,7 @@ class AnySizeProcessor(Processor):
         return isinstance(value, Image.Image) or super().is_single(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
-        """Pad with the mean colour to the largest of the pictures -> (B, 3, H, W)."""
+        """Pad with the mean colour to the largest of the images -> (B, 3, H, W)."""
         height, width = (
             -(-max(s.values.shape[axis] for s in samples) // self.divisor) * self.divisor for axis in (1, 2)
         )

@@ -1,4 +1,4 @@
-"""Random changes of a picture in fine-tuning: colours, blur, flips, RandAugment (spec: tasks, sections 11 and 12)."""
+"""Image augmentation for fine-tuning: colour jitter, blur, RandAugment (``docs/reference/tasks.md``)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from onepeace_pl.errors import UserError
 _MOST: Final = 10.0  # the greatest magnitude
 _JITTER: Final = 0.4
 
-# Name -> (picture, strength in 0..1, sign) -> picture. Strength 1 is the greatest magnitude.
+# Name -> (image, strength in 0..1, sign) -> image. Strength 1 is the greatest magnitude.
 _Change = Callable[[Image.Image, float, int], Image.Image]
-# Name -> (size, strength, sign) -> where in the picture a pixel of the result comes from: an affine matrix.
+# Name -> (size, strength, sign) -> where in the image a pixel of the result comes from: an affine matrix.
 _Move = Callable[[tuple[int, int], float, int], tuple[float, ...]]
 
 
@@ -64,10 +64,10 @@ MOVES: Final[dict[str, _Move]] = {
     "translate_y_share": lambda size, strength, sign: (1, 0, 0, 0, 1, sign * 0.45 * strength * size[1]),
     "rotate": _rotation,
 }
-PAIRS: Final = (  # for two pictures and a statement
+PAIRS: Final = (  # for two images and a statement
     "identity", "equalize", "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y", "rotate",
 )  # fmt: skip
-SINGLE: Final = (  # for pictures of one class: the stronger, the more they change
+SINGLE: Final = (  # for images of one class: the stronger, the more they change
     "autocontrast", "equalize", "invert", "rotate", "posterize", "solarize", "solarize_add", "colour_around",
     "contrast_around", "brightness_around", "sharpness_around", "shear_x", "shear_y", "translate_x_share",
     "translate_y_share",
@@ -109,7 +109,7 @@ class RandAugment:
             raise UserError(f"magnitude={self.magnitude} must lie between 0 and 10")
 
     def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Change a picture."""
+        """Change an image."""
         for number in rng.integers(len(self.operations), size=self.count):
             sign = 1 if rng.random() < 0.5 else -1
             level = float(np.clip(rng.normal(self.magnitude, self.deviation), 0, _MOST))

@@ -1,7 +1,7 @@
-"""Pictures of any kind -> RGB, upright. Whatever a decoder does with a broken file ends here as a ``UserError``.
+"""Image decoding: any source -> RGB, upright. A broken file is a ``UserError``, whatever the decoder raises.
 
-Boxes and masks are in pixels of the upright picture, as viewers show it. Where the labels declare the size of the
-picture as stored, which has width and height the other way round, they are in pixels of the picture as stored, and
+Boxes and masks are in pixels of the upright image, as viewers show it. Where the labels declare the size of the
+image as stored, which has width and height the other way round, they are in pixels of the image as stored, and
 it is not turned.
 """
 
@@ -27,7 +27,7 @@ LONGEST_SIDE: Final = 65_535
 """Pixels of a side; JPEG can store no more."""
 
 MOST_STRETCHED: Final = 100
-"""How many times longer one side may be: resized by its shorter side, a longer picture would fill the memory."""
+"""How many times longer one side may be: resized by its shorter side, a longer image would fill the memory."""
 
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {
@@ -44,20 +44,20 @@ _PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Wind
 
 
 def open_image(raw: ImageInput, extent: Sequence[float] | None = None) -> Image.Image:
-    """Return a picture as an RGB image, turned as its EXIF orientation says.
+    """Return an RGB image, turned according to its EXIF orientation.
 
     Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.
 
     Args:
         raw: Path, encoded bytes, PIL image, uint8 array (H, W, 3) or (H, W), or uint8 tensor (3, H, W).
-        extent: Width and height that labels declare; they say which way round their pixels are counted.
+        extent: Width and height in the labels, which show whether their coordinates are those of the image as stored.
 
     Raises:
-        TypeError: If `raw` is no picture.
+        TypeError: If `raw` is no image.
         UserError: If a file is missing or unreadable, its sides are too long or too unequal, or an array has
             another shape or type.
     """
-    name = shown_path(raw) if isinstance(raw, str | Path) else "a picture"
+    name = shown_path(raw) if isinstance(raw, str | Path) else "an image"
     if isinstance(raw, str | Path | bytes):
         raw = load_image(raw)
     if isinstance(raw, Image.Image):
@@ -69,17 +69,15 @@ def open_image(raw: ImageInput, extent: Sequence[float] | None = None) -> Image.
         )
     if not isinstance(raw, np.ndarray):
         raise TypeError(
-            f"a picture must be a path, bytes, PIL image, array or tensor, got {type(raw).__name__}"
+            f"an image must be a path, bytes, PIL image, array or tensor, got {type(raw).__name__}"
         )
     if raw.dtype != np.uint8 or not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] == 3)) or not raw.size:
-        raise UserError(
-            f"a picture array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}"
-        )
+        raise UserError(f"an image array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}")
     check_sides(raw.shape[1], raw.shape[0])
     return Image.fromarray(np.ascontiguousarray(raw)).convert("RGB")
 
 
-def load_image(raw: str | Path | bytes, what: str = "picture") -> Image.Image:
+def load_image(raw: str | Path | bytes, what: str = "image") -> Image.Image:
     """Decode a file or encoded bytes, as stored.
 
     Raises:
@@ -91,23 +89,23 @@ def load_image(raw: str | Path | bytes, what: str = "picture") -> Image.Image:
 
 
 def header_sizes(raw: str | Path | bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (width, height) of a picture as stored and upright; nothing is decoded.
+    """Return (width, height) of an image as stored and upright; nothing is decoded.
 
     Raises:
         UserError: If it is missing or unreadable.
     """
-    with _opened(raw, "picture") as image:
+    with _opened(raw, "image") as image:
         width, height = image.size
         # Pillow tells the upright size of a TIFF at once
         turned = image.format != "TIFF" and _orientation(image) in _QUARTER_TURNS
     return (width, height), ((height, width) if turned else (width, height))
 
 
-def check_sides(width: int, height: int, name: str = "a picture") -> None:
-    """Refuse a picture without pixels, or with sides that are too long or too unequal.
+def check_sides(width: int, height: int, name: str = "an image") -> None:
+    """Refuse an image without pixels, or with sides that are too long or too unequal.
 
     Raises:
-        UserError: Names the picture, its sides and what is allowed.
+        UserError: Names the image, its sides and what is allowed.
     """
     long, short = max(width, height), min(width, height)
     if short < 1 or long > LONGEST_SIDE or long > MOST_STRETCHED * short:
@@ -119,8 +117,8 @@ def check_sides(width: int, height: int, name: str = "a picture") -> None:
 
 @contextmanager
 def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
-    """Open a picture. Decoders fail in any way, so all that is raised within is the file's fault."""
-    name = shown_path(raw) if not isinstance(raw, bytes) else f"a {what} of {len(raw)} bytes"
+    """Open an image. Decoders fail in any way, so all that is raised within is the file's fault."""
+    name = shown_path(raw) if not isinstance(raw, bytes) else f"{what} of {len(raw)} bytes"
     try:
         if not isinstance(raw, bytes):
             require_regular(raw)
@@ -168,7 +166,7 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     try:
         return image.convert("RGB")
     except ValueError as error:
-        raise UserError(f"{name}: mode {image.mode} is no picture's ({error}); convert it to RGB") from error
+        raise UserError(f"{name}: mode {image.mode} is no image's ({error}); convert it to RGB") from error
 
 
 def _eight_bits(grey: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:

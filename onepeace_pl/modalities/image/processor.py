@@ -1,4 +1,4 @@
-"""Pictures: any source to normalised square pixels. Shapes: B batch, S side in pixels."""
+"""Image preprocessing: any source to normalised square pixels. Shapes: B batch, S side in pixels."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _CROP_RATIO = (3 / 4, 4 / 3)
 
 
 class ImageProcessor(Processor):
-    """Turns a picture into normalised pixels (3, S, S).
+    """Resizes and normalises an image to (3, S, S).
 
-    A picture is a path, encoded bytes, a PIL image, a uint8 array (H, W, 3) or (H, W), a uint8 tensor (3, H,
+    An image is a path, encoded bytes, a PIL image, a uint8 array (H, W, 3) or (H, W), a uint8 tensor (3, H,
     W) or a float tensor (3, H, W) in 0..1 (which is never blurred). Files and PIL images are turned as their EXIF
     orientation says.
 
     Args:
         size: Side in pixels, a multiple of `patch`.
-        patch: Side of a patch in pixels; says how many tokens a picture gives.
-        fit: How a picture becomes a square outside training: "squash" both sides to `size` (data sets,
+        patch: Side of a patch in pixels; gives the number of tokens.
+        fit: How an image becomes a square outside training: "squash" both sides to `size` (data sets,
             embedding interface, grounding), or "centre_crop" (shorter side to `size`, then the middle;
             ImageNet).
         train_crop: In training, crop a random area between these shares, sides in a ratio of 3/4 to 4/3, then
             resize. Null trains as outside training (fine-tuning recipes).
         train_blur: In training, probability of a Gaussian blur with a radius of 0.1 to 2 pixels (grounding and
-            two pictures: 0.5).
-        train_jitter: In training, probability of changed brightness, contrast and saturation (two pictures: 0.5).
-        train_flip: In training, probability of left becoming right (ImageNet and two pictures: 0.5).
-        train_augment: In training, random operations besides. All of these need a picture of whole grey levels.
+            two images: 0.5).
+        train_jitter: In training, probability of changed brightness, contrast and saturation (two images: 0.5).
+        train_flip: In training, probability of a horizontal flip (ImageNet and two images: 0.5).
+        train_augment: In training, RandAugment. All but the crop need uint8 images.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class ImageProcessor(Processor):
     def __call__(
         self, raw: ImageInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
-        """Prepare one picture.
+        """Prepare one image.
 
         Raises:
-            TypeError: If `raw` is no picture.
+            TypeError: If `raw` is no image.
             UserError: If a file is missing or unreadable, sides are too long or too unequal, or an array has
                 another shape or values out of range.
         """
@@ -97,7 +97,7 @@ class ImageProcessor(Processor):
         return isinstance(value, Image.Image) or super().is_single(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
-        """Stack pixels (B, 3, S, S); pictures are never padded."""
+        """Stack pixels (B, 3, S, S); images are never padded."""
         return ModalityInput(torch.stack([sample.values for sample in samples]))
 
     def _augment(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -181,12 +181,12 @@ def _centre(length: int, size: int) -> int:
 
 def _checked_tensor(pixels: Tensor) -> Tensor:
     if pixels.dim() != 3 or pixels.shape[0] != 3:
-        raise UserError(f"a picture tensor must be (3, height, width), got {list(pixels.shape)}")
+        raise UserError(f"an image tensor must be (3, height, width), got {list(pixels.shape)}")
     check_sides(pixels.shape[2], pixels.shape[1])
     pixels = pixels.detach().to("cpu", torch.float32)
     if not bool(((pixels >= 0) & (pixels <= 1)).all()):
         raise UserError(
-            f"a float picture must lie in 0..1, got {pixels.min():.3g}..{pixels.max():.3g}; "
+            f"a float image must lie in 0..1, got {pixels.min():.3g}..{pixels.max():.3g}; "
             "divide by 255 or pass uint8"
         )
     return pixels
@@ -199,7 +199,7 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def denormalise(pixels: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return what ``normalise`` was given, as a picture (H, W, 3) uint8."""
+    """Undo :func:`normalise`; return an image (H, W, 3) uint8."""
     mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
     colours = (pixels.float().cpu() * std + mean).clamp(0, 1) * 255
     return colours.round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()

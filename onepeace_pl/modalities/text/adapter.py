@@ -1,6 +1,6 @@
-"""Words (spec: model, section 2.1).
+"""The text adapter: token embedding and learnt positions (paper, section 3.1).
 
-Shapes: B batch, L tokens with the summary at index 0, D width.
+Shapes: B batch, L tokens with the CLS token at index 0, D width.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TextAdapter(SequenceAdapter):
         config: Width, heads and switches of the encoder.
         vocabulary: Number of token ids.
         buckets: Relative position buckets in one direction.
-        max_tokens: Longest text with summary and end token.
+        max_tokens: Longest text with CLS and end token.
         embedding_norm: LayerNorm on the embeddings before positions are added.
         shrink: Share of the gradient that reaches the embeddings.
         types: 1 for the type embedding of NLVR2.

@@ -1,4 +1,4 @@
-"""Text: cleaning, tokens, the end token. Shapes: B batch, K ids with the end token."""
+"""Text preprocessing: cleaning, tokenisation, end token. Shapes: B batch, K ids with the end token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST: Final = 100_000
 
 
 class TextProcessor(Processor):
-    """Turns a sentence into token ids: cleaned, one leading blank, at most `max_tokens`, then the end token.
+    """Tokenises a sentence: cleaned, one leading blank, at most `max_tokens`, then the end token.
 
     Args:
         tokenizer: A tokenizer, the path of a saved one, or a folder with the three released files. None is
@@ -96,7 +96,7 @@ class TextProcessor(Processor):
         return ModalitySample(torch.tensor(ids), len(ids), torch.from_numpy(self.tokenizer.word_starts(ids)))
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
-        """Pad ids on the right: (B, K) int64, padding (B, K + 1) with the summary first."""
+        """Pad ids on the right: (B, K) int64, padding (B, K + 1) with the CLS token first."""
         lengths = torch.tensor([sample.length for sample in samples])
         longest = int(lengths.max())
         values = torch.full((len(samples), longest), PAD)

@@ -157,7 +157,7 @@ def test_an_adapter_that_says_no_length_has_no_decoder() -> None:
             super().__init__(config)
             self.max_tokens = None
 
-    with pytest.raises(ValueError, match="Endless says no max_tokens"):
+    with pytest.raises(ValueError, match="Endless has no max_tokens"):
         make(adapters={"touch": Endless})
     assert make(adapters={"touch": Endless}, decoder=False).decoder is None
 

@@ -58,7 +58,7 @@ def test_what_is_missing_and_unreadable(pets: str, capsys: pytest.CaptureFixture
     Path("pets/test").rename("pets/elsewhere")
     assert main(["data", "check", pets, "--media", "all"]) == 1
     out = capsys.readouterr().out
-    assert "  wrong     row 2 (id dog/1): pets/train/dog/1.png: unreadable picture" in out
+    assert "  wrong     row 2 (id dog/1): pets/train/dog/1.png: unreadable image" in out
     assert "  wrong     pets/test: no such folder; check the path" in out
     assert out.index("where files go") < out.index("train: ClassFolder")
     assert "imagenet/train/n01440764/*.JPEG" in out

@@ -33,7 +33,7 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     assert report.missing == [f"{folder}/5.wav"]
     assert report.opened == 5
     assert [line.partition(":")[0] for line in report.wrong] == ["row 2 (id 2)", "row 3 (id 3)"]
-    assert "unreadable sound" in report.wrong[0]
+    assert "unreadable audio" in report.wrong[0]
     assert "8000 Hz instead of 16000" in report.wrong[1]
     assert not report.is_right
     few = inspect(Esc50(path, folder), processors={"audio": AudioProcessor()}, media=2)

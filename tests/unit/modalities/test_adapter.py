@@ -140,7 +140,7 @@ def test_too_many_tokens_and_wrong_padding_are_told() -> None:
     assert made(ModalityInput(torch.zeros(1, 5, 2)), [View()])[0].length == 6
     with pytest.raises(ValueError, match="Bare: 7 tokens are more than the 6 it has positions for; shorten"):
         made(ModalityInput(torch.zeros(1, 6, 2)), [View()])
-    with pytest.raises(ValueError, match="Bare: padding is for 5 tokens, but with the summary there are 6"):
+    with pytest.raises(ValueError, match="Bare: padding is for 5 tokens, but with the CLS token there are 6"):
         made(ModalityInput(torch.zeros(1, 5, 2), torch.zeros(1, 5, dtype=torch.bool)), [View()])
 
 

@@ -80,7 +80,7 @@ def test_build_mask_with_nothing_hidden_or_padded() -> None:
 
 def test_build_mask_refuses_a_hidden_summary_or_pad() -> None:
     hidden = torch.tensor([[True, False]])
-    with pytest.raises(ValueError, match="summary at index 0"):
+    with pytest.raises(ValueError, match="CLS token at index 0"):
         build_mask(hidden)
     with pytest.raises(ValueError, match="padded"):
         build_mask(hidden.flip(1), hidden.flip(1))

@@ -177,7 +177,7 @@ def test_broken_media_are_rows_left_out(tmp_path: Path) -> None:
     reasons = [rows[0, index].skipped[0].reason for index in (1, 2, 3)]
     assert [reason.split(":")[0] for reason in reasons] == ["row 1 (id 1)", "row 2 (id 2)", "row 3 (id 3)"]
     for reason, words in zip(
-        reasons, ("unreadable sound", "1 x 60000 pixels", "unreadable picture"), strict=True
+        reasons, ("unreadable audio", "1 x 60000 pixels", "unreadable image"), strict=True
     ):
         assert words in reason
 

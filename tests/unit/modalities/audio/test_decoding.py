@@ -76,7 +76,7 @@ def test_samples_that_would_overflow_when_normalised(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     for path in (tmp_path / "pipe.wav", "/dev/zero"):
-        with pytest.raises(ValueError, match=r"unreadable sound .*not a regular file"):
+        with pytest.raises(ValueError, match=r"unreadable audio .*not a regular file"):
             AudioProcessor()(path)
 
 

@@ -72,15 +72,15 @@ def test_silence_is_kept_as_zeros_where_asked() -> None:
 
 def test_what_is_no_sound_is_refused(tmp_path: Path) -> None:
     processor = AudioProcessor()
-    with pytest.raises(ValueError, match=r"gone\.wav: no such sound"):
+    with pytest.raises(ValueError, match=r"gone\.wav: no such audio"):
         processor(tmp_path / "gone.wav")
     (tmp_path / "bad.wav").write_bytes(b"no sound")
-    with pytest.raises(ValueError, match=r"bad\.wav: unreadable sound"):
+    with pytest.raises(ValueError, match=r"bad\.wav: unreadable audio"):
         processor(tmp_path / "bad.wav")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
-    with pytest.raises(ValueError, match=r"empty\.wav: empty sound"):
+    with pytest.raises(ValueError, match=r"empty\.wav: empty audio"):
         processor(tmp_path / "empty.wav")
-    with pytest.raises(ValueError, match="silent sound"):
+    with pytest.raises(ValueError, match="silent audio"):
         processor(np.zeros(RATE, np.float32))
     with pytest.raises(ValueError, match="not finite"):
         processor(np.full(RATE, np.nan, np.float32))

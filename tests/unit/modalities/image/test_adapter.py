@@ -94,7 +94,5 @@ def test_unknown_stem() -> None:
 @pytest.mark.parametrize("shape", [(32, 64), (64, 32), (96, 96)])
 def test_pictures_of_another_size(shape: tuple[int, int]) -> None:
     adapter = ImageAdapter(CONFIG, image_size=64)
-    with pytest.raises(
-        ValueError, match=f"pictures of {shape[0]} x {shape[1]} pixels for a model of 64 x 64"
-    ):
+    with pytest.raises(ValueError, match=f"images of {shape[0]} x {shape[1]} pixels for a model of 64 x 64"):
         adapter(ModalityInput(torch.zeros(1, 3, *shape)), [View()])

@@ -87,7 +87,7 @@ def test_pictures_of_any_mode(mode: str) -> None:
 
 
 def test_a_mode_without_colours() -> None:
-    with pytest.raises(ValueError, match="a picture: mode La is no picture's"):
+    with pytest.raises(ValueError, match="an image: mode La is no image's"):
         open_image(Image.new("La", (5, 4)))
 
 
@@ -135,15 +135,15 @@ def test_broken_pictures_are_refused_in_one_line(kind: str) -> None:
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", Path("/dev/zero")):
-        with pytest.raises(ValueError, match=r"unreadable picture \(.*not a regular file.*\)"):
+        with pytest.raises(ValueError, match=r"unreadable image \(.*not a regular file.*\)"):
             open_image(path)
         with pytest.raises(ValueError, match=r"unreadable mask \(.*not a regular file.*\)"):
             load_image(path, "mask")
-    with pytest.raises(ValueError, match="unreadable picture"):
+    with pytest.raises(ValueError, match="unreadable image"):
         open_image("a\0b.png")
 
 
 def test_pictures_that_are_programs_are_not_run() -> None:
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
-    with pytest.raises(ValueError, match=r"unreadable picture \(not a picture\)"):
+    with pytest.raises(ValueError, match=r"unreadable image \(not an? image\)"):
         open_image(program)

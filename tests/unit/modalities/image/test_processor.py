@@ -74,10 +74,10 @@ def test_centre_crop_takes_the_middle() -> None:
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     processor = ImageProcessor(size=32)
-    with pytest.raises(ValueError, match=r"gone\.png: no such picture"):
+    with pytest.raises(ValueError, match=r"gone\.png: no such image"):
         processor(tmp_path / "gone.png")
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"bad\.png: unreadable picture \(not a picture\)"):
+    with pytest.raises(ValueError, match=r"bad\.png: unreadable image \(not an? image\)"):
         processor(tmp_path / "bad.png")
     with pytest.raises(ValueError, match=r"uint8 \(height, width, 3\), got float64 \[8, 8, 3\]"):
         processor(np.zeros((8, 8, 3)))
@@ -93,7 +93,7 @@ def test_a_truncated_file_is_refused(pixels: np.ndarray, tmp_path: Path) -> None
     path = tmp_path / "cut.jpg"
     Image.fromarray(pixels).save(path)
     path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(ValueError, match=r"cut\.jpg: unreadable picture"):
+    with pytest.raises(ValueError, match=r"cut\.jpg: unreadable image"):
         ImageProcessor(size=32)(path)
 
 
@@ -103,6 +103,6 @@ def test_a_picture_that_would_fill_the_memory_is_refused(
     Image.new("RGB", (64, 64)).save(tmp_path / "huge.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(
-        ValueError, match=r"huge\.png: unreadable picture \(Image size \(4096 pixels\) exceeds limit"
+        ValueError, match=r"huge\.png: unreadable image \(Image size \(4096 pixels\) exceeds limit"
     ):
         open_image(tmp_path / "huge.png")
