@@ -1,9 +1,9 @@
 """The sharding plan of a backbone (FSDP2).
 
 One block of a transformer is one unit; the rest (adapters, norms, projections) belongs to the root. All passes of a
-step go through a block in one call, so each unit is gathered once in the forward and once in the backward pass. Adapters
-are no units of their own: processes gather together, and one that reads no audio would not take part in gathering the
-audio adapter.
+step go through a block in one call, so each unit is gathered once in the forward and once in the backward pass.
+Adapters are no units of their own: processes gather together, and one that reads no audio would not take part in
+gathering the audio adapter.
 """
 
 from __future__ import annotations
