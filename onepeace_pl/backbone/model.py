@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from onepeace_pl.backbone.config import DecoderConfig
-from onepeace_pl.backbone.decoder import Decoder
+from onepeace_pl.backbone.decoder import Decoder, DecoderAdapter
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.passes import Features, ForwardPass, StopAfter
 from onepeace_pl.backbone.stages import (
@@ -30,6 +30,7 @@ from onepeace_pl.backbone.stages import (
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.nn.low_rank import LowRankLinear, attach
 from onepeace_pl.nn.routing import SHARED
 
@@ -91,9 +92,8 @@ class Backbone(nn.Module):
     def initialise(self) -> None:
         """Initialise every parameter in place: a model built on the meta device and then given memory."""
         for module in reversed(list(self.modules())):  # a module has the last word on its submodules
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+            if isinstance(module, ResetsParameters):
+                module.reset_parameters()
 
     def apply_stage(
         self,
@@ -111,7 +111,7 @@ class Backbone(nn.Module):
         used, modalities = list(used), self.modalities
         reconstructed = used if reconstructed is None else list(reconstructed)
         for prefix, module in self.named_modules():
-            unused = getattr(module, "unused", ())  # without any effect
+            unused = module.unused if isinstance(module, ModalityAdapter | DecoderAdapter) else ()
             for name, parameter in module.named_parameters(prefix=prefix, recurse=False):
                 owner, behind = owner_of(name, modalities), self.depth + 1 - self.layer_of(name)
                 parameter.requires_grad_(

@@ -36,6 +36,7 @@ from onepeace_pl.checkpoints.names import (
 )
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.errors import UserError
+from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.utils.files import replacing, save
 
 CHECKPOINT_FORMATS = ("pretrain", "retrieval", "classify", "vision-only")
@@ -251,7 +252,8 @@ def fresh(backbone: Backbone, names: list[str]) -> State:
         for name in names:
             owner = backbone.get_submodule(name.rpartition(".")[0])
             owner.to_empty(device="cpu", recurse=False)
-            owner.reset_parameters()  # type: ignore[operator]
+            assert isinstance(owner, ResetsParameters)
+            owner.reset_parameters()
             made[name] = owner.get_parameter(name.rpartition(".")[2]).detach().clone()
             owner.to(device="meta")
     return made
@@ -301,7 +303,8 @@ def _plain(options: Any, account: Account) -> dict[str, Any] | None:
     if not isinstance(options, Mapping):
         return None
     try:
-        return json.loads(json.dumps(options))  # type: ignore[no-any-return]
+        plain: dict[str, Any] = json.loads(json.dumps(options))
+        return plain
     except (TypeError, ValueError):
         account.notes.append("its cfg is more than plain data and is not kept")
         return None

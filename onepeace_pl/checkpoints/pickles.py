@@ -14,6 +14,7 @@ import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from onepeace_pl.errors import UserError, first_line
 
 _OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save's older format begins
 _TOO_SHORT = "it ends too early"
+_SCALAR: Any = import_module("numpy._core.multiarray").scalar
 # what the original's trainer may leave beside the weights: numbers of numpy, and options
 _INERT = [
     argparse.Namespace,
     np.dtype,
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    _SCALAR,
     *{type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")},
 ]
 
@@ -147,7 +149,7 @@ _TABLE: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("torch.storage", "_load_from_bytes"): _storage,
     ("_codecs", "encode"): _latin1,
     ("numpy._core.multiarray", "_reconstruct"): _array,
-    ("numpy._core.multiarray", "scalar"): np._core.multiarray.scalar,  # type: ignore[attr-defined]
+    ("numpy._core.multiarray", "scalar"): _SCALAR,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,

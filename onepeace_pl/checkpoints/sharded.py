@@ -43,7 +43,7 @@ class _Metadata(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Look up a global, if it is one of those."""
         known = name in _NAMES.get(module, ()) or (
-            module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
+            module == "torch" and isinstance(vars(torch).get(name), torch.dtype)
         )
         if not known:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -66,14 +66,14 @@ def check_sharded(folder: Path) -> None:
     except FileNotFoundError as error:
         raise UserError(f"{folder}: a shard is missing or damaged ({error})") from None
     except pickle.UnpicklingError as error:
-        said = first_line(error, "it ends too early")
+        reason = first_line(error, "it ends too early")
         raise UserError(
             f"{folder} is damaged, or holds more than tensors and plain data, and is not read: a pickle can run code "
-            f"({said})"
+            f"({reason})"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any way
-        said = first_line(error, type(error).__name__)
-        raise UserError(f"{folder}: {METADATA} or a shard is damaged ({said})") from None
+        reason = first_line(error, type(error).__name__)
+        raise UserError(f"{folder}: {METADATA} or a shard is damaged ({reason})") from None
 
 
 def _plain_items(metadata: Any, folder: Path) -> Iterator[tuple[Path, int, int]]:
@@ -86,6 +86,6 @@ def _plain_items(metadata: Any, folder: Path) -> Iterator[tuple[Path, int, int]]
         if folder.resolve() not in path.resolve().parents:
             raise UserError(f"it names a file outside the folder: {info.relative_path}")
         if not isinstance(kinds.get(index.fqn), TensorStorageMetadata):
-            if getattr(info, "transform_descriptors", None):
+            if vars(info).get("transform_descriptors"):
                 raise UserError(f"{index.fqn} is compressed")
             yield path, info.offset, info.length

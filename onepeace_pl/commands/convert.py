@@ -122,6 +122,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     from onepeace_pl.checkpoints.official import enlarged
     from onepeace_pl.checkpoints.peft import merged
     from onepeace_pl.checkpoints.preprocessing import set_tokenizer
+    from onepeace_pl.modalities import ImageProcessor
 
     _not_for(options, "a model folder", "checkpoint_format", "preset", "drop_head")
     config = read_config(source)
@@ -131,7 +132,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         with torch.device("meta"):
             backbone = Backbone.from_config(enlarged(config["backbone"], options.image_size))
         for processor in processors.values():
-            if hasattr(processor, "size") and hasattr(processor, "patch"):
+            if isinstance(processor, ImageProcessor):
                 processor.size = options.image_size
     set_tokenizer(processors.values(), _tokenizer(options.bpe))
     state, report = fit_state(backbone, weights, str(source))

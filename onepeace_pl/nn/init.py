@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from torch import Tensor, nn
 
 
@@ -15,3 +17,11 @@ def reset_linear_(layer: nn.Linear, std: float) -> None:
     truncated_normal_(layer.weight, std)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+@runtime_checkable
+class ResetsParameters(Protocol):
+    """A module that initialises its own parameters, submodules excluded."""
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""

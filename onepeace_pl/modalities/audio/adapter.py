@@ -154,7 +154,8 @@ class AudioAdapter(ModalityAdapter):
             features = checkpoint(self.extractor, waves, use_reentrant=False)
         else:
             features = self.extractor(waves)
-        return self.project(self.extractor_norm(features))  # type: ignore[no-any-return]
+        projected: Tensor = self.project(self.extractor_norm(features))
+        return projected
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
         """Convolve the frames as if they were neighbours, also where only visible ones are left."""

@@ -38,7 +38,8 @@ def resample(wave: Tensor, rate: int, target: int) -> Tensor:
     with importing():
         from torchaudio.functional import resample as by_table
 
-    return by_table(wave, rate, target)  # type: ignore[no-any-return]
+    resampled: Tensor = by_table(wave, rate, target)
+    return resampled
 
 
 def _without_table(wave: Tensor, rate: int, target: int) -> Tensor:

@@ -141,7 +141,8 @@ class ImageAdapter(ModalityAdapter):
                 f"images of {height} x {width} pixels for a model of {self.image_size} x "
                 f"{self.image_size}; resize them, or set image_size"
             )
-        return self.patches(values.to(self.position_table.dtype)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+        patches: Tensor = self.patches(values.to(self.position_table.dtype))
+        return patches.flatten(2).transpose(1, 2)
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
         """Grid positions, resized where the image's grid is another."""

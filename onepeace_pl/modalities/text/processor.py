@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -45,8 +46,9 @@ class TextProcessor(Processor):
             raise UserError(f"max_tokens={max_tokens} must be at least 1, or null to keep all tokens")
         if cleaning not in CLEANINGS:
             raise UserError(f"cleaning={cleaning!r} is unknown; choose one of {', '.join(CLEANINGS)}")
-        is_ready = tokenizer is None or isinstance(tokenizer, Tokenizer)
-        self.tokenizer: Tokenizer | None = tokenizer if is_ready else Tokenizer.load(tokenizer)  # type: ignore[arg-type,assignment]
+        self.tokenizer: Tokenizer | None = (
+            Tokenizer.load(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
+        )
         self.max_tokens = max_tokens
         self.cleaning = cleaning
         self.truncations = Truncations()
