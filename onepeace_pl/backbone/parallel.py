@@ -9,12 +9,15 @@ gathering the audio adapter.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.errors import UserError
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 
 def units(backbone: Backbone) -> list[nn.Module]:
@@ -25,7 +28,7 @@ def units(backbone: Backbone) -> list[nn.Module]:
     return found
 
 
-def shard(backbone: Backbone, mesh: Any, **options: Any) -> Backbone:
+def shard(backbone: Backbone, mesh: DeviceMesh, **options: Any) -> Backbone:
     """Shard a backbone in place with FSDP2.
 
     Args:
@@ -60,7 +63,7 @@ def check_whole(encoder: nn.Module, who: str) -> None:
         )
 
 
-def shard_heads(heads: Iterable[nn.Module], mesh: Any, **options: Any) -> None:
+def shard_heads(heads: Iterable[nn.Module], mesh: DeviceMesh, **options: Any) -> None:
     """Shard what a task has besides the backbone: optimisers and clipping take sharded or whole weights, not both.
 
     Args:

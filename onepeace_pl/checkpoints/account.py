@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,14 +82,15 @@ class Account:
                     text.append(f"    and {len(names) - limit} more (--verbose)")
         return text + [f"  {note}" for note in self.notes]
 
-    def note_types(self, content: Any) -> None:
+    def note_types(self, content: object) -> None:
         """Note floats that are not float32 in the content of a file."""
         while isinstance(content, Mapping):
             inner = content.get("model", content.get("state_dict"))
             if not isinstance(inner, Mapping):
                 break
             content = inner
-        dtypes = {t.dtype for t in content.values() if isinstance(t, Tensor) and t.is_floating_point()}
+        values = content.values() if isinstance(content, Mapping) else ()
+        dtypes = {t.dtype for t in values if isinstance(t, Tensor) and t.is_floating_point()}
         other = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes - {torch.float32})
         if other:
             self.notes.append(f"{', '.join(other)} became float32")

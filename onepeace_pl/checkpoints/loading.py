@@ -189,7 +189,7 @@ def is_experiment(state: Mapping[str, Tensor]) -> bool:
     )
 
 
-def state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
+def state_dict_of(content: object, path: Path) -> dict[str, Tensor]:
     """Find the tensors in a checkpoint; floats come as fp32.
 
     They stand under ``model``, ``state_dict`` or ``module``, or at the top.

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -211,7 +211,7 @@ class OnePeace:
         return normalize(a, dim=-1) @ normalize(b, dim=-1).T
 
     def _encode(
-        self, lists: Mapping[str, Sequence[Any]], count: int, batch_size: int, resample: bool
+        self, lists: Mapping[str, Sequence[RawInput]], count: int, batch_size: int, resample: bool
     ) -> Tensor:
         processors = {name: self._processor(name, resample) for name in lists}
         result = torch.empty(count, self.dim)
@@ -236,7 +236,7 @@ class OnePeace:
         changed.resample = resample
         return changed
 
-    def _sample(self, name: str, processor: Processor, item: Any) -> ModalitySample:
+    def _sample(self, name: str, processor: Processor, item: RawInput) -> ModalitySample:
         sample = processor(item)
         rows = self.backbone.encoder.adapter(name).vocabulary
         if rows is not None and int(sample.values.max()) >= rows:
@@ -266,7 +266,7 @@ class OnePeace:
                 warnings.warn(f"{new} of {lengths[name]} {name} items were cut", stacklevel=3)
 
 
-def _as_list(name: str, items: Any) -> Sequence[Any]:
+def _as_list(name: str, items: RawInput | Sequence[RawInput]) -> Sequence[RawInput]:
     if isinstance(items, np.ndarray | Tensor) and items.ndim == 4:
         return list(items)
     if isinstance(items, np.ndarray) and items.dtype.kind in "US":
@@ -281,7 +281,7 @@ def _as_list(name: str, items: Any) -> Sequence[Any]:
     return list(items)
 
 
-def _rows(vectors: Any) -> Tensor:
+def _rows(vectors: Tensor) -> Tensor:
     rows = torch.as_tensor(vectors).float()
     return rows[None] if rows.ndim == 1 else rows
 

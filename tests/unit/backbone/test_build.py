@@ -13,7 +13,6 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, DecoderConfig, Extend, Frozen, TransformerConfig
 from onepeace_pl.backbone.build import build_for
 from onepeace_pl.modalities import ImageAdapter, ModalityAdapter, Off, TextAdapter
-from onepeace_pl.utils.configurable import Configurable
 
 from ..samples import ADAPTERS, ALL, Touch, fields, make
 
@@ -21,10 +20,6 @@ from ..samples import ADAPTERS, ALL, Touch, fields, make
 class Forgetful(Touch):
     def __init__(self, config: TransformerConfig, rate: int = 3) -> None:
         super().__init__(config)
-
-
-class Optionless(Configurable):
-    pass
 
 
 def again(backbone: Backbone) -> Backbone:
@@ -143,19 +138,6 @@ def test_off_takes_an_adapter_out() -> None:
     assert list(backbone.to_config()["adapters"]) == ["text"]
     with pytest.raises(TypeError, match="switched off"):
         Off(backbone.config).stem(torch.zeros(1))
-
-
-def test_a_part_without_options() -> None:
-    assert Optionless().to_config() == {"class_path": f"{__name__}.Optionless", "init_args": {}}
-
-
-def test_parts_other_than_adapters_are_described_too() -> None:
-    class Plain(Configurable):
-        def __init__(self, sizes: tuple[int, int] = (1, 2)) -> None:
-            self.sizes = sizes
-
-    Plain.__qualname__ = "Plain"
-    assert Plain((3, 4)).to_config()["init_args"] == {"sizes": [3, 4]}
 
 
 def test_an_adapter_must_say_how_values_become_tokens() -> None:
