@@ -25,18 +25,18 @@ class DataInfo:
     classes: tuple[str, ...] = ()
     tasks: Mapping[str, DataInfo] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return _plain(asdict(self))  # type: ignore[no-any-return]
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave."""
+    def from_config(cls, values: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_config` has returned."""
         return cls(
             modalities=tuple(values["modalities"]),
             vocabulary_size=values["vocabulary_size"],
             classes=tuple(values["classes"]),
-            tasks={name: cls.from_dict(data_info) for name, data_info in values.get("tasks", {}).items()},
+            tasks={name: cls.from_config(data_info) for name, data_info in values.get("tasks", {}).items()},
         )
 
     def check_learnt(self, stored: Mapping[str, Any]) -> None:

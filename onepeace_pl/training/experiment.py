@@ -151,7 +151,7 @@ class Experiment(ResumableModule):
         told = self.hparams.get("task")
         options = plain(told).get("init_args", {}) if told is not None else {}
         kind = type(self._task)
-        data_info = {} if self.data_info is None else self.data_info.to_dict()
+        data_info = {} if self.data_info is None else self.data_info.to_config()
         return {
             "class_path": f"{kind.__module__}.{kind.__qualname__}",
             "init_args": options,

@@ -78,7 +78,7 @@ def test_classes_are_compared_by_name_and_order(name: str, measured: bool, tmp_p
     backbone = make(modalities, decoder=False)
     state = kind(backbone, THREE).state_dict()
     if measured:
-        save_head(tmp_path, state, {"data_info": THREE.to_dict()})
+        save_head(tmp_path, state, {"data_info": THREE.to_config()})
         source = tmp_path
     else:  # a checkpoint
         whole = {f"task.{n}": t for n, t in state.items()}
@@ -104,7 +104,7 @@ def test_classes_of_each_of_several_tasks(tmp_path: Path) -> None:
         return MultiTask(make(("image",), decoder=False), all_facts, kinds)
 
     learnt, now = data_info(one=THREE, two=THREE), data_info(one=THREE, two=TURNED)
-    save_head(tmp_path, several(learnt).state_dict(), {"data_info": learnt.to_dict()})
+    save_head(tmp_path, several(learnt).state_dict(), {"data_info": learnt.to_config()})
     assert load_head(several(learnt), tmp_path, data_info=learnt) == f"head: from {tmp_path}"
     with pytest.raises(ValueError, match=r"task 'two': the head of .* number 1 is 'b' there and 'c' here"):
         load_head(several(now), tmp_path, data_info=now)

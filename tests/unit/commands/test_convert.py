@@ -224,7 +224,7 @@ def fine_tuned(kind: type = Classification, **options: object) -> dict[str, torc
     save_head(
         Path("tuned"),
         task.state_dict(),
-        {"class_path": path, "init_args": options, "data_info": FACTS.to_dict()},
+        {"class_path": path, "init_args": options, "data_info": FACTS.to_config()},
     )
     return task.state_dict()
 

@@ -49,7 +49,7 @@ def test_one_tokenizer_reads_all_texts_trained_on_those_of_the_first_task() -> N
     assert data_info.vocabulary_size == tokenizers(data)[0].vocabulary_size
     assert data_info.modalities == ("image", "text")
     assert list(data_info.tasks) == ["pairs", "words"]
-    again = DataInfo.from_dict(json.loads(json.dumps(data_info.to_dict())))
+    again = DataInfo.from_config(json.loads(json.dumps(data_info.to_config())))
     assert again == data_info
 
 

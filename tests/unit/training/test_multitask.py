@@ -299,7 +299,7 @@ def test_tasks_and_data_that_do_not_fit_are_named() -> None:
 
 def test_a_checkpoint_of_other_classes_is_refused_by_task() -> None:
     module = Experiment(backbone, several, data_info=FACTS)
-    stored = FACTS.to_dict()
+    stored = FACTS.to_config()
     module.on_load_checkpoint({"hyper_parameters": {"data_info": stored}})
     stored["tasks"]["topics"]["classes"] = ["odd"]
     with pytest.raises(
