@@ -4,7 +4,7 @@ sweep SWEEP.yaml                run what has not been run yet, then write runs/N
 sweep SWEEP.yaml --dry-run      print the commands, after checking them
 sweep SWEEP.yaml --table        only write the table, from what is there
 
-Exit code 1 where a run has failed or a number is missing. docs/sweeps.md tells what the YAML may say.
+Exit code 1 where a run has failed or a number is missing. docs/guide/sweeps.md tells what the YAML may say.
 """
 
 import argparse

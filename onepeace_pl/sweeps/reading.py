@@ -62,7 +62,7 @@ def _load(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ValueError("a sweep is a mapping that names 'runs'; see docs/sweeps.md")
+        raise ValueError("a sweep is a mapping that names 'runs'; see docs/guide/sweeps.md")
     return content
 
 

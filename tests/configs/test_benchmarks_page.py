@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: its commands find nothing wrong with made-up files that lie where it says."""
+"""docs/guide/benchmarks.md: its commands find nothing wrong with made-up files that lie where it says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onepeace_pl.data import datasets
 from tests.configs.benchmark_files import write_all
 from tests.configs.pages import ROOT, commands
 
-COMMANDS = commands("docs/benchmarks.md")
+COMMANDS = commands("docs/guide/benchmarks.md")
 NOT_BENCHMARKS = {"audio_text_tsv", "image_text_tsv", "triworld_audio", "triworld_vision"}
 
 
@@ -46,7 +46,7 @@ def test_every_config_is_checked_and_told_of() -> None:
     said = {words[-1] for words in COMMANDS}
     there = {path.stem for path in (shipped() / "data").glob("*.yaml")}
     assert said == {name for name in there if not name.startswith("triworld")} - NOT_BENCHMARKS
-    table = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8").partition("## Which")[2]
+    table = (ROOT / "docs/guide/benchmarks.md").read_text(encoding="utf-8").partition("## Which")[2]
     assert not [name for name in said if f"`{name}`" not in table]
     assert not [
         name

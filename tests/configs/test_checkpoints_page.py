@@ -1,4 +1,4 @@
-"""The commands of docs/checkpoints.md run, in their order, on a small model named like the released files."""
+"""The commands of docs/guide/checkpoints.md run, in their order, on a small model named like the released files."""
 
 import os
 
@@ -15,7 +15,7 @@ from onepeace_pl.hub import save_folder
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.configs.pages import blocks, commands
 
-PAGE = "docs/checkpoints.md"
+PAGE = "docs/guide/checkpoints.md"
 
 
 def _files() -> None:

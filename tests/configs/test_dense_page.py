@@ -1,4 +1,4 @@
-"""docs/dense_tasks.md: its commands, on less work; answers, drawn pictures, results in COCO's format; its transform."""
+"""docs/guide/dense_tasks.md: its commands on less work; answers, drawings, results in COCO format; its transform."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ SHORT = (
 def test_commands_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
-    fit, predict = (words for words in commands("docs/dense_tasks.md") if any(name in word for word in words))
+    fit, predict = (
+        words for words in commands("docs/guide/dense_tasks.md") if any(name in word for word in words)
+    )
     assert main([*fit, *FEW, *SHORT]) == 0
     run = Path("runs", name)
     assert "predictions.png" in (run / "report.md").read_text()
@@ -55,7 +57,7 @@ def test_commands_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_transform_is_a_shipped_one() -> None:
-    (text,) = blocks("docs/dense_tasks.md", "yaml")
+    (text,) = blocks("docs/guide/dense_tasks.md", "yaml")
     shown = yaml.safe_load(text)["transform"]
     shipped = yaml.safe_load((ROOT / "configs/data/ade20k.yaml").read_text())["init_args"]["transform"]
     assert shown["init_args"]["evaluation"] == shipped["init_args"]["evaluation"]

@@ -1,4 +1,4 @@
-"""The commands of docs/configs.md run, in their order."""
+"""The commands of docs/guide/configs.md run, in their order."""
 
 import pytest
 import yaml
@@ -7,7 +7,7 @@ from onepeace_pl.cli import main
 from onepeace_pl.cli.stand_in import resolve
 from tests.configs.pages import ROOT, blocks, commands
 
-COMMANDS = commands("docs/configs.md")
+COMMANDS = commands("docs/guide/configs.md")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,9 @@ def test_command_runs(words, checkout, monkeypatch):
 
 def test_example_of_a_file_that_starts_from_others(tmp_path, monkeypatch):
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    (text,) = (b for b in blocks("docs/configs.md", "yaml") if b.startswith("# configs/experiment/bigger"))
+    (text,) = (
+        b for b in blocks("docs/guide/configs.md", "yaml") if b.startswith("# configs/experiment/bigger")
+    )
     content = yaml.safe_load(text)
     content["config"] = [str(ROOT / "configs/experiment" / name) for name in content["config"]]
     (tmp_path / "bigger.yaml").write_text(yaml.safe_dump(content))

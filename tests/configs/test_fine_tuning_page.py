@@ -1,4 +1,4 @@
-"""docs/fine_tuning.md: its commands run, in their order, and its table counts."""
+"""docs/guide/fine_tuning.md: its commands run, in their order, and its table counts."""
 
 import re
 
@@ -11,7 +11,7 @@ from onepeace_pl.checkpoints.folder import read_config
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, SHORT, blocks, commands
 
-PAGE = "docs/fine_tuning.md"
+PAGE = "docs/guide/fine_tuning.md"
 ROW = re.compile(r"^\| `(?P<stage>[^`]+)` \|[^|]+\| (?P<base>[\d,]+) \| (?P<large>[\d,]+) \|$", re.M)
 
 

@@ -1,4 +1,4 @@
-"""docs/multi_task.md: its commands in their order, and its file, on less work and from nothing."""
+"""docs/guide/multi_task.md: its commands in their order, and its file, on less work and from nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, blocks, commands
 
-PAGE = "docs/multi_task.md"
+PAGE = "docs/guide/multi_task.md"
 LESS = "{size: 8, evaluation_size: 4, batch_size: 4, num_workers: 0}"
 
 

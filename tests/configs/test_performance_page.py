@@ -1,4 +1,4 @@
-"""The commands of docs/performance.md, on less work."""
+"""The commands of docs/guide/performance.md, on less work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def smaller(task: str) -> str:
     return "smaller.yaml"
 
 
-@pytest.mark.parametrize("words", commands("docs/performance.md"), ids=" ".join)
+@pytest.mark.parametrize("words", commands("docs/guide/performance.md"), ids=" ".join)
 def test_command_runs(
     words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

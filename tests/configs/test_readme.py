@@ -1,4 +1,4 @@
-"""What README.md and docs/how_it_works.md tell a reader to run, in their order, with fewer updates."""
+"""What README.md and docs/guide/how_it_works.md tell a reader to run, in their order, with fewer updates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
     *started, task = commands("README.md")
-    told = started + commands("docs/how_it_works.md")
+    told = started + commands("docs/guide/how_it_works.md")
     assert [words[0] for words in told] == ["fit", "fit", "compare"]
     for words in told:
         assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words

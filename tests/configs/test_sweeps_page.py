@@ -1,4 +1,4 @@
-"""docs/sweeps.md: its commands run, with runs that only pretend; its files are read."""
+"""docs/guide/sweeps.md: its commands run, with runs that only pretend; its files are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onepeace_pl.sweeps.sweep import Sweep
 from tests.configs.pages import ROOT, blocks, commands
 from tests.unit.sweeps.conftest import FAKE
 
-PAGE = "docs/sweeps.md"
+PAGE = "docs/guide/sweeps.md"
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""docs/your_data.md: the file and the command, as the page gives them."""
+"""docs/guide/your_data.md: the file and the command, as the page gives them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             Image.fromarray(np.asarray(rows[number].fields["image"])).save(f"{number}.png")
             table.writerow([f"{number}.png", rows[number].fields["text"]])
     Path("11.png").write_bytes(b"no picture")
-    said, _ = blocks("docs/your_data.md", "yaml")
+    said, _ = blocks("docs/guide/your_data.md", "yaml")
     Path("my_data.yaml").write_text(said)
-    (words,) = commands("docs/your_data.md")
+    (words,) = commands("docs/guide/your_data.md")
     assert main(words) == 0
     assert Path("runs/quickstart/model/tokenizer.json").is_file()
     skipped = Path("runs/quickstart/skipped.tsv").read_text()
@@ -57,7 +57,7 @@ LABELS = {
 def test_a_file_serves_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (40, 30)).save("a.png")
-    _, said = blocks("docs/your_data.md", "yaml")
+    _, said = blocks("docs/guide/your_data.md", "yaml")
     options = yaml.safe_load(said)
     assert options.keys() == ROWS.keys()
     for task, lines in ROWS.items():
@@ -71,6 +71,6 @@ def test_the_check_that_the_page_tells_of(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.arange(3600, dtype=np.uint8).reshape(40, 30, 3)).save("a.png")
     Path("pairs.csv").write_text("image,text\na.png,a dog\n")
-    Path("my_data.yaml").write_text(blocks("docs/your_data.md", "yaml")[0])
-    (said,) = [block for block in blocks("docs/your_data.md", "") if "data check" in block]
+    Path("my_data.yaml").write_text(blocks("docs/guide/your_data.md", "yaml")[0])
+    (said,) = [block for block in blocks("docs/guide/your_data.md", "") if "data check" in block]
     assert main(said.split()[3:]) == 0

@@ -1,4 +1,4 @@
-"""docs/add_a_modality.md, followed word by word in an empty folder, on little data."""
+"""docs/guide/add_a_modality.md, followed word by word in an empty folder, on little data."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from onepeace_pl import OnePeace
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, blocks, commands
 
-PAGE = "docs/add_a_modality.md"
+PAGE = "docs/guide/add_a_modality.md"
 LENGTH = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.batch_size", "4"]
 DEBUG = ["--model.backbone.transformer.preset", "debug", *LENGTH]
 LITTLE = {  # by what a command names: enough for two steps, the rest is what the page says
@@ -52,5 +52,5 @@ def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "motion_text" in (folder / "runs/motion/report.md").read_text()
 
     _, usage = blocks(PAGE, "python")
-    exec(compile(usage, "docs/add_a_modality.md", "exec"), {})
+    exec(compile(usage, "docs/guide/add_a_modality.md", "exec"), {})
     assert "tensor" in capsys.readouterr().out

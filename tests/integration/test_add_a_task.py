@@ -1,4 +1,4 @@
-"""docs/add_a_task.md: a task outside the package trains and predicts from YAML alone."""
+"""docs/guide/add_a_task.md: a task outside the package trains and predicts from YAML alone."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, blocks, commands
 
-PAGE = "docs/add_a_task.md"
+PAGE = "docs/guide/add_a_task.md"
 SMALL = [
     *(
         "--model.init_from",

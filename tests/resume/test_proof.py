@@ -1,4 +1,4 @@
-"""Every kind of stop, against the unbroken run: the proof behind "resuming is exact" of ``docs/checkpoints.md``.
+"""Every kind of stop, against the unbroken run: the proof behind "resuming is exact" of ``docs/guide/checkpoints.md``.
 
 It takes minutes: ``uv run pytest -m slow tests/resume``.
 """
