@@ -94,7 +94,7 @@ def peaks(
             DecoderConfig(depth=0),
         )
         task = make(backbone, data.data_info)
-        task.prepare(data)
+        data.connect(task.needs)
         task.apply_stage(backbone)
         both = nn.ModuleList([backbone, task]).to(device).train(name != "inference")
         for module in both.modules():

@@ -75,8 +75,8 @@ class ModelFolder(L.Callback):
         from onepeace_pl.checkpoints.head import save_head
 
         backbone: Any = pl_module.backbone
-        base = None if self.whole else getattr(pl_module, "base", None)
-        given: frozenset[str] = frozenset() if base is None else getattr(pl_module, "given", frozenset())
+        base = None if self.whole else getattr(pl_module, "base_weights", None)
+        given: frozenset[str] = frozenset() if base is None else getattr(pl_module, "omitted", frozenset())
         task: Any = pl_module.task
         for part in (backbone, task):
             check_finite(part)

@@ -93,7 +93,7 @@ def _exported(
     module: L.LightningModule, each: Any, answers: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, str]:
     task = getattr(module, "task", None)
-    return {} if task is None else task.of(each).export(each, answers)
+    return {} if task is None else task.export(each, answers)
 
 
 def _file_name(name: str) -> str:

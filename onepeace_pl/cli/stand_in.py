@@ -86,7 +86,7 @@ class Blueprint(ExperimentCLI):
             model.configure_model()
         if isinstance(model, Experiment) and model.task is not None:
             if self.without_data is None:
-                check_compatible(model.task, self.datamodule, verb="")  # rows are for `data check`
+                check_compatible(model.task.needs, self.datamodule.offer(""))  # rows are for `data check`
             if any(parameter.requires_grad for parameter in model.parameters()):
                 model.build_optimizer()
         return model  # type: ignore[no-any-return]

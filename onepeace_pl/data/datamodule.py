@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
@@ -17,6 +16,7 @@ from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.evaluation.baselines import blind_references
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
+from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import BatchTransform, Collator
@@ -24,6 +24,7 @@ from onepeace_pl.data.loading.dataset import OnError, PreparedRows
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.samplers import EpochBatchSampler, interleaved
 from onepeace_pl.data.loading.skips import SkipLog
+from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
 from onepeace_pl.data.sources.view import one_per_id, source_lengths
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import TextProcessor
@@ -32,10 +33,15 @@ from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.utils.ranks import rank_and_size
 from onepeace_pl.utils.seeding import run_seed
 
-Split = Literal["validation", "test"]
+MEASURED: dict[str, tuple[Split, ...]] = {
+    "fit": ("validation",),
+    "validate": ("validation",),
+    "test": ("test",),
+}
+"""Command -> splits that it measures; ``predict`` needs no labels."""
 
 
-class SourceDataModule(L.LightningDataModule):
+class SourceDataModule(TaskDataModule):
     """Loads rows of sources with their labels: for every task that is measured row by row.
 
     Batches are a function of options and seed alone: not of the number of workers, nor of where a run was resumed.
@@ -64,9 +70,9 @@ class SourceDataModule(L.LightningDataModule):
         transform: Changes pictures together with their labels (masks, boxes); None changes nothing.
 
     Attributes:
-        batch_transform: Run on each training batch in the worker; set before loaders are made.
-        read_target: What the task reads of each row's labels; set before loaders are made.
-        compare: Whether the task compares what training rows hold; set before loaders are made.
+        batch_transform: Run on each training batch in the worker; set by :meth:`connect`.
+        read_target: Reads a row's target from its labels; set by :meth:`connect`.
+        compare: Whether training compares rows by content; set by :meth:`connect`.
     """
 
     def __init__(
@@ -93,7 +99,7 @@ class SourceDataModule(L.LightningDataModule):
                 raise UserError(f"{option}={value} must be at least 1")
         if num_workers < 0:
             raise UserError(f"num_workers={num_workers} must be at least 0")
-        self.processors = dict(processors)
+        self.processors: dict[str, Processor] = dict(processors)
         self.train = train
         self.sources: dict[Split, dict[str, Source]] = {"validation": validation or {}, "test": test or {}}
         self.batch_size = batch_size
@@ -129,6 +135,24 @@ class SourceDataModule(L.LightningDataModule):
         ]
         size = tokenizers[0].vocabulary_size if tokenizers else None
         return DataInfo(tuple(self.processors), size, self.classes)
+
+    def offer(self, verb: str) -> Offer:
+        """Return the data that a command reads."""
+        return Offer(
+            data=type(self).__name__,
+            processors=self.processors,
+            train=self.train if verb == "fit" else None,
+            evaluation=[each for split in MEASURED.get(verb, ()) for each in self.evaluation_sets(split)],
+            transform=self.transform,
+            on_error=self.on_error,
+        )
+
+    def connect(self, needs: Needs) -> None:
+        """Configure the loaders for a task; called before they are made."""
+        self.read_target, self.compare = needs.target, needs.duplicates
+        self.batch_transform = None if needs.batch_transform is None else needs.batch_transform(self.seed)
+        if self.transform is not None and isinstance(needs.target, ObjectsTarget):
+            self.transform.read_objects = needs.target  # objects move with their image
 
     def evaluation_sets(self, split: Split) -> list[EvaluationSet]:
         """Return the sets of "validation" or "test", one a loader, in the loaders' order; made once."""

@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import lightning as L
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.datamodule import SourceDataModule, Split
+from onepeace_pl.data.datamodule import SourceDataModule
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
 from onepeace_pl.data.loading.skips import SkipLog
+from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
 from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.base import Processor
 
 
-class MultiTaskDataModule(L.LightningDataModule):
+class MultiTaskDataModule(TaskDataModule):
     """Loads a batch of each of several tasks a step; each task keeps sources, batch size and preparation of its own.
 
     The data set with most batches says how long an epoch is; shorter ones start anew. All texts are read by one
@@ -31,7 +31,7 @@ class MultiTaskDataModule(L.LightningDataModule):
         tasks: Task -> its data, under the names that the model's tasks have.
 
     Attributes:
-        trained: The tasks of which training reads batches, None for all; set before loaders are made.
+        trained: The tasks of which training reads batches, None for all; set by :meth:`connect`.
     """
 
     def __init__(self, tasks: dict[str, SourceDataModule]) -> None:
@@ -39,19 +39,14 @@ class MultiTaskDataModule(L.LightningDataModule):
         if not tasks:
             raise ValueError("there are no data to train several tasks on; set data.init_args.tasks")
         self.tasks = dict(tasks)
+        self.processors: dict[str, Processor] = {}  # of each modality the first task's
+        for _, name, processor in self._all_processors():
+            self.processors.setdefault(name, processor)
         self.trained: Sequence[str] | None = None
         self.skips = SkipLog()
         for data in self.tasks.values():
             data.skips = self.skips  # one list of the run
         self._check_tokenizers()
-
-    @property
-    def processors(self) -> dict[str, Processor]:
-        """The processors of all modalities, of each the first task's."""
-        found: dict[str, Processor] = {}
-        for _, name, processor in self._all_processors():
-            found.setdefault(name, processor)
-        return found
 
     @property
     def data_info(self) -> DataInfo:
@@ -60,6 +55,16 @@ class MultiTaskDataModule(L.LightningDataModule):
         data_info = {name: data.data_info for name, data in self.tasks.items()}
         sizes = [each.vocabulary_size for each in data_info.values() if each.vocabulary_size is not None]
         return DataInfo(tuple(self.processors), max(sizes, default=None), tasks=data_info)
+
+    def offer(self, verb: str) -> Offer:
+        """Return the data of each task that a command reads."""
+        return Offer(type(self).__name__, tasks={name: data.offer(verb) for name, data in self.tasks.items()})
+
+    def connect(self, needs: Needs) -> None:
+        """Configure the loaders of each task; called before they are made."""
+        self.trained = needs.trained
+        for name, own in needs.tasks.items():
+            self.tasks[name].connect(own)
 
     def evaluation_sets(self, split: Split) -> list[EvaluationSet]:
         """Return the sets of all tasks, one a loader, in the loaders' order."""

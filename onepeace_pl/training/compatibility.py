@@ -1,103 +1,105 @@
-"""Whether a task and its data fit together, found out before anything trains."""
+"""Compatibility of a task with its data: a comparison of needs and offer, made before anything trains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from lightning.pytorch.utilities import rank_zero_warn
 
 from onepeace_pl.data.batches import Source, told_labels, values_of
-from onepeace_pl.data.datamodule import Split
 from onepeace_pl.data.labels.checking import check_label
 from onepeace_pl.data.loading.dataset import OnError
-from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
-from onepeace_pl.training.multitask import MultiTask, named
-from onepeace_pl.training.task import Task
+from onepeace_pl.data.needs import Needs, Offer
+from onepeace_pl.errors import UserError
+from onepeace_pl.training.multitask import named
 
 CHEAP = {"extent"}
-"""Labels for which a row may be made before anything trains: the header of its picture is read, no pixel."""
-
-READS: dict[str, tuple[Split, ...]] = {"fit": ("validation",), "validate": ("validation",), "test": ("test",)}
+"""Labels for which a row may be made before anything trains: the header of its image is read, no pixel."""
 
 
-def check_compatible(task: Task, data: Any, verb: str = "fit") -> None:
-    """Refuse a task and a data module that do not fit.
+def check_compatible(needs: Needs, offer: Offer) -> None:
+    """Refuse data that do not meet the requirements of a task.
 
-    Where the data are asked to leave out bad rows (``on_error: skip``), a warning says how many there are.
+    Where the data module leaves out bad rows (``on_error: skip``), a warning says how many there are.
 
     Args:
-        task: The task.
-        data: The data module; one that says nothing of processors and sources is not checked.
-        verb: What is about to be done: only what it reads is checked, and ``predict`` needs no labels.
+        needs: Requirements of the task.
+        offer: Data that the data module offers to the command at hand; only those are checked.
 
     Raises:
-        ValueError: A modality, a label or a kind of evaluation is missing or wrong; names it and the remedy.
+        UserError: Names the modality, label or kind of evaluation that is missing or wrong, and the remedy.
     """
-    name = type(task).__name__
-    if isinstance(task, MultiTask) != isinstance(data, MultiTaskDataModule):
-        raise ValueError(
-            f"{name} and {type(data).__name__} do not fit: several tasks are trained by MultiTask with "
+    if bool(needs.tasks) != bool(offer.tasks):
+        raise UserError(
+            f"{needs.task} and {offer.data} do not fit: several tasks are trained by MultiTask with "
             "MultiTaskDataModule, one task without either"
         )
-    if isinstance(task, MultiTask):
-        for member, own in task.members.items():
-            with named(member):
-                check_compatible(own, data.tasks[member], verb)
+    for name, own in needs.tasks.items():
+        with named(name):
+            check_compatible(own, offer.tasks[name])
+    if needs.tasks:
         return
-    processors: Mapping[str, Any] = getattr(data, "processors", None) or {}
-    if not processors:
-        return
-    for modality in task.modalities:
-        if modality not in processors:
-            raise ValueError(
-                f"{name} reads {modality}, for which the data have no processor; "
-                f"add data.init_args.processors.{modality}"
-            )
-    task.check_processors(processors)
-    splits = READS.get(verb, ())
-    sets = [each for split in splits for each in data.evaluation_sets(split)]
-    for each in sets:
-        if not isinstance(each, task.measured_on):
-            raise ValueError(
-                f"{name} is measured on sets of type {task.measured_on.__name__}, {type(data).__name__} gives "
+    _check_processors(needs, offer)
+    if needs.image_size and offer.transform is None:
+        raise UserError(
+            f"{offer.data} has no transform, which records the sizes of images before they are padded; give it "
+            "onepeace_pl.data.labels.transforms.JointTransform, empty if need be"
+        )
+    for each in offer.evaluation:
+        if not isinstance(each, needs.evaluation):
+            raise UserError(
+                f"{needs.task} is measured on sets of type {needs.evaluation.__name__}, {offer.data} gives "
                 f"{type(each).__name__}; choose a data module that is made for it"
             )
-    sources = [("train", data.train)] if verb == "fit" and getattr(data, "train", None) is not None else []
-    if task.read_target is not None:  # galleries are read modality by modality
-        sources += [(each.name, each.rows) for each in sets]
+    sources = [] if offer.train is None else [("train", offer.train)]
+    if needs.target is not None:  # galleries are read modality by modality
+        sources += [(each.name, each.rows) for each in offer.evaluation]
     for place, source in sources:
-        lacking = [modality for modality in task.modalities if modality not in source.modalities]
-        if lacking:
-            raise ValueError(
-                f"{name} reads {lacking[0]}, but {place} has {', '.join(source.modalities)}; "
+        missing = [modality for modality in needs.modalities if modality not in source.modalities]
+        if missing:
+            raise UserError(
+                f"{needs.task} reads {missing[0]}, but {place} has {', '.join(source.modalities)}; "
                 "give the source that modality, or the task another"
             )
-        if task.read_target is not None:
-            _check_rows(place, source, task, getattr(data, "on_error", "raise"))
+        if needs.target is not None:
+            _check_rows(place, source, needs, offer.on_error)
 
 
-def _check_rows(place: str, source: Source, task: Task, on_error: OnError) -> None:
-    """Refuse rows that the task cannot read, or where bad ones are left out say how many there will be."""
-    complaints = _complaints(source, task)
+def _check_processors(needs: Needs, offer: Offer) -> None:
+    for modality in needs.modalities:
+        if modality not in offer.processors:
+            raise UserError(
+                f"{needs.task} reads {modality}, for which the data have no processor; "
+                f"add data.init_args.processors.{modality}"
+            )
+    for modality, check in needs.processors.items():
+        try:
+            check(offer.processors[modality])
+        except UserError as error:
+            raise UserError(f"processors.{modality}: {error}") from None
+
+
+def _check_rows(place: str, source: Source, needs: Needs, on_error: OnError) -> None:
+    """Refuse rows that the task cannot read; with ``skip`` warn how many there are."""
+    complaints = _complaints(source, needs)
     first = next(complaints, None)
     if first is None:
         return
     if on_error == "raise":
-        raise ValueError(f"{place}: {first} (on_error: skip leaves such rows out)")
+        raise UserError(f"{place}: {first} (on_error: skip leaves such rows out)")
     wrong = 1 + sum(1 for _ in complaints)
     if wrong >= len(source):
-        raise ValueError(f"{place}: not one of its {len(source):,} rows can be used; {first}")
+        raise UserError(f"{place}: not one of its {len(source):,} rows can be used; {first}")
     rank_zero_warn(f"{place}: {wrong:,} of {len(source):,} rows are left out; the first is {first}")
 
 
-def _complaints(source: Source, task: Task) -> Iterator[str]:
-    """Yield a complaint for each row that is of no use: of the first row's values, and of the targets of all rows.
+def _complaints(source: Source, needs: Needs) -> Iterator[str]:
+    """Yield a complaint for each bad row: the number of values of the first row, and the targets of all rows.
 
-    A source that cannot tell labels without making rows is asked for the first alone. Where only the size of a picture
-    is lacking, rows are made for it; masks and outlines are left to the loader.
+    Of a source that cannot give labels without making rows only the first is read. Rows are made where only the size
+    of an image is missing; masks are left to the loader.
     """
-    read = task.read_target
+    read = needs.target
     assert read is not None
     told = told_labels(source)
     every = iter([source[0].labels] if len(source) else []) if told is None else told
@@ -105,10 +107,10 @@ def _complaints(source: Source, task: Task) -> Iterator[str]:
     for number, labels in enumerate(every):
         try:
             if number == 0:
-                task.check_values({name: len(values_of(raw)) for name, raw in source[0].fields.items()})
-            lacking = {name for name in late if name not in labels}
-            if lacking <= CHEAP:
-                read(source[number].labels if lacking else labels)
+                needs.check_values({name: len(values_of(raw)) for name, raw in source[0].fields.items()})
+            missing = {name for name in late if name not in labels}
+            if missing <= CHEAP:
+                read(source[number].labels if missing else labels)
             else:
                 check_label(labels)
         except (ValueError, TypeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The one LightningModule: backbone + task + optimiser. The only place that trains."""
+"""The LightningModule: backbone, task and optimiser."""
 
 from __future__ import annotations
 
@@ -24,43 +24,45 @@ from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.loading.samplers import is_own
+from onepeace_pl.data.needs import Split, TaskDataModule
+from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
 from onepeace_pl.training.compatibility import check_compatible
+from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.resume import ResumableModule
-from onepeace_pl.training.task import Task
+from onepeace_pl.training.task import Task, head_modules
 from onepeace_pl.utils.ranks import rank_and_size
 
 BACKBONE = "backbone."
 
 
 class Experiment(ResumableModule):
-    """Builds backbone and task when the Trainer says so, trains what the stage lets train, measures, saves.
+    """Trains and evaluates a backbone with a task; both are built in ``configure_model``.
 
     Args:
-        backbone: Makes the backbone.
-        task: Makes the task from the backbone and the facts about the data.
-        optimizer: Makes the optimiser from parameter groups.
-        schedule: Curve of the learning rate over the run.
+        backbone: Factory of the backbone.
+        task: Factory of the task, from the backbone and the dataset metadata.
+        optimizer: Factory of the optimiser, from parameter groups.
+        schedule: Learning rate schedule over the whole run.
         layer_decay: Ratio of the learning rates of two neighbouring layers.
-        init_from: A model folder, a checkpoint of ours or an official one, whose weights a fit
-            starts from.
-        reset_logit_scale: Start the scale of similarities anew after ``init_from``, as the paper's second
-            stage does.
-        random_weights: Lets ``validate`` and ``test`` measure a model, or a head, that was never trained.
-        new_head: Start the task's head anew, although ``init_from`` has one of such a task; dense tasks keep what of it
-            does not depend on the classes.
-        data_info: Left empty, asked of the data module; then they travel in the checkpoint.
-        max_skipped_updates: An update whose loss or gradient norm is not finite is skipped; after so many in a row
-            the run stops. The default lets float16's loss scale fall from 65,536 to 1.
+        init_from: Model folder, checkpoint of ours or official checkpoint with the initial weights.
+        reset_logit_scale: Reset the logit scale after ``init_from``, as the paper's second stage does.
+        random_weights: Let ``validate`` and ``test`` evaluate a model, or a head, that was never trained.
+        new_head: Initialise the task's head although ``init_from`` has one of such a task; dense tasks keep its
+            class-agnostic parameters.
+        data_info: Dataset metadata; None asks the data module. They are saved in the checkpoint.
+        max_skipped_updates: Updates whose loss or gradient norm is not finite are skipped; after so many in a row the
+            run stops. The default lets float16's loss scale fall from 65,536 to 1.
 
     Attributes:
-        resumes: A checkpoint is about to replace all weights, so that ``init_from`` need not be read; unless
-            checkpoints of the stage rest on it. The command line says so where it is given ``--ckpt_path``.
-        trust: Import whatever class the model folder of ``init_from`` names (``--trust``).
-        base: Where the weights are that checkpoints and the model folder leave out, or None.
-        given: Their names in the backbone.
+        resumes: A checkpoint is about to replace all weights (``--ckpt_path``), so that ``init_from`` need not be read;
+            unless checkpoints of the stage omit its weights.
+        trust: Import any class that the model folder of ``init_from`` names (``--trust``).
+        base_weights: Source of the weights that checkpoints and the model folder omit, or None.
+        omitted: Names of these weights in the backbone.
     """
 
     def __init__(
@@ -88,10 +90,11 @@ class Experiment(ResumableModule):
         self.data_info = data_info
         self.guard = UpdateGuard(max_skipped_updates)
         self.resumes = self.trust = False
-        self.base: BaseWeights | None = None
-        self.given: frozenset[str] = frozenset()
+        self.base_weights: BaseWeights | None = None
+        self.omitted: frozenset[str] = frozenset()
         self.backbone: Backbone | None = None
         self.task: Task | None = None
+        self._evaluator: Evaluator | None = None
 
     def configure_model(self) -> None:
         """Build backbone and task, load ``init_from``, freeze what does not train, and shard where asked."""
@@ -100,7 +103,7 @@ class Experiment(ResumableModule):
         data = None if self._trainer is None else self._data
         if self.data_info is None:
             if data is None:
-                raise ValueError("there is no data module: give the Trainer one, or the experiment its facts")
+                raise UserError("there is no data module: give the Trainer one, or the experiment data_info")
             self.data_info = data.data_info
         if self.hparams:
             self.hparams["data_info"] = asdict(self.data_info)
@@ -108,48 +111,48 @@ class Experiment(ResumableModule):
         _check_vocabulary(backbone, self.data_info)
         task = self.make_task(backbone, self.data_info)
         if data is not None:
-            check_compatible(task, data, self._verb)
+            check_compatible(task.needs, data.offer(self._verb))
         report, reads = None, not self.resumes or backbone.stage.saves_partially
         if self.init_from is not None and reads and not backbone.logit_scale.is_meta:
             if data is not None:
-                _check_tokenizer(getattr(data, "processors", {}), self.init_from)
+                _check_tokenizer(data.processors, self.init_from)
             report = load_weights(backbone, self.init_from)
             for line in report.lines():
-                self._tell(line)
+                self._print(line)
             if self.reset_logit_scale:
                 backbone.reset_parameters()
             if not self.resumes:
-                self._start_head(task, self.init_from)
+                self._load_head(task, self.init_from)
         task.apply_stage(backbone)
         if report is not None and report.base is not None:
-            self.base = report.base
-            self.given = report.omitted(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
-            self.strict_loading = False  # a checkpoint lacks what the base gives
+            self.base_weights = report.base
+            self.omitted = report.omitted(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())
+            self.strict_loading = False  # checkpoints omit the base weights
         if data is not None:
-            task.prepare(data)
+            data.connect(task.needs)
         mesh = getattr(self, "device_mesh", None)
         if mesh is not None:
             _check_averaging(self.trainer)
             shard(backbone, mesh["data_parallel"])
-            shard_heads(task.heads, mesh["data_parallel"])
+            shard_heads(head_modules(task), mesh["data_parallel"])
         self.backbone, self.task = backbone, task
 
-    def _start_head(self, task: Task, source: str) -> None:
-        """Load the head of ``source``; without one, refuse to measure what was never trained."""
+    def _load_head(self, task: Task, source: str) -> None:
+        """Load the head of ``source``; without one, refuse to evaluate a head that was never trained."""
         line = load_head(task, source, task.is_class_agnostic if self.new_head else None, self.data_info)
         measures = self._verb in ("validate", "test", "predict")
         if line.startswith("head: new") and measures and not self.random_weights:
-            raise ValueError(
+            raise UserError(
                 f"{line}, so {type(task).__name__} would be measured with random weights: give the model "
                 "folder of a fit of this task, or --ckpt_path, or say --model.random_weights true"
             )
         if line:
-            self._tell(line)
+            self._print(line)
 
     def describe_task(self) -> dict[str, Any]:
-        """Return what the task is, in plain data: class path, options, facts; for the model folder."""
-        told = self.hparams.get("task")
-        options = plain(told).get("init_args", {}) if told is not None else {}
+        """Return the task in plain data for the model folder: class path, options, dataset metadata."""
+        config = self.hparams.get("task")
+        options = plain(config).get("init_args", {}) if config is not None else {}
         kind = type(self._task)
         data_info = {} if self.data_info is None else self.data_info.to_config()
         return {
@@ -159,27 +162,27 @@ class Experiment(ResumableModule):
         }
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return what a checkpoint must hold: all weights but those that the base gives."""
+        """Return the weights of a checkpoint: all but the omitted ones."""
         state: dict[str, Any] = super().state_dict(*args, **kwargs)
-        return {name: t for name, t in state.items() if name.removeprefix(BACKBONE) not in self.given}
+        return {name: t for name, t in state.items() if name.removeprefix(BACKBONE) not in self.omitted}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say where the run stands, and where the weights are that the checkpoint leaves out."""
+        """Add the state of the run, and the source of the omitted weights."""
         super().on_save_checkpoint(checkpoint)
         check_finite(self)
         checkpoint["skipped_updates"] = (self.guard.skipped, self.guard.in_a_row)
-        if self.base is not None:
-            checkpoint["base"] = self.base.to_config()
+        if self.base_weights is not None:
+            checkpoint["base"] = self.base_weights.to_config()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other data, or one that rests on another base."""
+        """Refuse a checkpoint of other data, or one with other base weights."""
         if not {"state_dict", "hyper_parameters", "pytorch-lightning_version"} & checkpoint.keys():
-            raise ValueError(
+            raise UserError(
                 f"not a checkpoint of a run (it holds {', '.join(map(str, checkpoint)) or 'nothing'}); "
                 "weights alone go to model.init_from"
             )
         super().on_load_checkpoint(checkpoint)
-        check_base(self.base, checkpoint.get("base"))
+        check_base(self.base_weights, checkpoint.get("base"))
         self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
         stored = checkpoint.get("hyper_parameters", {}).get("data_info")
         if isinstance(stored, Mapping) and self.data_info is not None:
@@ -195,12 +198,12 @@ class Experiment(ResumableModule):
             "left over": [name for name in state_dict if name not in own],
             "of another size": [n for n, t in state_dict.items() if n in own and own[n].shape != t.shape],
         }
-        if (strict or self.base is not None) and any(wrong.values()):
-            said = "; ".join(f"{len(v)} {k} ({v[0]})" for k, v in wrong.items() if v)
-            raise ValueError(
-                f"the checkpoint does not fit this config: {said}; give the config of its run, RUN/config.yaml"
+        if (strict or self.base_weights is not None) and any(wrong.values()):
+            parts = "; ".join(f"{len(v)} {k} ({v[0]})" for k, v in wrong.items() if v)
+            raise UserError(
+                f"the checkpoint does not fit this config: {parts}; give the config of its run, RUN/config.yaml"
             )
-        return super().load_state_dict(state_dict, strict and self.base is None, assign)
+        return super().load_state_dict(state_dict, strict and self.base_weights is None, assign)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
@@ -229,7 +232,7 @@ class Experiment(ResumableModule):
         if passes:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
             return
-        self._tell(f"step {self.trainer.global_step}: update skipped, loss or gradient norm is not finite")
+        self._print(f"step {self.trainer.global_step}: update skipped, loss or gradient norm is not finite")
         optimizer.zero_grad()  # without gradients an optimiser changes neither weights nor moments
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -238,37 +241,33 @@ class Experiment(ResumableModule):
         self._backbone.clamp_logit_scale()
 
     def on_validation_start(self) -> None:
-        """Begin an evaluation."""
+        """Make a new evaluator."""
         super().on_validation_start()
-        self._task.start_evaluation(self._data.evaluation_sets("validation"))
+        self._evaluate("validation")
 
     def on_test_start(self) -> None:
-        """Begin an evaluation."""
-        self._task.start_evaluation(self._data.evaluation_sets("test"))
-
-    def on_predict_start(self) -> None:
-        """Tell the task what it will answer."""
-        if self._data is not None:
-            self._task.start_prediction(self._data.predicted)
+        """Make a new evaluator."""
+        self._evaluate("test")
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Take in one batch."""
-        self._task.evaluate(self._backbone, batch, dataloader_idx)
+        """Pass one batch to the evaluator."""
+        assert self._evaluator is not None
+        self._evaluator.update(self._backbone, batch, dataloader_idx)
 
     test_step = validation_step
 
     def on_validation_epoch_end(self) -> None:
-        """Log what the task measured."""
+        """Log the metrics."""
         self._log_results("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log what the task measured."""
+        """Log the metrics."""
         self._log_results("test")
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
-        """Answer the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
-        task = self._task if self._data is None else self._task.of(self._data.predicted[dataloader_idx])
-        answers = task.predict(self._backbone, batch)
+        """Predict the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
+        each = None if self._data is None else self._data.predicted[dataloader_idx]
+        answers = self._task.predict(self._backbone, batch, each)
         vectors = self._backbone.embed(batch.inputs) if answers is None else {}
         own = self._own_rows(batch)
         ids = [batch.ids[row] for row in own]
@@ -277,7 +276,7 @@ class Experiment(ResumableModule):
         return {"ids": ids, "embeddings": {name: vector[own] for name, vector in vectors.items()}}
 
     def _own_rows(self, batch: Batch) -> list[int]:
-        """Return which rows of a batch to predict this rank has, and no other; of a spare batch none."""
+        """Return the rows of a batch that this rank alone predicts; of a spare batch none."""
         if batch.spare:
             return []
         rank, world_size = rank_and_size(None if self._data is None else self._trainer)
@@ -288,7 +287,7 @@ class Experiment(ResumableModule):
         ]
 
     def build_optimizer(self) -> Optimizer:
-        """Make the optimiser of what trains: parameter groups and their rates."""
+        """Make the optimiser: groups of the trainable parameters, and their learning rates."""
         return build_optimizer(self, self.make_optimizer, self.layer_decay)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -302,17 +301,17 @@ class Experiment(ResumableModule):
 
     @property
     def results(self) -> Mapping[str, Any]:
-        """Full results of the last evaluation, by gallery."""
-        return {} if self.task is None else self.task.results
+        """Full results of the last evaluation, by set."""
+        return {} if self._evaluator is None else self._evaluator.results
 
     @property
     def drawings(self) -> Mapping[str, Any]:
-        """Pictures of what the last evaluation found, by set."""
-        return {} if self.task is None else self.task.drawings
+        """Drawn predictions of the last evaluation, by set."""
+        return {} if self._evaluator is None else self._evaluator.drawings
 
     @property
     def _verb(self) -> str:
-        """What the Trainer is doing, in the words of the command line; empty without one."""
+        """Command that the Trainer runs, such as ``fit``; empty without a Trainer."""
         doing = None if self._trainer is None else self.trainer.state.fn
         return "" if doing is None else doing.value  # str() of the enum is another text
 
@@ -327,49 +326,58 @@ class Experiment(ResumableModule):
         return self.backbone
 
     @property
-    def _data(self) -> Any:
-        return getattr(self.trainer, "datamodule", None)
+    def _data(self) -> TaskDataModule | None:
+        data = getattr(self.trainer, "datamodule", None)
+        return data if isinstance(data, TaskDataModule) else None
+
+    def _evaluate(self, split: Split) -> None:
+        if self._data is None:
+            raise UserError(
+                "there are no evaluation sets; give the Trainer a data module that has `evaluation_sets`"
+            )
+        self._evaluator = self._task.evaluator(self._data.evaluation_sets(split))
 
     def _log_results(self, prefix: str) -> None:
-        metrics = {f"{prefix}/{name}": value for name, value in self._task.finish_evaluation().items()}
+        assert self._evaluator is not None
+        metrics = {f"{prefix}/{name}": value for name, value in self._evaluator.compute().items()}
         # every rank has gathered everything, so there is nothing to reduce
         self.log_dict(metrics, prog_bar=False, rank_zero_only=False, sync_dist=False)
 
-    def _tell(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         if self._trainer is None or self.trainer.is_global_zero:
             print(line)
 
 
-def _check_tokenizer(processors: Mapping[str, Any], folder: str) -> None:
-    """Refuse to read words by other ids than the model in ``folder`` has learnt them by."""
+def _check_tokenizer(processors: Mapping[str, Processor], folder: str) -> None:
+    """Refuse a tokenizer with other ids than that of the model in ``folder``."""
     path = Path(folder) / "tokenizer.json"
     learnt = Tokenizer.load(path) if path.is_file() else None
     for name, processor in processors.items():
-        given = processor.tokenizer if isinstance(processor, HasTokenizer) else None
-        if learnt is not None and given is not None and given != learnt:
-            raise ValueError(
-                f"processors.{name} has another tokenizer than the model in {folder}, which would read "
-                f"other words; set its tokenizer to {path}"
+        own = processor.tokenizer if isinstance(processor, HasTokenizer) else None
+        if learnt is not None and own is not None and own != learnt:
+            raise UserError(
+                f"processors.{name} has another tokenizer than the model in {folder}, with other ids; "
+                f"set its tokenizer to {path}"
             )
 
 
 def _check_averaging(trainer: L.Trainer) -> None:
-    """Refuse Lightning's averages of weights where the model is about to be sharded: they copy it whole."""
+    """Refuse Lightning's weight averaging of a sharded model: it copies the whole."""
     callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     name = next((type(c).__name__ for c in callbacks if isinstance(c, WeightAveraging)), None)
     if name is not None:
-        raise ValueError(
+        raise UserError(
             f"{name} needs the whole model in each process, {type(trainer.strategy).__name__} shards it; "
             "set trainer.strategy to ddp, or leave the averages out"
         )
 
 
 def _check_vocabulary(backbone: Backbone, data_info: DataInfo) -> None:
-    """Refuse data with more token ids than an adapter embeds."""
+    """Refuse a tokenizer with more ids than an adapter embeds."""
     for name, adapter in backbone.encoder.adapters.items():
         rows = getattr(adapter, "vocabulary", None)
         if rows is not None and data_info.vocabulary_size is not None and data_info.vocabulary_size > rows:
-            raise ValueError(
+            raise UserError(
                 f"the data's tokenizer has {data_info.vocabulary_size} ids, adapter {name!r} embeds {rows}; "
                 f"set the adapter's vocabulary to at least {data_info.vocabulary_size}"
             )

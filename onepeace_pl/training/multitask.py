@@ -1,4 +1,4 @@
-"""Several tasks in one run: they share the backbone, and each has a head, a loss and data of its own."""
+"""Several tasks in one run: they share the backbone, and each has a head, a loss, data and an evaluator of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.training.task import Task, TaskOutput
+from onepeace_pl.data.needs import Needs
+from onepeace_pl.errors import UserError
+from onepeace_pl.training.evaluators import Evaluator
+from onepeace_pl.training.task import Reads, Task, TaskOutput
 
 MEAN = "mean_of_tasks"
 _FARTHEST: tuple[StopAfter, ...] = ("projection", "norm", "blocks")
@@ -24,15 +27,14 @@ _FARTHEST: tuple[StopAfter, ...] = ("projection", "norm", "blocks")
 class MultiTask(Task):
     """Trains several tasks at once: a step takes a batch of each, and its loss is the weighted sum of theirs.
 
-    Metrics come as ``TASK/SET/METRIC`` and ``TASK/METRIC``, and ``mean_of_tasks`` is the mean of what each trained
-    task is judged by; the best checkpoint is best in that.
+    Metrics come as ``TASK/SET/METRIC`` and ``TASK/METRIC``, and ``mean_of_tasks`` is the mean of the monitored metrics
+    of the tasks that train; it selects the best checkpoint.
 
     Args:
         backbone: The backbone.
-        data_info: Facts about the data of each task.
-        tasks: Name -> what makes the task from the backbone and the facts about its own data.
-        weights: Name -> weight of the task's loss, 1 where nothing is said. A task of weight 0 is measured, and does
-            not train.
+        data_info: Dataset metadata of each task.
+        tasks: Name -> factory of the task, from the backbone and the metadata of its own data.
+        weights: Name -> weight of the task's loss; 1 by default. A task of weight 0 is evaluated, and does not train.
     """
 
     monitor = (MEAN, "max")
@@ -44,21 +46,24 @@ class MultiTask(Task):
         tasks: dict[str, Callable[[Backbone, DataInfo], Task]],
         weights: dict[str, float] | None = None,
     ) -> None:
-        super().__init__(backbone, data_info)
         _check_names(tasks, data_info.tasks)
-        self.weights = _complete(weights or {}, tasks)
+        complete = _complete(weights or {}, tasks)
         made: dict[str, Task] = {}
         for name, make in tasks.items():
             with named(name):
                 made[name] = make(backbone, data_info.tasks.get(name, data_info))
                 _check_monitor(made[name])
-            if not self.weights[name]:
+            if not complete[name]:
                 made[name].requires_grad_(False)
+        trained = {name: task for name, task in made.items() if complete[name] > 0}
+        super().__init__(
+            _union([task.reads for task in trained.values()]),
+            Needs(tasks={name: task.needs for name, task in made.items()}, trained=tuple(trained)),
+        )
+        self.weights = complete
         self.tasks = nn.ModuleDict(made)
-        if not any(task.monitor for task in self.trained.values()):
-            raise ValueError(
-                f"none of {', '.join(self.trained)} says what it is judged by; train one that does"
-            )
+        if not any(task.monitor for task in trained.values()):
+            raise UserError(f"none of {', '.join(trained)} has a monitor; train a task that has one")
 
     @property
     def members(self) -> dict[str, Task]:
@@ -67,31 +72,11 @@ class MultiTask(Task):
 
     @property
     def trained(self) -> dict[str, Task]:
-        """Those that train."""
-        return {name: task for name, task in self.members.items() if self.weights[name] > 0}
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Modalities that any task reads in training."""
-        return tuple(dict.fromkeys(chain.from_iterable(task.modalities for task in self.trained.values())))
-
-    @property
-    def reconstructs(self) -> tuple[str, ...]:
-        """Modalities of which any task restores hidden tokens."""
-        return tuple(dict.fromkeys(chain.from_iterable(task.reconstructs for task in self.trained.values())))
-
-    @property
-    def stop_after(self) -> StopAfter:
-        """Where the passes end that go farthest."""
-        return min((task.stop_after for task in self.trained.values()), key=_FARTHEST.index)
-
-    @property
-    def heads(self) -> list[nn.Module]:
-        """Those of all tasks."""
-        return list(chain.from_iterable(task.heads for task in self.members.values()))
+        """The tasks that train."""
+        return {name: self.members[name] for name in self.needs.trained}
 
     def apply_stage(self, backbone: Backbone) -> None:
-        """Let train what any task trains: what one reads to the end, another may not."""
+        """Freeze the parameters that no task trains; one may stop a pass where another goes on."""
         train = set()
         for task in self.trained.values():
             task.apply_stage(backbone)
@@ -99,16 +84,15 @@ class MultiTask(Task):
         for name, parameter in backbone.named_parameters():
             parameter.requires_grad_(name in train)
 
-    def prepare(self, data: Any) -> None:
-        """Tell the data module which tasks train, and the data of each task what their workers do."""
-        data.trained = tuple(self.trained)
-        for name, task in self.members.items():
-            task.prepare(data.tasks[name])
+    def is_class_agnostic(self, name: str) -> bool:
+        """Ask the task that the parameter belongs to."""
+        _, member, own = name.split(".", 2)
+        return self.members[member].is_class_agnostic(own)
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the weighted sum of the losses; everything is logged by task."""
         if not isinstance(batch, MultiTaskBatch):
-            raise ValueError("several tasks train on batches of each; take MultiTaskDataModule for the data")
+            raise UserError("several tasks train on batches of each; take MultiTaskDataModule for the data")
         steps = {name: task(backbone, batch.tasks[name]) for name, task in self.trained.items()}
         loss = torch.stack([self.weights[name] * step.loss for name, step in steps.items()]).sum()
         logs = {
@@ -118,46 +102,76 @@ class MultiTask(Task):
         }
         return TaskOutput(loss, logs)
 
-    def of(self, each: EvaluationSet) -> Task:
-        """Return the task to which a set ``TASK/SET`` belongs."""
-        return self.members[_owner(each)]
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
+        """Evaluate each task on its own sets."""
+        return MultiTaskEvaluator(self.members, self.needs.trained, sets)
 
-    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
-        """Forget earlier results, and give each task its own sets."""
-        self._loaders: list[tuple[Task, int]] = []  # by number: whose, and which of the task's own
-        self._sets: dict[str, list[EvaluationSet]] = {name: [] for name in self.tasks}
+    def predict(
+        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Return the predictions of the task that the set belongs to."""
+        if each is None:
+            raise UserError(
+                "several tasks predict sets of MultiTaskDataModule; give the Trainer a data module"
+            )
+        return self.members[_owner(each)].predict(backbone, batch, each)
+
+    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Return the files of the task that the set belongs to."""
+        return self.members[_owner(each)].export(each, predictions)
+
+
+class MultiTaskEvaluator(Evaluator):
+    """The evaluators of several tasks, each on its own sets.
+
+    Args:
+        tasks: Name -> task.
+        trained: Names of those whose monitored metrics are averaged.
+        sets: Sets of all tasks, named ``TASK/SET``, one a data loader.
+    """
+
+    def __init__(
+        self, tasks: Mapping[str, Task], trained: Sequence[str], sets: Sequence[EvaluationSet]
+    ) -> None:
+        super().__init__()
+        own: dict[str, list[EvaluationSet]] = {name: [] for name in tasks}
+        self._loaders: list[
+            tuple[str, int]
+        ] = []  # of each loader: its task, and its number among the task's own
         for each in sets:
-            own = self._sets[_owner(each)]
-            self._loaders.append((self.of(each), len(own)))
-            own.append(each)
-        for name, task in self.members.items():
-            task.start_evaluation(self._sets[name])
+            self._loaders.append((_owner(each), len(own[_owner(each)])))
+            own[_owner(each)].append(each)
+        self._evaluators = {name: task.evaluator(own[name]) for name, task in tasks.items()}
+        self._prefixes = {name: tuple(f"{each.name}/" for each in mine) for name, mine in own.items()}
+        self._monitored = [
+            f"{name}/{monitor[0]}" for name in trained if (monitor := tasks[name].monitor) is not None
+        ]
 
-    def start_prediction(self, sets: Sequence[EvaluationSet]) -> None:
-        """Give each task its own sets."""
-        for task in self.members.values():
-            task.start_prediction([each for each in sets if self.of(each) is task])
+    def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
+        """Pass the batch to the evaluator of its task."""
+        name, number = self._loaders[loader]
+        self._evaluators[name].update(backbone, batch, number)
 
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Let the task measure its batch."""
-        task, number = self._loaders[loader]
-        task.evaluate(backbone, batch, number)
+    def compute(self) -> dict[str, float]:
+        """Return the metrics of every task, and the mean of the monitored ones."""
+        metrics: dict[str, float] = {}
+        for name, evaluator in self._evaluators.items():
+            for metric, value in evaluator.compute().items():
+                # sets are named TASK/SET already
+                metrics[metric if metric.startswith(self._prefixes[name]) else f"{name}/{metric}"] = value
+            self.results |= evaluator.results
+            self.drawings |= evaluator.drawings
+        values = [metrics[metric] for metric in self._monitored if metric in metrics]
+        return metrics | ({MEAN: sum(values) / len(values)} if values else {})
 
-    def finish_evaluation(self) -> dict[str, float]:
-        """Return the metrics of every task, and the mean of what those that train are judged by."""
-        found: dict[str, float] = {}
-        for name, task in self.members.items():
-            sets = tuple(f"{each.name}/" for each in self._sets[name])  # which begin with the task's name
-            for metric, value in task.finish_evaluation().items():
-                found[metric if metric.startswith(sets) else f"{name}/{metric}"] = value
-        judged = [f"{name}/{task.monitor[0]}" for name, task in self.trained.items() if task.monitor]
-        values = [found[metric] for metric in judged if metric in found]
-        return found | ({MEAN: sum(values) / len(values)} if values else {})
 
-    @property
-    def results(self) -> Mapping[str, Any]:
-        """Results of all tasks by set."""
-        return {name: result for task in self.members.values() for name, result in task.results.items()}
+def _union(reads: Sequence[Reads]) -> Reads:
+    """Return what several tasks read together: every modality, and the passes that go farthest."""
+    return Reads(
+        tuple(dict.fromkeys(chain.from_iterable(each.modalities for each in reads))),
+        tuple(dict.fromkeys(chain.from_iterable(each.reconstructs for each in reads))),
+        min((each.stop_after for each in reads), key=_FARTHEST.index),
+    )
 
 
 def _owner(each: EvaluationSet) -> str:
@@ -166,29 +180,30 @@ def _owner(each: EvaluationSet) -> str:
 
 @contextmanager
 def named(task: str) -> Iterator[None]:
-    """Put the name of the task in front of what is wrong with it."""
+    """Prefix errors with the name of the task."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"task {task!r}: {error}") from error
+        kind = UserError if isinstance(error, UserError) else ValueError
+        raise kind(f"task {task!r}: {error}") from error
 
 
 def _check_names(tasks: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Refuse tasks without data and data without a task; without any facts about tasks there is nothing to compare."""
+    """Refuse tasks without data and data without a task; without metadata of tasks there is nothing to compare."""
     if not tasks:
-        raise ValueError("there are no tasks to train; set model.task.init_args.tasks")
+        raise UserError("there are no tasks to train; set model.task.init_args.tasks")
     for name in tasks:
         if (
             not name.isidentifier() or hasattr(nn.ModuleDict(), name) or name in ("loss", MEAN)
         ):  # of all tasks
-            raise ValueError(f"a task cannot be called {name!r}; choose a word such as 'grounding'")
+            raise UserError(f"a task cannot be called {name!r}; choose a word such as 'grounding'")
     without = [name for name in tasks if name not in data]
     left = [name for name in data if name not in tasks]
     if data and (without or left):
         said = [f"task {name!r} has no data" for name in without] + [
             f"data {name!r} have no task" for name in left
         ]
-        raise ValueError(
+        raise UserError(
             f"{', '.join(said)}: model.task.init_args.tasks has {', '.join(tasks)}, data.init_args.tasks has "
             f"{', '.join(data)}; give both the same names"
         )
@@ -198,19 +213,19 @@ def _complete(weights: Mapping[str, float], tasks: Mapping[str, Any]) -> dict[st
     """Return a weight for each task."""
     for name, weight in weights.items():
         if name not in tasks:
-            raise ValueError(f"weights: there is no task {name!r}; the tasks are {', '.join(tasks)}")
+            raise UserError(f"weights: there is no task {name!r}; the tasks are {', '.join(tasks)}")
         if not 0.0 <= weight < float("inf"):
-            raise ValueError(f"weights: {name}: {weight} must be 0 or more")
+            raise UserError(f"weights: {name}: {weight} must be 0 or more")
     complete = {name: float(weights.get(name, 1.0)) for name in tasks}
     if not any(complete.values()):
-        raise ValueError("weights: all are 0, so nothing would train; give one task a weight above 0")
+        raise UserError("weights: all are 0, so nothing would train; give one task a weight above 0")
     return complete
 
 
 def _check_monitor(task: Task) -> None:
-    """Refuse a measure that is better when smaller: the mean over tasks would say nothing."""
+    """Refuse a metric that is better when smaller: the mean over tasks would say nothing."""
     if task.monitor is not None and task.monitor[1] != "max":
-        raise ValueError(
+        raise UserError(
             f"{task.monitor[0]} is better when smaller, and {MEAN} is better when greater; give the task a "
             "monitor with 'max'"
         )

@@ -1,40 +1,38 @@
-"""Retrieval between the two sides of galleries, for every task that embeds.
+"""Base of retrieval tasks, and the evaluator of retrieval galleries.
 
 Shapes: B rows of a batch, D width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.loading.collate import BatchTransform
 from onepeace_pl.data.loading.content import joint_content
-from onepeace_pl.metrics import RetrievalMetric, RetrievalResult
+from onepeace_pl.data.needs import Needs
+from onepeace_pl.errors import UserError
+from onepeace_pl.metrics import RetrievalMetric
 from onepeace_pl.objectives.alignment import Alignment
-from onepeace_pl.training.task import Task
+from onepeace_pl.training.evaluators import Evaluator
+from onepeace_pl.training.task import Reads, Task
 
 
-class RetrievalEvaluation:
-    """Embeds galleries batch by batch and retrieves at the end.
+class RetrievalEvaluator(Evaluator):
+    """Recall at k between the two sides of galleries: ``GALLERY/DIRECTION/R@k``, and ``mean_recall`` over all.
 
-    Attributes:
-        results: Gallery's name -> result of the last evaluation.
+    Args:
+        sets: The galleries, one a data loader.
     """
 
-    def __init__(self) -> None:
-        self.results: dict[str, RetrievalResult] = {}
-        self._galleries: list[Gallery] = []
-        self._metrics: list[RetrievalMetric] = []
-
-    def start(self, sets: Sequence[EvaluationSet]) -> None:
-        """Begin; batches of gallery i will come as data loader i."""
+    def __init__(self, sets: Sequence[EvaluationSet]) -> None:
+        super().__init__()
         self._galleries = [each for each in sets if isinstance(each, Gallery)]
         self._metrics = [metric_for(gallery) for gallery in self._galleries]
 
@@ -47,77 +45,80 @@ class RetrievalEvaluation:
         contents = None if known[0] is None or known[1] is None else (known[0], known[1])
         metric.update(query, target, batch.ids, batch.indices, contents)
 
-    def finish(self) -> dict[str, float]:
-        """Return R@k by name, ``GALLERY/DIRECTION/R@k`` and the mean of all.
+    def compute(self) -> dict[str, float]:
+        """Retrieve in every direction.
 
         Raises:
             AboveOptimumError: A result is better than the best achievable one.
         """
-        metrics: dict[str, float] = {}
-        self.results = {}
-        for gallery, metric in zip(self._galleries, self._metrics, strict=True):
-            result = metric.compute()
-            self.results[gallery.name] = result
-            metrics |= {f"{gallery.name}/{name}": value for name, value in result.scalars().items()}
-        if self.results:
-            metrics["mean_recall"] = sum(r.mean_recall for r in self.results.values()) / len(self.results)
+        results = [metric.compute() for metric in self._metrics]
+        self.results = {
+            gallery.name: result for gallery, result in zip(self._galleries, results, strict=True)
+        }
+        metrics = {
+            f"{gallery}/{name}": value
+            for gallery, result in self.results.items()
+            for name, value in result.scalars().items()
+        }
+        if results:
+            metrics["mean_recall"] = sum(result.mean_recall for result in results) / len(results)
         return metrics
 
 
 class RetrievalTask(Task):
-    """Base of tasks that draw a pair of modalities together and are measured by retrieval.
+    """Base of tasks that align two modalities and are evaluated by retrieval.
 
     Args:
-        backbone: The backbone, which must have both.
-        data_info: Facts about the data.
+        backbone: The backbone, which must have both modalities.
         pair: The two modalities.
-        ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
-            other's negatives; for small data, where many do.
+        ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives; for
+            small data, where many have.
+        reconstructs: Modalities whose masked tokens are reconstructed.
+        batch_transform: Seed of the run -> transform of each collated training batch.
     """
 
     monitor = ("mean_recall", "max")
-    measured_on = Gallery
 
     def __init__(
-        self, backbone: Backbone, data_info: DataInfo, pair: Sequence[str], ignore_duplicates: bool = False
+        self,
+        backbone: Backbone,
+        pair: Sequence[str],
+        ignore_duplicates: bool = False,
+        reconstructs: tuple[str, ...] = (),
+        batch_transform: Callable[[int], BatchTransform] | None = None,
     ) -> None:
-        super().__init__(backbone, data_info)
         if len(set(pair)) != 2:
-            raise ValueError(f"pair: {', '.join(pair)} are not two modalities; name two different ones")
+            raise UserError(f"pair: {', '.join(pair)} are not two modalities; name two different ones")
         for name in pair:
             if name not in backbone.modalities:
-                raise ValueError(
+                raise UserError(
                     f"pair: no modality {name!r} to train on; the pair is {', '.join(pair)}, the backbone has "
                     f"{', '.join(backbone.modalities)}"
                 )
-        self.pair = (pair[0], pair[1])
+        both = (pair[0], pair[1])
+        super().__init__(
+            Reads(both, reconstructs),
+            Needs(batch_transform=batch_transform, duplicates=ignore_duplicates, evaluation=Gallery),
+        )
+        self.pair = both
         self.ignore_duplicates = ignore_duplicates
-        self.retrieval = RetrievalEvaluation()
-
-    @property
-    def compares(self) -> bool:
-        """Whether duplicates are left out."""
-        return self.ignore_duplicates
 
     def contents(self, batch: Batch) -> Tensor | None:
-        """Return what each row of a training batch holds, (B, 2); None where that is not asked.
+        """Return digests of the content of each row, (B, 2); None unless duplicates are ignored.
 
         Raises:
-            ValueError: The batch does not say, because its data module was not told to compare.
+            ValueError: The batch has none: the data module was not connected to the task.
         """
         if not self.ignore_duplicates:
             return None
         if any(name not in batch.contents for name in self.pair):
-            raise ValueError("ignore_duplicates: the batch has no contents; set the data module's compare")
+            raise ValueError(
+                "ignore_duplicates: the batch has no contents; call the data module's connect(task.needs) first"
+            )
         return torch.stack([batch.contents[name] for name in self.pair], 1)
 
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The pair."""
-        return self.pair
-
     def alignment_logs(self, aligned: Alignment, scale: Tensor) -> dict[str, Tensor]:
-        """Return what training logs of the alignment of the pair, first to second and back."""
+        """Return the logs of the alignment of the pair, first to second and back."""
         first, second = self.pair
         return {
             f"accuracy/{first}->{second}": aligned.accuracies[0],
@@ -127,26 +128,13 @@ class RetrievalTask(Task):
             "scale": scale.detach(),
         }
 
-    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
-        """Forget earlier results."""
-        self.retrieval.start(sets)
-
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Embed both sides of a gallery's rows."""
-        self.retrieval.update(backbone, batch, loader)
-
-    def finish_evaluation(self) -> dict[str, float]:
-        """R@k in every direction."""
-        return self.retrieval.finish()
-
-    @property
-    def results(self) -> Mapping[str, RetrievalResult]:
-        """Results by gallery."""
-        return self.retrieval.results
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
+        """Retrieve each side of the galleries with the other."""
+        return RetrievalEvaluator(sets)
 
 
 def metric_for(gallery: Gallery) -> RetrievalMetric:
-    """Make the metric of a gallery, with its optimum, groups and factors."""
+    """Return the metric of a gallery, with its optimum, groups and factors."""
     factors: Mapping[str, Sequence[object]] = {}
     if gallery.factors:
         names = dict.fromkeys(name for row in gallery.factors for name in row)

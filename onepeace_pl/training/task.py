@@ -1,10 +1,10 @@
-"""What a task must say: a head, a loss, how it is measured. No optimiser, no Trainer, no logging calls."""
+"""The task interface: a head, a loss and an evaluator. Tasks never touch the optimiser, the Trainer or the logger."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -12,17 +12,14 @@ from torch import Tensor, nn
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.labels.targets import TargetReader
-from onepeace_pl.modalities.base import Processor
-
-BatchTransform = Callable[[Batch], Batch]
+from onepeace_pl.data.needs import Needs
+from onepeace_pl.training.evaluators import Evaluator
 
 
 @dataclass
 class TaskOutput:
-    """What a training step gives.
+    """Result of a training step.
 
     Attributes:
         loss: Scalar to be minimised.
@@ -33,146 +30,107 @@ class TaskOutput:
     logs: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Reads:
+    """Part of the backbone that a training step reaches; the rest is frozen.
+
+    Attributes:
+        modalities: Modalities that the passes read.
+        reconstructs: Modalities whose masked tokens the decoder reconstructs.
+        stop_after: Last part of the encoder that runs: ``blocks``, ``norm`` or ``projection``.
+    """
+
+    modalities: tuple[str, ...]
+    reconstructs: tuple[str, ...] = ()
+    stop_after: StopAfter = "projection"
+
+
 class Task(nn.Module, ABC):
     """Base of all tasks.
 
-    The constructor of a subclass takes the backbone and the facts about the data first, then its own options.
+    The constructor of a subclass takes the backbone and the :class:`~onepeace_pl.data.data_info.DataInfo` first, then
+    its own options. The backbone is shared: a task keeps no reference to it.
 
     Args:
-        backbone: Shared; a task keeps no reference to it.
-        data_info: What only the data knows.
+        reads: Part of the backbone that training reaches.
+        needs: Requirements on the data.
 
     Attributes:
-        monitor: Validation metric by which the best checkpoint is chosen, and ``max`` or ``min``; None keeps the last.
-        measured_on: What it is measured on: sets of labelled rows, or galleries.
+        monitor: Validation metric that selects the best checkpoint, and ``max`` or ``min``; None keeps the last.
     """
 
     monitor: ClassVar[tuple[str, str] | None] = None
-    measured_on: ClassVar[type[EvaluationSet]] = EvaluationSet
 
-    def __init__(self, backbone: Backbone, data_info: DataInfo) -> None:
+    def __init__(self, reads: Reads, needs: Needs = Needs()) -> None:  # noqa: B008 - frozen
         super().__init__()
-
-    @property
-    @abstractmethod
-    def modalities(self) -> tuple[str, ...]:
-        """Modalities that training reads; what belongs to others does not train."""
-
-    @property
-    def reconstructs(self) -> tuple[str, ...]:
-        """Modalities of which training restores hidden tokens; the decoder's parts of others do not train."""
-        return ()
-
-    @property
-    def stop_after(self) -> StopAfter:
-        """Where its passes end; what follows in the encoder does not train."""
-        return "projection"
-
-    @property
-    def heads(self) -> list[nn.Module]:
-        """Modules with weights that the task calls; each is sharded as a whole.
-
-        Raises:
-            ValueError: The task has weights outside any module that it calls.
-        """
-        if any(True for _ in self.parameters(recurse=False)):
-            raise ValueError(
-                f"{type(self).__name__} has parameters of its own, which cannot be sharded; put them into a module"
-            )
-        return [child for child in self.children() if any(True for _ in child.parameters())]
-
-    def is_class_agnostic(self, name: str) -> bool:
-        """Say whether a weight of the task keeps its worth for other classes (``model.new_head``)."""
-        return False
+        self.reads = reads
+        self.needs = replace(needs, task=type(self).__name__, modalities=reads.modalities)
 
     def apply_stage(self, backbone: Backbone) -> None:
-        """Freeze what the backbone's stage leaves as it is, and what this task never reaches."""
-        backbone.apply_stage(self.modalities, self.reconstructs, self.stop_after)
-
-    @property
-    def read_target(self) -> TargetReader | None:
-        """What reads a row's target from its labels, in the loader's workers; None where the task reads none."""
-        return None
-
-    @property
-    def compares(self) -> bool:
-        """Whether training asks which rows hold the same; workers then make digests of what each holds."""
-        return False
-
-    def check_processors(self, processors: Mapping[str, Processor]) -> None:
-        """Refuse preparation that the task cannot do with, such as crops where boxes matter.
-
-        Raises:
-            ValueError: Names the option and the remedy.
-        """
-
-    def check_values(self, counts: Mapping[str, float]) -> None:
-        """Refuse rows that hold another number of values of a modality than the task reads.
-
-        Args:
-            counts: Modality -> values a row.
-
-        Raises:
-            ValueError: Names the number and the remedy.
-        """
-
-    def batch_transform(self, seed: int) -> BatchTransform | None:
-        """Return what each collated training batch must still go through, in the loader's workers; or None.
-
-        Args:
-            seed: The run's seed.
-        """
-        return None
-
-    def prepare(self, data: Any) -> None:
-        """Tell a data module what its workers do for this task; called before it makes loaders."""
-        data.batch_transform, data.read_target = self.batch_transform(data.seed), self.read_target
-        data.compare = self.compares
+        """Freeze the parameters that the backbone's stage excludes, and those that this task never reaches."""
+        backbone.apply_stage(self.reads.modalities, self.reads.reconstructs, self.reads.stop_after)
 
     @abstractmethod
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the loss of a training batch."""
 
-    def start_evaluation(self, sets: Sequence[EvaluationSet]) -> None:
-        """Forget earlier results; ``sets`` are those that will come, one a data loader."""
-
     @abstractmethod
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Take in one evaluation batch of the data loader with that number."""
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
+        """Return a new evaluator of these sets, one a data loader."""
 
-    @abstractmethod
-    def finish_evaluation(self) -> dict[str, float]:
-        """Return the metrics over everything taken in, by name."""
+    def predict(
+        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Return a prediction for each row, plain values by name; None where the embeddings are the prediction.
 
-    def of(self, each: EvaluationSet) -> Task:
-        """Return the task that answers the rows of a set: this one, unless it stands for several."""
-        return self
+        ``drawing``, an image (H, W, 3) uint8, is written into a file of its own.
 
-    def start_prediction(self, sets: Sequence[EvaluationSet]) -> None:
-        """Get ready to answer the rows of these sets."""
-
-    def predict(self, backbone: Backbone, batch: Batch) -> list[dict[str, Any]] | None:
-        """Return an answer for each row, plain values by name; None where the task gives vectors instead.
-
-        ``drawing``, a picture (H, W, 3) uint8, is written into a file of its own.
+        Args:
+            backbone: The backbone.
+            batch: Rows of a set.
+            each: The set; None where the Trainer was given bare data loaders.
         """
         return None
 
-    def export(self, each: EvaluationSet, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        """Return further files of the answers to a set, ending -> text, in formats that others read.
+    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Return further files of the predictions for a set, file ending -> text, in formats of other tools.
 
         Args:
             each: The set.
-            answers: Of its rows, each with its ``id``.
+            predictions: Of its rows, each with its ``id``.
         """
         return {}
 
-    @property
-    def results(self) -> Mapping[str, Any]:
-        """Full results of the last evaluation, for reports."""
-        return {}
+    def is_class_agnostic(self, name: str) -> bool:
+        """Whether a parameter can be reused when the classes change (``model.new_head``)."""
+        return False
 
-    @property
-    def drawings(self) -> Mapping[str, Sequence[Any]]:
-        """By set, pictures (H, W, 3) uint8 of what the last evaluation found; none for most tasks."""
-        return {}
+
+def targets_of(batch: Batch) -> Any:
+    """Return the batch's targets, as the task's reader collates them.
+
+    Raises:
+        ValueError: There are none: the data module was not connected to the task.
+    """
+    if batch.targets is None:
+        raise ValueError("the batch has no targets; call the data module's connect(task.needs) first")
+    return batch.targets
+
+
+def head_modules(task: nn.Module) -> list[nn.Module]:
+    """Return the modules with weights that a task calls; each is sharded as a whole.
+
+    Raises:
+        ValueError: The task has parameters outside any module that it calls.
+    """
+    if any(True for _ in task.parameters(recurse=False)):
+        raise ValueError(
+            f"{type(task).__name__} has parameters of its own, which cannot be sharded; put them into a module"
+        )
+    found: list[nn.Module] = []
+    for child in task.children():
+        if isinstance(child, Task | nn.ModuleDict | nn.ModuleList):  # containers: never called as a whole
+            found += head_modules(child)
+        elif any(True for _ in child.parameters()):
+            found.append(child)
+    return found

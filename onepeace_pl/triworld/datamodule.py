@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 
-from onepeace_pl.data.datamodule import PairsDataModule, Split
+from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.needs import Split
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, TextProcessor
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.triworld import TriWorldSource

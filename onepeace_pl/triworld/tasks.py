@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from onepeace_pl.data.datamodule import SourceDataModule, Split
+from onepeace_pl.data.datamodule import SourceDataModule
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.transforms import JointTransform
+from onepeace_pl.data.needs import Split
 from onepeace_pl.modalities import ImageProcessor
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.triworld.datamodule import world_processors, world_texts

@@ -1,6 +1,6 @@
-"""Cascade Mask R-CNN in the style of ViTDet, of mmdetection's own heads (spec: tasks, section 14).
+"""Cascade Mask R-CNN in the style of ViTDet, made of mmdetection's heads (docs/reference/tasks.md).
 
-Shapes: B batch, N objects, H and W height and width of the pictures as given.
+Shapes: B batch, N objects, H and W height and width of the images as fed.
 """
 
 from __future__ import annotations
@@ -12,42 +12,43 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.adapter import ChannelNorm
 
 Targets = list[dict[str, Tensor]]
-Sizes = list[tuple[int, int]]  # width and height of each picture, without padding
+Sizes = list[tuple[int, int]]  # width and height of each image, without padding
 
 
 class CascadeRCNN(nn.Module):
-    """Proposes regions, then finds their classes and boxes in three steps, and their outlines.
+    """Cascade Mask R-CNN: region proposals, three stages of box heads, and a mask head.
 
     Args:
-        channels: Of the maps, all alike; the last map is for proposals alone.
+        channels: Channels of the maps, all alike; the last map is for proposals alone.
         classes: Number of classes.
-        masks: Whether outlines are found.
-        overlaps: From which overlap on a region counts as an object, step by step.
-        convolutions: Of a box head, before its linear layer.
-        width: Of that linear layer.
+        masks: Whether masks are predicted.
+        iou_thresholds: IoU from which a region counts as an object, stage by stage.
+        convolutions: Convolutions of a box head, before its linear layer.
+        width: Width of that linear layer.
         strides: Pixels of a cell, map by map.
         anchor_scale: Side of an anchor in cells.
-        proposals: Regions that are looked at, in training and outside.
-        samples: Regions of a picture that a step learns from.
-        rpn_convolutions: Of the head that proposes.
-        score: Smallest score of what is found.
-        soft: Lower the scores of what better finds cover, instead of dropping it.
-        suppression: Overlap from which a find is covered.
-        most: Greatest number of finds in a picture.
-        rescored: Outlines have scores of their own, ``mask_scores``: how sure the mask head is counts, too.
+        proposals: Greatest number of region proposals, in training and inference.
+        samples: Regions of an image that a stage learns from.
+        rpn_convolutions: Convolutions of the region proposal network.
+        score_threshold: Smallest score of a detection.
+        soft_nms: Lower the scores of overlapping detections (Soft-NMS) instead of dropping them.
+        nms_iou: IoU from which a detection overlaps a better one.
+        max_detections: Greatest number of detections in an image.
+        score_masks: Masks get scores of their own, ``mask_scores``, which include the confidence of the mask head.
     """
 
-    of_classes = ("fc_cls", "conv_logits")
+    class_specific = ("fc_cls", "conv_logits")
 
     def __init__(
         self,
         channels: Sequence[int],
         classes: int,
         masks: bool = True,
-        overlaps: Sequence[float] = (0.5, 0.6, 0.7),
+        iou_thresholds: Sequence[float] = (0.5, 0.6, 0.7),
         convolutions: int = 4,
         width: int = 1024,
         strides: Sequence[int] = (4, 8, 16, 32, 64),
@@ -55,15 +56,15 @@ class CascadeRCNN(nn.Module):
         proposals: int = 1000,
         samples: int = 512,
         rpn_convolutions: int = 2,
-        score: float = 0.05,
-        soft: bool = False,
-        suppression: float = 0.5,
-        most: int = 100,
-        rescored: bool = False,
+        score_threshold: float = 0.05,
+        soft_nms: bool = False,
+        nms_iou: float = 0.5,
+        max_detections: int = 100,
+        score_masks: bool = False,
     ) -> None:
         super().__init__()
         if len(channels) != len(strides) or len(set(channels)) != 1:
-            raise ValueError(
+            raise UserError(
                 f"maps of {list(channels)} channels for strides {list(strides)}: give one for each, all alike"
             )
         from onepeace_pl.integrations.openmmlab import init_weights, prepare
@@ -74,32 +75,32 @@ class CascadeRCNN(nn.Module):
         from mmengine.registry import DefaultScope
 
         MODELS.register_module("LN2d", module=ChannelNorm, force=True)
-        suppress: dict[str, Any] = {"type": "nms", "iou_threshold": suppression}
-        if soft:
-            suppress = {
+        nms: dict[str, Any] = {"type": "nms", "iou_threshold": nms_iou}
+        if soft_nms:
+            nms = {
                 "type": "soft_nms",
-                "iou_threshold": suppression,
+                "iou_threshold": nms_iou,
                 "method": "linear",
                 "min_score": 1e-3,
             }
         rpn = _rpn(channels[0], strides, anchor_scale, rpn_convolutions, proposals)
-        self._proposing = ConfigDict(rpn.pop("proposing"))
-        roi = _roi(channels[0], classes, masks, overlaps, convolutions, width, strides[:-1], samples)
+        self._train_proposals = ConfigDict(rpn.pop("train_proposals"))
+        roi = _roi(channels[0], classes, masks, iou_thresholds, convolutions, width, strides[:-1], samples)
         if masks:
-            from onepeace_pl.tasks.detection.outlines import OneMaskRoIHead, SureMaskHead
+            from onepeace_pl.tasks.detection.mask_head import OneMaskRoIHead, ScoredMaskHead
 
             roi["type"] = OneMaskRoIHead
-            if rescored:
-                roi["mask_head"]["type"] = SureMaskHead
+            if score_masks:
+                roi["mask_head"]["type"] = ScoredMaskHead
         roi["test_cfg"] = {
-            "score_thr": score,
-            "nms": suppress,
-            "max_per_img": most,
+            "score_thr": score_threshold,
+            "nms": nms,
+            "max_per_img": max_detections,
             "mask_thr_binary": 0.5,
         }
         self.classes, self.masks, self.stride = classes, masks, strides[0]
-        self.rescored = masks and rescored
-        self.keeps = (suppression, most)  # what a find may share with a better one, and how many there may be
+        self.score_masks = masks and score_masks
+        self.nms_iou, self.max_detections = nms_iou, max_detections
         with DefaultScope.overwrite_default_scope("mmdet"):
             self.rpn = MODELS.build(ConfigDict(rpn))
             self.roi = MODELS.build(ConfigDict(roi))
@@ -109,29 +110,29 @@ class CascadeRCNN(nn.Module):
     def forward(
         self, maps: list[Tensor], sizes: Sizes, targets: Targets | None = None, stored: Sizes | None = None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Return the parts of the loss, or without targets what is found in each picture.
+        """Return the parts of the loss, or without targets the detections in each image.
 
-        Boxes are computed in float32, whatever the precision of the run: bfloat16 knows no odd pixels beyond 256.
+        Boxes are computed in float32, whatever the precision of the run: bfloat16 has no odd integers beyond 256.
 
         Args:
-            maps: Of the neck.
-            sizes: Of the pictures as given.
-            targets: ``boxes`` (N, 4) in pixels of the pictures as given, ``classes``, ``masks`` where they are found.
-            stored: Of the pictures as stored, in whose pixels finds are told.
+            maps: Feature maps of the neck.
+            sizes: Width and height of each image as fed.
+            targets: ``boxes`` (N, 4) in pixels of the images as fed, ``classes``, ``masks`` where they are predicted.
+            stored: Width and height of each image as stored, in whose pixels detections are returned.
 
         Returns:
-            Finds have ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) bool, with ``mask_scores``
-            where outlines are rescored.
+            Detections have ``boxes`` (N, 4), ``scores``, ``classes``, and ``masks`` (N, H, W) bool, with
+            ``mask_scores`` where masks are scored.
         """
         with torch.autocast(maps[0].device.type, enabled=False):
-            given = [image.float().contiguous() for image in maps]
+            exact = [image.float().contiguous() for image in maps]
             if targets is not None:
-                return self._loss(given, sizes, targets)
-            return self._find(given, sizes, stored or sizes)
+                return self._loss(exact, sizes, targets)
+            return self._detect(exact, sizes, stored or sizes)
 
     def _loss(self, maps: list[Tensor], sizes: Sizes, targets: Targets) -> dict[str, Tensor]:
         samples = _samples(self._padded(maps), sizes, sizes, targets, self.masks)
-        losses, proposals = self.rpn.loss_and_predict(maps, _without_classes(samples), self._proposing)
+        losses, proposals = self.rpn.loss_and_predict(maps, _without_classes(samples), self._train_proposals)
         losses = {f"rpn_{name.removeprefix('loss_')}": value for name, value in losses.items()}
         losses |= self.roi.loss(maps, proposals, samples)
         return {
@@ -140,24 +141,24 @@ class CascadeRCNN(nn.Module):
             if "acc" not in name
         }
 
-    def _find(self, maps: list[Tensor], sizes: Sizes, stored: Sizes) -> list[dict[str, Tensor]]:
+    def _detect(self, maps: list[Tensor], sizes: Sizes, stored: Sizes) -> list[dict[str, Tensor]]:
         samples = _samples(self._padded(maps), sizes, stored)
         proposals = self.rpn.predict(maps, samples, rescale=False)
-        found = self.roi.predict(maps, proposals, samples, rescale=True)
+        detections = self.roi.predict(maps, proposals, samples, rescale=True)
         return [
             {
                 "boxes": each.bboxes,
                 "scores": each.scores,
                 "classes": each.labels,
                 **({"masks": each.masks} if self.masks else {}),
-                # where there is no find at all the mask head is not asked
-                **({"mask_scores": each.get("mask_scores", each.scores)} if self.rescored else {}),
+                # without any detection the mask head does not run
+                **({"mask_scores": each.get("mask_scores", each.scores)} if self.score_masks else {}),
             }
-            for each in found
+            for each in detections
         ]
 
     def _padded(self, maps: list[Tensor]) -> tuple[int, int]:
-        """Return height and width of the batch's pictures."""
+        """Return height and width of the batch's images."""
         return maps[0].shape[-2] * self.stride, maps[0].shape[-1] * self.stride
 
 
@@ -168,7 +169,7 @@ def _samples(
     targets: Targets | None = None,
     masks: bool = False,
 ) -> list[Any]:
-    """Return mmdetection's records of the pictures."""
+    """Return mmdetection's records of the images."""
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
     from mmengine.structures import InstanceData
@@ -185,13 +186,13 @@ def _samples(
             }
         )
         if targets is not None:
-            there = targets[number]
-            kept = ~there["crowd"]
-            sample.gt_instances = InstanceData(bboxes=there["boxes"][kept], labels=there["classes"][kept])
+            objects = targets[number]
+            kept = ~objects["crowd"]
+            sample.gt_instances = InstanceData(bboxes=objects["boxes"][kept], labels=objects["classes"][kept])
             if masks:
-                drawn = there["masks"][kept].cpu().numpy()
+                drawn = objects["masks"][kept].cpu().numpy()
                 sample.gt_instances.masks = BitmapMasks(drawn.astype("uint8"), *drawn.shape[1:])
-            sample.ignored_instances = InstanceData(bboxes=there["boxes"][~kept])
+            sample.ignored_instances = InstanceData(bboxes=objects["boxes"][~kept])
         made.append(sample)
     return made
 
@@ -207,7 +208,7 @@ def _without_classes(samples: list[Any]) -> list[Any]:
 def _rpn(
     channels: int, strides: Sequence[int], scale: float, convolutions: int, proposals: int
 ) -> dict[str, Any]:
-    proposing = {"max_per_img": proposals, "nms": {"type": "nms", "iou_threshold": 0.7}, "min_bbox_size": 0}
+    shared = {"max_per_img": proposals, "nms": {"type": "nms", "iou_threshold": 0.7}, "min_bbox_size": 0}
     return {
         "type": "RPNHead",
         "in_channels": channels,
@@ -229,7 +230,7 @@ def _rpn(
                 "neg_iou_thr": 0.3,
                 "min_pos_iou": 0.3,
                 "match_low_quality": True,
-                "ignore_iof_thr": 0.5,  # a crowd is no background
+                "ignore_iof_thr": 0.5,  # crowds are not background
             },
             "sampler": {
                 "type": "RandomSampler",
@@ -238,12 +239,12 @@ def _rpn(
                 "neg_pos_ub": -1,
                 "add_gt_as_proposals": False,
             },
-            "allowed_border": -1,  # narrow pictures have no anchor inside
+            "allowed_border": -1,  # narrow images have no anchor inside
             "pos_weight": -1,
             "debug": False,
         },
-        "test_cfg": {"nms_pre": proposals, **proposing},
-        "proposing": {"nms_pre": 2 * proposals, **proposing},
+        "test_cfg": {"nms_pre": proposals, **shared},
+        "train_proposals": {"nms_pre": 2 * proposals, **shared},
     }
 
 
@@ -251,7 +252,7 @@ def _roi(
     channels: int,
     classes: int,
     masks: bool,
-    overlaps: Sequence[float],
+    iou_thresholds: Sequence[float],
     convolutions: int,
     width: int,
     strides: Sequence[int],
@@ -288,15 +289,15 @@ def _roi(
             "loss_cls": {"type": "CrossEntropyLoss", "use_sigmoid": False, "loss_weight": 1.0},
             "loss_bbox": {"type": "SmoothL1Loss", "beta": 1.0, "loss_weight": 1.0},
         }
-        for number in range(len(overlaps))
+        for number in range(len(iou_thresholds))
     ]
     learning = [
         {
             "assigner": {
                 "type": "MaxIoUAssigner",
-                "pos_iou_thr": overlap,
-                "neg_iou_thr": overlap,
-                "min_pos_iou": overlap,
+                "pos_iou_thr": threshold,
+                "neg_iou_thr": threshold,
+                "min_pos_iou": threshold,
                 "match_low_quality": False,
                 "ignore_iof_thr": 0.5,
             },
@@ -311,12 +312,12 @@ def _roi(
             "pos_weight": -1,
             "debug": False,
         }
-        for overlap in overlaps
+        for threshold in iou_thresholds
     ]
     made: dict[str, Any] = {
         "type": "CascadeRoIHead",
-        "num_stages": len(overlaps),
-        "stage_loss_weights": [0.5**number for number in range(len(overlaps))],
+        "num_stages": len(iou_thresholds),
+        "stage_loss_weights": [0.5**number for number in range(len(iou_thresholds))],
         "bbox_roi_extractor": extractor(7),
         "bbox_head": heads,
         "train_cfg": learning,

@@ -1,4 +1,4 @@
-"""Visual grounding: where in a picture is what a phrase means?"""
+"""Visual grounding: the box of the object that a phrase refers to."""
 
 from onepeace_pl.tasks.grounding.task import Grounding
 

@@ -1,4 +1,4 @@
-"""Overlap of boxes: corners x0, y0, x1, y1.
+"""IoU and GIoU of pairs of boxes with corners x0, y0, x1, y1.
 
 Shapes: N pairs of boxes.
 """
@@ -14,7 +14,7 @@ def areas(boxes: Tensor) -> Tensor:
     return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(-1)
 
 
-def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def intersection_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Return intersection and union (N,) of the boxes of each pair."""
     inside = torch.cat(
         [torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])], dim=1
@@ -25,13 +25,13 @@ def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
     """Return intersection over union (N,) of each pair, 0 where both are empty."""
-    shared, union = overlap(first, second)
+    shared, union = intersection_and_union(first, second)
     return shared / union.clamp(min=1e-9)
 
 
 def generalised_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Return IoU less the share of the smallest box around both that neither fills (arXiv 1902.09630), (N,)."""
-    shared, union = overlap(first, second)
+    """Return the generalised IoU (arXiv 1902.09630) of each pair, (N,)."""
+    shared, union = intersection_and_union(first, second)
     around = torch.cat(
         [torch.minimum(first[:, :2], second[:, :2]), torch.maximum(first[:, 2:], second[:, 2:])], dim=1
     )

@@ -1,4 +1,4 @@
-"""Pretraining of both stages: alignment of two modalities, and denoising of hidden tokens."""
+"""Pretraining of both stages: cross-modal contrast, and denoising of masked tokens."""
 
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
 from onepeace_pl.tasks.pretraining.task import Pretraining

@@ -1,6 +1,6 @@
-"""Students: which tokens each hides, and the masks of a batch (spec: pretraining, section 3).
+"""Masked students, and the sampler of their masks (docs/reference/pretraining.md).
 
-Shapes: B samples, L tokens with the summary at index 0.
+Shapes: B samples, L tokens with the CLS token at index 0.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from onepeace_pl.data.batches import Batch
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.modalities.masking import MaskRule, build_mask
 
@@ -22,12 +23,11 @@ class Student:
     """One masked pass.
 
     Attributes:
-        hide: Which modalities it reads, together, and how tokens of each are chosen to be hidden.
+        hide: Modalities that it reads together -> rule that chooses the masked tokens.
         weights: Factor of each modality's loss.
-        teacher: What restored tokens are compared with: the tokens of each modality read by itself (``own``),
-            or of both read together (``joint``).
-        apart: Draw hidden tokens such that they complement those of the student that reads the same modality
-            alone.
+        teacher: Tokens that reconstructed ones are compared with: those of each modality read by itself (``own``), or
+            of both read together (``joint``).
+        apart: Mask the complement of the tokens that the student of the same modality alone masks.
     """
 
     hide: dict[str, MaskRule]
@@ -38,7 +38,7 @@ class Student:
     def __post_init__(self) -> None:
         unknown = sorted(self.weights.keys() - self.hide.keys())
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"a student weighs {unknown[0]!r}, which it does not hide; it hides {', '.join(self.hide)}"
             )
 
@@ -52,8 +52,8 @@ class MaskSampler:
     """Adds the students' masks to a batch; every mask is a function of (seed, epoch, sample) alone.
 
     Args:
-        students: By name; those of a single modality are drawn first, since others may keep apart from them.
-        seed: Of all masks; the data module's.
+        students: By name; those of a single modality are drawn first, since others may mask the complement.
+        seed: Seed of all masks.
         share: Share of a batch's samples, the first ones, that students read; at least one is read.
     """
 

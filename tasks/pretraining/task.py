@@ -1,10 +1,11 @@
-"""The pretraining task (paper, section 3.3; spec: pretraining, sections 4 and 5).
+"""Pretraining: cross-modal contrast and denoising of masked tokens (paper, section 3.3).
 
 Shapes: B samples, L tokens with the summary at index 0, D width.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -12,32 +13,32 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, Extend, Features, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
+from onepeace_pl.errors import UserError
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
 from onepeace_pl.training.retrieval import RetrievalTask
-from onepeace_pl.training.task import BatchTransform, TaskOutput
+from onepeace_pl.training.task import TaskOutput
 
 
 class Pretraining(RetrievalTask):
-    """Aligns two modalities, and lets students restore what teachers see.
+    """Aligns two modalities, and lets masked students reconstruct the tokens of unmasked teachers.
 
     In a stage that extends the backbone by one modality, the other one is read without gradient.
 
     Args:
         backbone: The backbone.
-        data_info: Facts about the data.
+        data_info: Dataset metadata.
         pair: The two modalities.
-        students: Masked passes by name; none leaves alignment alone.
+        students: Masked passes by name; without any only alignment trains.
         alignment: Weight of the alignment loss.
-        gradient: What reaches the key side of alignment: ``local`` nothing (the original's), ``exact``
-            everything.
-        denoising: How a restored token is compared with its teacher; ``none`` leaves the students out.
+        gradient: Gradient of the key side of alignment: ``local`` none (the original's), ``exact`` the full one.
+        denoising: Loss of a reconstructed token against its teacher's; ``none`` leaves the students out.
         denoising_scale: Inverse temperature of the contrastive comparison.
         denoising_smoothing: Its label smoothing.
-        denoising_share: Share of a batch's samples that students, and the teacher that reads both, see; 1 is
-            the original's. Alignment always sees all: a step costs less, and more of them fit the time.
-        ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
-            other's negatives in alignment; the original does not.
+        denoising_share: Share of a batch's samples that students, and the teacher of both modalities, read; 1 is the
+            original's. Alignment always reads all: a step costs less, and more of them fit the time.
+        ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives in
+            alignment; the original does not.
         tile: Rows of logits alive at a time.
     """
 
@@ -56,21 +57,26 @@ class Pretraining(RetrievalTask):
         ignore_duplicates: bool = False,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, data_info, pair, ignore_duplicates)
-        self.alignment = alignment
         if not 0 < denoising_share <= 1:
-            raise ValueError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
-        self.share = denoising_share
-        self.students = {n: s for n, s in students.items() if s.active} if denoising != "none" else {}
+            raise UserError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
+        active = {name: each for name, each in students.items() if each.active and denoising != "none"}
+        super().__init__(
+            backbone,
+            pair,
+            ignore_duplicates,
+            reconstructs=tuple(dict.fromkeys(name for student in active.values() for name in student.hide)),
+            batch_transform=partial(MaskSampler, active, share=denoising_share) if active else None,
+        )
+        self.alignment, self.share, self.students = alignment, denoising_share, active
         for name, spec in self.students.items():
             for modality in spec.hide:
                 if modality not in backbone.modalities or modality not in self.pair:
                     there = f"the pair is {', '.join(self.pair)}, the backbone has "
                     there += ", ".join(backbone.modalities)
-                    raise ValueError(f"{name}: no modality {modality!r} to train on; {there}")
+                    raise UserError(f"{name}: no modality {modality!r} to train on; {there}")
         stage = backbone.stage
         if isinstance(stage, Extend) and stage.extend not in self.pair:
-            raise ValueError(
+            raise UserError(
                 f"stage extends by {stage.extend!r}, which the pair {', '.join(self.pair)} leaves untrained; "
                 "put it into the pair"
             )
@@ -82,22 +88,13 @@ class Pretraining(RetrievalTask):
         )
         self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
 
-    @property
-    def reconstructs(self) -> tuple[str, ...]:
-        """What students hide."""
-        return tuple(dict.fromkeys(name for student in self.students.values() for name in student.hide))
-
-    def batch_transform(self, seed: int) -> BatchTransform | None:
-        """Draw the students' masks."""
-        return MaskSampler(self.students, seed, self.share) if self.students else None
-
-    def streams(self, batch: Batch) -> dict[str, ForwardPass]:
-        """Return a training step's passes by name: each modality alone, both as a teacher, the students."""
+    def passes(self, batch: Batch) -> dict[str, ForwardPass]:
+        """Return the passes of a training step by name: each modality alone, both as a teacher, the students."""
         passes = {name: ForwardPass((name,), grad=self.learns[name]) for name in self.pair}
         missing = [name for name in self.students if name not in batch.masks]
         if missing:
             raise ValueError(
-                f"the batch has no masks for student {missing[0]!r}; set the data module's batch_transform"
+                f"the batch has no masks for student {missing[0]!r}; call the data module's connect(task.needs) first"
             )
         hidden = (mask for masks in batch.masks.values() for mask in masks.values())
         rows = None if self.share == 1 else next((len(mask.keep) for mask in hidden), None)
@@ -109,7 +106,7 @@ class Pretraining(RetrievalTask):
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Run all passes in one call and sum the weighted losses."""
-        passes = self.streams(batch)
+        passes = self.passes(batch)
         features, scale = backbone(batch.inputs, list(passes.values()))
         seen: dict[str, Features] = dict(zip(passes, features, strict=True))
         first, second = self.pair

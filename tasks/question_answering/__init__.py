@@ -1,4 +1,4 @@
-"""Questions about a picture, a sound, or both at once."""
+"""Question answering over images, audio, or both at once."""
 
 from onepeace_pl.tasks.question_answering.choices import MultipleChoice
 from onepeace_pl.tasks.question_answering.vocabulary import OpenAnswer

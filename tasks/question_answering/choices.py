@@ -1,4 +1,4 @@
-"""A question with its choices (spec: tasks, section 8).
+"""Multiple-choice question answering (docs/reference/tasks.md).
 
 Each choice is read with the question as one text, together with the evidence, and gets a score.
 
@@ -7,7 +7,7 @@ Shapes: B batch, K choices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -16,22 +16,28 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.labels.targets import ChoiceTarget, TargetReader
+from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.supervised import SupervisedTask
 
+CHOICES = ValueCount(
+    2,
+    None,
+    "each question needs as many choices as the others, so give the source's text field a tuple of them",
+)
+
 
 class MultipleChoice(SupervisedTask):
-    """Chooses among the answers to a question about a picture, a sound, or both read together.
+    """Chooses among the answers to a question about an image, audio, or both read together.
 
     Args:
         backbone: The backbone.
-        data_info: Facts about the data.
+        data_info: Dataset metadata.
         evidence: Modalities that the question is about; the original's is [audio].
-        objective: ``hinge`` (the original's: every choice, the right one too, should lie a margin below the
-            right one) or ``cross_entropy`` over the choices.
-        margin: Of the hinge.
+        objective: ``hinge`` (the original's: every choice, the right one too, should lie a margin below the right one)
+            or ``cross_entropy`` over the choices.
+        margin: Margin of the hinge.
     """
 
     monitor = ("accuracy", "max")
@@ -44,37 +50,18 @@ class MultipleChoice(SupervisedTask):
         objective: Literal["hinge", "cross_entropy"] = "hinge",
         margin: float = 1.0,
     ) -> None:
-        super().__init__(backbone, data_info)
-        self.evidence = check_evidence(evidence, backbone)
-        self.objective, self.margin = objective, margin
+        checked = check_evidence(evidence, backbone)
+        super().__init__(data_info, ["text", *checked], "answer", values={"text": CHOICES})
+        self.evidence, self.objective, self.margin = checked, objective, margin
         self.head = ClassifyHead(backbone.config, 1)
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Texts and the evidence."""
-        return ("text", *self.evidence)
-
-    @property
-    def read_target(self) -> TargetReader:
-        """Read the number of the right choice."""
-        return ChoiceTarget()
-
-    def check_values(self, counts: Mapping[str, float]) -> None:
-        """Refuse questions with less than two choices; of one batch all must have as many."""
-        if counts["text"] < 2 or counts["text"] % 1:
-            raise ValueError(
-                f"{counts['text']:g} texts a question: each needs as many choices, two or more; give the "
-                "source's text field a tuple of them"
-            )
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return scores (B, K)."""
-        self.check_values(batch.counts())
+        self.needs.check_values(batch.counts())
         choices = len(batch.inputs["text"].values) // len(batch)
-        stream = ForwardPass(
-            self.modalities, stop_after=self.stop_after, repeat=dict.fromkeys(self.evidence, choices)
-        )
-        (features,), _ = backbone(batch.inputs, [stream])
+        repeat = dict.fromkeys(self.evidence, choices)
+        step = ForwardPass(self.reads.modalities, stop_after=self.reads.stop_after, repeat=repeat)
+        (features,), _ = backbone(batch.inputs, [step])
         return self.head(features, "text").view(-1, choices)  # type: ignore[no-any-return]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -85,12 +72,12 @@ class MultipleChoice(SupervisedTask):
         right = outputs.gather(1, targets[:, None])
         return F.relu(self.margin + outputs - right).sum() / len(outputs)
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Say for each row whether the best choice is the right one."""
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the accuracy of each row."""
         return {"accuracy": (outputs.argmax(-1) == targets).float()}
 
-    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Give the number of the best choice, its text where the row tells it, and all scores."""
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return the number of the best choice, its text where the row has it, and all scores."""
         found = []
         for scores, labels in zip(outputs.float().tolist(), batch.labels, strict=True):
             best = max(range(len(scores)), key=scores.__getitem__)

@@ -1,4 +1,4 @@
-"""A question whose answer is one of a vocabulary (spec: tasks, section 10).
+"""Visual question answering over a vocabulary of answers (docs/reference/tasks.md).
 
 Shapes: B batch, C answers.
 """
@@ -12,24 +12,23 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, ForwardPass
+from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.labels.targets import AnswersTarget, TargetReader
 from onepeace_pl.heads import ClassifyHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.supervised import SupervisedTask
 
 
 class OpenAnswer(SupervisedTask):
-    """Answers a question about a picture, a sound, or both read together, with one of many known answers.
+    """Answers a question about an image, audio, or both read together, with one of a vocabulary of answers.
 
-    Measured by the confidence that people have in the answer (``accuracy``, the VQA score).
+    Measured by the confidence of human annotators in the answer (``accuracy``, the VQA score).
 
     Args:
         backbone: The backbone.
-        data_info: Facts about the data; their classes are the answers.
+        data_info: Dataset metadata, whose classes are the answers.
         evidence: Modalities that the question is about; the original's is [image].
         pooler: A dense layer with tanh behind the pooling (the original's).
     """
@@ -43,42 +42,28 @@ class OpenAnswer(SupervisedTask):
         evidence: Sequence[str] = ("image",),
         pooler: bool = True,
     ) -> None:
-        super().__init__(backbone, data_info)
-        self.evidence = check_evidence(evidence, backbone)
-        self.classes = data_info.classes
-        self._read = AnswersTarget(data_info.classes)
+        super().__init__(data_info, ["text", *check_evidence(evidence, backbone)], "answers")
         self.head = ClassifyHead(backbone.config, len(data_info.classes), pooler=pooler)
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """A question and the evidence."""
-        return ("text", *self.evidence)
-
-    @property
-    def read_target(self) -> TargetReader:
-        """Read the confidence in every answer."""
-        return self._read
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""
-        (features,), _ = backbone(batch.inputs, [ForwardPass(self.modalities, stop_after=self.stop_after)])
-        return self.head(features, "text")  # type: ignore[no-any-return]
+        return self.head(self.encode(backbone, batch), "text")  # type: ignore[no-any-return]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Binary cross-entropy with confidences, summed over answers, mean over rows."""
         return F.binary_cross_entropy_with_logits(outputs.float(), targets, reduction="sum") / len(outputs)
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return the confidence in the best answer of each row."""
         return {"accuracy": targets.gather(1, outputs.argmax(-1, keepdim=True))[:, 0]}
 
-    def answers(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
-        """Give the best answer."""
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+        """Return the best answer."""
         return [{"answer": self.classes[number]} for number in outputs.argmax(-1).tolist()]
 
-    def export(self, each: EvaluationSet, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-        """Return the list that the VQA server takes, where all rows are told apart by numbers of questions."""
-        if not all(str(answer["id"]).isdecimal() for answer in answers):
+    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Return the file of the VQA evaluation server, where all ids are numbers of questions."""
+        if not all(str(answer["id"]).isdecimal() for answer in predictions):
             return {}
-        listed = [{"question_id": int(answer["id"]), "answer": answer["answer"]} for answer in answers]
+        listed = [{"question_id": int(answer["id"]), "answer": answer["answer"]} for answer in predictions]
         return {"json": json.dumps(listed, ensure_ascii=False)}

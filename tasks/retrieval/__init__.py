@@ -1,4 +1,4 @@
-"""Retrieval: fine-tuning two modalities to find each other, and measuring how well they do."""
+"""Cross-modal retrieval: fine-tuning and evaluation."""
 
 from onepeace_pl.tasks.retrieval.task import Retrieval
 

@@ -1,4 +1,4 @@
-"""Fine-tuning for retrieval between two modalities (spec: tasks, sections 4 and 5)."""
+"""Fine-tuning for cross-modal retrieval (docs/reference/tasks.md)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from onepeace_pl.training.task import TaskOutput
 
 
 class Retrieval(RetrievalTask):
-    """Brings the vectors of what belongs together near each other; measured by R@1, R@5 and R@10 both ways.
+    """Aligns the embeddings of two modalities with InfoNCE; measured by R@1, R@5 and R@10 in both directions.
 
-    ``validate`` and ``test`` without a fit measure a pretrained model as it is (zero-shot).
+    ``validate`` and ``test`` without a fit evaluate a pretrained model as it is (zero-shot).
 
     Args:
         backbone: The backbone.
-        data_info: Facts about the data.
+        data_info: Dataset metadata.
         pair: The two modalities.
-        gradient: What reaches the key side: ``local`` nothing (the original's), ``exact`` everything.
-        ignore_duplicates: Leave rows of a batch that hold the same text, or the same picture or sound, out of each
-            other's negatives; the original does not.
+        gradient: Gradient of the key side: ``local`` none (the original's), ``exact`` the full one.
+        ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives; the
+            original does not.
         tile: Rows of logits alive at a time.
     """
 
@@ -36,13 +36,13 @@ class Retrieval(RetrievalTask):
         ignore_duplicates: bool = False,
         tile: int = 1024,
     ) -> None:
-        super().__init__(backbone, data_info, pair, ignore_duplicates)
+        super().__init__(backbone, pair, ignore_duplicates)
         self.contrast = CrossModalContrast(gradient, tile=tile)
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Contrast the two sides of a batch; rows of one id count as different, unless duplicates are ignored."""
-        streams = [ForwardPass((name,)) for name in self.pair]
-        (first, second), scale = backbone(batch.inputs, streams)
+        passes = [ForwardPass((name,)) for name in self.pair]
+        (first, second), scale = backbone(batch.inputs, passes)
         one, two = self.pair
         aligned = self.contrast(first.embeddings[one], second.embeddings[two], scale, self.contents(batch))
         return TaskOutput(aligned.loss, self.alignment_logs(aligned, scale))

@@ -1,4 +1,4 @@
-"""From pictures to scores of all pixels: as a whole, tile by tile, in several sizes.
+"""Inference of segmentation: whole images or tiles, at several scales, with flips.
 
 Shapes: B batch, C classes, H and W height and width in pixels.
 """
@@ -13,19 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.dense.tiles import check_tiles, tiles
+from onepeace_pl.errors import UserError
 
-Score = Callable[[Tensor], Tensor]  # pictures (B, 3, H, W) -> scores (B, C, H, W)
+Score = Callable[[Tensor], Tensor]  # images (B, 3, H, W) -> scores (B, C, H, W)
 
 
 @dataclass(frozen=True)
 class Inference:
-    """How pictures are looked at outside training.
+    """Tiles, scales and flips outside training (multi-scale test-time augmentation).
 
     Attributes:
-        tile: Side of square tiles; None looks at whole pictures.
-        stride: From tile to tile; what several tiles cover is averaged.
-        scales: Sizes in which each picture is looked at; probabilities are averaged.
-        flip: Also look at its mirror image.
+        tile: Side of square tiles; None takes whole images.
+        stride: Pixels from tile to tile; scores of overlapping tiles are averaged.
+        scales: Factors of the image size; probabilities are averaged.
+        flip: Also average with the mirror image.
         divisor: Sides are padded to multiples of it.
     """
 
@@ -38,41 +39,41 @@ class Inference:
     def __post_init__(self) -> None:
         check_tiles(self.tile, self.stride, self.divisor)
         if not self.scales or min(self.scales) <= 0:
-            raise ValueError(f"scales {list(self.scales)} must be one or more numbers above 0")
+            raise UserError(f"scales {list(self.scales)} must be one or more numbers above 0")
 
-    def __call__(self, score: Score, pictures: Tensor) -> Tensor:
-        """Return scores (B, C, H, W): as the head gives them, or mean probabilities of several looks."""
+    def __call__(self, score: Score, images: Tensor) -> Tensor:
+        """Return scores (B, C, H, W): as the head gives them, or mean probabilities over scales and flips."""
         if list(self.scales) == [1.0] and not self.flip:
-            return self._look(score, pictures)
-        size = (pictures.shape[-2], pictures.shape[-1])
+            return self._scores(score, images)
+        size = (images.shape[-2], images.shape[-1])
         total: Tensor | None = None
         for scale in self.scales:
-            resized = pictures
+            resized = images
             if scale != 1.0:
                 sides = [max(1, round(side * scale)) for side in size]
-                resized = F.interpolate(pictures, sides, mode="bilinear", align_corners=False)
+                resized = F.interpolate(images, sides, mode="bilinear", align_corners=False)
             for mirrored in (False, True) if self.flip else (False,):
-                seen = self._look(score, resized.flip(-1) if mirrored else resized)
-                seen = seen.flip(-1) if mirrored else seen
-                seen = F.interpolate(seen, size, mode="bilinear", align_corners=False).softmax(1)
-                total = seen if total is None else total + seen
+                scores = self._scores(score, resized.flip(-1) if mirrored else resized)
+                scores = scores.flip(-1) if mirrored else scores
+                scores = F.interpolate(scores, size, mode="bilinear", align_corners=False).softmax(1)
+                total = scores if total is None else total + scores
         assert total is not None
         return total / (len(self.scales) * (2 if self.flip else 1))
 
-    def _look(self, score: Score, pictures: Tensor) -> Tensor:
-        height, width = pictures.shape[-2:]
+    def _scores(self, score: Score, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
         if self.tile is None:
-            padded = F.pad(pictures, (0, -width % self.divisor, 0, -height % self.divisor))
+            padded = F.pad(images, (0, -width % self.divisor, 0, -height % self.divisor))
             return score(padded)[..., :height, :width]
-        padded = F.pad(pictures, (0, max(self.tile - width, 0), 0, max(self.tile - height, 0)))
+        padded = F.pad(images, (0, max(self.tile - width, 0), 0, max(self.tile - height, 0)))
         total = count = None
         for top, left in tiles(padded.shape[-2], padded.shape[-1], self.tile, self.stride or self.tile):
             part = (..., slice(top, top + self.tile), slice(left, left + self.tile))
-            seen = score(padded[part])
+            scores = score(padded[part])
             if total is None or count is None:
-                total = seen.new_zeros(*seen.shape[:2], *padded.shape[-2:])
-                count = seen.new_zeros(1, 1, *padded.shape[-2:])
-            total[part] += seen
+                total = scores.new_zeros(*scores.shape[:2], *padded.shape[-2:])
+                count = scores.new_zeros(1, 1, *padded.shape[-2:])
+            total[part] += scores
             count[part] += 1
         assert total is not None
         assert count is not None
@@ -80,21 +81,21 @@ class Inference:
 
 
 @torch.no_grad()
-def counts(found: Tensor, mask: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Count pixels by class: right ones, those found, those labelled; ignored ones are in none.
+def pixel_counts(predicted: Tensor, mask: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Count pixels by class: right, predicted and labelled ones; ignored pixels are left out.
 
     Args:
-        found: (H, W) class numbers.
-        mask: (H, W) class numbers, 255 where nothing is measured.
+        predicted: (H, W) class numbers.
+        mask: (H, W) class numbers, 255 at ignored pixels.
         classes: C.
 
     Returns:
         Three (C,) float64.
     """
-    measured = mask != 255
-    found, mask = found[measured], mask[measured]
+    labelled = mask != 255
+    predicted, mask = predicted[labelled], mask[labelled]
 
     def count(numbers: Tensor) -> Tensor:
         return torch.bincount(numbers, minlength=classes).double()
 
-    return count(mask[found == mask]), count(found), count(mask)
+    return count(mask[predicted == mask]), count(predicted), count(mask)

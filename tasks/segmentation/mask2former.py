@@ -1,4 +1,4 @@
-"""Mask2Former for semantic segmentation, mmsegmentation's own over mmdetection's (arXiv 2112.01527; spec: tasks, 13).
+"""Mask2Former for semantic segmentation, mmsegmentation's head (arXiv 2112.01527).
 
 Shapes: B batch, C classes, H and W height and width in pixels.
 """
@@ -14,22 +14,22 @@ from torch import Tensor, nn
 
 
 class Mask2Former(nn.Module):
-    """Queries that each say a class and a mask.
+    """Mask2Former: queries that each predict a class and a mask.
 
     Defaults are the released recipe's, but for ``width``, 1024 there.
 
     Args:
-        channels: Of the maps, the largest first.
-        classes: C.
+        channels: Channels of the feature maps, the largest map first.
+        classes: Number of classes C.
         width: Channels within the head.
-        queries: Number of masks.
-        heads: Of attention.
-        encoder_layers: Deformable layers over the maps.
-        decoder_layers: Layers over the queries.
-        points: Pixels at which masks are compared.
+        queries: Number of queries.
+        heads: Attention heads.
+        encoder_layers: Layers of the deformable pixel decoder.
+        decoder_layers: Layers of the transformer decoder.
+        points: Sampled points of the mask losses.
     """
 
-    of_classes = ("cls_embed", "loss_cls")
+    class_specific = ("cls_embed", "loss_cls")
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class Mask2Former(nn.Module):
         init_weights(self.head)
 
     def forward(self, maps: list[Tensor], masks: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Say the class of each pixel.
+        """Predict the class of each pixel.
 
         Queries are matched to masks in float32, whatever the precision of the run.
 
         Args:
-            maps: Of the neck.
+            maps: Feature maps of the neck.
             masks: (B, H, W) int64; None outside training.
 
         Returns:

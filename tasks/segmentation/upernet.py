@@ -1,4 +1,4 @@
-"""UPerNet with an auxiliary FCN head, mmsegmentation's own (arXiv 1807.10221).
+"""UPerNet with an auxiliary FCN head, mmsegmentation's heads (arXiv 1807.10221).
 
 Shapes: B batch, C classes, h and w sides of the largest map.
 """
@@ -14,18 +14,18 @@ Norm = Literal["BN", "SyncBN", "GN"]
 
 
 class UPerNet(nn.Module):
-    """A class for each pixel from four maps.
+    """UPerNet: pyramid pooling and a feature pyramid over four maps.
 
     Args:
-        channels: Of the maps, the largest first.
-        classes: C.
+        channels: Channels of the feature maps, the largest map first.
+        classes: Number of classes C.
         width: Channels within the head.
-        norm: Of its convolutions: ``BN`` over the batch, ``SyncBN`` over that of all processes, ``GN`` over groups.
-        auxiliary: Weight of the head on the third map that helps training; 0 leaves it out.
-        dropout: Before the last layer.
+        norm: Normalisation: ``BN`` over the batch, ``SyncBN`` over that of all processes, ``GN`` over groups.
+        auxiliary: Loss weight of the auxiliary FCN head on the third map; 0 leaves it out.
+        dropout: Dropout before the last layer.
     """
 
-    of_classes = ("conv_seg",)
+    class_specific = ("conv_seg",)
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class UPerNet(nn.Module):
                 init_weights(head)
 
     def forward(self, maps: list[Tensor], masks: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Say the class of each pixel.
+        """Predict the class of each pixel.
 
         Args:
-            maps: Of the neck.
+            maps: Feature maps of the neck.
             masks: (B, H, W) int64; None outside training.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Classification of clips: frames through the backbone of pictures, and small adapters that let them see each other."""
+"""Video classification: frames through the image backbone, with space-time adapters (AIM)."""
 
 from onepeace_pl.tasks.video.task import VideoClassification
 

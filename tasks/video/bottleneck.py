@@ -1,4 +1,4 @@
-"""A narrow branch beside a layer that stays as it is (spec: tasks, section 15).
+"""Bottleneck adapter (AIM, arXiv 2302.03024; docs/reference/tasks.md).
 
 Shapes: D width.
 """
@@ -11,11 +11,11 @@ RATIO = 4  # width of a token to that of the bottleneck
 
 
 class Bottleneck(nn.Module):
-    """D -> D / 4 -> GELU -> D. Its last layer starts at zero, so that at first nothing is added.
+    """D -> D / 4 -> GELU -> D. The last layer is initialised with zeros, so that at first nothing is added.
 
     Args:
         width: Size D of a token.
-        skip: Whether the input is added to the output: at first the identity, otherwise zero.
+        skip: Add the input to the output: at first the identity instead of zero.
     """
 
     def __init__(self, width: int, skip: bool = False) -> None:
@@ -27,7 +27,7 @@ class Bottleneck(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise in place; the first layer keeps PyTorch's start, which suits any width."""
+        """Initialise in place; the first layer keeps PyTorch's initialisation, which suits any width."""
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 

@@ -1,6 +1,6 @@
-"""From the frames of a clip to its class (spec: tasks, section 15).
+"""Classifier of video clips (docs/reference/tasks.md).
 
-Shapes: B clips, T frames, L tokens of a frame with the summary at index 0, D width, C classes.
+Shapes: B clips, T frames, L tokens of a frame with the CLS token at index 0, D width, C classes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from onepeace_pl.nn.init import reset_linear_
 
 
 class ClipHead(nn.Module):
-    """Norm of each frame's summary -> mean over frames -> dropout -> linear.
+    """Norm of each frame's CLS token -> mean over frames -> dropout -> linear.
 
     Args:
         config: The encoder's sizes.
         outputs: Number C of classes.
-        dropout: Before the linear layer.
+        dropout: Dropout before the linear layer.
     """
 
     def __init__(self, config: TransformerConfig, outputs: int, dropout: float = 0.5) -> None:

@@ -1,9 +1,9 @@
-"""The backbone's blocks with adapters for space and time around them (AIM; spec: tasks, section 15).
+"""The backbone's blocks with adapters for space and time around them (AIM, arXiv 2302.03024; docs/reference/tasks.md).
 
-Tokens are kept frame by frame, (B T, L, D). Space is seen as they lie; for time they are turned to (B L, T, D), place
-by place. Each is one call of the block's own attention.
+Tokens are kept frame by frame, (B T, L, D), which is the layout of spatial attention; for temporal attention they are
+rearranged place by place, (B L, T, D). Each is one call of the block's own attention.
 
-Shapes: B clips, T frames, L tokens of a frame with the summary at index 0, D width, H heads.
+Shapes: B clips, T frames, L tokens of a frame with the CLS token at index 0, D width, H heads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from onepeace_pl.tasks.video.bottleneck import Bottleneck
 
 
 class SpaceTimeLayer(nn.Module):
-    """The three adapters of one block. At first they change nothing.
+    """The three adapters of one block, at first without effect.
 
     Args:
         width: Size D of a token.
@@ -37,14 +37,14 @@ class SpaceTimeLayer(nn.Module):
     def forward(self, block: Block, x: Tensor, modality: str, frames: int, bias: Tensor | None) -> Tensor:
         """Run a block with the adapters around it.
 
-        What is seen over time enters only through what attention over space is given; the residual is the original
-        input. Stochastic depth draws for each frame, at the block's rate.
+        Temporal attention changes only the input of spatial attention; the residual is the original input. Stochastic
+        depth draws for each frame, at the block's rate.
 
         Args:
-            block: Any of the backbone's.
+            block: Block of the backbone.
             x: (B T, L, D).
-            modality: Of the frames.
-            frames: T.
+            modality: Modality of the frames.
+            frames: Number of frames T.
             bias: (1, H, L, L) over space, or None.
 
         Returns:
@@ -68,13 +68,13 @@ class SpaceTimeLayer(nn.Module):
 
 
 class SpaceTime(nn.Module):
-    """Makes tokens of clips with a backbone that was made for single pictures.
+    """Encodes clips with a backbone of single images.
 
     Args:
         width: Size D of a token.
         depth: Number of the backbone's blocks.
         frames: Frames T of a clip.
-        lr_scale: Share of the learning rate for all that is in here.
+        lr_scale: Factor of the learning rate of the adapters and the temporal embedding.
     """
 
     no_weight_decay = frozenset({"temporal_embedding"})
@@ -87,16 +87,16 @@ class SpaceTime(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise in place what is this module's own."""
+        """Initialise the temporal embedding in place."""
         nn.init.zeros_(self.temporal_embedding)
 
     def forward(self, encoder: Encoder, clips: ModalityInput, modality: str) -> Tensor:
         """Return the tokens of all frames behind the last block, (B T, L, D).
 
         Args:
-            encoder: Whole on this device: its blocks are run piece by piece.
+            encoder: The encoder, not sharded: its blocks run piece by piece.
             clips: (B T, ...) frames, clip by clip.
-            modality: Of the frames.
+            modality: Modality of the frames.
 
         Raises:
             ValueError: Frames are padded, or the encoder is sharded.

@@ -1,4 +1,4 @@
-"""Visual reasoning: does a statement hold of two pictures?"""
+"""Visual reasoning: statements about two images."""
 
 from onepeace_pl.tasks.visual_reasoning.task import VisualReasoning
 

@@ -48,7 +48,7 @@ class Whole(torch.nn.Module):
         )
         self.backbone = from_preset("debug", ("image",), decoder=False)
         self.task = TASKS[label](self.backbone, self.data.data_info)
-        self.task.prepare(self.data)
+        self.data.connect(self.task.needs)
         self.task.apply_stage(self.backbone)
 
     def forward(self, batch: Batch) -> TaskOutput:

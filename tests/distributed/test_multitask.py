@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from onepeace_pl.backbone import Backbone, ForwardPass, from_preset
 from onepeace_pl.backbone.parallel import shard, shard_heads
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
 from onepeace_pl.data.data_info import DataInfo
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.training.multitask import MultiTask
-from onepeace_pl.training.task import Task, TaskOutput
+from onepeace_pl.training.task import Reads, Task, TaskOutput, head_modules
 from tests.two_processes import run_in_processes
+from tests.unit.samples import Unmeasured
 
 
 class Length(Task):
@@ -27,19 +30,18 @@ class Length(Task):
 
     monitor = ("length", "max")
 
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return ("text", "image")
+    def __init__(self, backbone: Backbone, data_info: DataInfo) -> None:
+        super().__init__(Reads(("text", "image")))
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
-        features, scale = backbone(batch.inputs, [ForwardPass((name,)) for name in self.modalities])
-        sums = [f.embeddings[name][:, 0].mean() for f, name in zip(features, self.modalities, strict=True)]
+        features, scale = backbone(batch.inputs, [ForwardPass((name,)) for name in self.reads.modalities])
+        sums = [
+            f.embeddings[name][:, 0].mean() for f, name in zip(features, self.reads.modalities, strict=True)
+        ]
         return TaskOutput(scale * torch.stack(sums).sum())
 
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
-
-    def finish_evaluation(self) -> dict[str, float]:
-        return {}
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Unmeasured:
+        return Unmeasured()
 
 
 class Whole(torch.nn.Module):
@@ -90,7 +92,7 @@ def _compare(expected: dict[str, Tensor]) -> None:
         if sharded:
             mesh = init_device_mesh("cpu", (2,))
             shard(whole.backbone, mesh)
-            shard_heads(whole.task.heads, mesh)
+            shard_heads(head_modules(whole.task), mesh)
         else:
             step = torch.nn.parallel.DistributedDataParallel(whole)
         for _ in range(2):  # what a step leaves unused, DDP tells in the next

@@ -54,7 +54,7 @@ def make(stage: int, students: bool = True, gradient: str = "exact") -> Whole:
         "both": Student(dict.fromkeys(pair, RandomTokens(0.4)), dict.fromkeys(pair, 0.5)),
     }
     task = Pretraining(backbone, DataInfo(), pair, made if students else {}, gradient=gradient)
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     return Whole(backbone, task).train()
 
 

@@ -148,7 +148,7 @@ def losses_and_gradients(folder: Path, stage: int) -> tuple[dict[str, Any], dict
     backbone = pretrained(folder).train()
     task = pretraining.task(folder, backbone, stage)
     task.learns["text"] = stage == 1
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     given = pretraining.batch(folder, stage)
     step = task(backbone, given)
     step.loss.backward()

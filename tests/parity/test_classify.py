@@ -55,7 +55,7 @@ def model(golden, run, **options):
     outputs = theirs["logits"].shape[-1]
     task = make(backbone, DataInfo(classes=tuple(map(str, range(outputs)))), **options)
     task.head.load_state_dict(head_from_official(left))
-    backbone.apply_stage(task.modalities, stop_after=task.stop_after)
+    backbone.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     return backbone, task, theirs, report
 
 
@@ -91,7 +91,7 @@ def test_logits_loss_and_gradients(golden, run):
     reference = record(golden, "grad_norms")[f"classify_{run}"]
     check_gradients(to_official(gradients) | head, reference["with_grad"])
     if "n_correct" in expected["logging"] and run not in ("fsd50k", "vqa"):
-        right = task.measure(outputs, given.targets)["accuracy"].sum().item()
+        right = task.metrics(outputs, given.targets)["accuracy"].sum().item()
         assert right == pytest.approx(expected["logging"]["n_correct"])
 
 

@@ -65,7 +65,7 @@ def test_losses(golden, run, tile):
     task = pretraining.task(golden, backbone, stage, tile=tile, **options)
     # the three-branch model of the second run is not frozen, but its text is read without gradient all the same
     task.learns["text"] = stage == 1
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     step = task(backbone, pretraining.batch(golden, stage))
     expected = record(golden, "losses")[run]
     check_parts(step, expected)
@@ -89,7 +89,7 @@ def test_gradients(golden, run, stage):
     backbone = pretrained(golden).train()
     task = pretraining.task(golden, backbone, stage)
     task.learns["text"] = stage == 1
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     task(backbone, pretraining.batch(golden, stage)).loss.backward()
     expected = record(golden, "grad_norms")[run]
     check_gradients(official_gradients(backbone), expected["with_grad"])
@@ -99,7 +99,7 @@ def test_second_stage_trains_the_new_modality_alone(golden):
     backbone = pretrained(golden, stage=Extend("audio")).train()
     torch.nn.init.constant_(backbone.logit_scale, START_LOGIT_SCALE)
     task = pretraining.task(golden, backbone, 2)
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     step = task(backbone, pretraining.batch(golden, 2))
     check_parts(step, record(golden, "losses")["audio_text_pretrain_stage2"])
     step.loss.backward()
@@ -116,7 +116,7 @@ def test_ten_steps(golden):
     story = record(golden, "trajectory")["image_text_pretrain"]
     backbone = pretrained(golden).train()
     task = pretraining.task(golden, backbone, 1)
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     # a comma that is missing in the original lets its decoder's image positions decay; here they do so only now
     backbone.decoder.adapters["image"].no_weight_decay = frozenset({"summary"})
     start = to_official({n: p.detach().clone() for n, p in backbone.named_parameters()})

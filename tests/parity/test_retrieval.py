@@ -29,7 +29,7 @@ def model(golden, run):
     state = {n: t for n, t in state.items() if "rel_pos_table" not in n} | own
     load_state(backbone, from_official(state)[0], run)
     task = Retrieval(backbone, DataInfo(), pair)
-    backbone.apply_stage(task.modalities)
+    backbone.apply_stage(task.reads.modalities)
     inputs = fine_tuning_inputs(golden)
     count = len(inputs["text"].values)
     ids = [str(i) for i in range(count)]

@@ -21,7 +21,7 @@ def _compare(golden: Path) -> None:
         backbone = pretrained(golden).train()
         task = pretraining.task(golden, backbone, stage)
         task.learns["text"] = stage == 1
-        backbone.apply_stage(task.modalities)
+        backbone.apply_stage(task.reads.modalities)
         step = task(backbone, pretraining.batch(golden, stage, rows))
         check_parts(step, expected[run])
         step.loss.backward()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.modalities import (
     OFFICIAL,
     Mask,
@@ -17,9 +18,19 @@ from onepeace_pl.modalities import (
 )
 from onepeace_pl.modalities.audio.processor import count_frames
 from onepeace_pl.modalities.masking import build_mask
+from onepeace_pl.training.evaluators import Evaluator
 
 ALL = ("text", "image", "audio", "touch")
 LENGTHS = {"text": (9, 4, 6), "image": (16, 16, 16), "audio": (12, 7, 12), "touch": (5, 8, 3)}
+
+
+class Unmeasured(Evaluator):
+    """Takes in batches and has no metrics."""
+
+    def update(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
+
+    def compute(self) -> dict[str, float]:
+        return {}
 
 
 class Touch(SequenceAdapter):

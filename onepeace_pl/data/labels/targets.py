@@ -5,7 +5,7 @@ Readers are picklable: loaders' workers run them. Shapes: C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from onepeace_pl.data.labels.checking import (
     several,
     whole,
 )
+from onepeace_pl.errors import UserError, nearest
 
 Labels = Mapping[str, Any]
 
@@ -167,6 +168,29 @@ class ClassNumbers:
             return None
         number = int(value)
         return number if 0 <= number < len(self) else None
+
+
+def target_reader(label: str, classes: Sequence[str] = ()) -> TargetReader:
+    """Return the reader of a label: ``class``, ``classes``, ``answers``, ``answer``, ``truth`` or ``box``.
+
+    Args:
+        label: Name of the label.
+        classes: Names of the classes, in the order of their numbers.
+
+    Raises:
+        UserError: No reader of that label is known.
+    """
+    readers: dict[str, Callable[[], TargetReader]] = {
+        "class": lambda: ClassTarget(classes),
+        "classes": lambda: ClassesTarget(classes),
+        "answers": lambda: AnswersTarget(classes),
+        "answer": ChoiceTarget,
+        "truth": TruthTarget,
+        "box": BoxTarget,
+    }
+    if label not in readers:
+        raise UserError(f"no target reader for label {label!r}; {nearest(label, readers)}")
+    return readers[label]()
 
 
 def _label(labels: Labels, name: str) -> Any:

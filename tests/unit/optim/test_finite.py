@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.optim import AdamW, WarmupCosine
 from onepeace_pl.optim.finite import gradient_norm
 from onepeace_pl.training.experiment import Experiment
-from onepeace_pl.training.task import Task, TaskOutput
-from tests.unit.samples import field, make
+from onepeace_pl.training.task import Reads, Task, TaskOutput
+from tests.unit.samples import Unmeasured, field, make
 
 
 class Poisoned(Task):
@@ -32,12 +34,8 @@ class Poisoned(Task):
     monitor = ("none", "max")
 
     def __init__(self, backbone: Backbone, data_info: DataInfo, bad: dict[str, str]) -> None:
-        super().__init__(backbone, data_info)
+        super().__init__(Reads(("text",)))
         self.bad = bad
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return ("text",)
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         (features,), scale = backbone(batch.inputs, [ForwardPass(("text",))])
@@ -49,10 +47,8 @@ class Poisoned(Task):
             loss = loss + _Explodes.apply(loss)
         return TaskOutput(loss)
 
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
-
-    def finish_evaluation(self) -> dict[str, float]:
-        return {}
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Unmeasured:
+        return Unmeasured()
 
 
 class _Explodes(torch.autograd.Function):

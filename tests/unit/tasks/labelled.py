@@ -11,6 +11,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.modalities import ModalityInput
+from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.supervised import SupervisedTask
 
 from ..samples import fields, make
@@ -48,7 +49,7 @@ def fit(
 ) -> list[float]:
     """Train on one batch; return the losses."""
     torch.manual_seed(0)
-    model.apply_stage(task.modalities, stop_after=task.stop_after)
+    model.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     chosen = [p for p in (*model.parameters(), *task.parameters()) if p.requires_grad]
     optimizer = torch.optim.Adam(chosen, lr=lr)
     losses = []
@@ -63,7 +64,15 @@ def fit(
 
 
 @torch.no_grad()
+def evaluated(task: SupervisedTask, model: Backbone, *given: Batch) -> Evaluator:
+    """Return an evaluator that has taken in batches and computed."""
+    evaluator = task.evaluator([EvaluationSet(name="three", rows=Three())])
+    for each in given:
+        evaluator.update(model, each, 0)
+    evaluator.compute()
+    return evaluator
+
+
+@torch.no_grad()
 def measure(task: SupervisedTask, model: Backbone, given: Batch) -> dict[str, float]:
-    task.start_evaluation([EvaluationSet(name="three", rows=Three())])
-    task.evaluate(model, given, 0)
-    return task.finish_evaluation()
+    return evaluated(task, model, given).compute()

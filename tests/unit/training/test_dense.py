@@ -54,7 +54,7 @@ def test_what_trains_gets_a_gradient(neck: str, per_layer: bool) -> None:
         batch_size=2,
     )
     task = kind(backbone, data.data_info, make, options)
-    task.prepare(data)
+    data.connect(task.needs)
     task.apply_stage(backbone)
     (batch,) = data.train_dataloader()
     task(backbone, batch).loss.backward()
@@ -82,7 +82,7 @@ def test_of_other_classes_only_what_knows_them_is_new(head: str, tmp_path: Path)
     old, new = first.state_dict(), second.state_dict()
     differing = {name for name, tensor in new.items() if not torch.equal(tensor, old[name])}
     assert differing
-    assert all(set(name.split(".")) & set(second.head.of_classes) for name in differing)
+    assert all(set(name.split(".")) & set(second.head.class_specific) for name in differing)
     same = task(3)
     load_head(same, tmp_path, same.is_class_agnostic)
     changed = {n for n, t in same.state_dict().items() if not torch.equal(t, old[n])}

@@ -19,12 +19,12 @@ from onepeace_pl.checkpoints.lightning import is_training_checkpoint, read_train
 from onepeace_pl.checkpoints.loading import read_weights
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.evaluation.gallery import Gallery
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.hub import load_folder, save_folder
 from onepeace_pl.training.experiment import Experiment
-from onepeace_pl.training.task import Task, TaskOutput
+from onepeace_pl.training.task import Reads, Task, TaskOutput
 
-from ..samples import make
+from ..samples import Unmeasured, make
 from .test_experiment import data, trainer
 
 MODALITIES = ("text", "image")
@@ -35,10 +35,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 class Head(Task):
     """Pulls a linear map of both vectors to zero."""
 
-    modalities = MODALITIES
-
     def __init__(self, backbone: Backbone, data_info: DataInfo) -> None:
-        super().__init__(backbone, data_info)
+        super().__init__(Reads(MODALITIES))
         self.head = nn.Linear(backbone.config.width, 2)
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
@@ -46,10 +44,8 @@ class Head(Task):
         apart = (vectors["text"] - vectors["image"]).square().mean() * backbone.logit_scale.exp().squeeze()
         return TaskOutput(apart + self.head(vectors["text"] + vectors["image"]).square().mean())
 
-    def start_evaluation(self, galleries: Sequence[Gallery]) -> None: ...
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None: ...
-    def finish_evaluation(self) -> dict[str, float]:
-        return {}
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Unmeasured:
+        return Unmeasured()
 
 
 def experiment(stage: Stage, base: Path | None, **options: Any) -> Experiment:

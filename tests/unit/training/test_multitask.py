@@ -1,5 +1,6 @@
 """Several tasks in one run: one loss, one backbone, a head, data and results for each."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ from onepeace_pl.backbone import Backbone, ForwardPass, Frozen
 from onepeace_pl.data.batches import Batch, MultiTaskBatch, Row
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.pretraining import Pretraining
 from onepeace_pl.tasks.retrieval import Retrieval
 from onepeace_pl.training.compatibility import check_compatible
+from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.experiment import Experiment
 from onepeace_pl.training.multitask import MultiTask
-from onepeace_pl.training.task import Task, TaskOutput
+from onepeace_pl.training.task import Reads, Task, TaskOutput, head_modules
 
 from ..samples import make
 from .test_experiment import STUDENTS, Pictures, trainer
@@ -102,6 +105,18 @@ def experiment(**options: Any) -> Experiment:
     return module
 
 
+class Counted(Evaluator):
+    """Counts rows."""
+
+    rows = 0
+
+    def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
+        self.rows += len(batch)
+
+    def compute(self) -> dict[str, float]:
+        return {"there": 1.0, "rows": float(self.rows)}
+
+
 class Reach(Task):
     """Reads a modality to its end and says that it is there."""
 
@@ -110,28 +125,17 @@ class Reach(Task):
     def __init__(
         self, backbone: Backbone, data_info: DataInfo, modality: str, stop_after: Any = "projection"
     ) -> None:
-        super().__init__(backbone, data_info)
+        super().__init__(Reads((modality,), stop_after=stop_after))
         self.modality, self.end = modality, stop_after
         self.scale = torch.nn.Parameter(torch.ones(1))
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return (self.modality,)
-
-    @property
-    def stop_after(self) -> Any:
-        return self.end
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         (features,), _ = backbone(batch.inputs, [ForwardPass((self.modality,), stop_after=self.end)])
         loss = (self.scale * features.tokens[self.modality]).square().mean()
         return TaskOutput(loss, {"there": torch.ones(())})
 
-    def evaluate(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        self.rows = getattr(self, "rows", 0) + len(batch)
-
-    def finish_evaluation(self) -> dict[str, float]:
-        return {"there": 1.0}
+    def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
+        return Counted()
 
 
 class Falling(Reach):
@@ -150,7 +154,7 @@ def batch_of(source: MultiTaskDataModule) -> MultiTaskBatch:
 def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None:
     model, source = backbone(), data()
     task = several(model, source.data_info, weights={"topics": 0.5})
-    task.prepare(source)
+    source.connect(task.needs)
     batch = batch_of(source)
     step = task(model, batch)
     alone = {name: member(model, batch.tasks[name]) for name, member in task.members.items()}
@@ -158,7 +162,11 @@ def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None
     assert step.logs["topics/loss"].item() == pytest.approx(alone["topics"].loss.item())
     assert {"topics/accuracy", "pairs/loss", "pairs/scale"} <= step.logs.keys()
     assert not any(value.requires_grad for value in step.logs.values())
-    assert (task.modalities, task.reconstructs, task.stop_after) == (("text", "image"), (), "projection")
+    assert (task.reads.modalities, task.reads.reconstructs, task.reads.stop_after) == (
+        ("text", "image"),
+        (),
+        "projection",
+    )
     with pytest.raises(ValueError, match="take MultiTaskDataModule for the data"):
         task(model, batch.tasks["topics"])
 
@@ -197,9 +205,9 @@ def test_what_trains_is_what_any_task_trains() -> None:
 
 def test_heads_are_those_of_all_tasks() -> None:
     task = several(backbone())
-    assert task.heads == [task.members["topics"].head]
+    assert head_modules(task) == [task.members["topics"].head]
     with pytest.raises(ValueError, match="Reach has parameters of its own, which cannot be sharded"):
-        _ = Reach(backbone(), FACTS, "image").heads
+        head_modules(Reach(backbone(), FACTS, "image"))
 
 
 def test_a_task_of_weight_0_is_measured_and_does_not_train(tmp_path: Path) -> None:
@@ -210,9 +218,9 @@ def test_a_task_of_weight_0_is_measured_and_does_not_train(tmp_path: Path) -> No
     runner.fit(module, datamodule=source)
     assert list(runner.train_dataloader.loaders) == ["topics"]
     task: Any = module.task
-    assert task.modalities == ("text",)
+    assert task.reads.modalities == ("text",)
     assert not task.members["probe"].scale.requires_grad
-    assert task.members["probe"].rows == 8
+    assert runner.callback_metrics["val/probe/rows"] == 8
     assert runner.callback_metrics["val/probe/there"] == 1.0
     judged = runner.callback_metrics["val/topics/accuracy"]
     assert runner.callback_metrics["val/mean_of_tasks"] == judged
@@ -270,7 +278,7 @@ def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
         ({"weights": {"pairs": 0, "topics": 0}}, "weights: all are 0, so nothing would train"),
         ({"tasks": TASKS | {"topics": partial(Classification, modality="smell")}}, "task 'topics': no modality"),
         ({"tasks": TASKS | {"topics": partial(Falling, modality="text")}}, "task 'topics': loss is better when"),
-        ({"tasks": dict.fromkeys(TASKS, partial(Unjudged, modality="text"))}, "none of topics, pairs says"),
+        ({"tasks": dict.fromkeys(TASKS, partial(Unjudged, modality="text"))}, "none of topics, pairs has a monitor"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(options: dict[str, Any], message: str) -> None:
@@ -282,19 +290,19 @@ def test_tasks_and_data_that_do_not_fit_are_named() -> None:
     model = backbone()
     source = data(topics=sentences(Sentences(label="kind")))
     with pytest.raises(ValueError, match=r"task 'topics': train: row 0: no label 'class'"):
-        check_compatible(several(model), source)
+        check_compatible(several(model).needs, source.offer("fit"))
     with pytest.raises(
         ValueError, match=r"task 'pairs': Retrieval reads image, for which the data have no proc"
     ):
-        check_compatible(several(model), data(pairs=sentences()))
+        check_compatible(several(model).needs, data(pairs=sentences()).offer("fit"))
     fits = (
         "MultiTask and SourceDataModule do not fit: several tasks are trained by MultiTask with MultiTaskData"
     )
     with pytest.raises(ValueError, match=fits):
-        check_compatible(several(model), sentences())
+        check_compatible(several(model).needs, sentences().offer("fit"))
     with pytest.raises(ValueError, match="Retrieval and MultiTaskDataModule do not fit"):
-        check_compatible(several(model).members["pairs"], source)
-    check_compatible(several(model), data())
+        check_compatible(several(model).members["pairs"].needs, source.offer("fit"))
+    check_compatible(several(model).needs, data().offer("fit"))
 
 
 def test_a_checkpoint_of_other_classes_is_refused_by_task() -> None:

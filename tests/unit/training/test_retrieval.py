@@ -11,7 +11,7 @@ from onepeace_pl.data.batches import Batch, Row
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.metrics import AboveOptimumError
-from onepeace_pl.training.retrieval import RetrievalEvaluation, embed_side, metric_for
+from onepeace_pl.training.retrieval import RetrievalEvaluator, embed_side, metric_for
 
 from ..hub.conftest import TEXTS, make_model
 from ..samples import fields, make
@@ -44,12 +44,11 @@ def batch(rows: list[int]) -> Batch:
 
 @torch.no_grad()
 def evaluate(backbone: Backbone, galleries: list[Gallery], batches: list[list[int]]) -> dict[str, float]:
-    evaluation = RetrievalEvaluation()
-    evaluation.start(galleries)
+    evaluation = RetrievalEvaluator(galleries)
     for loader in range(len(galleries)):
         for rows in batches:
             evaluation.update(backbone, batch(rows), loader)
-    result = evaluation.finish()
+    result = evaluation.compute()
     assert list(evaluation.results) == [gallery.name for gallery in galleries]
     return result
 
@@ -108,11 +107,10 @@ def test_equal_sentences_of_a_gallery_are_one_candidate(merge: bool) -> None:
     data = PairsDataModule(
         model.processors, validation={"sounds": Repeated()}, batch_size=4, merge_duplicates=merge
     )
-    evaluation = RetrievalEvaluation()
-    evaluation.start(data.evaluation_sets("validation"))
+    evaluation = RetrievalEvaluator(data.evaluation_sets("validation"))
     for batch in data.val_dataloader()[0]:
         evaluation.update(model.backbone, batch, 0)
-    evaluation.finish()
+    evaluation.compute()
     result = evaluation.results["sounds"]
     assert (result.duplicates, result.merged) == ({"audio": 0, "text": 6}, merge)
     to_text = result.directions["audio->text"]
@@ -145,15 +143,8 @@ def test_batches_and_their_order_do_not_matter(backbone: Backbone) -> None:
     assert evaluate(backbone, [PAIR], [[0, 1], [2, 0]]) == whole  # rows that pad the last batch count once
 
 
-def test_evaluations_start_anew(backbone: Backbone) -> None:
-    evaluation = RetrievalEvaluation()
-    assert evaluation.finish() == {}
-    for _ in range(2):
-        evaluation.start([PAIR])
-        with torch.no_grad():
-            evaluation.update(backbone, batch([0, 1, 2]), 0)
-        evaluation.finish()
-    assert list(evaluation.results) == ["text_touch"]
+def test_without_galleries_there_are_no_metrics() -> None:
+    assert RetrievalEvaluator([]).compute() == {}
 
 
 def test_a_result_above_the_optimum_is_an_error(backbone: Backbone) -> None:

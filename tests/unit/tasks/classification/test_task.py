@@ -9,8 +9,9 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.metrics import LabelledResult
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
+from onepeace_pl.tasks.classification.task import mean_average_precision
 
-from ..labelled import Three, backbone, batch, fit, measure
+from ..labelled import Three, backbone, batch, evaluated, fit, measure
 
 KINDS = DataInfo(classes=("bell", "drum", "horn", "bee"))
 TARGETS = torch.tensor([2, 0, 3])
@@ -27,7 +28,7 @@ def test_learns_rows_by_heart(modality: str, pooling: str) -> None:
     found = measure(task, model, given)
     assert found["three/accuracy"] == found["accuracy"] == 1.0
     assert found["accuracy_top2"] == 1.0
-    result = task.results["three"]
+    result = evaluated(task, model, given).results["three"]
     assert isinstance(result, LabelledResult)
     assert result.rows == 3
     answers = task.predict(model, given)
@@ -38,14 +39,14 @@ def test_learns_rows_by_heart(modality: str, pooling: str) -> None:
 def test_what_the_passes_do_not_reach_does_not_train() -> None:
     model = backbone("image", "text")
     task = Classification(model, KINDS, "image", "mean")
-    model.apply_stage(task.modalities, stop_after=task.stop_after)
+    model.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     names = {name for name, p in model.named_parameters() if p.requires_grad}
     assert not [
         n for n in names if n.startswith(("encoder.projections", "encoder.transformer.norms", "logit_scale"))
     ]
     assert not [n for n in names if "text" in n]
     task = Classification(model, KINDS, "image")
-    model.apply_stage(task.modalities, stop_after=task.stop_after)
+    model.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     assert dict(model.named_parameters())["encoder.transformer.norms.image.weight"].requires_grad
 
 
@@ -68,11 +69,10 @@ def test_several_labels() -> None:
 
 @pytest.mark.parametrize("occurring", [0, 1, 2, 3])
 def test_precision_is_a_mean_over_the_classes_that_occur(occurring: int) -> None:
-    task = MultiLabelClassification(backbone("audio"), KINDS)
     targets = torch.zeros(6, 4)
     targets[0, :occurring] = targets[3, :occurring] = 1
     scores = torch.tensor([[0.1 * row + 0.01 * kind for kind in range(4)] for row in (4, 3, 2, 5, 1, 0)])
-    found = task.summarise({"scores": scores.numpy(), "targets": targets.numpy()})
+    found = mean_average_precision({"scores": scores.numpy(), "targets": targets.numpy()})
     assert found["mAP"] == pytest.approx(1.0) if occurring else math.isnan(found["mAP"])
 
 
@@ -84,7 +84,7 @@ def test_a_topic_without_any_class_has_no_precision() -> None:
     found = measure(task, model, given)
     assert "three/loud/mAP" in found
     assert "three/quiet/mAP" not in found
-    assert task.results["three"].counts == {"loud": 2, "quiet": 1}
+    assert evaluated(task, model, given).results["three"].counts == {"loud": 2, "quiet": 1}
 
 
 def test_loss_of_several_labels_is_summed_over_classes() -> None:
@@ -97,24 +97,25 @@ def test_results_come_by_topic_too() -> None:
     model = backbone("touch")
     task = Classification(model, KINDS, "touch")
     labels = [{"topic": "loud"}, {"topic": "soft"}, {"topic": "loud"}]
-    found = measure(task, model, batch(("touch",), TARGETS, labels))
+    given = batch(("touch",), TARGETS, labels)
+    found = measure(task, model, given)
     assert {"three/loud/accuracy", "three/soft/accuracy"} <= found.keys()
-    assert task.results["three"].counts == {"loud": 2, "soft": 1}
+    assert evaluated(task, model, given).results["three"].counts == {"loud": 2, "soft": 1}
 
 
 @torch.no_grad()
 def test_rows_without_a_topic_belong_to_no_group() -> None:
     model = backbone("touch")
     task = Classification(model, KINDS, "touch")
-    task.start_evaluation([EvaluationSet(name="three", rows=Three())])
+    evaluator = task.evaluator([EvaluationSet(name="three", rows=Three())])
     for labels, rows in (([{}, {"topic": "soft"}, {}], [0, 1, 2]), ([{}] * 3, [3, 4, 5])):
         given = batch(("touch",), TARGETS, labels)
         given.indices = torch.tensor(rows)
-        task.evaluate(model, given, 0)
-    found = task.finish_evaluation()
-    assert task.results["three"].counts == {"soft": 1}
+        evaluator.update(model, given, 0)
+    found = evaluator.compute()
+    assert evaluator.results["three"].counts == {"soft": 1}
     assert {"three/accuracy", "three/soft/accuracy"} <= found.keys()
-    assert task.results["three"].rows == 6
+    assert evaluator.results["three"].rows == 6
 
 
 @pytest.mark.parametrize(
@@ -133,5 +134,5 @@ def test_classes_must_be_known() -> None:
     with pytest.raises(ValueError, match=r"data.init_args.classes"):
         Classification(backbone("text"), DataInfo(), "text")
     task = Classification(backbone("text"), KINDS, "text")
-    with pytest.raises(ValueError, match="read_target"):
+    with pytest.raises(ValueError, match=r"connect\(task.needs\)"):
         task(backbone("text"), batch(("text",), None))

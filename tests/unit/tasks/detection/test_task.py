@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import SimplePyramid
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.detection import AveragePrecision, CascadeRCNN, Detection
+from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.triworld.tasks import TriWorldTask
 
 SMALL = {"convolutions": 1, "width": 32, "anchor_scale": 4.0, "proposals": 32, "samples": 32}
@@ -39,8 +41,8 @@ def made(masks: bool = True, **options: object) -> tuple[Backbone, Detection, Tr
     backbone, module = from_preset("debug", ("image",), decoder=False), data()
     head = partial(CascadeRCNN, **SMALL, rpn_convolutions=1, **options)
     task = Detection(backbone, module.data_info, partial(SimplePyramid, channels=32), head, masks)
-    task.prepare(module)
-    backbone.apply_stage(task.modalities, stop_after=task.stop_after)
+    module.connect(task.needs)
+    backbone.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     return backbone, task, module
 
 
@@ -63,21 +65,23 @@ def test_learns_by_heart(masks: bool) -> None:
     assert not [n for n, p in task.named_parameters() if p.grad is None]
 
 
-@pytest.mark.parametrize("options", [{}, {"soft": True}, {"rescored": True}])
-def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
-    backbone, task, module = made(score=0.0, **options)
+@pytest.mark.parametrize("options", [{}, {"soft_nms": True}, {"score_masks": True}])
+def test_detections_are_evaluated_and_predicted(options: dict[str, bool]) -> None:
+    backbone, task, module = made(score_threshold=0.0, **options)
     backbone.eval(), task.eval()
     sets = module.evaluation_sets("validation")
-    task.start_evaluation(sets)
+    evaluator = task.evaluator(sets)
     (batch,) = module.val_dataloader()[0]
     with torch.no_grad():
         found = task.outputs(backbone, batch)
-        task.evaluate(backbone, batch, 0)
+        evaluator.update(backbone, batch, 0)
         answers = task.predict(backbone, batch)
-    metrics = task.finish_evaluation()
+    metrics = evaluator.compute()
     assert {"box_AP", "box_AP50", "mask_AP", "triworld/mask_AP75"} <= metrics.keys()
     assert found[0]["masks"].shape[1:] == (64, 64)
-    assert [d.shape for d in task.drawings["triworld"]] == [(192, 384, 3)] * 4  # found, and what is there
+    assert [d.shape for d in evaluator.drawings["triworld"]] == [
+        (192, 384, 3)
+    ] * 4  # found, and what is there
     assert all(0 <= value <= 64 for thing in answers[0]["objects"] for value in thing["box"])
     assert len(answers[0]["objects"]) == len(found[0]["scores"])
     assert answers[0]["drawing"].shape == (192, 192, 3)
@@ -89,24 +93,22 @@ def test_finds_are_measured_and_told(options: dict[str, bool]) -> None:
     assert (finds[0]["image_id"], finds[-1]["image_id"]) == (7, "b")
     assert finds[0]["category_id"] == task.classes.index(thing["class"]) + 1
     assert finds[0]["segmentation"]["size"] == [64, 64]
-    assert ("coco_outlines.json" in files) == ("rescored" in options)
-    if "rescored" in options:
-        outlines = json.loads(files["coco_outlines.json"])
+    assert ("coco_masks.json" in files) == ("score_masks" in options)
+    if "score_masks" in options:
+        outlines = json.loads(files["coco_masks.json"])
         assert all(a["score"] <= b["score"] for a, b in zip(outlines, finds, strict=True))
-        assert [o["score"] for o in outlines] == [
-            t["outline_score"] for a in answers[:2] for t in a["objects"]
-        ]
+        assert [o["score"] for o in outlines] == [t["mask_score"] for a in answers[:2] for t in a["objects"]]
 
 
-def test_outlines_are_scored_by_the_probability_inside() -> None:
-    from onepeace_pl.tasks.detection.outlines import sureness
+def test_masks_are_scored_by_the_probability_inside() -> None:
+    from onepeace_pl.tasks.detection.mask_head import mask_confidence
 
     shares = torch.tensor([[[0.9, 0.7], [0.2, 0.5]], [[0.1, 0.2], [0.3, 0.4]]])
-    assert sureness(shares).tolist() == pytest.approx([0.8, 0.0])
+    assert mask_confidence(shares).tolist() == pytest.approx([0.8, 0.0])
 
 
-def test_scores_of_outlines_count_for_outlines_alone() -> None:
-    """One object, one right find and a wrong one: the order of their scores makes the precision 1 or a half."""
+def test_mask_scores_order_masks_alone() -> None:
+    """One object, one right detection and a wrong one: the order of their scores makes the precision 1 or a half."""
     there = {"boxes": torch.tensor([[0.0, 0.0, 20.0, 20.0]]), "classes": torch.tensor([0])}
     there |= {"crowd": torch.tensor([False]), "masks": torch.zeros(1, 50, 50, dtype=torch.bool)}
     there["masks"][0, :20, :20] = True
@@ -120,14 +122,14 @@ def test_scores_of_outlines_count_for_outlines_alone() -> None:
         "mask_scores": torch.tensor([0.4, 0.5]),
     }
     precision = AveragePrecision(1, masks=True)
-    precision.add(0, (50, 50), found, there)
-    metrics = precision.finish()
+    precision.update(0, (50, 50), found, there)
+    metrics, _ = precision.compute()
     assert metrics["box_AP50"] == pytest.approx(1.0)
     assert metrics["mask_AP50"] == pytest.approx(0.5)
 
 
-def test_finds_are_told_in_pixels_of_the_picture_as_stored() -> None:
-    backbone, task, module = made(score=0.0)
+def test_detections_are_in_pixels_of_the_image_as_stored() -> None:
+    backbone, task, module = made(score_threshold=0.0)
     backbone.eval(), task.eval()
     (batch,) = module.val_dataloader()[0]
     with torch.no_grad():
@@ -139,8 +141,8 @@ def test_finds_are_told_in_pixels_of_the_picture_as_stored() -> None:
     assert larger[0]["masks"].shape[1:] == (192, 128)
 
 
-def test_tiles_that_hold_a_picture_find_what_is_found_in_it() -> None:
-    backbone, task, module = made(score=0.0)
+def test_a_tile_that_holds_the_image_detects_the_same() -> None:
+    backbone, task, module = made(score_threshold=0.0)
     backbone.eval(), task.eval()
     (batch,) = module.val_dataloader()[0]
     batch.labels = [{**labels, "extent": (128, 192)} for labels in batch.labels]
@@ -168,8 +170,8 @@ def test_tiles_that_hold_a_picture_find_what_is_found_in_it() -> None:
 
 
 @pytest.mark.parametrize("stored", [(64, 64), (128, 192)])
-def test_what_several_tiles_find_is_told_once(stored: tuple[int, int]) -> None:
-    from onepeace_pl.tasks.detection.tiled import find_by_tiles
+def test_detections_of_several_tiles_are_merged(stored: tuple[int, int]) -> None:
+    from onepeace_pl.tasks.detection.tiling import detect_in_tiles
 
     picture = torch.zeros(1, 3, 64, 64)
     picture[..., 20:28, 18:30] = 1.0  # whole in four tiles
@@ -192,15 +194,15 @@ def test_what_several_tiles_find_is_told_once(stored: tuple[int, int]) -> None:
             "masks": masks,
         }
 
-    found = find_by_tiles(find, picture, stored, 32, 16, 0.5, 100)
+    found = detect_in_tiles(find, picture, stored, 32, 16, 0.5, 100)
     wide, high = stored[0] / 64, stored[1] / 64
     assert found["classes"].tolist() == [1, 0]
     expected = [[40 * wide, 56 * high, 46 * wide, 62 * high], [18 * wide, 20 * high, 30 * wide, 28 * high]]
     assert found["boxes"].tolist() == expected
     sizes = [int(mask.sum()) for mask in found["masks"]]
     assert sizes == pytest.approx([36 * wide * high, 96 * wide * high], abs=4)  # corners are rounded
-    assert find_by_tiles(find, picture, stored, 32, 16, 0.5, 1)["classes"].tolist() == [1]
-    empty = find_by_tiles(find, torch.zeros(1, 3, 64, 64), stored, 32, 16, 0.5, 100)
+    assert detect_in_tiles(find, picture, stored, 32, 16, 0.5, 1)["classes"].tolist() == [1]
+    empty = detect_in_tiles(find, torch.zeros(1, 3, 64, 64), stored, 32, 16, 0.5, 100)
     assert empty["masks"].shape == (0, stored[1], stored[0])
 
 
@@ -269,7 +271,7 @@ def test_precision_is_pycocotools_own() -> None:
             for mask, (x0, y0, x1, y1) in zip(masks, boxes.astype(int), strict=True):
                 mask[y0:y1, x0:x1] = True
             kinds[name] = (boxes, rng.integers(0, 3, count), masks)
-        near = kinds["there"][0] + rng.normal(0, 1.5, kinds["there"][0].shape)  # some finds are good
+        near = kinds["there"][0] + rng.normal(0, 1.5, kinds["there"][0].shape)  # some detections are good
         found = (
             np.concatenate([kinds["found"][0], near.astype(np.float32)]),
             np.concatenate([kinds["found"][1], kinds["there"][1]]),
@@ -281,7 +283,7 @@ def test_precision_is_pycocotools_own() -> None:
             {"boxes": torch.from_numpy(b), "classes": torch.from_numpy(c), "masks": torch.from_numpy(m)}
             for b, c, m in (found, kinds["there"])
         ]
-        precision.add(
+        precision.update(
             picture,
             (120, 100),
             tensors[0] | {"scores": torch.from_numpy(scores)},
@@ -293,7 +295,7 @@ def test_precision_is_pycocotools_own() -> None:
             note = _note(picture, box, kind, mask)
             note |= {"id": len(truth["annotations"]) + 1, "iscrowd": int(crowd[place])}
             truth["annotations"].append(note | {"area": float(coco.area(note["segmentation"]))})
-    metrics = precision.finish()
+    metrics, _ = precision.compute()
     given = COCO()
     given.dataset = truth | {"info": {}}
     given.createIndex()
@@ -321,16 +323,16 @@ def _note(picture: int, box: np.ndarray, kind: int, mask: np.ndarray) -> dict[st
 
 def test_bad_input() -> None:
     _, task, _ = made()
-    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their labels"):
-        task.check_processors({"image": ImageProcessor(64)})
+    with pytest.raises(ValueError, match="ImageProcessor changes images without their labels"):
+        check_compatible(task.needs, replace(data().offer("fit"), processors={"image": ImageProcessor(64)}))
     with pytest.raises(ValueError, match=r"maps of \[8, 8\] channels for strides \[4, 8, 16, 32, 64\]"):
         CascadeRCNN([8, 8], 3)
 
 
 @pytest.mark.parametrize("name", ["boxes", "scores"])
-def test_finds_that_are_not_finite_are_told(name: str) -> None:
+def test_detections_that_are_not_finite_are_refused(name: str) -> None:
     things = {"boxes": torch.ones(1, 4), "classes": torch.zeros(1), "crowd": torch.zeros(1)}
     found = {**things, "scores": torch.ones(1)}
     found[name] = found[name] * float("nan")
-    with pytest.raises(ValueError, match=f"picture 3: {name} that are not finite"):
-        AveragePrecision(1, masks=False).add(3, (50, 50), found, things)
+    with pytest.raises(ValueError, match=f"image 3: {name} that are not finite"):
+        AveragePrecision(1, masks=False).update(3, (50, 50), found, things)

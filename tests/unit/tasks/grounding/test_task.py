@@ -48,4 +48,4 @@ def test_loss_without_a_box_in_order_is_a_number() -> None:
 def test_crops_and_flips_are_refused(options: dict, message: str) -> None:
     task = Grounding(backbone(*PAIR), DataInfo())
     with pytest.raises(ValueError, match=message):
-        task.check_processors({"image": ImageProcessor(64, **options)})
+        task.needs.processors["image"](ImageProcessor(64, **options))

@@ -33,7 +33,7 @@ def backbone(**options: Any) -> Backbone:
 def pretraining(model: Backbone, students: dict[str, Student] | None = None, **options: Any) -> Pretraining:
     given = STUDENTS if students is None else students
     task = Pretraining(model, DataInfo(), PAIR, given, **options)
-    model.apply_stage(task.modalities, task.reconstructs)
+    model.apply_stage(task.reads.modalities, task.reads.reconstructs)
     return task
 
 
@@ -45,7 +45,8 @@ def batch(task: Pretraining, epoch: int = 0, rows: int = 3) -> Batch:
     lengths = {name: torch.tensor(LENGTHS[name])[:rows] for name in PAIR}
     starts = {"text": [torch.ones(n, dtype=torch.bool) for n in LENGTHS["text"]], "touch": [None] * 3}
     made = Batch(["a", "b", "c"][:rows], torch.arange(rows), epoch, inputs, lengths, starts)
-    transform = task.batch_transform(0)
+    make = task.needs.batch_transform
+    transform = None if make is None else make(0)
     return made if transform is None else transform(made)
 
 
@@ -128,10 +129,10 @@ def test_students_without_weight_are_not_run() -> None:
     task = pretraining(model, idle)
     made = batch(task)
     assert list(task.students) == list(made.masks) == ["both"]
-    assert list(task.streams(made)) == ["text", "touch", "teacher", "student both"]
-    assert pretraining(model, {"touch": idle["touch"]}).batch_transform(0) is None
-    assert pretraining(model, denoising="none").batch_transform(0) is None
-    assert list(pretraining(model, {"touch": ALONE}).streams(batch(task_of(model)))) == [
+    assert list(task.passes(made)) == ["text", "touch", "teacher", "student both"]
+    assert pretraining(model, {"touch": idle["touch"]}).needs.batch_transform is None
+    assert pretraining(model, denoising="none").needs.batch_transform is None
+    assert list(pretraining(model, {"touch": ALONE}).passes(batch(task_of(model)))) == [
         "text",
         "touch",
         "student touch",
@@ -150,7 +151,7 @@ def test_students_may_read_a_share_of_the_batch() -> None:
     for name in names:
         assert some[name].item() == pytest.approx(two[name].item(), rel=1e-5)
         assert some[name].item() != pytest.approx(every[name].item(), rel=1e-3)
-    assert {s.rows for name, s in shared.streams(batch(shared)).items() if name not in PAIR} == {2}
+    assert {s.rows for name, s in shared.passes(batch(shared)).items() if name not in PAIR} == {2}
     assert len(batch(pretraining(model, denoising_share=0.01)).masks["touch"]["touch"].keep) == 1
     with pytest.raises(ValueError, match=r"denoising_share=0 must be a share above 0"):
         pretraining(model, denoising_share=0)
@@ -160,18 +161,18 @@ def task_of(model: Backbone) -> Pretraining:
     return pretraining(model, {"touch": ALONE})
 
 
-def test_streams_of_both_stages() -> None:
+def test_passes_of_both_stages() -> None:
     first, second = backbone(), backbone(stage=Extend("touch"))
     for model, reads_with_gradient in ((first, True), (second, False)):
         task = pretraining(model)
-        streams = task.streams(batch(task))
-        assert streams["text"].grad is reads_with_gradient
-        assert streams["touch"].grad
-        assert not streams["teacher"].grad
-        assert streams["teacher"].modalities == PAIR
-        assert streams["student both"].masks is not None
-        assert task.modalities == PAIR
-        assert task.reconstructs == ("touch", "text")
+        passes = task.passes(batch(task))
+        assert passes["text"].grad is reads_with_gradient
+        assert passes["touch"].grad
+        assert not passes["teacher"].grad
+        assert passes["teacher"].modalities == PAIR
+        assert passes["student both"].masks is not None
+        assert task.reads.modalities == PAIR
+        assert task.reads.reconstructs == ("touch", "text")
 
 
 def test_teachers() -> None:
@@ -223,7 +224,5 @@ def test_mistakes_are_named() -> None:
         Pretraining(model, DataInfo(), PAIR, gradient="global")  # type: ignore[arg-type]
     task = pretraining(model)
     unmasked = batch(pretraining(model, {}))
-    with pytest.raises(
-        ValueError, match="no masks for student 'touch'; set the data module's batch_transform"
-    ):
+    with pytest.raises(ValueError, match="no masks for student 'touch'; call the data module's connect"):
         task(model, unmasked)

@@ -57,5 +57,5 @@ def test_mistakes_are_named() -> None:
         with pytest.raises(ValueError, match=message):
             MultipleChoice(model, DataInfo(), evidence)
     task = MultipleChoice(model, DataInfo(), ("audio",))
-    with pytest.raises(ValueError, match="1 texts a question"):
+    with pytest.raises(ValueError, match="1 values of text a row, and the task reads 2 or more"):
         task(model, batch(("text", "audio"), TARGETS))

@@ -1,7 +1,5 @@
 """Retrieval learns three pairs by heart."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -17,7 +15,7 @@ def test_learns_pairs_by_heart(gradient: str) -> None:
     pair = ("touch", "text")
     model = backbone(*pair)
     task = Retrieval(model, DataInfo(), pair, gradient)
-    model.apply_stage(task.modalities, stop_after=task.stop_after)
+    model.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(40):
         optimizer.zero_grad()
@@ -30,9 +28,7 @@ def test_learns_pairs_by_heart(gradient: str) -> None:
 def test_duplicates_are_no_negatives_where_asked() -> None:
     model, pair = backbone("touch", "text"), ("touch", "text")
     task = Retrieval(model, DataInfo(), pair, ignore_duplicates=True)
-    data = SimpleNamespace(seed=0)
-    task.prepare(data)
-    assert data.compare
+    assert task.needs.duplicates
     given = batch(pair, None)
     with pytest.raises(ValueError, match="ignore_duplicates: the batch has no contents"):
         task(model, given)

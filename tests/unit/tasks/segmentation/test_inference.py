@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from onepeace_pl.tasks.segmentation import Inference
-from onepeace_pl.tasks.segmentation.inference import counts
+from onepeace_pl.tasks.segmentation.inference import pixel_counts
 
 
 def by_place(pictures):
@@ -26,10 +26,10 @@ def test_several_looks_give_mean_probabilities():
     assert seen == [32, 64, 128]
 
 
-def test_counts():
+def test_pixel_counts():
     found = torch.tensor([[0, 1, 1], [2, 2, 0]])
     mask = torch.tensor([[0, 1, 2], [2, 255, 255]])
-    right, said, labelled = counts(found, mask, 4)
+    right, said, labelled = pixel_counts(found, mask, 4)
     assert right.tolist() == [1, 1, 1, 0]
     assert said.tolist() == [1, 2, 1, 0]
     assert labelled.tolist() == [1, 1, 2, 0]

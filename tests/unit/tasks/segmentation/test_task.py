@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import BlockPyramid, ViTAdapter
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
+from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES
 from onepeace_pl.triworld.tasks import TriWorldTask
 
@@ -46,8 +48,8 @@ def made(head: str, **options: object) -> tuple[Backbone, Segmentation, TriWorld
     torch.manual_seed(0)
     backbone, module = from_preset("debug", ("image",), decoder=False), data()
     task = Segmentation(backbone, module.data_info, NECKS[head], HEADS[head], **options)
-    task.prepare(module)
-    backbone.apply_stage(task.modalities, stop_after=task.stop_after)
+    module.connect(task.needs)
+    backbone.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     return backbone, task, module
 
 
@@ -79,12 +81,12 @@ def test_metrics_are_those_of_mmseg() -> None:
     backbone.eval(), task.eval()
     (rows,) = module.evaluation_sets("validation")
     masks = [torch.from_numpy(rows.rows[i].labels["mask"]).long() for i in range(4)]
-    task.start_evaluation([rows])
+    evaluator = task.evaluator([rows])
     (batch,) = module.val_dataloader()[0]
     with torch.no_grad():
         found = task.outputs(backbone, batch)
-        task.evaluate(backbone, batch, 0)
-    metrics = task.finish_evaluation()
+        evaluator.update(backbone, batch, 0)
+    metrics = evaluator.compute()
 
     from mmseg.evaluation.metrics import IoUMetric
 
@@ -96,8 +98,8 @@ def test_metrics_are_those_of_mmseg() -> None:
     expected = theirs.evaluate(4)
     for name in ("mIoU", "mAcc", "aAcc"):
         assert metrics[name] * 100 == pytest.approx(expected[name], abs=0.006), name  # theirs has two digits
-    assert set(task.results) == {"triworld"}
-    assert [d.shape for d in task.drawings["triworld"]] == [(64, 128, 3)] * 4  # found, and what is there
+    assert set(evaluator.results) == {"triworld"}
+    assert [d.shape for d in evaluator.drawings["triworld"]] == [(64, 128, 3)] * 4  # found, and what is there
 
 
 def test_pictures_of_other_sizes_and_tiles() -> None:
@@ -111,15 +113,16 @@ def test_pictures_of_other_sizes_and_tiles() -> None:
     with torch.no_grad():
         found = task.outputs(backbone, odd)
     assert [tuple(f.shape) for f in found] == [(80, 96), (64, 64), (64, 64), (64, 64)]
-    answers = task.answers(found, odd)
+    answers = task.predictions(found, odd)
     assert sum(answers[0]["shares"].values()) == pytest.approx(1, abs=1e-4)
 
 
 def test_bad_input() -> None:
-    _, task, _ = made("upernet")
-    task.check_processors({"image": AnySizeProcessor()})
-    with pytest.raises(ValueError, match="ImageProcessor changes pictures without their labels"):
-        task.check_processors({"image": ImageProcessor(64)})
+    _, task, module = made("upernet")
+    offer = module.offer("fit")
+    check_compatible(task.needs, offer)
+    with pytest.raises(ValueError, match="ImageProcessor changes images without their labels"):
+        check_compatible(task.needs, replace(offer, processors={"image": ImageProcessor(64)}))
     backbone = from_preset("debug", ("image",), decoder=False)
     with pytest.raises(ValueError, match="names no classes"):
         Segmentation(backbone, DataInfo(), BlockPyramid, HEADS["upernet"])
@@ -129,7 +132,7 @@ def test_data_must_say_how_large_its_pictures_are() -> None:
     _, task, module = made("upernet")
     module.transform = None
     with pytest.raises(ValueError, match="TriWorldTask has no transform"):
-        task.prepare(module)
+        check_compatible(task.needs, module.offer("fit"))
 
 
 def test_a_mask_without_any_class_trains() -> None:

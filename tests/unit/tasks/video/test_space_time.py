@@ -47,7 +47,7 @@ def build(
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.add_(torch.randn_like(parameter) * shake)
-    backbone.apply_stage(task.modalities, task.reconstructs, task.stop_after)
+    backbone.apply_stage(task.reads.modalities, task.reads.reconstructs, task.reads.stop_after)
     return backbone, task
 
 
@@ -83,12 +83,12 @@ def test_outputs_and_gradients_are_those_of_the_specification(options: dict[str,
     backbone, task = build(**options)
     batch = clips()
     found = task.outputs(backbone, batch)
-    task.loss(found, task.targets(batch)).backward()
+    task.loss(found, batch.targets).backward()
     ours = gradients(backbone, task)
     backbone.zero_grad()
     task.zero_grad()
     expected = formulas.logits(backbone, task, batch.inputs["image"])
-    nn.functional.cross_entropy(expected, task.targets(batch)).backward()
+    nn.functional.cross_entropy(expected, batch.targets).backward()
     theirs = gradients(backbone, task)
     assert_close(found, expected)
     assert all(name.startswith("Video") for name in ours) == (options.get("stage") is None)

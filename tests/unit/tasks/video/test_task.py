@@ -26,7 +26,7 @@ CLASSES = tuple("abcdefg")
 def build(**options: Any) -> tuple[Backbone, VideoClassification]:
     backbone = make(("image",), decoder=False, noise=0.02, stage="frozen", layer_scale=0.5)
     task = VideoClassification(backbone, DataInfo(classes=CLASSES), **{"frames": 2} | options)
-    backbone.apply_stage(task.modalities, task.reconstructs, task.stop_after)
+    backbone.apply_stage(task.reads.modalities, task.reads.reconstructs, task.reads.stop_after)
     return backbone, task
 
 
@@ -81,19 +81,19 @@ def test_views_of_one_clip_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None
     }
     targets = {"x": 0, "y": 6, "z": 4}
     rows = list(probabilities)
-    task.start_evaluation([EvaluationSet(name="k400", rows=Rows(len(rows)))])
+    evaluator = task.evaluator([EvaluationSet(name="k400", rows=Rows(len(rows)))])
     for start in (0, 3):  # a clip's views come in different batches
         part = rows[start : start + 3]
         logits = torch.tensor([probabilities[key] for key in part]).clamp(min=1e-9).log()
         monkeypatch.setattr(task, "outputs", lambda *_, logits=logits: logits)
         ids = [key[0] for key in part]
         made = batch(torch.zeros(0), ids, [targets[id] for id in ids], start)
-        task.evaluate(backbone, made, 0)
-    metrics = task.finish_evaluation()
+        evaluator.update(backbone, made, 0)
+    metrics = evaluator.compute()
     assert metrics["k400/accuracy"] == pytest.approx(1 / 3)
     assert metrics["accuracy_top5"] == pytest.approx(1.0)
-    assert task.results["k400"].rows == len(rows)
-    assert not task.results["k400"].partial
+    assert evaluator.results["k400"].rows == len(rows)
+    assert not evaluator.results["k400"].partial
 
 
 def test_learns_direction() -> None:
@@ -115,8 +115,8 @@ def test_learns_direction() -> None:
 
 def test_reads_the_class_by_name_or_number() -> None:
     _, task = build()
-    assert task.read_target({"class": "c"}) == np.array(2)
-    assert task.read_target({"class": 3}) == np.array(3)
+    assert task.needs.target({"class": "c"}) == np.array(2)
+    assert task.needs.target({"class": 3}) == np.array(3)
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_refusals(options: dict[str, Any], said: str) -> None:
 
 def test_another_number_of_frames_is_refused() -> None:
     backbone, task = build()
-    with pytest.raises(ValueError, match=r"3 frames a row, and the task reads 2; set model\.task"):
+    with pytest.raises(ValueError, match=r"3 values of image a row, and the task reads 2; set model\.task"):
         task.outputs(backbone, batch(torch.zeros(6, 3, 64, 64), ["a", "b"], [0, 1]))

@@ -37,5 +37,5 @@ def test_the_second_picture_is_known_from_the_first() -> None:
 
 def test_one_picture_is_not_enough() -> None:
     model = backbone("text", "image")
-    with pytest.raises(ValueError, match="1 pictures a statement"):
+    with pytest.raises(ValueError, match="1 values of image a row, and the task reads 2"):
         VisualReasoning(model, DataInfo())(model, batch(("text", "image"), TARGETS))
