@@ -47,7 +47,7 @@ class Peak:
 
 
 def read_task(path: Path) -> MakeTask:
-    """Read a file of ``configs/task``.
+    """Read a file of ``configs/parts/task``.
 
     Raises:
         ValueError: It describes no dense task.

@@ -13,7 +13,8 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
-from onepeace_pl.cli.merge import PARENTS
+from onepeace_pl.cli.merge import PARENTS, content_of, mentions
+from onepeace_pl.cli.shipped import ENDINGS
 from onepeace_pl.utils.regular_files import is_endless
 
 
@@ -54,6 +55,8 @@ class Parser(LightningArgumentParser):
             if equals and value.lstrip().startswith("{"):
                 with suppress(yaml.YAMLError):  # the parser proper will complain
                     _make_way(namespace, key, yaml.safe_load(value))
+        if args is not None and self.exit_on_error:
+            args = _with_entries([str(word) for word in args])
         return super().parse_args(args, namespace, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -65,6 +68,25 @@ class Parser(LightningArgumentParser):
         )
         print("error:", line, file=sys.stderr)
         raise SystemExit(2)
+
+
+def _with_entries(words: Sequence[str]) -> list[str]:
+    """Replace the file of a class that a flag gives for an entry of a mapping by its content.
+
+    jsonargparse reads a file that an option of its own names, but none for ``--model.backbone.adapters.audio``.
+    """
+    found = []
+    for at, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if not equals or not option.startswith("-"):
+            option, value = (words[at - 1] if at else ""), word
+        path, is_entry = Path(value), option.startswith("--") and option.count(".") > 1
+        if is_entry and path.suffix in ENDINGS and path.is_file() and not any(mentions(path)):
+            content = content_of(path)
+            if isinstance(content, Mapping) and "class_path" in content:
+                value = yaml.safe_dump(content, default_flow_style=True, width=10**6).strip()
+        found.append(f"{option}={value}" if equals and word.startswith("-") else value)
+    return found
 
 
 def _make_way(earlier: Any, key: str, value: Any) -> None:

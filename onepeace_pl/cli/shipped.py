@@ -32,7 +32,7 @@ def find_config(name: str, start: Path = Path(), kind: str = "") -> Path:
     """Return the file that ``name`` means.
 
     Args:
-        name: A path, or the name of a shipped config: ``configs/quickstart.yaml``, ``data/esc50``, ``quickstart``.
+        name: A path, or the name of a shipped config: ``configs/quickstart.yaml``, ``paper/esc50``, ``quickstart``.
         start: Where a relative path starts from.
         kind: Folder of the shipped configs that is meant where several files have that name.
 

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="samples")
     loss.add_argument("--fit-exponent", action="store_true", help="exit 1 where ours grows beyond 1.1")
     dense = verbs.add_parser("dense", help="memory of a dense task for one large picture")
-    dense.add_argument("--task", type=Path, required=True, metavar="FILE", help="of configs/task")
+    dense.add_argument("--task", type=Path, required=True, metavar="FILE", help="of configs/parts/task")
     dense.add_argument(
         "--label", choices=("mask", "objects"), required=True, help="what the task learns from"
     )

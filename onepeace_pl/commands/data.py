@@ -4,7 +4,7 @@ data check CONFIG [flags]     rows, classes, files and labels of every split; ex
 data layout NAME              which files a benchmark needs, and where
 data ls                       the benchmarks
 
-CONFIG is an experiment, a file of configs/data, or the bare name of one (esc50).
+CONFIG is an experiment, a file of configs/parts/data, or the bare name of one (esc50).
 """
 
 import argparse
@@ -64,7 +64,7 @@ class _Split:
 
 def _check(words: list[str]) -> int:
     parser = argparse.ArgumentParser("data check", description="Look at rows, classes, files and labels.")
-    parser.add_argument("config", help="an experiment, a file of configs/data, or the bare name of one")
+    parser.add_argument("config", help="an experiment, a file of configs/parts/data, or the bare name of one")
     parser.add_argument("--root", type=Path, help="folder that relative paths start from; default: this one")
     parser.add_argument("--media", default="100", help="rows of each split to open, or 'all'")
     options = parser.parse_args(words)
@@ -72,7 +72,7 @@ def _check(words: list[str]) -> int:
         raise ValueError(f"--media {options.media} is neither a number nor 'all'")
     if options.root is not None and not options.root.is_dir():
         raise ValueError(f"--root {options.root}: no such folder")
-    config = find_config(options.config, kind="data").absolute()
+    config = find_config(options.config, kind="parts/data").absolute()
     data = described_data(config)
     with contextlib.chdir(options.root or "."):
         splits = []
@@ -95,8 +95,8 @@ def _check(words: list[str]) -> int:
 
 def _layout(words: list[str]) -> int:
     parser = argparse.ArgumentParser("data layout", description="Tell which files of a benchmark go where.")
-    parser.add_argument("name", help="a file of configs/data, or the bare name of one; data ls lists them")
-    config = find_config(parser.parse_args(words).name, kind="data")
+    parser.add_argument("name", help="a file of configs/parts/data, or the bare name of one; data ls lists them")
+    config = find_config(parser.parse_args(words).name, kind="parts/data")
     tasks = described_tasks(described_data(config)).values()
     texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
     layouts = dict.fromkeys(filter(None, texts))
@@ -107,8 +107,8 @@ def _layout(words: list[str]) -> int:
 
 
 def _ls(words: list[str]) -> int:
-    argparse.ArgumentParser("data ls", description="List what configs/data describes.").parse_args(words)
-    files = sorted((shipped() / "data").glob("*.yaml"))
+    argparse.ArgumentParser("data ls", description="List what configs/parts/data describes.").parse_args(words)
+    files = sorted((shipped() / "parts/data").glob("*.yaml"))
     width = max(len(path.stem) for path in files) + 2
     for path in files:
         print(f"{path.stem:{width}}{purpose(path)}".rstrip())

@@ -1,4 +1,4 @@
-"""A small made-up copy of every benchmark, where ``configs/data`` expects it."""
+"""A small made-up copy of every benchmark, where ``configs/parts/data`` expects it."""
 
 from __future__ import annotations
 

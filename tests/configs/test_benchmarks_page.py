@@ -44,7 +44,7 @@ def test_command_finds_all_right(
 
 def test_every_config_is_checked_and_told_of() -> None:
     said = {words[-1] for words in COMMANDS}
-    there = {path.stem for path in (shipped() / "data").glob("*.yaml")}
+    there = {path.stem for path in (shipped() / "parts/data").glob("*.yaml")}
     assert said == {name for name in there if not name.startswith("triworld")} - NOT_BENCHMARKS
     table = (ROOT / "docs/guide/benchmarks.md").read_text(encoding="utf-8").partition("## Which")[2]
     assert not [name for name in said if f"`{name}`" not in table]
@@ -65,6 +65,6 @@ def test_a_layout_names_every_file_that_its_config_reads(capsys: pytest.CaptureF
     for words in COMMANDS:
         assert main(["data", "layout", words[-1]]) == 0
         text = capsys.readouterr().out
-        config = (shipped() / f"data/{words[-1]}.yaml").read_text(encoding="utf-8")
+        config = (shipped() / f"parts/data/{words[-1]}.yaml").read_text(encoding="utf-8")
         folders = set(re.findall(r"datasets/([\w+]+)/", config))
         assert not [name for name in folders if f"{name}/" not in text], words

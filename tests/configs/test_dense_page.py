@@ -59,6 +59,6 @@ def test_commands_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_transform_is_a_shipped_one() -> None:
     (text,) = blocks("docs/guide/dense_tasks.md", "yaml")
     shown = yaml.safe_load(text)["transform"]
-    shipped = yaml.safe_load((ROOT / "configs/data/ade20k.yaml").read_text())["init_args"]["transform"]
+    shipped = yaml.safe_load((ROOT / "configs/parts/data/ade20k.yaml").read_text())["init_args"]["transform"]
     assert shown["init_args"]["evaluation"] == shipped["init_args"]["evaluation"]
     assert all(step in shipped["init_args"]["train"] for step in shown["init_args"]["train"])

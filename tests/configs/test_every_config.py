@@ -17,8 +17,8 @@ ROOT = shipped()
 FILES = sorted(ROOT.rglob("*.yaml"))
 READ_BACK: set[str] = set()
 RUNS = [path for path in FILES if describes_run(path)]
-TRAINERS = sorted((ROOT / "trainer").glob("*.yaml"))
-BACKBONES = sorted((ROOT / "backbone").glob("*.yaml"))
+TRAINERS = sorted((ROOT / "parts/trainer").glob("*.yaml"))
+BACKBONES = sorted((ROOT / "parts/backbone").glob("*.yaml"))
 
 
 # of the paper, but trained outside its released trainer, with the usual Adam
@@ -96,7 +96,7 @@ def test_backbone_is_its_preset(path, tmp_path):
         "class_path": "onepeace_pl.tasks.pretraining.Pretraining",
         "init_args": {"pair": pair, "denoising": "none"},
     }
-    run = {"model": {"backbone": str(path), "task": task}, "data": str(ROOT / "data/triworld_vision.yaml")}
+    run = {"model": {"backbone": str(path), "task": task}, "data": str(ROOT / "parts/data/triworld_vision.yaml")}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     model, _ = build(["-c", "run.yaml"])
     with torch.device("meta"):
@@ -106,10 +106,11 @@ def test_backbone_is_its_preset(path, tmp_path):
 
 def test_released_size(tmp_path):
     (tmp_path / "released.yaml").write_text(
-        f"config: [{ROOT}/quickstart.yaml, {ROOT}/modality/audio.yaml]\n"
-        f"model: {{backbone: {ROOT}/backbone/4b.yaml, task: {{denoising: none}}}}\n"
+        f"config: {ROOT}/quickstart.yaml\n"
+        f"model: {{backbone: {ROOT}/parts/backbone/4b.yaml, task: {{denoising: none}}}}\n"
     )
-    model, _ = build(["-c", "released.yaml", "--model.backbone.decoder.depth=0"])
+    audio = f"--model.backbone.adapters.audio={ROOT}/parts/modality/audio.yaml"
+    model, _ = build(["-c", "released.yaml", audio, "--model.backbone.decoder.depth=0"])
     assert sum(parameter.numel() for parameter in model.backbone.parameters()) == 3_884_740_545
 
 
@@ -123,8 +124,12 @@ def test_check_agrees(capsys):
 def test_every_file_is_a_run_or_a_part_of_one():
     """A file that no run mentions is one of those that a user chooses from."""
     used = {file for run in RUNS for file in family(run)}
-    choices = ("trainer", "backbone", "modality", "task", "data", "sweep", "override")
-    assert not [name(f) for f in FILES if f.resolve() not in used and f.parent.name not in choices]
+    choices = (ROOT / "parts", ROOT / "sweep")
+    assert not [name(f) for f in FILES if f.resolve() not in used and not {*f.parents} & {*choices}]
+
+
+def test_parts_are_no_runs():
+    assert not [name(f) for f in RUNS if ROOT / "parts" in f.parents]
 
 
 def shapes(module):

@@ -49,7 +49,7 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "names",
-    [("quickstart_alignment",), ("experiment/triworld_vision", "experiment/triworld_audio")],
+    [("quickstart_alignment",), ("pretraining/triworld_vision", "pretraining/triworld_audio")],
     ids=" ".join,
 )
 def test_runs_on_the_generated_world(

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = [
     *(
         "--trainer",
-        str(ROOT / "configs/trainer/fsdp.yaml"),
+        str(ROOT / "configs/parts/trainer/fsdp.yaml"),
         "--trainer.accelerator",
         "cpu",
         "--trainer.devices",

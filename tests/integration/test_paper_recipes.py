@@ -136,10 +136,10 @@ def test_a_step_of_each_stage(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_data()
-    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage1.yaml"), *ONE_STEP, *sizes]) == 0
+    assert main(["fit", "--config", str(CONFIGS / "pretraining/paper_stage1.yaml"), *ONE_STEP, *sizes]) == 0
     first = weights("runs/paper_stage1/model")
     assert first["encoder.adapters.text.token_table"].shape == (50264, width)
-    assert main(["fit", "--config", str(CONFIGS / "experiment/paper_stage2.yaml"), *ONE_STEP, *sizes]) == 0
+    assert main(["fit", "--config", str(CONFIGS / "pretraining/paper_stage2.yaml"), *ONE_STEP, *sizes]) == 0
     second = weights("runs/paper_stage2/model")
     attention = "encoder.transformer.blocks.0.attention.project_in.shared.weight"
     assert torch.equal(first[attention], second[attention])

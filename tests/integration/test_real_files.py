@@ -34,7 +34,7 @@ def experiment(task: str, data: dict, **model: object) -> dict:
             "use_distributed_sampler": False,
         },
         "model": {
-            "backbone": str(CONFIGS / "backbone/debug.yaml"),
+            "backbone": str(CONFIGS / "parts/backbone/debug.yaml"),
             "task": str(CONFIGS / f"task/{task}.yaml"),
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 2e-3}},
             **model,
@@ -84,8 +84,8 @@ def test_both_stages(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         config = experiment("audio_language", data, init_from="runs/see/model", reset_logit_scale=True)
         config["trainer"]["max_steps"] = steps
         audio = [
-            "--config",
-            str(CONFIGS / "modality/audio_small.yaml"),
+            "--model.backbone.adapters.audio",
+            str(CONFIGS / "parts/modality/audio_small.yaml"),
             "--model.backbone.stage={extend: audio}",
         ]
         rows = run(name, config, *audio)

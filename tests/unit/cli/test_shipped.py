@@ -31,9 +31,9 @@ def test_an_existing_file_wins():
 
 
 def test_a_bare_name_is_one_file():
-    assert find_config("paper_stage1") == shipped() / "experiment/paper_stage1.yaml"
-    assert find_config("esc50", kind="data") == shipped() / "data/esc50.yaml"
-    with pytest.raises(ValueError, match=r"'esc50' may be data/esc50 or paper/esc50; say which"):
+    assert find_config("paper_stage1") == shipped() / "pretraining/paper_stage1.yaml"
+    assert find_config("esc50", kind="parts/data") == shipped() / "parts/data/esc50.yaml"
+    with pytest.raises(ValueError, match=r"'esc50' may be paper/esc50 or parts/data/esc50; say which"):
         find_config("esc50")
 
 
@@ -57,14 +57,14 @@ def test_a_mistake_takes_one_line(name, hint, capsys):
 
 
 def test_words_of_a_command_line():
-    quick, debug = (str(shipped() / name) for name in ("quickstart.yaml", "backbone/debug.yaml"))
-    Path("configs/task").mkdir(parents=True)
-    Path("configs/task/own.yaml").write_text("")
-    words = ["-c", "quickstart", "--config=quickstart", "--model.backbone=configs/backbone/debug.yaml"]
-    words += ["--model.backbone", "configs/backbone/debug.yaml", "--model.task", "configs/task/own.yaml"]
+    quick, debug = (str(shipped() / name) for name in ("quickstart.yaml", "parts/backbone/debug.yaml"))
+    Path("configs/parts/task").mkdir(parents=True)
+    Path("configs/parts/task/own.yaml").write_text("")
+    words = ["-c", "quickstart", "--config=quickstart", "--model.backbone=configs/parts/backbone/debug.yaml"]
+    words += ["--model.backbone", "configs/parts/backbone/debug.yaml", "--model.task", "configs/parts/task/own.yaml"]
     assert with_found_configs(["fit", *words, "--run", "quickstart"]) == [
         *("fit", "-c", quick, f"--config={quick}", f"--model.backbone={debug}", "--model.backbone", debug),
-        *("--model.task", "configs/task/own.yaml", "--run", "quickstart"),
+        *("--model.task", "configs/parts/task/own.yaml", "--run", "quickstart"),
     ]
 
 

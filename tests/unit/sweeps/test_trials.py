@@ -62,7 +62,7 @@ def test_names_of_points_are_short_and_tell_them_apart(write):
     assert name(model_lr=1, head_lr=2) == "a,model.lr=1,head.lr=2"
     assert name(lr=0.123456).startswith("a,lr=0.1235~")
     assert name(lr=0.123456) != name(lr=0.1234567)
-    assert "/" not in name(betas=[0.9, 0.98]) + name(task="configs/task/x.yaml")
+    assert "/" not in name(betas=[0.9, 0.98]) + name(task="configs/parts/task/x.yaml")
     assert len(name(**{f"some.long.option.number.{i}": "a value of some length" for i in range(9)})) < 130
 
 
