@@ -62,7 +62,7 @@ def test_losses_are_those_of_the_cpu(config: str, start: tuple[str, str]) -> Non
 def test_strategies_in_bfloat16(strategy: str, start: tuple[str, str]) -> None:
     start = (*PRETRAINING, *start, "--trainer.gradient_clip_val", "null")  # fsdp1 cannot clip by norm
     exact = fit("quickstart.yaml", "exact", *start, *DEVICE, *FULL)
-    trainer = ("--trainer", str(CONFIGS / f"trainer/{strategy}.yaml"), "--trainer.devices", "1")
+    trainer = ("--trainer", str(CONFIGS / f"parts/trainer/{strategy}.yaml"), "--trainer.devices", "1")
     rounded = fit("quickstart.yaml", "rounded", *trainer, *start)
     assert rounded == pytest.approx(exact, rel=2e-2)
     longer = ("--trainer.max_steps", "6", "--ckpt_path", "last")

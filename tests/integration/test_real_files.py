@@ -35,7 +35,7 @@ def experiment(task: str, data: dict, **model: object) -> dict:
         },
         "model": {
             "backbone": str(CONFIGS / "parts/backbone/debug.yaml"),
-            "task": str(CONFIGS / f"task/{task}.yaml"),
+            "task": str(CONFIGS / f"parts/task/{task}.yaml"),
             "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 2e-3}},
             **model,
         },

@@ -171,11 +171,11 @@ def layout(backbone: Backbone) -> dict[str, tuple[int, ...]]:
 def test_config_files_make_the_preset(preset: str, tmp_path: Path) -> None:
     audio = "audio_small" if preset in ("debug", "tiny", "small") else "audio"
     for modalities, start in ((("text", "image"), None), (("text", "image", "audio"), audio)):
-        content = {"model": {"backbone": f"{CONFIGS}/backbone/{preset}.yaml"}}
-        content["model"]["task"] = f"{CONFIGS}/task/alignment.yaml"
+        content = {"model": {"backbone": f"{CONFIGS}/parts/backbone/{preset}.yaml"}}
+        content["model"]["task"] = f"{CONFIGS}/parts/task/alignment.yaml"
         (tmp_path / "parts.yaml").write_text(yaml.safe_dump(content))
         words = [f"--config={tmp_path / 'parts.yaml'}"]
-        words += [f"--config={CONFIGS}/modality/{start}.yaml"] if start else []
+        words += [f"--model.backbone.adapters.audio={CONFIGS}/parts/modality/{start}.yaml"] if start else []
         parser = Parser()
         parser.add_argument("--config", action=MergingConfigFile)
         parser.add_class_arguments(Experiment, "model", sub_configs=True)
