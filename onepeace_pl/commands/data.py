@@ -95,7 +95,9 @@ def _check(words: list[str]) -> int:
 
 def _layout(words: list[str]) -> int:
     parser = argparse.ArgumentParser("data layout", description="Tell which files of a benchmark go where.")
-    parser.add_argument("name", help="a file of configs/parts/data, or the bare name of one; data ls lists them")
+    parser.add_argument(
+        "name", help="a file of configs/parts/data, or the bare name of one; data ls lists them"
+    )
     config = find_config(parser.parse_args(words).name, kind="parts/data")
     tasks = described_tasks(described_data(config)).values()
     texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
@@ -107,7 +109,9 @@ def _layout(words: list[str]) -> int:
 
 
 def _ls(words: list[str]) -> int:
-    argparse.ArgumentParser("data ls", description="List what configs/parts/data describes.").parse_args(words)
+    argparse.ArgumentParser("data ls", description="List what configs/parts/data describes.").parse_args(
+        words
+    )
     files = sorted((shipped() / "parts/data").glob("*.yaml"))
     width = max(len(path.stem) for path in files) + 2
     for path in files:

@@ -96,7 +96,10 @@ def test_backbone_is_its_preset(path, tmp_path):
         "class_path": "onepeace_pl.tasks.pretraining.Pretraining",
         "init_args": {"pair": pair, "denoising": "none"},
     }
-    run = {"model": {"backbone": str(path), "task": task}, "data": str(ROOT / "parts/data/triworld_vision.yaml")}
+    run = {
+        "model": {"backbone": str(path), "task": task},
+        "data": str(ROOT / "parts/data/triworld_vision.yaml"),
+    }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     model, _ = build(["-c", "run.yaml"])
     with torch.device("meta"):

@@ -14,7 +14,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FIT = [
-    *("--model.backbone", "configs/parts/backbone/debug.yaml", "--trainer.max_steps", "1", "--data.size", "16"),
+    *(
+        "--model.backbone",
+        "configs/parts/backbone/debug.yaml",
+        "--trainer.max_steps",
+        "1",
+        "--data.size",
+        "16",
+    ),
     *("--data.gallery_size", "8", "--data.batch_size", "4", "--data.num_workers", "0"),
     *("--data.image_size", "64", "--data.processors.image.size", "64"),
     *("--trainer.enable_progress_bar", "false", "--trainer.limit_val_batches", "1"),

@@ -61,7 +61,12 @@ def test_words_of_a_command_line():
     Path("configs/parts/task").mkdir(parents=True)
     Path("configs/parts/task/own.yaml").write_text("")
     words = ["-c", "quickstart", "--config=quickstart", "--model.backbone=configs/parts/backbone/debug.yaml"]
-    words += ["--model.backbone", "configs/parts/backbone/debug.yaml", "--model.task", "configs/parts/task/own.yaml"]
+    words += [
+        "--model.backbone",
+        "configs/parts/backbone/debug.yaml",
+        "--model.task",
+        "configs/parts/task/own.yaml",
+    ]
     assert with_found_configs(["fit", *words, "--run", "quickstart"]) == [
         *("fit", "-c", quick, f"--config={quick}", f"--model.backbone={debug}", "--model.backbone", debug),
         *("--model.task", "configs/parts/task/own.yaml", "--run", "quickstart"),
