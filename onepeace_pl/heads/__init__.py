@@ -1,4 +1,4 @@
-"""Heads: what turns features of the backbone into the answer of a task. They ask for tokens, not for a model."""
+"""Task heads on token features: classification, attention pooling, mean pooling."""
 
 from onepeace_pl.heads.classify import ClassifyHead
 from onepeace_pl.heads.mean import MeanHead

@@ -1,6 +1,8 @@
-"""The original's head for everything that is classified or regressed (spec: tasks, section 2).
+"""Classification head: attention (or CLS) pooling and an MLP, for classification and regression.
 
-Shapes: B batch, L tokens with the summary at index 0, D width, C outputs, N passes.
+Shapes: B batch, L tokens with CLS at index 0, D width, C outputs, N forward passes.
+
+Source: arXiv 2305.11172, section 3.4; docs/reference/tasks.md.
 """
 
 from __future__ import annotations
@@ -17,17 +19,16 @@ from onepeace_pl.nn.init import reset_linear_
 
 
 class ClassifyHead(nn.Module):
-    """Pools the tokens of one modality, in one or more passes, and classifies what was pooled.
+    """Pooling of one modality's tokens, in one or more forward passes, and an MLP classifier.
 
     Args:
-        config: The encoder's sizes.
+        config: Config of the encoder.
         outputs: Number C of outputs.
-        attention_pooling: Pool all tokens but the summary by attention, then normalise; otherwise take the
-            summary as it is.
-        pooler: A dense layer with tanh behind the pooling (VQA).
-        passes: Passes N whose pooled vectors are put side by side (two pictures: 2).
-        scale: Inner width of the classifier, in widths of the encoder.
-        dropout: Before and after the pooler.
+        attention_pooling: Attention pooling of all tokens but CLS, with a LayerNorm; otherwise the CLS token.
+        pooler: Add a dense layer with tanh after pooling (VQA).
+        passes: Number N of forward passes whose pooled vectors are concatenated (two images: 2).
+        scale: Hidden width of the classifier, as a multiple of D.
+        dropout: Dropout before and after the pooler.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class ClassifyHead(nn.Module):
                 reset_linear_(layer, self.std)
 
     def forward(self, passes: Features | Sequence[Features], modality: str) -> Tensor:
-        """Return (B, C) from the tokens of a modality in each pass."""
+        """Return logits (B, C) from a modality's tokens in each forward pass."""
         several = [passes] if isinstance(passes, Features) else passes
         pooled = [self.pool(each.tokens[modality], each.padding[modality]) for each in several]
         x: Tensor = self.classifier(pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=-1))
@@ -74,6 +75,8 @@ class ClassifyHead(nn.Module):
     def pool(self, tokens: Tensor, padding: Tensor | None) -> Tensor:
         """Pool tokens (B, L, D) with padding (B, L) or None -> (B, D)."""
         if self.pooling is None or self.norm is None:
-            return self.pooler(tokens[:, 0])  # type: ignore[no-any-return]
-        padding = None if padding is None else padding[:, 1:]
-        return self.pooler(self.norm(self.pooling(tokens[:, 1:], padding)))  # type: ignore[no-any-return]
+            pooled = tokens[:, 0]
+        else:
+            pooled = self.norm(self.pooling(tokens[:, 1:], None if padding is None else padding[:, 1:]))
+        output: Tensor = self.pooler(pooled)
+        return output

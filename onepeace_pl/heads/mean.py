@@ -1,6 +1,8 @@
-"""The head of the vision code: the mean of the patches, normalised (spec: tasks, section 12).
+"""Mean-pooling classification head, as fine-tuned for image classification.
 
-Shapes: B batch, L tokens with the summary at index 0, D width, C outputs.
+Shapes: B batch, L tokens with CLS at index 0, D width, C outputs.
+
+Source: docs/reference/tasks.md.
 """
 
 from __future__ import annotations
@@ -10,18 +12,18 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone import Features
 
-STD = 0.02 * 0.001
+INIT_STD = 0.02 * 0.001
 
 
 class MeanHead(nn.Module):
-    """Mean of all tokens but the summary -> LayerNorm -> linear, which starts close to nothing.
+    """Mean of all tokens but CLS and padding, LayerNorm, linear layer initialised close to zero.
 
-    Made for passes that end behind the blocks, without final norms; padded tokens do not count.
+    For forward passes that stop after the blocks, without final norms.
 
     Args:
         width: Size D of a token.
         outputs: Number C of outputs.
-        dropout: Before the linear layer.
+        dropout: Dropout before the linear layer.
     """
 
     def __init__(self, width: int, outputs: int, dropout: float = 0.0) -> None:
@@ -32,16 +34,17 @@ class MeanHead(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise in place what is this module's own."""
-        nn.init.normal_(self.linear.weight, std=STD)
+        """Initialise the module's own parameters in place."""
+        nn.init.normal_(self.linear.weight, std=INIT_STD)
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, features: Features, modality: str) -> Tensor:
-        """Return (B, C) from the tokens of a modality."""
+        """Return logits (B, C) from a modality's tokens."""
         tokens, padding = features.tokens[modality][:, 1:], features.padding[modality]
         if padding is None:
             mean = tokens.mean(1)
         else:
-            there = (~padding[:, 1:, None]).to(tokens.dtype)
-            mean = torch.sum(tokens * there, 1) / there.sum(1)
-        return self.linear(self.dropout(self.norm(mean)))  # type: ignore[no-any-return]
+            valid = (~padding[:, 1:, None]).to(tokens.dtype)
+            mean = torch.sum(tokens * valid, 1) / valid.sum(1)
+        logits: Tensor = self.linear(self.dropout(self.norm(mean)))
+        return logits

@@ -1,4 +1,4 @@
-"""Multi-head attention pooling: a learnt query of each head looks at all tokens (spec: tasks, section 2).
+"""Multi-head attention pooling: one learnt query per head attends to all tokens (docs/reference/tasks.md).
 
 Shapes: B batch, L tokens, D width, H heads, K head size.
 """
@@ -12,12 +12,12 @@ from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 
 
 class AttentionPooling(nn.Module):
-    """Tokens -> one vector. Scores are not scaled, and their softmax is computed in float32.
+    """Multi-head attention pooling with learnt queries. Scores are not scaled; their softmax is in float32.
 
     Args:
         width: Size D of a token.
         heads: Number of heads H.
-        std: Deviation of query and projections at the start.
+        std: Standard deviation of the initial query and projections.
     """
 
     def __init__(self, width: int, heads: int, std: float = 0.02) -> None:
@@ -41,7 +41,7 @@ class AttentionPooling(nn.Module):
 
         Args:
             tokens: (B, L, D).
-            padding: (B, L) bool, True where there is no token; None where all are.
+            padding: (B, L) bool, True at padding; None without padding.
 
         Returns:
             (B, D).
@@ -53,4 +53,5 @@ class AttentionPooling(nn.Module):
         if padding is not None:
             scores = scores.masked_fill(padding[:, None], float("-inf"))
         weights = scores.softmax(-1).to(values.dtype)
-        return self.out(torch.einsum("bhl,blhk->bhk", weights, values).flatten(1))  # type: ignore[no-any-return]
+        pooled: Tensor = self.out(torch.einsum("bhl,blhk->bhk", weights, values).flatten(1))
+        return pooled

@@ -1,1 +1,1 @@
-"""Other projects' libraries, each behind a lazy import; nothing else of the package imports them."""
+"""Integrations of third-party libraries, behind lazy imports."""

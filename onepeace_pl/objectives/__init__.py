@@ -1,4 +1,4 @@
-"""Training objectives: alignment across modalities, denoising within one, and the InfoNCE under both."""
+"""Pretraining objectives: cross-modal contrastive learning, intra-modal denoising contrastive learning, InfoNCE."""
 
 from onepeace_pl.objectives.alignment import Alignment, CrossModalContrast
 from onepeace_pl.objectives.denoising import Denoising, DenoisingLoss

@@ -1,4 +1,4 @@
-"""Alignment: two modalities of one sample are drawn together, those of different samples apart.
+"""Cross-modal contrastive learning (CLIP loss): aligns two modalities of a sample by InfoNCE over all ranks.
 
 Shapes: B samples a rank, W ranks, D width.
 """
@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.objectives.gather import check_equal_rows, gather_rows, world
 from onepeace_pl.objectives.info_nce import info_nce
 
@@ -17,12 +18,12 @@ KeyGradient = Literal["local", "exact"]
 
 
 class Alignment(NamedTuple):
-    """What :class:`CrossModalContrast` gives; the pairs are (first to second, second to first).
+    """Output of :class:`CrossModalContrast`; pairs are (first to second, second to first).
 
     Attributes:
-        loss: Scalar, half the sum of both directions, over this rank's samples.
-        losses: Scalars without gradient, one a direction.
-        accuracies: Scalars without gradient, share of samples whose counterpart scores highest.
+        loss: Scalar, mean of both directions over this rank's samples.
+        losses: Detached scalars, one per direction.
+        accuracies: Detached scalars, in-batch top-1 accuracy of each direction.
     """
 
     loss: Tensor
@@ -31,55 +32,54 @@ class Alignment(NamedTuple):
 
 
 class CrossModalContrast(nn.Module):
-    """InfoNCE in both directions against the embeddings of all ranks.
+    """Symmetric InfoNCE against the all-gathered embeddings of all ranks.
 
-    The loss is over this rank's samples; averaging it and its gradients over ranks, as DDP does, gives those
-    of the whole batch.
+    The loss is over this rank's samples; its mean and that of its gradients over ranks, as DDP computes them, are those
+    of the global batch.
 
     Args:
-        gradient: What reaches the key side. ``"local"``: nothing, on no rank, this rank's own slice included;
-            so each direction trains its queries alone. This is the original's rule. ``"exact"``: everything,
-            across ranks too; the average over ranks is then the gradient that one process with all samples
-            would have.
+        gradient: Gradient of the keys. ``"local"``: none, not even of this rank's own slice; each direction trains
+            its queries alone, as in the original. ``"exact"``: full gradient through the all-gather; the mean over
+            ranks then equals the gradient of one process with the global batch.
         smoothing: Label smoothing in [0, 1); the original uses none here.
-        tile: Rows of logits alive at a time.
+        tile: Rows of logits in memory at a time.
 
     Raises:
-        ValueError: If ``gradient`` is neither of the two.
+        UserError: ``gradient`` is unknown.
 
-    Source: arXiv 2305.11172 section 3.3 (cross-modal contrastive learning).
+    Source: arXiv 2305.11172, section 3.3 (cross-modal contrastive learning).
     """
 
     def __init__(self, gradient: KeyGradient = "local", smoothing: float = 0.0, tile: int = 1024) -> None:
         super().__init__()
         if gradient not in get_args(KeyGradient):
-            raise ValueError(f"gradient must be one of {', '.join(get_args(KeyGradient))}, not {gradient!r}")
+            raise UserError(f"gradient must be one of {', '.join(get_args(KeyGradient))}, not {gradient!r}")
         self.gradient = gradient
         self.smoothing = smoothing
         self.tile = tile
 
     def extra_repr(self) -> str:
-        """Name the options in the module's printed form."""
+        """Return the options for ``repr``."""
         return f"gradient={self.gradient!r}, smoothing={self.smoothing}, tile={self.tile}"
 
     def forward(
         self, first: Tensor, second: Tensor, scale: Tensor | float, contents: Tensor | None = None
     ) -> Alignment:
-        """Contrast the paired rows of two modalities.
+        """Compute the loss of paired embeddings.
 
         Args:
             first: (B, D) unit vectors.
             second: (B, D) unit vectors; row i belongs to row i of ``first``.
-            scale: Inverse temperature, already exponentiated and clamped.
-            contents: (B, K) int64, what each row holds. Rows of any rank that agree in one of the K numbers (equal
-                texts, equal pictures) are no negatives of each other. None takes all others as negatives, as the
-                original does.
+            scale: Logit scale (inverse temperature), exponentiated and clamped.
+            contents: (B, K) int64 content hashes. Rows of any rank that agree in one of the K hashes (equal texts,
+                equal images) are not negatives of each other. None takes all other rows as negatives, as the original
+                does.
 
         Returns:
-            Loss and both directions' losses and accuracies.
+            Loss, and losses and accuracies of both directions.
 
         Raises:
-            ValueError: If the two sides, or the batches of two ranks, differ in shape.
+            ValueError: The two sides, or the batches of two ranks, differ in shape.
         """
         if first.shape != second.shape:
             raise ValueError(
@@ -90,9 +90,9 @@ class CrossModalContrast(nn.Module):
         size = first.shape[0]
         targets = torch.arange(rank * size, (rank + 1) * size, device=first.device)
         exact = self.gradient == "exact"
-        held = None if contents is None else (contents, gather_rows(contents))
-        forth = info_nce(first, gather_rows(second, exact), targets, scale, self.smoothing, self.tile, held)
-        back = info_nce(second, gather_rows(first, exact), targets, scale, self.smoothing, self.tile, held)
+        hashes = None if contents is None else (contents, gather_rows(contents))
+        forth = info_nce(first, gather_rows(second, exact), targets, scale, self.smoothing, self.tile, hashes)
+        back = info_nce(second, gather_rows(first, exact), targets, scale, self.smoothing, self.tile, hashes)
         return Alignment(
             loss=(forth.loss + back.loss) / 2,
             losses=(forth.loss.detach(), back.loss.detach()),

@@ -1,6 +1,6 @@
-"""Denoising: a student that saw part of a sample restores what a teacher makes of the whole.
+"""Intra-modal denoising contrastive learning: masked tokens of a student match the teacher's tokens.
 
-Shapes: B samples, L tokens with the summary at index 0, D width, M hidden tokens, N real tokens of the batch.
+Shapes: B samples, L tokens with CLS at index 0, D width, M masked tokens, N tokens of the batch without padding.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Mask
 from onepeace_pl.objectives.info_nce import info_nce
 
@@ -20,12 +21,12 @@ DenoisingKind = Literal["contrastive", "smooth_l1", "l2", "cosine"]
 
 
 class Denoising(NamedTuple):
-    """What :class:`DenoisingLoss` gives.
+    """Output of :class:`DenoisingLoss`.
 
     Attributes:
-        loss: Scalar, mean over the hidden tokens; 0 where nothing is hidden.
-        accuracy: Scalar without gradient, share of hidden tokens told apart from all others of the batch;
-            None for the kinds that compare a token with nothing but its own teacher.
+        loss: Scalar, mean over the masked tokens; 0 without masked tokens.
+        accuracy: Detached scalar, top-1 accuracy of masked tokens among all tokens of the batch; None for
+            regression losses.
     """
 
     loss: Tensor
@@ -33,7 +34,7 @@ class Denoising(NamedTuple):
 
 
 def _mean(per_token: Tensor) -> Tensor:
-    """Mean of (M,), 0 with a graph where M is 0."""
+    """Mean of (M,); 0 with a graph for M = 0."""
     return per_token.sum() / max(per_token.shape[0], 1)
 
 
@@ -52,25 +53,25 @@ def _cosine(student: Tensor, teacher: Tensor) -> Tensor:
 REGRESSIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {"smooth_l1": _smooth_l1, "l2": _l2, "cosine": _cosine}
 )
-"""The ablation's alternatives to contrast: (M, D) student and (M, D) teacher rows -> (M,) losses."""
+"""Regression losses of the ablation: (M, D) student and (M, D) teacher rows -> (M,)."""
 
 
 class DenoisingLoss(nn.Module):
-    """Compares the student's hidden tokens with the teacher's tokens. The teacher never receives a gradient.
+    """Masked-token loss between a student and a stop-gradient teacher.
 
     Args:
-        kind: ``"contrastive"``: the hidden token must be nearer to its own teacher than to any other real
-            token of this rank's batch, all as unit vectors. The rest compare it with its own teacher only:
-            ``"smooth_l1"`` and ``"l2"`` on the vectors as they are, mean over the width; ``"cosine"`` is one
-            minus the cosine. (The paper compares these four and leaves the details of the latter three open.)
-        scale: Constant inverse temperature, contrastive only.
+        kind: ``"contrastive"``: InfoNCE; the negatives are all other tokens of this rank's batch, and tokens are
+            L2-normalised. Regression to the token's own teacher: ``"smooth_l1"`` and ``"l2"``, mean over the
+            width; ``"cosine"``, one minus the cosine similarity. (The paper compares these four and leaves the
+            details of the latter three open.)
+        scale: Constant logit scale (inverse temperature), contrastive only.
         smoothing: Label smoothing in [0, 1), contrastive only.
-        tile: Rows of logits alive at a time, contrastive only.
+        tile: Rows of logits in memory at a time, contrastive only.
 
     Raises:
-        ValueError: If ``kind`` is unknown.
+        UserError: ``kind`` is unknown.
 
-    Source: arXiv 2305.11172 section 3.3 (intra-modal denoising contrastive learning), table of denoising
+    Source: arXiv 2305.11172, section 3.3 (intra-modal denoising contrastive learning) and the ablation of denoising
     losses.
     """
 
@@ -83,29 +84,29 @@ class DenoisingLoss(nn.Module):
     ) -> None:
         super().__init__()
         if kind != "contrastive" and kind not in REGRESSIONS:
-            raise ValueError(f"kind must be one of contrastive, {', '.join(REGRESSIONS)}, not {kind!r}")
+            raise UserError(f"kind must be one of contrastive, {', '.join(REGRESSIONS)}, not {kind!r}")
         self.kind = kind
         self.scale = scale
         self.smoothing = smoothing
         self.tile = tile
 
     def extra_repr(self) -> str:
-        """Name the options in the module's printed form."""
+        """Return the options for ``repr``."""
         return f"kind={self.kind!r}, scale={self.scale}, smoothing={self.smoothing}, tile={self.tile}"
 
     def forward(self, student: Tensor, teacher: Tensor, mask: Mask) -> Denoising:
-        """Compare one modality's restored tokens with its teacher tokens.
+        """Compute the loss of one modality's masked tokens.
 
         Args:
-            student: (B, L, D), the mask head's output over all positions.
-            teacher: (B, L, D), the encoder's output for the same positions of the whole sample.
-            mask: Which positions were hidden, and which are real.
+            student: (B, L, D), output of the mask head.
+            teacher: (B, L, D), encoder output of the unmasked sample.
+            mask: Masked positions, and positions that are not padding.
 
         Returns:
-            Loss and, for ``"contrastive"``, accuracy. All in float32 (float64 for float64).
+            Loss and, for ``"contrastive"``, accuracy, in float32 (float64 for float64).
 
         Raises:
-            ValueError: If the two differ in shape.
+            ValueError: The two differ in shape.
         """
         if student.shape != teacher.shape:
             raise ValueError(
@@ -113,12 +114,12 @@ class DenoisingLoss(nn.Module):
                 f"not {tuple(student.shape)} and {tuple(teacher.shape)}"
             )
         with torch.autocast(student.device.type, enabled=False):
-            hidden = _wide(student.flatten(0, 1).index_select(0, mask.hidden))
-            keys = _wide(teacher.detach().flatten(0, 1).index_select(0, mask.keys))
+            masked = _to_float32(student.flatten(0, 1).index_select(0, mask.hidden))
+            keys = _to_float32(teacher.detach().flatten(0, 1).index_select(0, mask.keys))
             if self.kind == "contrastive":
                 return Denoising(
                     *info_nce(
-                        F.normalize(hidden, dim=1),
+                        F.normalize(masked, dim=1),
                         F.normalize(keys, dim=1),
                         mask.targets,
                         self.scale,
@@ -126,8 +127,8 @@ class DenoisingLoss(nn.Module):
                         self.tile,
                     )
                 )
-            return Denoising(_mean(REGRESSIONS[self.kind](hidden, keys.index_select(0, mask.targets))), None)
+            return Denoising(_mean(REGRESSIONS[self.kind](masked, keys.index_select(0, mask.targets))), None)
 
 
-def _wide(rows: Tensor) -> Tensor:
+def _to_float32(rows: Tensor) -> Tensor:
     return rows.to(torch.promote_types(rows.dtype, torch.float32))

@@ -1,6 +1,6 @@
-"""Rows of every rank in one tensor, with or without a gradient back to the rank that made them.
+"""All-gather of embeddings over ranks, with or without gradient.
 
-Shapes: W ranks, B rows a rank, D width.
+Shapes: W ranks, B rows per rank, D width.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
+
 
 def world() -> tuple[int, int]:
-    """Return (rank, number of ranks); (0, 1) where no process group is running."""
+    """Return (rank, world size); (0, 1) without a process group."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 class _GatherRows(torch.autograd.Function):
-    """All-gather whose backward sums every rank's gradient for the rows of one rank: a reduce-scatter."""
+    """All-gather whose backward is a reduce-scatter."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -47,35 +49,36 @@ def _all_gather(rows: Tensor) -> Tensor:
 
 
 def gather_rows(rows: Tensor, gradient: bool = False) -> Tensor:
-    """Stack the rows of all ranks in the order of the ranks.
+    """All-gather rows, in the order of ranks.
 
-    Every rank has to call this with the same number of rows, see :func:`check_equal_rows`.
+    Every rank must call it with the same number of rows, see :func:`check_equal_rows`.
 
     Args:
         rows: (B, D).
-        gradient: Whether the gradient of the result, summed over ranks, flows back into ``rows``. Otherwise
-            the result is a constant, this rank's own slice included.
+        gradient: Propagate the gradient, summed over ranks, to ``rows``. Otherwise the result is detached, this
+            rank's own slice included.
 
     Returns:
-        (W * B, D). Without a process group it is ``rows`` itself, detached unless ``gradient``.
+        (W * B, D). Without a process group ``rows`` itself, detached unless ``gradient``.
     """
     if world()[1] == 1:
         return rows if gradient else rows.detach()
     if gradient:
-        return _GatherRows.apply(rows)  # type: ignore[no-any-return]
+        gathered: Tensor = _GatherRows.apply(rows)
+        return gathered
     return _all_gather(rows)
 
 
 def check_equal_rows(rows: Tensor) -> None:
-    """Refuse ranks whose number of rows differs, before a collective on them would hang.
+    """Check that all ranks have the same number of rows, before a collective would hang.
 
-    On an accelerator the check stays on the device (a device-side assertion), so that the host need not wait.
+    On an accelerator the check is a device-side assertion, without synchronisation.
 
     Args:
         rows: (B, D).
 
     Raises:
-        ValueError: If the ranks' numbers of rows differ.
+        UserError: The numbers of rows differ.
     """
     _, ranks = world()
     if ranks == 1:
@@ -85,7 +88,7 @@ def check_equal_rows(rows: Tensor) -> None:
     if rows.device.type != "cpu":
         torch._assert_async((sizes == mine).all(), "ranks have batches of different sizes; make them equal")
     elif len(set(sizes.tolist())) > 1:
-        raise ValueError(
+        raise UserError(
             f"ranks have batches of {sizes.tolist()} rows; contrast across ranks needs equal ones: "
             "drop the last incomplete batch or use a sampler that evens them out"
         )

@@ -1,4 +1,4 @@
-"""InfoNCE in tiles: the one loss under alignment (across modalities) and denoising (within a modality).
+"""Memory-efficient InfoNCE, tiled over queries: the loss of cross-modal and of denoising contrastive learning.
 
 Shapes: M queries, N keys, D width.
 """
@@ -14,11 +14,11 @@ from torch.autograd.function import once_differentiable
 
 
 class InfoNCE(NamedTuple):
-    """What :func:`info_nce` gives.
+    """Output of :func:`info_nce`.
 
     Attributes:
         loss: Scalar, mean over the queries; 0 without queries.
-        accuracy: Scalar without gradient, share of queries whose target scores highest; 0 without queries.
+        accuracy: Detached scalar, top-1 accuracy; 0 without queries.
     """
 
     loss: Tensor
@@ -26,11 +26,11 @@ class InfoNCE(NamedTuple):
 
 
 class _TiledInfoNCE(torch.autograd.Function):
-    """Makes loss and gradients in one sweep over tiles of queries, so that no logit outlives its tile.
+    """Loss and gradients in one pass over tiles of queries; the logits of only one tile are in memory.
 
-    The loss is a scalar, hence its gradients are known up to one factor as soon as the logits are. Making
+    The loss is a scalar, hence its gradients are known up to one factor as soon as the logits are. Computing
     them in the forward pass saves the second product of queries and keys that a backward pass would need, and
-    leaves neither queries nor keys to be kept.
+    neither queries nor keys are saved.
     """
 
     @staticmethod
@@ -51,7 +51,7 @@ class _TiledInfoNCE(torch.autograd.Function):
             exact = torch.promote_types(torch.promote_types(queries.dtype, keys.dtype), torch.float32)
             count, keys_count = queries.shape[0], keys.shape[0]
             wide_keys, factor = keys.to(exact), scale.to(exact)
-            # With one key there is nothing to be told apart from: the loss is 0, smoothing has nowhere to go.
+            # With a single key there are no negatives: the loss is 0, and there is no class to smooth to.
             spread: float | Tensor = smoothing / (keys_count - 1) if keys_count > 1 else 0.0
             peak: float | Tensor = 1.0 - smoothing - spread if keys_count > 1 else 1.0
             key_sum = wide_keys.sum(0)
@@ -80,7 +80,7 @@ class _TiledInfoNCE(torch.autograd.Function):
                 top, best = logits.max(1)
                 hit = logits.gather(1, target)
                 hits += (best == target[:, 0]).sum()
-                slope = logits.sub_(top[:, None]).exp_()  # one exponential serves the loss and its gradient
+                slope = logits.sub_(top[:, None]).exp_()  # one exponential for the loss and its gradient
                 total = slope.sum(1)
                 lse = top + total.log()
                 loss += (lse - peak * hit[:, 0] - smooth).sum()
@@ -124,7 +124,7 @@ class _TiledInfoNCE(torch.autograd.Function):
 
 
 def _equal(a: Tensor, b: Tensor) -> Tensor:
-    """Return (M, N) bool, whether rows of (M, K) and (N, K) agree in any of their numbers."""
+    """Return (M, N) bool, whether rows of (M, K) and (N, K) agree in any column."""
     same = a[:, None, 0] == b[None, :, 0]
     for column in range(1, a.shape[1]):
         same |= a[:, None, column] == b[None, :, column]
@@ -140,32 +140,31 @@ def info_nce(
     tile: int = 1024,
     contents: tuple[Tensor, Tensor] | None = None,
 ) -> InfoNCE:
-    """Cross-entropy of every query's similarities to all keys, with memory linear in both counts.
+    """InfoNCE: cross-entropy of every query's similarities to all keys, with memory linear in both counts.
 
     With logits ``z = scale * queries @ keys.T``, ``e' = smoothing / (N - 1)``, the loss of a query is
     ``lse(z) - (1 - smoothing - e') z[target] - e' sum(z)``: the target has mass ``1 - smoothing`` and every
-    other key ``e'``. Only ``tile`` rows of logits are alive at a time; sums are kept in float32 (float64 for
-    float64) whatever the inputs are, and gradients come back in the inputs' own types. Nothing is asked of
-    the device.
+    other key ``e'``. Only ``tile`` rows of logits are in memory at a time; sums are in float32 (float64 for
+    float64) whatever the inputs are, and gradients have the inputs' dtypes. There is no host synchronisation.
 
     Args:
         queries: (M, D), usually unit vectors.
-        keys: (N, D). They receive a gradient if they require one.
-        targets: (M,) int64, the row of ``keys`` that belongs to each query.
-        scale: Inverse temperature; a scalar tensor may receive a gradient.
+        keys: (N, D); they receive a gradient if they require one.
+        targets: (M,) int64, index of each query's positive key.
+        scale: Logit scale (inverse temperature); a scalar tensor may receive a gradient.
         smoothing: Label smoothing in [0, 1).
-        tile: Number of queries whose logits are alive at a time.
-        contents: (M, K) and (N, K) int64, K numbers that say what each query and each key holds. A key that agrees with
-            a query in any of them is left out of its logits, unless it is its target. None leaves none out.
+        tile: Number of queries whose logits are in memory at a time.
+        contents: (M, K) and (N, K) int64, K content hashes of each query and each key. A key that agrees with a query
+            in any of them is no negative of it. None takes all other keys as negatives.
 
     Returns:
         Mean loss and top-1 accuracy, both float32 (float64) scalars. Without queries both are 0, and the loss
         still has a graph.
 
     Raises:
-        ValueError: If shapes do not fit, ``smoothing`` is out of range or ``tile`` is not positive.
+        ValueError: Shapes do not fit, ``smoothing`` is out of range or ``tile`` is not positive.
 
-    Source: arXiv 2305.11172 section 3.3.
+    Source: arXiv 2305.11172, section 3.3.
     """
     if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:
         raise ValueError(
@@ -180,11 +179,11 @@ def info_nce(
     if tile < 1:
         raise ValueError(f"tile must be at least 1, not {tile}")
     if not isinstance(scale, Tensor):
-        # Filled where it is needed: a copy from the host would make the device wait.
+        # Created on the device: a copy from the host would synchronise.
         wide = torch.promote_types(queries.dtype, torch.float32)
         scale = torch.full((), scale, dtype=wide, device=queries.device)
     query_contents, key_contents = contents or (None, None)
-    if query_contents is not None and (len(query_contents), len(key_contents)) != (len(queries), len(keys)):  # type: ignore[arg-type]
+    if contents is not None and (len(contents[0]), len(contents[1])) != (len(queries), len(keys)):
         raise ValueError(
             f"contents must be of {len(queries)} queries and {len(keys)} keys, not of other numbers"
         )

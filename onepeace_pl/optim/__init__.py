@@ -1,4 +1,4 @@
-"""Optimiser groups and learning-rate schedules."""
+"""Optimisation: AdamW, parameter groups with layer-wise learning-rate decay, learning-rate schedules."""
 
 from onepeace_pl.optim.adamw import AdamW
 from onepeace_pl.optim.groups import BuildOptimizer, Layered, build_optimizer, parameter_groups

@@ -1,10 +1,10 @@
-"""AdamW with the settings of the paper's pretraining, and its reference implementation's place for epsilon."""
+"""AdamW with the hyper-parameters of the paper's pretraining, and optionally fairseq's placement of epsilon."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -18,18 +18,18 @@ class AdamW(torch.optim.AdamW):
     epsilon-hat of Adam's authors (arXiv 1412.6980, end of section 2), fairseq's and TensorFlow's. With
     ``eps_before_bias_correction`` the update is the latter: PyTorch's own kernels run, single, foreach or fused, on
     whole and on sharded parameters, with the epsilon ``eps / sqrt(1 - beta2^t)`` of the step. It matters where
-    gradients are as small as ``eps``, and in the first steps. That epsilon is a number, not a tensor, so a CUDA graph
-    cannot capture the update.
+    gradients are as small as ``eps``, and in the first steps. This epsilon is a Python float, so a CUDA graph cannot
+    capture the update.
 
     Args:
-        params: Parameters or groups.
+        params: Parameters or parameter groups.
         lr: Peak learning rate.
-        betas: Decay of both moments.
+        betas: Decay rates of both moments.
         eps: Added to the root of the second moment.
         weight_decay: Decoupled weight decay.
-        fused: One kernel for all parameters; None leaves the choice to PyTorch.
-        eps_before_bias_correction: Add ``eps`` to the uncorrected root, as the reference implementation does. The state
-            is the same either way, so a run may be resumed with the other.
+        fused: Fused kernel; None takes PyTorch's default.
+        eps_before_bias_correction: Add ``eps`` to the uncorrected root, as the reference implementation does. The
+            optimiser state does not depend on it, so a run may be resumed with the other.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class AdamW(torch.optim.AdamW):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
         self.eps_before_bias_correction = eps_before_bias_correction
-        # The fused kernel offers to unscale float16 gradients by itself, for which Lightning refuses to clip them.
-        # Without the offer the scaler does it before clipping.
+        # The fused kernel can unscale float16 gradients by itself, but Lightning then refuses to clip them. Without
+        # this flag the gradient scaler unscales before clipping.
         self._step_supports_amp_scaling = False
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters; ``closure`` computes loss and gradients first and its result is returned."""
+        """Perform one optimisation step; returns the result of ``closure``, which computes loss and gradients."""
         if not self.eps_before_bias_correction:
             return super().step(closure)
         loss = None
@@ -65,14 +65,14 @@ class AdamW(torch.optim.AdamW):
         return loss
 
     def _groups_with_epsilon_of_step(self) -> list[dict[str, Any]]:
-        """Split the groups by the number of steps a parameter has had: not every batch reaches each of them."""
-        given = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        known = [p for params in given for p in params if "step" in self.state.get(p, {})]
-        # one transfer: the fused kernel keeps these on its device
-        taken = torch.stack([self.state[p]["step"] for p in known]).tolist() if known else []
-        steps = dict(zip(known, taken, strict=True))
+        """Split parameter groups by step count: a batch without one modality leaves its parameters behind."""
+        with_grad = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+        stateful = [p for params in with_grad for p in params if "step" in self.state.get(p, {})]
+        # one transfer: the fused kernel keeps step counts on the device
+        taken = torch.stack([self.state[p]["step"] for p in stateful]).tolist() if stateful else []
+        steps = dict(zip(stateful, taken, strict=True))
         split = []
-        for group, params in zip(self.param_groups, given, strict=True):
+        for group, params in zip(self.param_groups, with_grad, strict=True):
             parts = defaultdict(list)
             for p in params:
                 parts[steps.get(p, 0) + 1].append(p)
@@ -82,7 +82,11 @@ class AdamW(torch.optim.AdamW):
         return split
 
 
-# without the hooks that PyTorch puts around the `step` of a class: they run around that of ours
-_ADAMW_STEP: Callable[[torch.optim.AdamW], Any] = torch.optim.AdamW.step
-if getattr(_ADAMW_STEP, "hooked", False):
-    _ADAMW_STEP = _ADAMW_STEP.__wrapped__  # type: ignore[attr-defined]
+def _step_without_hooks() -> Callable[[torch.optim.AdamW], Any]:
+    """Return PyTorch's step without the profiling hook that it wraps around a class's step: ours has it already."""
+    step = torch.optim.AdamW.step
+    attributes = vars(step)
+    return attributes["__wrapped__"] if attributes.get("hooked") else step
+
+
+_ADAMW_STEP: Final = _step_without_hooks()

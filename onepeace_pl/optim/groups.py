@@ -1,8 +1,7 @@
-"""Parameter groups: what decays, and how much slower deeper layers learn. Knows no modality and no name.
+"""Parameter groups with weight-decay exemptions and layer-wise learning-rate decay.
 
-A module may carry ``no_weight_decay: frozenset[str]`` naming parameters of its own (timm's convention), and
-``lr_scale: float``, the share of the learning rate for everything in it. A module with ``depth`` and ``layer_of`` says
-where each of its parameters lies.
+Modules declare what they need by three protocols: :class:`Layered` (layer of each parameter), :class:`NoWeightDecay`
+(names of exempt parameters, timm's convention) and :class:`ScaledLearningRate`.
 """
 
 from __future__ import annotations
@@ -21,75 +20,87 @@ BuildOptimizer = Callable[[Iterable[dict[str, Any]]], Optimizer]
 
 @runtime_checkable
 class Layered(Protocol):
-    """A module whose parameters lie in layers."""
+    """A module of consecutive layers, for layer-wise learning-rate decay."""
 
     @property
     def depth(self) -> int:
-        """Number of layers between embeddings and what follows the last layer."""
+        """Number of layers, without embeddings and final layers."""
 
     def layer_of(self, name: str) -> int:
-        """Layer of a parameter of this module: 0 embeddings, 1..depth layers, depth + 1 what follows."""
+        """Return the layer of a parameter: 0 embeddings, 1..depth layers, depth + 1 final layers."""
+
+
+@runtime_checkable
+class NoWeightDecay(Protocol):
+    """A module with parameters that are exempt from weight decay."""
+
+    no_weight_decay: frozenset[str]
+
+
+@runtime_checkable
+class ScaledLearningRate(Protocol):
+    """A module whose parameters have a fraction of the learning rate."""
+
+    lr_scale: float
 
 
 def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[str, Any]]:
-    """Sort the trainable parameters of a model into groups for an optimiser.
+    """Return optimiser parameter groups of a model's trainable parameters.
 
-    No weight decay acts on vectors and scalars, on biases, and on what a module's ``no_weight_decay`` names.
-    The rate of a parameter in layer i of a :class:`Layered` module is scaled by ``layer_decay ** (depth + 1 -
-    i)``; parameters outside any such module (heads) are scaled by 1. The ``lr_scale`` of every module around a
-    parameter is multiplied in.
+    Vectors, scalars, biases and ``no_weight_decay`` parameters have no weight decay. The learning rate of a parameter
+    in layer i of a :class:`Layered` module is scaled by ``layer_decay ** (depth + 1 - i)``, that of parameters outside
+    any such module (heads) by 1, and both by the ``lr_scale`` of every enclosing module.
 
     Args:
-        model: The model; parameters that require no gradient are left out.
-        layer_decay: Ratio of the rates of two neighbouring layers, in (0, 1].
+        model: The model; frozen parameters are skipped.
+        layer_decay: Ratio of the learning rates of consecutive layers, in (0, 1].
 
     Returns:
-        Groups with ``params``, ``name`` (for logs), ``lr_scale`` and, only where there is no decay,
-        ``weight_decay = 0.0``; elsewhere the optimiser's own weight decay holds. First layers first.
+        Groups with ``params``, ``name`` (for logs), ``lr_scale`` and, for exempt parameters only,
+        ``weight_decay = 0.0``, in order of the learning rate.
 
     Raises:
-        ValueError: If ``layer_decay`` is out of range, a module marks a parameter that it does not have or has
-            an ``lr_scale`` that is not positive, or nothing is trainable.
+        UserError: ``layer_decay`` is out of range, an ``lr_scale`` is not positive, or nothing is trainable.
+        ValueError: A module exempts a parameter that it does not have.
 
-    Source: arXiv 2305.11172 appendix (fine-tuning settings).
+    Source: arXiv 2305.11172, appendix (fine-tuning settings).
     """
     if not 0.0 < layer_decay <= 1.0:
-        raise ValueError(f"layer_decay must be in (0, 1], not {layer_decay}")
-    exempt = _marked(model)
+        raise UserError(f"layer_decay must be in (0, 1], not {layer_decay}")
+    exempt = _exempt(model)
     layered = {prefix: module for prefix, module in model.named_modules() if isinstance(module, Layered)}
-    shares = _shares(model)
+    scales = _lr_scales(model)
     groups: dict[tuple[float, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        scale = layer_decay ** _layers_above(name, layered) * _share(name, shares)
+        scale = layer_decay ** _layers_above(name, layered) * _lr_scale(name, scales)
         decays = parameter.ndim > 1 and name.rpartition(".")[2] != "bias" and name not in exempt
         if (scale, decays) not in groups:
-            label = f"x{scale:.4g}" if layer_decay < 1 or shares else "all"
+            label = f"x{scale:.4g}" if layer_decay < 1 or scales else "all"
             group: dict[str, Any] = {"params": [], "name": label, "lr_scale": scale}
             if not decays:
                 group |= {"name": f"{label}-no-decay", "weight_decay": 0.0}
             groups[scale, decays] = group
         groups[scale, decays]["params"].append(parameter)
     if not groups:
-        raise ValueError("no parameter requires a gradient: choose a stage that trains something")
+        raise UserError("no parameter requires a gradient: choose a stage that trains something")
     return [groups[key] for key in sorted(groups)]
 
 
 def build_optimizer(model: nn.Module, optimizer: BuildOptimizer, layer_decay: float = 1.0) -> Optimizer:
-    """Build an optimiser over :func:`parameter_groups`, each group at its own share of the rate.
+    """Build an optimiser over :func:`parameter_groups`, each at its scaled learning rate.
 
     Args:
         model: The model.
-        optimizer: From groups to an optimiser, for instance ``functools.partial(torch.optim.AdamW,
-            lr=5e-4)``.
+        optimizer: Optimiser factory, such as ``functools.partial(torch.optim.AdamW, lr=5e-4)``.
         layer_decay: See :func:`parameter_groups`.
 
     Returns:
-        The optimiser; each group keeps its ``lr_scale``, from which a schedule knows the unscaled rate.
+        The optimiser; each group keeps its ``lr_scale``, for learning-rate schedules.
 
     Raises:
-        UserError: The optimiser does not take an option's value.
+        UserError: An option of the optimiser is invalid.
     """
     groups = parameter_groups(model, layer_decay)
     try:
@@ -101,27 +112,27 @@ def build_optimizer(model: nn.Module, optimizer: BuildOptimizer, layer_decay: fl
     return built
 
 
-def _marked(model: nn.Module) -> set[str]:
-    """Full names of the parameters that some module exempts from weight decay."""
-    marked = set()
+def _exempt(model: nn.Module) -> set[str]:
+    """Return the full names of parameters that are exempt from weight decay."""
+    exempt = set()
     for prefix, module in model.named_modules():
-        for name in getattr(module, "no_weight_decay", ()):
+        for name in module.no_weight_decay if isinstance(module, NoWeightDecay) else ():
             owner, _, attribute = name.rpartition(".")
             try:
-                # None is a parameter that this configuration goes without.
-                found = getattr(module.get_submodule(owner), attribute)
+                # None: a parameter that this configuration does not have
+                parameter = getattr(module.get_submodule(owner), attribute)
             except AttributeError:
                 raise ValueError(
                     f"{type(module).__name__}.no_weight_decay names {name!r}, which it does not have; "
                     "correct the name"
                 ) from None
-            if found is not None:
-                marked.add(f"{prefix}.{name}" if prefix else name)
-    return marked
+            if parameter is not None:
+                exempt.add(f"{prefix}.{name}" if prefix else name)
+    return exempt
 
 
 def _layers_above(name: str, layered: dict[str, Layered]) -> int:
-    """Count the layers between a parameter and the end of the innermost layered module around it."""
+    """Return the number of layers between a parameter and the end of its innermost layered module."""
     owner = name
     while owner:
         owner = owner.rpartition(".")[0]
@@ -131,19 +142,19 @@ def _layers_above(name: str, layered: dict[str, Layered]) -> int:
     return 0
 
 
-def _shares(model: nn.Module) -> dict[str, float]:
-    """Prefixes of modules that learn at a share of the rate."""
-    shares: dict[str, float] = {}
+def _lr_scales(model: nn.Module) -> dict[str, float]:
+    """Return prefix -> ``lr_scale`` of modules that have one."""
+    scales: dict[str, float] = {}
     for prefix, module in model.named_modules():
-        share = getattr(module, "lr_scale", None)
-        if share is not None:
-            if not share > 0:
-                raise ValueError(
-                    f"{type(module).__name__}.lr_scale must be positive, not {share}; freeze what must not learn"
+        if isinstance(module, ScaledLearningRate):
+            if not module.lr_scale > 0:
+                raise UserError(
+                    f"{type(module).__name__}.lr_scale must be positive, not {module.lr_scale}; freeze parameters "
+                    "that must not learn"
                 )
-            shares[f"{prefix}." if prefix else ""] = float(share)
-    return shares
+            scales[f"{prefix}." if prefix else ""] = float(module.lr_scale)
+    return scales
 
 
-def _share(name: str, shares: dict[str, float]) -> float:
-    return math.prod(share for prefix, share in shares.items() if name.startswith(prefix))
+def _lr_scale(name: str, scales: dict[str, float]) -> float:
+    return math.prod(scale for prefix, scale in scales.items() if name.startswith(prefix))

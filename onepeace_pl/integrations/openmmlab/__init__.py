@@ -1,6 +1,6 @@
-"""mmdetection and mmsegmentation on mmcv-lite: nothing is compiled, on CPU and CUDA.
+"""MMDetection and MMSegmentation without a compiled mmcv, on CPU and CUDA.
 
-Everything that imports mmdet or mmseg calls ``prepare`` first, inside a function: importing them takes seconds.
+Call ``prepare`` before importing mmdet or mmseg, inside functions: importing them takes seconds.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
@@ -16,11 +17,11 @@ from onepeace_pl.utils.libraries import LibraryError, importing
 
 __all__ = ["init_weights", "prepare", "provide"]
 
-# mmdet 3.3.0 and mmseg 1.2.2, their last releases, refuse mmcv 2.2
+# mmdet 3.3.0 and mmseg 1.2.2, the last releases, reject mmcv 2.2
 NEEDED = {"mmcv": ("2.1.0",), "mmdet": ("3.3.0",), "mmsegmentation": ("1.2.2",), "mmengine": ("0.10.",)}
 NAMES = {"mmcv": ("mmcv", "mmcv-lite")}
 
-# what the libraries' own code makes PyTorch or themselves complain of, and no user of theirs can change
+# warnings caused by the libraries' own code: message -> module
 HARMLESS = {
     "To copy construct from a tensor": r"mmdet\.",
     "``build_loss`` would be deprecated": r"mmseg\.",
@@ -30,40 +31,46 @@ HARMLESS = {
 
 
 def prepare() -> None:
-    """Check versions and make mmcv's operators available.
+    """Check versions and register mmcv's operators.
 
     Raises:
-        LibraryError: A package is missing, does not load, or its version does not fit the others.
+        LibraryError: A package is missing, fails to load, or has an incompatible version.
     """
     for name, wanted in NEEDED.items():
         found = _version(NAMES.get(name, (name,)))
         if found is None or not found.startswith(wanted):
             fix = "mmcv-lite" if name == "mmcv" else name
-            said = "is not installed" if found is None else f"is {found}"
+            status = "is not installed" if found is None else f"is {found}"
             raise LibraryError(
-                f"{name} {said}; dense tasks need {fix} {wanted[0]}: pip install '{fix}=={_pin(wanted[0])}'"
+                f"{name} {status}; dense tasks need {fix} {wanted[0]}: pip install '{fix}=={_pin(wanted[0])}'"
             )
     provide()
     with importing():
-        import mmcv  # noqa: F401 - and with it OpenCV, whose usual build links libGL
+        import mmcv  # noqa: F401 - imports OpenCV, whose usual build links libGL
     for message, module in HARMLESS.items():
         warnings.filterwarnings("ignore", message, UserWarning, module)
 
 
-def init_weights(module: nn.Module) -> None:
-    """Draw the first parameters of a module of OpenMMLab's, which would print a line of each to the terminal.
+@runtime_checkable
+class InitWeights(Protocol):
+    """A module of OpenMMLab, which initialises itself."""
 
-    A module whose parameters are not there yet is left alone: values would be looked at.
-    """
+    def init_weights(self) -> None:
+        """Initialise the parameters in place."""
+
+
+def init_weights(module: nn.Module) -> None:
+    """Initialise an OpenMMLab module, without its log line per parameter; modules on the meta device are skipped."""
     from mmengine.logging import MMLogger
 
+    assert isinstance(module, InitWeights)
     if next(module.parameters()).is_meta:
         return
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        module.init_weights()  # type: ignore[operator]
+        module.init_weights()
     finally:
         logger.setLevel(level)
 

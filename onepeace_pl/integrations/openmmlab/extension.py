@@ -1,4 +1,4 @@
-"""``mmcv._ext`` without a compiler: a module that Python finds where no compiled one is installed."""
+"""Substitute of the compiled module ``mmcv._ext``, for mmcv-lite."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NAME: Final = "mmcv._ext"
 
 
 def provide() -> None:
-    """Make ``mmcv._ext`` importable; must come before the first import of ``mmcv.ops``.
+    """Make ``mmcv._ext`` importable; call before the first import of ``mmcv.ops``.
 
-    The finder is the last that Python asks, so a compiled extension has priority.
+    The finder is the last in ``sys.meta_path``, so a compiled extension has priority.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())
@@ -31,11 +31,11 @@ class _Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module).update(OPERATORS)
-        vars(module)["__getattr__"] = _missing  # mmcv looks up all of its operators, and calls few
+        vars(module)["__getattr__"] = _missing  # mmcv looks up all operators on import, and calls few
 
 
 def _missing(name: str) -> Callable[..., Any]:
-    """Return a stand-in for an operator that is not among ours: it can be imported, not called."""
+    """Return a placeholder of an unsupported operator, which raises when called."""
     if name.startswith("__"):
         raise AttributeError(name)
 

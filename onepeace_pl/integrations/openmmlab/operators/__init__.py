@@ -1,4 +1,4 @@
-"""Operators of ``mmcv._ext`` by torchvision and PyTorch, with its names and arguments."""
+"""Operators of ``mmcv._ext`` in torchvision and PyTorch, with its names and signatures."""
 
 from collections.abc import Callable
 from typing import Any, Final

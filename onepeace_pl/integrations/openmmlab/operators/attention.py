@@ -1,4 +1,4 @@
-"""Deformable attention under the names of ``mmcv._ext``, which mmcv calls on a GPU; on a CPU it has its own."""
+"""Multi-scale deformable attention with the signatures of ``mmcv._ext``, which mmcv calls on GPUs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def ms_deform_attn_forward(
     attn_weight: Tensor,
     im2col_step: int,
 ) -> Tensor:
-    """Return what each query reads; ``deformable_attention`` tells the shapes."""
+    """Multi-scale deformable attention; shapes as in ``deformable_attention``."""
     return _attend(value, spatial_shapes, sampling_loc, attn_weight)
 
 
@@ -32,13 +32,13 @@ def ms_deform_attn_backward(
     grad_attn_weight: Tensor,
     im2col_step: int,
 ) -> None:
-    """Run forward once more, and put the gradients into the three tensors given for them."""
+    """Recompute the forward pass and write gradients to the last three tensors."""
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in (value, sampling_loc, attn_weight)]
         result = _attend(leaves[0], spatial_shapes, *leaves[1:])
-    found = torch.autograd.grad(result, leaves, grad_output)
-    for place, gradient in zip((grad_value, grad_sampling_loc, grad_attn_weight), found, strict=True):
-        place.copy_(gradient)
+    gradients = torch.autograd.grad(result, leaves, grad_output)
+    for output, gradient in zip((grad_value, grad_sampling_loc, grad_attn_weight), gradients, strict=True):
+        output.copy_(gradient)
 
 
 def _attend(value: Tensor, spatial_shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:

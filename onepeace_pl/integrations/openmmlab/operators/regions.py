@@ -1,4 +1,4 @@
-"""Features of regions under the names of ``mmcv._ext``: results go into tensors that the caller made."""
+"""RoIAlign with the signatures of ``mmcv._ext``: results are written to output tensors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torchvision  # noqa: F401 - registers torch.ops.torchvision
 from torch import Tensor
 
-AVERAGE = 1  # the one pooling there is
+AVERAGE = 1  # the only supported pool_mode
 
 
 def roi_align_forward(
@@ -22,23 +22,23 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Sample features (B, C, H, W) on a grid in each region (R, 5: picture, corners) -> ``output`` (R, C, h, w).
+    """RoIAlign: features (B, C, H, W), regions (R, 5: batch index, corners) -> ``output`` (R, C, h, w).
 
     Args:
-        input: Features; torchvision has no kernel for bfloat16, so they are read in float32.
+        input: Features; half precision is computed in float32, as torchvision has no bfloat16 kernel.
         rois: Regions.
-        output: Receives the result.
-        argmax_y: Of another pooling.
-        argmax_x: Of another pooling.
+        output: Output tensor.
+        argmax_y: Unused (max pooling).
+        argmax_x: Unused (max pooling).
         aligned_height: h.
         aligned_width: w.
-        spatial_scale: Features' size by the picture's.
-        sampling_ratio: Samples of a cell along a side; 0 takes as many as fit.
+        spatial_scale: Scale from image to feature coordinates.
+        sampling_ratio: Sampling points per bin and axis; 0 is adaptive.
         pool_mode: ``AVERAGE``.
-        aligned: Whether the middle of a cell is at half of it.
+        aligned: Shift by half a pixel, for exact alignment.
 
     Raises:
-        NotImplementedError: Another pooling.
+        NotImplementedError: Another ``pool_mode``.
     """
     _check(pool_mode)
     features, regions = _exact(input), _exact(rois)
@@ -68,7 +68,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Put the gradient of the features into ``grad_input``; arguments as in ``roi_align_forward``."""
+    """Write the gradient of the features to ``grad_input``; arguments as in ``roi_align_forward``."""
     _check(pool_mode)
     gradient, regions = _exact(grad_output), _exact(rois)
     grad_input.copy_(

@@ -1,4 +1,4 @@
-"""Non-maximum suppression under the names of ``mmcv._ext``."""
+"""Non-maximum suppression (NMS, soft-NMS) with the signatures of ``mmcv._ext``."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms as torchvision_nms
 
-LINEAR, GAUSSIAN = 1, 2  # methods of soft suppression; 0 is the hard one
+LINEAR, GAUSSIAN = 1, 2  # methods of soft-NMS; 0 is hard NMS
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Return the numbers of the boxes (N, 4) that no better one covers, best first.
+    """NMS: return the indices of kept boxes (N, 4), by descending score.
 
     Args:
-        boxes: Corners.
-        scores: Of the boxes, (N,).
-        iou_threshold: Overlap above which the worse of two boxes goes.
-        offset: 1 where corners are pixels that belong to the box, 0 where they are edges.
+        boxes: Corners x0, y0, x1, y1.
+        scores: (N,).
+        iou_threshold: IoU above which the lower-scoring box is suppressed.
+        offset: 1 if corners are inclusive pixel indices, 0 if they are edges.
     """
     if not len(boxes):
         return torch.empty(0, dtype=torch.long, device=boxes.device)
     boxes = boxes.float() + torch.tensor([0, 0, offset, offset], device=boxes.device)
-    return torchvision_nms(boxes, scores.float(), iou_threshold)  # type: ignore[no-any-return]
+    kept: Tensor = torchvision_nms(boxes, scores.float(), iou_threshold)
+    return kept
 
 
 def softnms(
@@ -34,16 +35,16 @@ def softnms(
     method: int,
     offset: int,
 ) -> Tensor:
-    """Lower the scores of boxes (N, 4) that better ones cover, and return which are left (arXiv 1704.04503).
+    """Soft-NMS (arXiv 1704.04503): decay the scores of overlapping boxes (N, 4); return the indices of kept boxes.
 
     Args:
-        boxes: Corners.
-        scores: Of the boxes, (N,).
-        dets: (N, 5); its first rows receive the boxes left and their new scores, best first.
-        iou_threshold: Overlap from which boxes count as covered; not for ``GAUSSIAN``.
+        boxes: Corners x0, y0, x1, y1.
+        scores: (N,).
+        dets: (N, 5); its first rows receive the kept boxes and their new scores, by descending score.
+        iou_threshold: IoU from which scores decay; unused by ``GAUSSIAN``.
         sigma: Width of ``GAUSSIAN``.
-        min_score: Boxes whose score falls below are dropped.
-        method: 0 drops what is covered; ``LINEAR``; ``GAUSSIAN``.
+        min_score: Boxes with lower scores are dropped.
+        method: 0 for hard NMS, ``LINEAR``, ``GAUSSIAN``.
         offset: As in ``nms``.
     """
     boxes, scores = boxes.float(), scores.float().clone()
