@@ -69,7 +69,7 @@ def step(setting: Setting, stage: int) -> list[Case]:
     """Time forward and backward of a whole pretraining step: all passes and losses."""
     backbone = workload.build(setting.preset, stage, setting.dtype, setting.device)
     work = workload.make_batch(backbone, stage, setting.batch)
-    model = plain.Reference(backbone)
+    model = plain.ReferenceModel(backbone)
     return [
         Case(
             f"step of stage {stage}",
@@ -163,14 +163,14 @@ def bias(setting: Setting, side: int) -> list[Case]:
 def layer(setting: Setting, lengths: list[int]) -> list[Case]:
     """Time one block over one modality: without gradients, and with them."""
     backbone = workload.build(setting.preset, 1, setting.dtype, setting.device)
-    model = plain.Reference(backbone)
+    model = plain.ReferenceModel(backbone)
     cases = []
     for length in lengths:
         cases += _layers(backbone, model, setting, length)
     return cases
 
 
-def _layers(backbone: Backbone, model: plain.Reference, setting: Setting, length: int) -> list[Case]:
+def _layers(backbone: Backbone, model: plain.ReferenceModel, setting: Setting, length: int) -> list[Case]:
     heads, block = backbone.config.heads, backbone.encoder.transformer.blocks[0]
     x = setting.random(setting.batch, length, backbone.config.width)
     own = setting.random(1, heads, length, length)

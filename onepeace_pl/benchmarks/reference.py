@@ -25,7 +25,7 @@ from onepeace_pl.modalities.text.tokenizer import PAD
 Part = tuple[Tensor, Tensor | None, Tensor | None]  # tokens (B, L, D), padding (B, L), bias (B, H, L, L)
 
 
-class Reference:
+class ReferenceModel:
     """The model of one pass at a time, with the weights of a backbone of the paper's adapters.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.benchmarks.reference import Reference
+from onepeace_pl.benchmarks.reference import ReferenceModel
 from onepeace_pl.benchmarks.workload import STAGES, Workload
 from onepeace_pl.modalities import Mask
 
@@ -38,7 +38,7 @@ def _smoothed(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return ((1 - smoothing - share) * nll - share * logs.sum(1)).mean()
 
 
-def loss(model: Reference, work: Workload, stage: int) -> Tensor:
+def loss(model: ReferenceModel, work: Workload, stage: int) -> Tensor:
     """Run the original's step: one call of the model for each pass -> scalar."""
     plan, inputs = STAGES[stage], work.inputs
     tokens, units = {}, {}

@@ -1,4 +1,4 @@
-"""Metrics of what a model can do."""
+"""Evaluation metrics: retrieval recall@k and classification accuracy, with chance and optimum."""
 
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.optimum import AboveOptimumError, above_optimum

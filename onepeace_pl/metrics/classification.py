@@ -1,4 +1,7 @@
-"""Which class a row is taken for: how often rightly, and in plain values. Shapes: B rows, C classes."""
+"""Top-k accuracy and top-k predictions of classifiers.
+
+Shapes: B rows, C classes.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ from torch import Tensor
 
 
 def accuracies(scores: Tensor, targets: Tensor, top: int = 5) -> dict[str, Tensor]:
-    """Say for each row whether the best class, and whether one of the best few, is right.
+    """Return top-1 and top-k correctness of each row.
 
     Args:
         scores: (B, C), logits or probabilities.
         targets: (B,) int64.
-        top: How many are the best few; left out where that is 1, or all classes.
+        top: k; top-k accuracy is omitted for k = 1 and for k = C.
 
     Returns:
-        ``accuracy`` and ``accuracy_top5``, (B,) of 0 and 1.
+        ``accuracy`` and ``accuracy_top5``: (B,), 0 or 1.
     """
     columns = {"accuracy": (scores.argmax(-1) == targets).float()}
     if 1 < top < scores.shape[-1]:
@@ -27,7 +30,7 @@ def accuracies(scores: Tensor, targets: Tensor, top: int = 5) -> dict[str, Tenso
 
 
 def likeliest(probabilities: Tensor, classes: Sequence[str], top: int = 5) -> list[dict[str, Any]]:
-    """Name the likeliest class of each row of (B, C), and the probabilities of the likeliest few."""
+    """Return the predicted class name of each row of (B, C), and the probabilities of the top k."""
     best = probabilities.topk(min(top, len(classes)))
     return [
         {

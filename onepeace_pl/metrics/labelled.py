@@ -1,4 +1,4 @@
-"""What an evaluation of labelled rows found."""
+"""Evaluation result of labelled rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from onepeace_pl.data.evaluation.sets import Reference
 
 @dataclass
 class LabelledResult:
-    """Metrics of one set, and what they stand beside.
+    """Metrics of one evaluation set, with reference scores.
 
     Attributes:
-        name: Name of the set.
+        name: Name of the evaluation set.
         metrics: Metric -> value.
-        rows: Number of rows that were measured.
-        references: Metric -> chance, baseline and optimum, as far as they are known.
-        groups: Group of rows -> metric -> value.
-        counts: Group of rows -> number of them.
-        partial: Only a part of the set was measured, so the numbers say little.
+        rows: Number of evaluated rows.
+        references: Metric -> chance, baseline and optimum, where known.
+        groups: Group -> metric -> value over its rows.
+        counts: Group -> number of rows.
+        partial: Only a part of the set was evaluated.
     """
 
     name: str
@@ -31,8 +31,8 @@ class LabelledResult:
     partial: bool = False
 
     def scalars(self) -> dict[str, float]:
-        """Return the numbers to log: ``accuracy``, ``count/accuracy`` ..."""
-        found = dict(self.metrics)
+        """Return the scalars to log: ``accuracy``, ``count/accuracy`` ..."""
+        scalars = dict(self.metrics)
         for group, metrics in self.groups.items():
-            found |= {f"{group}/{name}": value for name, value in metrics.items()}
-        return found
+            scalars |= {f"{group}/{name}": value for name, value in metrics.items()}
+        return scalars

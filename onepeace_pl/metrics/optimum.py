@@ -1,4 +1,4 @@
-"""A result better than the best achievable one is a bug, and is treated as one."""
+"""Guard against impossible results: a score above the known optimum is a bug (a leak, or a wrong optimum)."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from onepeace_pl.metrics.result import RetrievalResult
 
 
 class AboveOptimumError(RuntimeError):
-    """A recall above what any model can reach: the data leak, or the optimum is wrong."""
+    """A score above the best achievable one: data leak, or the optimum is wrong."""
 
 
 def above_optimum(recall: float, optimum: float, queries: int) -> bool:
-    """Whether a recall exceeds the optimum by more than three standard deviations of a share of so many
-    queries.
+    """Return whether recall@k exceeds the optimum by more than three standard deviations of a binomial proportion.
 
-    The deviation is that of the optimum with one success and one failure added, so that an optimum of exactly
-    0 or 1 leaves room for luck too.
+    The deviation is that of the optimum with one success and one failure added (Laplace), so that it is positive for
+    an optimum of exactly 0 or 1 too.
 
     Args:
-        recall: Measured R@k in [0, 1].
-        optimum: Best achievable R@k in [0, 1].
+        recall: Measured recall@k in [0, 1].
+        optimum: Best achievable recall@k in [0, 1].
         queries: Number of queries.
     """
-    share = (optimum * queries + 1) / (queries + 2)
-    return recall > optimum + 3 * math.sqrt(share * (1 - share) / queries)
+    proportion = (optimum * queries + 1) / (queries + 2)
+    return recall > optimum + 3 * math.sqrt(proportion * (1 - proportion) / queries)
 
 
 def check_optimum(result: RetrievalResult) -> None:
-    """Refuse a result that is too good to be true.
+    """Check a retrieval result against its optima.
 
     Args:
-        result: Recalls and, where known, their optima.
+        result: Recall@k and, where known, its optimum.
 
     Raises:
-        AboveOptimumError: If any recall is above its optimum, see :func:`above_optimum`.
+        AboveOptimumError: Any recall@k is above its optimum, see :func:`above_optimum`.
     """
     for name, direction in result.directions.items():
         for k, optimum in direction.optimum.items():
@@ -47,11 +46,11 @@ def check_optimum(result: RetrievalResult) -> None:
                 )
 
 
-def check_share(result: LabelledResult) -> None:
-    """Refuse a result on labelled rows that is too good to be true; a part of a set is not judged.
+def check_reference_optimum(result: LabelledResult) -> None:
+    """Check a result of labelled rows against its optima; results of a part of a set are not checked.
 
     Raises:
-        AboveOptimumError: If any share is above its optimum, see :func:`above_optimum`.
+        AboveOptimumError: Any metric is above its optimum, see :func:`above_optimum`.
     """
     for name, reference in result.references.items():
         value = result.metrics.get(name)

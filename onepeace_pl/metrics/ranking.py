@@ -1,6 +1,6 @@
-"""Where the right answer lands among all candidates, without ever holding the whole matrix of scores.
+"""Ranks of the positives among all candidates, in chunks of queries: the similarity matrix is never materialised.
 
-Shapes: Q queries, C candidates, D width, T leading candidates kept.
+Shapes: Q queries, C candidates, D width, T top candidates kept.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
+
 
 @dataclass
 class Ranking:
-    """Answers to a set of queries.
+    """Ranking of candidates for a set of queries.
 
     Attributes:
-        ranks: (Q,) int64, rank of the best right candidate, counted from 1. Ties are broken against it: a
-            wrong candidate with the same score stands before, so that a collapsed model does not look good.
+        ranks: (Q,) int64, rank of the best positive, counted from 1. Ties are pessimistic: negatives of the same
+            score rank first, so that a collapsed model does not look good.
         top: (Q, T) int64, the T best candidates, best first.
         scores: (Q, T) float32, their scores.
-        right: (Q, T) bool, whether they are right.
-        positives: (Q,) int64, number of right candidates of each query.
+        right: (Q, T) bool, whether they are positives.
+        positives: (Q,) int64, number of positives of each query.
     """
 
     ranks: Tensor
@@ -34,15 +36,15 @@ class Ranking:
 
 
 def related(ids: Tensor, queries: Tensor, candidates: Tensor) -> Tensor:
-    """Return which query and which candidate belong together: those of which any rows have equal ids.
+    """Return the positive pairs: a query and a candidate of which any rows have equal ids.
 
     Args:
         ids: (N,) int64, id of each row.
-        queries: (N,) int64, number of the query that each row holds.
-        candidates: (N,) int64, number of the candidate that each row holds.
+        queries: (N,) int64, index of the query of each row.
+        candidates: (N,) int64, index of the candidate of each row.
 
     Returns:
-        (P, 2) int64, pairs of query and candidate in ascending order, each once.
+        (P, 2) int64, distinct pairs of query and candidate in ascending order.
     """
     ids = torch.unique(ids, return_inverse=True)[1]
     left, right = (torch.unique(torch.stack([ids, side], 1), dim=0) for side in (queries, candidates))
@@ -51,7 +53,8 @@ def related(ids: Tensor, queries: Tensor, candidates: Tensor) -> Tensor:
     start = (counts.cumsum(0) - counts)[left[:, 0]] - (many.cumsum(0) - many)
     place = torch.arange(int(many.sum()), device=ids.device) + start.repeat_interleave(many)
     pairs = torch.stack([left[:, 1].repeat_interleave(many), right[place, 1]], 1)
-    return torch.unique(pairs, dim=0)  # type: ignore[no-any-return]
+    distinct: Tensor = torch.unique(pairs, dim=0)
+    return distinct
 
 
 def rank(
@@ -63,21 +66,21 @@ def rank(
 ) -> Ranking:
     """Rank all candidates for every query by dot product in float32.
 
-    A query may have several right candidates (five captions of one picture), and the best of them counts. A score that
-    is not a number makes a miss.
+    A query may have several positives (five captions of one image); the best of them counts. NaN scores count as
+    misses.
 
     Args:
         queries: (Q, D).
         candidates: (C, D).
-        pairs: (P, 2) int64, numbers of a query and of a candidate that is right for it, in ascending order.
-        keep: Number T of leading candidates to return, at most C.
-        chunk: Queries whose scores are alive at a time.
+        pairs: (P, 2) int64, indices of a query and of a positive candidate, in ascending order.
+        keep: Number T of top candidates to return, at most C.
+        chunk: Queries per chunk.
 
     Returns:
         The ranking, on the device of the inputs.
 
     Raises:
-        ValueError: If a query has no right candidate.
+        UserError: A query has no positive.
     """
     keep = min(keep, len(candidates))
     wide, asked = candidates.float(), pairs[:, 0].contiguous()
@@ -88,29 +91,29 @@ def rank(
         right = torch.zeros_like(scores, dtype=torch.bool)
         right[asked[first:last] - start, pairs[first:last, 1]] = True
         best = scores.masked_fill(~right, -math.inf).amax(1, keepdim=True)
-        # "Not below" rather than "at least": true for what is not a number.
+        # "Not below" rather than "at least": true for NaN.
         before = (~(scores < best) & ~right).sum(1)
         top_scores, top = scores.topk(keep, dim=1)
         parts.append((before + 1, top, top_scores, right.gather(1, top), right.sum(1)))
     ranks, top, scores, right, positives = (torch.cat(part) for part in zip(*parts, strict=True))
-    lonely = (positives == 0).sum().item()
-    if lonely:
-        raise ValueError(
-            f"{lonely} of {len(queries)} queries have no right candidate; give both sides the same ids"
+    unpaired = (positives == 0).sum().item()
+    if unpaired:
+        raise UserError(
+            f"{unpaired} of {len(queries)} queries have no positive candidate; give both sides the same ids"
         )
     return Ranking(ranks, top, scores, right, positives)
 
 
 def chance_recall(positives: Iterable[int], candidates: int, ks: Iterable[int]) -> dict[int, float]:
-    """Recall of candidates drawn at random.
+    """Expected recall@k of random candidates.
 
     Args:
-        positives: For each query, its number of right candidates.
+        positives: Number of positives of each query.
         candidates: Number of all candidates.
-        ks: Lengths of the list.
+        ks: Cut-offs.
 
     Returns:
-        Length of the list -> share of queries with a right candidate among so many drawn without replacement.
+        k -> expected fraction of queries with a positive among k candidates drawn without replacement.
     """
     counts: dict[int, int] = {}
     for n in positives:

@@ -1,6 +1,6 @@
-"""What an evaluation of retrieval found: numbers, and enough to show them with the gallery's rows.
+"""Retrieval results: recall@k, with the ranks and top candidates that reports and galleries show.
 
-Shapes: Q queries, C candidates, T leading candidates kept.
+Shapes: Q queries, C candidates, T top candidates kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass
 class GroupRecall:
-    """Recall over the queries of one group, against all candidates.
+    """Recall@k over the queries of one group, against all candidates.
 
     Attributes:
         count: Number of queries.
@@ -26,12 +26,12 @@ class GroupRecall:
 
 @dataclass
 class FactorAccuracy:
-    """How often the first answer agrees with the query in one factor.
+    """Accuracy of one factor: the first candidate has the query's value.
 
     Attributes:
         count: Number of queries that have a value.
-        accuracy: Share of them whose first answer has the same value.
-        chance: The same for a random answer.
+        accuracy: Fraction of them whose first candidate has the same value.
+        chance: The same for a random candidate.
     """
 
     count: int
@@ -41,23 +41,23 @@ class FactorAccuracy:
 
 @dataclass
 class DirectionResult:
-    """Retrieval of one side of a gallery with the other.
+    """Retrieval in one direction, such as image to text.
 
     Attributes:
-        query: Modalities of the query; several make one joint query.
+        query: Modalities of the query; several form one joint query.
         target: Modalities of the candidates.
         recall: k -> R@k.
-        chance: k -> R@k of random answers.
-        optimum: k -> best achievable R@k; empty where it is not known.
-        variants: Name -> k -> R@k, other optima worth naming.
-        queries: (Q,) row of the gallery of each query.
-        candidates: (C,) row of the gallery of each candidate.
-        ranks: (Q,) rank of the best right candidate, from 1.
-        top: (Q, T) rows of the gallery of the leading candidates, best first.
+        chance: k -> R@k of random candidates.
+        optimum: k -> best achievable R@k; empty if unknown.
+        variants: Name -> k -> R@k, further optima.
+        queries: (Q,) gallery row of each query.
+        candidates: (C,) gallery row of each candidate.
+        ranks: (Q,) rank of the best positive, from 1.
+        top: (Q, T) gallery rows of the top candidates, best first.
         scores: (Q, T) float32 their scores.
-        right: (Q, T) bool, whether they are right.
-        groups: Group -> recall over its queries.
-        factors: Factor -> accuracy of the first answer.
+        right: (Q, T) bool, whether they are positives.
+        groups: Group -> recall@k over its queries.
+        factors: Factor -> accuracy of the first candidate.
     """
 
     query: tuple[str, ...]
@@ -77,7 +77,7 @@ class DirectionResult:
 
     @property
     def name(self) -> str:
-        """The direction, for instance ``audio+text->image``."""
+        """Name of the direction, such as ``audio+text->image``."""
         return f"{'+'.join(self.query)}->{'+'.join(self.target)}"
 
 
@@ -88,9 +88,9 @@ class RetrievalResult:
     Attributes:
         gallery: Name of the gallery.
         directions: Name of the direction -> result.
-        partial: Only a part of the gallery was evaluated, so the numbers say little.
-        duplicates: Side -> number of its items that are equal by content to an earlier one.
-        merged: They count as one with it; else apart.
+        partial: Only a part of the gallery was evaluated.
+        duplicates: Side -> number of duplicates by content.
+        merged: Whether duplicates count as one item.
     """
 
     gallery: str
@@ -106,15 +106,15 @@ class RetrievalResult:
 
     @property
     def mean_recall(self) -> float:
-        """Mean of all R@k of all directions, the usual single number of a retrieval model."""
+        """Mean recall: the mean of R@k over all k and directions."""
         return float(np.mean([value for d in self.directions.values() for value in d.recall.values()]))
 
     def scalars(self) -> dict[str, float]:
-        """Return the numbers to log: ``mean_recall``, ``image->text/R@1``, ``image->text/novel/R@1`` ..."""
-        found = {"mean_recall": self.mean_recall}
+        """Return the scalars to log: ``mean_recall``, ``image->text/R@1``, ``image->text/novel/R@1`` ..."""
+        scalars = {"mean_recall": self.mean_recall}
         for name, direction in self.directions.items():
-            found |= {f"{name}/R@{k}": value for k, value in direction.recall.items()}
+            scalars |= {f"{name}/R@{k}": value for k, value in direction.recall.items()}
             for group, part in direction.groups.items():
-                found |= {f"{name}/{group}/R@{k}": value for k, value in part.recall.items()}
-            found |= {f"{name}/{factor}": f.accuracy for factor, f in direction.factors.items() if f.count}
-        return found
+                scalars |= {f"{name}/{group}/R@{k}": value for k, value in part.recall.items()}
+            scalars |= {f"{name}/{factor}": f.accuracy for factor, f in direction.factors.items() if f.count}
+        return scalars

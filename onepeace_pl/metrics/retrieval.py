@@ -1,6 +1,6 @@
-"""Retrieval between two sides of a gallery: R@k in both directions, by group and by factor.
+"""Cross-modal retrieval metric: recall@k in both directions, by group and by factor.
 
-Shapes: B rows of a batch, D width, Q queries, C candidates, T leading candidates kept.
+Shapes: B rows of a batch, D width, Q queries, C candidates, T top candidates kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from onepeace_pl.data.loading.content import digest
+from onepeace_pl.errors import UserError
 from onepeace_pl.metrics.optimum import check_optimum
 from onepeace_pl.metrics.ranking import chance_recall, rank, related
 from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult
@@ -23,32 +24,31 @@ ByDirection = Mapping[str, Mapping[int, float]]
 
 
 class RetrievalMetric(Metric):
-    """Gathers the embeddings of a gallery over batches and ranks, then retrieves each side with the other.
+    """Recall@k of a gallery, whose embeddings are gathered over batches and ranks.
 
-    Rows that come twice (a sampler that evens out ranks) count once, by their index in the gallery. Rows of
-    equal id belong together: any of them is a right answer. Where they also hold the very same thing (one
-    picture beside each of its five captions), name its modality in ``one_per_id``, and it counts once. Where rows of
-    any ids hold the same (a sentence that describes two pictures), that is one query, and one candidate which is right
-    for all of them.
+    Rows that a distributed sampler repeats count once, by their index in the gallery. Rows of equal id are positives
+    of each other. Where they also hold the same item (one image beside each of its five captions), name its modality
+    in ``one_per_id``, and it counts once. Duplicates by content under different ids (a caption of two images) count as
+    one query, and one candidate that is positive for all of them.
 
     Args:
-        query: Modalities of the query side; several make one joint query.
-        target: Modalities of the other side.
+        query: Modalities of the query side; several form one joint query.
+        target: Modalities of the target side.
         name: Name of the gallery; by default both sides' names joined by an underscore.
-        both_directions: Also retrieve the query side with the target side.
-        ks: Lengths of the list in R@k.
-        one_per_id: Modalities of which rows with equal id hold one and the same thing.
-        rows: Number of rows in the gallery. A run that saw fewer (a sanity check) is marked as partial, and
-            is not compared with the optimum, which is that of the whole.
-        optimum: Direction -> k -> best achievable R@k, directions named as ``image->text``.
-        optimum_variants: Name -> the same, for instance without a factor that one side can't know.
-        groups: For each row of the gallery the group it is reported in, ``seen`` or ``novel``.
-        factors: Factor -> for each row its value (None where it has none). The accuracy of a factor is the
-            share of queries whose first answer has the query's value.
-        merge_duplicates: Count items of equal content as one, where `update` is told contents. False counts each item
-            apart, and only says how many there are.
-        keep: Leading candidates kept of each query, for the picture of the gallery.
-        chunk: Queries whose scores are alive at a time.
+        both_directions: Also retrieve queries by targets.
+        ks: Cut-offs of recall@k.
+        one_per_id: Modalities of which rows with equal id hold the same item.
+        rows: Number of rows in the gallery. A run over fewer (a sanity check) is marked as partial, and
+            is not compared with the optimum, which is that of the whole gallery.
+        optimum: Direction (``image->text``) -> k -> best achievable R@k.
+        optimum_variants: Name -> the same under other assumptions, for instance without one factor.
+        groups: Group of each gallery row, ``seen`` or ``novel``.
+        factors: Factor -> value of each row (None if it has none). The accuracy of a factor is the fraction of
+            queries whose first candidate has the query's value.
+        merge_duplicates: Count items of equal content as one, where `update` receives contents. False counts each
+            item, and only reports the number of duplicates.
+        keep: Top candidates kept of each query, for the gallery image.
+        chunk: Queries per chunk of the similarity matrix.
     """
 
     full_state_update = False
@@ -81,7 +81,7 @@ class RetrievalMetric(Metric):
         unknown = set(one_per_id) - {*query, *target}
         if unknown:
             held = ", ".join((*query, *target))
-            raise ValueError(f"one_per_id names {sorted(unknown)[0]!r}, but the gallery holds {held}")
+            raise UserError(f"one_per_id names {sorted(unknown)[0]!r}, but the gallery holds {held}")
         self.query, self.target = tuple(query), tuple(target)
         self.name = name or f"{'+'.join(query)}_{'+'.join(target)}"
         self.both_directions = both_directions
@@ -106,17 +106,17 @@ class RetrievalMetric(Metric):
         indices: Tensor,
         contents: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        """Take in the embeddings of a batch.
+        """Add the embeddings of a batch.
 
         Args:
             query: (B, D) unit vectors of the query side.
             target: (B, D) unit vectors of the target side, row by row.
             ids: B ids.
             indices: (B,) int64, row of each in the gallery.
-            contents: (B,) int64 of either side, equal where rows hold the same; None where that is not known.
+            contents: (B,) int64 content hashes of either side; None if unknown.
 
         Raises:
-            ValueError: If the four differ in length.
+            ValueError: The four differ in length.
         """
         lengths = {len(query), len(target), len(ids), len(indices)}
         if len(lengths) > 1:
@@ -139,17 +139,17 @@ class RetrievalMetric(Metric):
             known.append(content.to(query.device))
 
     def compute(self) -> RetrievalResult:
-        """Retrieve, over all ranks.
+        """Compute recall@k over all ranks.
 
         Returns:
-            What a report and a picture of the gallery need.
+            The result of each direction.
 
         Raises:
-            ValueError: If no row was seen.
-            AboveOptimumError: If a recall is above its optimum by more than chance allows.
+            UserError: The gallery is empty.
+            AboveOptimumError: A recall@k is significantly above its optimum.
         """
         if not len(self.indices):  # a list, or one tensor once ranks have been gathered
-            raise ValueError(f"gallery {self.name!r} is empty: no row was evaluated")
+            raise UserError(f"gallery {self.name!r} is empty: no row was evaluated")
         indices, first = _first_occurrences(dim_zero_cat(self.indices))
         ids = dim_zero_cat(self.ids)[first]
         partial = self.rows is not None and len(indices) < self.rows
@@ -221,21 +221,26 @@ class RetrievalMetric(Metric):
 
 
 class _Items(NamedTuple):
-    """Distinct items of one side in the order of the rows: the first row of each, and the item of each row."""
+    """Distinct items of one side, in the order of rows.
+
+    Attributes:
+        rows: First row of each item.
+        numbers: Item of each row.
+    """
 
     rows: Tensor
     numbers: Tensor
 
     @classmethod
     def of(cls, keys: Tensor) -> Self:
-        """Tell items apart by the keys (N,) of rows."""
+        """Return the distinct items of the keys (N,) of rows."""
         _, inverse = torch.unique(keys, return_inverse=True)
         rows, order = _first_occurrences(keys)[1].sort()
         return cls(rows, order.argsort()[inverse])
 
 
 def _first_occurrences(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct values in ascending order, and where each comes first."""
+    """Return distinct values in ascending order, and their first indices."""
     distinct, inverse = torch.unique(values, return_inverse=True)
     order = torch.arange(len(values) - 1, -1, -1, device=values.device)
     first = torch.empty_like(distinct).scatter_reduce_(0, inverse.flip(0), order, "amin", include_self=False)
@@ -247,14 +252,14 @@ def _recall(ranks: Any, ks: Sequence[int]) -> dict[int, float]:
 
 
 def _factor(values: Sequence[Hashable], queries: Any, candidates: Any, top: Any) -> FactorAccuracy:
-    """Share of queries whose first answer has the query's value, and what a random answer would have."""
-    wanted = [values[i] for i in queries]
-    offered: dict[Hashable, int] = {}
+    """Return the accuracy of a factor, and that of random candidates."""
+    query_values = [values[i] for i in queries]
+    counts: dict[Hashable, int] = {}
     for i in candidates:
-        offered[values[i]] = offered.get(values[i], 0) + 1
-    asked = [i for i, value in enumerate(wanted) if value is not None]
-    if not asked:
+        counts[values[i]] = counts.get(values[i], 0) + 1
+    valued = [i for i, value in enumerate(query_values) if value is not None]
+    if not valued:
         return FactorAccuracy(0, float("nan"), float("nan"))
-    hits = sum(wanted[i] == values[top[i, 0]] for i in asked)
-    chance = sum(offered.get(wanted[i], 0) for i in asked) / len(candidates)
-    return FactorAccuracy(len(asked), hits / len(asked), chance / len(asked))
+    hits = sum(query_values[i] == values[top[i, 0]] for i in valued)
+    chance = sum(counts.get(query_values[i], 0) for i in valued) / len(candidates)
+    return FactorAccuracy(len(valued), hits / len(valued), chance / len(valued))

@@ -1,4 +1,4 @@
-"""What was measured of each row, gathered over batches and processes.
+"""Per-row measurements, gathered over batches and ranks.
 
 Shapes: B rows of a batch, N rows in all.
 """
@@ -17,20 +17,20 @@ Columns = dict[str, NDArray[Any]]
 
 
 class RowTable:
-    """Columns of numbers or words, a line for each row; a process may have none.
+    """Table of per-row measurements; a rank may have none.
 
-    Rows that come twice (a sampler that evens out ranks) count once, by their number in the source.
+    Rows that a distributed sampler repeats count once, by their index in the source.
     """
 
     def __init__(self) -> None:
         self._parts: list[Columns] = []
 
     def add(self, indices: Tensor, columns: Mapping[str, Tensor | Sequence[Any]]) -> None:
-        """Take in a batch.
+        """Add a batch.
 
         Args:
-            indices: (B,) int64, number of each row in its source.
-            columns: Name -> (B, ...) of each row.
+            indices: (B,) int64, index of each row in its source.
+            columns: Name -> (B, ...) values.
         """
         part: Columns = {"index": indices.cpu().numpy()}
         for name, values in columns.items():
@@ -42,12 +42,12 @@ class RowTable:
         self._parts.append(part)
 
     def gather(self) -> Columns:
-        """Return the columns over all processes, in the order of the rows; every process must call it."""
+        """All-gather the columns, sorted by row; every rank must call it."""
         parts = self._parts
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            everywhere: list[list[Columns] | None] = [None] * dist.get_world_size()
-            dist.all_gather_object(everywhere, parts)
-            parts = [part for theirs in everywhere for part in theirs or []]
+            gathered: list[list[Columns] | None] = [None] * dist.get_world_size()
+            dist.all_gather_object(gathered, parts)
+            parts = [part for theirs in gathered for part in theirs or []]
         if not parts:
             return {"index": np.zeros(0, dtype=np.int64)}
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

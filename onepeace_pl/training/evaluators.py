@@ -17,7 +17,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.metrics.labelled import LabelledResult
-from onepeace_pl.metrics.optimum import check_share
+from onepeace_pl.metrics.optimum import check_reference_optimum
 from onepeace_pl.metrics.result import RetrievalResult
 from onepeace_pl.metrics.rows import Columns, RowTable
 
@@ -76,7 +76,7 @@ class LabelledEvaluator(Evaluator):
         self.results = {result.name: result for result in results}
         metrics: dict[str, float] = {}
         for result in results:
-            check_share(result)
+            check_reference_optimum(result)
             metrics |= {f"{result.name}/{name}": value for name, value in result.scalars().items()}
         for name in {name: None for result in results for name in result.metrics}:
             values = [result.metrics[name] for result in results if name in result.metrics]

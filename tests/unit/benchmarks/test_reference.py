@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onepeace_pl.benchmarks import reference_losses, workload
-from onepeace_pl.benchmarks.reference import Reference
+from onepeace_pl.benchmarks.reference import ReferenceModel
 from onepeace_pl.checkpoints.names import to_official
 
 
@@ -13,7 +13,7 @@ def test_equal_losses_and_gradients(stage):
     backbone = workload.build("debug", stage)
     backbone.decoder.hide_padding = False  # the original's decoder looks at padded tokens
     batch = workload.make_batch(backbone, stage, 3, seconds=0.3)
-    model = Reference(backbone)
+    model = ReferenceModel(backbone)
     ours, theirs = workload.loss(backbone, batch, stage, tile=16), reference_losses.loss(model, batch, stage)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     ours.backward()
