@@ -23,8 +23,8 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.modalities import OFFICIAL, AnySizeProcessor
 from onepeace_pl.training.dense import DenseTask
-from onepeace_pl.triworld.labelled import Kind
-from onepeace_pl.triworld.tasks import TriWorldTask
+from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
+from onepeace_pl.triworld.labelled import LabelType
 
 MakeTask = Callable[[Backbone, DataInfo], DenseTask]
 
@@ -66,7 +66,7 @@ def read_task(path: Path) -> MakeTask:
 
 
 def peaks(
-    make: MakeTask, label: Kind, preset: str, size: int, dtype: torch.dtype, device: str
+    make: MakeTask, label: LabelType, preset: str, size: int, dtype: torch.dtype, device: str
 ) -> Iterator[Peak]:
     """Measure training, training that computes blocks again, and inference, for one picture of the generated world.
 
@@ -78,7 +78,7 @@ def peaks(
         dtype: Other than float32 by autocast.
         device: Where.
     """
-    data = TriWorldTask(
+    data = TriWorldTaskDataModule(
         label,
         size=1,
         image_size=size,

@@ -90,7 +90,7 @@ def _optimum(words: list[str]) -> int:
     parser.add_argument("--split", default="val", choices=("val", "test"), help="whose scenes")
     options = parser.parse_args(words)
     from onepeace_pl.triworld.optimum.galleries import STAGES, galleries
-    from onepeace_pl.triworld.optimum.optimum import KS, chance
+    from onepeace_pl.triworld.optimum.retrieval import KS, chance
 
     objects = (options.objects[0], options.objects[1])
     print(f"{'':44}" + "".join(f"{f'R@{k}':>8}" for k in KS))

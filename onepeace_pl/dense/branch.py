@@ -1,9 +1,10 @@
-"""Patch features of pictures of any size, by the backbone's own blocks (spec: tasks, sections 13 and 14).
+"""ViT features for dense prediction: images of any size, window and global attention, intermediate blocks.
 
-The encoder's ``forward`` reads pictures of one size, all at once. Dense tasks want larger ones, of any shape, what
-several blocks say of them, and attention within windows. The weights are the same.
+The encoder's ``forward`` takes images of one size. Dense tasks need larger ones of any aspect ratio, features of
+several blocks, and window attention with some blocks of global attention (ViTDet, arXiv 2203.16527;
+docs/reference/tasks.md). The weights are the encoder's own.
 
-Shapes: B batch, h and w patches from top to bottom and from left to right, L tokens, D width, H heads.
+Shapes: B batch, h x w grid of patches, L tokens, D width, H heads.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.dense.windows import Windows
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ImageAdapter
 from onepeace_pl.nn import GridBuckets, PackedInput, Segment, TransformerConfig
 from onepeace_pl.nn.attention import Bias
@@ -25,159 +27,163 @@ from onepeace_pl.nn.decomposed_bias import DecomposedBias
 from onepeace_pl.nn.interpolation import relative_table_of, resize_positions
 from onepeace_pl.nn.relative_bias import look_up
 
-GRIDS = 4
-"""Grids whose indices are kept: those of pictures of many sizes would fill a GPU."""
+CACHED_GRIDS = 4
+"""Size of the cache of relative-position indices, by grid: those of images of many sizes would fill a GPU."""
 
 
-def quarters(depth: int) -> list[int]:
-    """Return how many blocks there are up to the end of each quarter of them; of few, some are empty."""
+def stage_ends(depth: int) -> list[int]:
+    """Return the number of blocks up to the end of each of four stages; of shallow encoders, some are empty."""
     return [-(-depth * part // 4) for part in (1, 2, 3, 4)]
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Tokens of pictures on their way through the blocks.
+    """Patch tokens between two blocks.
 
     Attributes:
-        tokens: (B, L, D): the patches row by row, behind the summary where there is one.
+        tokens: (B, L, D): the CLS token, if any, then the patches row by row.
         grid: h and w.
-        summary: Whether the first token is the summary.
+        cls_token: Whether the first token is the CLS token.
     """
 
     tokens: Tensor
     grid: tuple[int, int]
-    summary: bool
+    cls_token: bool
 
     @property
-    def image(self) -> Tensor:
-        """The patches as maps (B, D, h, w)."""
-        patches = self.tokens[:, 1:] if self.summary else self.tokens
+    def feature_map(self) -> Tensor:
+        """The patches as a feature map (B, D, h, w)."""
+        patches = self.tokens[:, 1:] if self.cls_token else self.tokens
         return patches.transpose(1, 2).reshape(len(patches), -1, *self.grid)
 
 
 class DenseBranch(nn.Module):
-    """Runs the picture branch of an encoder on pictures of any size.
+    """Image branch of the encoder, for images of any size.
 
     Args:
-        config: Of the encoder.
-        window: Side of the windows that attention looks at, in patches; 0 looks everywhere.
-        global_blocks: Numbers of the blocks that look everywhere all the same.
-        decomposed: Patches along a side for which queries weigh relative positions, row and column apart; 0 for
-            none. They start at zero.
-        summary: Whether the summary is among the tokens; windows have no place for it.
-        modality: Name of the picture adapter.
-        stop: Number of blocks that are run at most; None for all.
+        config: Config of the encoder.
+        window_size: Side of attention windows, in patches; 0 for global attention.
+        global_blocks: Indices of blocks with global attention.
+        rel_pos_size: Side of the grid of decomposed relative positions (one table for rows and one for columns,
+            multiplied by queries), in patches; 0 for none. They are initialised to zero.
+        cls_token: Include the CLS token; window attention excludes it.
+        modality: Name of the image adapter.
+        num_blocks: Number of blocks to run at most; None for all.
 
     Attributes:
-        depth: Number of blocks of the encoder; the branch's own parameters learn at the rate of their block.
+        depth: Number of blocks of the encoder, for layer-wise learning-rate decay: the branch's own parameters
+            have the rate of their block.
 
     Raises:
-        ValueError: Windows with a summary, or a block that is not there.
+        UserError: Windows with a CLS token, or a block that does not exist.
     """
 
     def __init__(
         self,
         config: TransformerConfig,
-        window: int = 0,
+        window_size: int = 0,
         global_blocks: Iterable[int] = (),
-        decomposed: int = 0,
-        summary: bool = True,
+        rel_pos_size: int = 0,
+        cls_token: bool = True,
         modality: str = "image",
-        stop: int | None = None,
+        num_blocks: int | None = None,
     ) -> None:
         super().__init__()
-        self.depth, self.stop = config.depth, config.depth if stop is None else stop
+        self.depth = config.depth
+        self.num_blocks = config.depth if num_blocks is None else num_blocks
         self.global_blocks = frozenset(global_blocks)
-        if window and summary:
-            raise ValueError("windows have no place for the summary: set summary to false")
+        if window_size and cls_token:
+            raise UserError("windows exclude the CLS token: set cls_token to false")
         missing = sorted(self.global_blocks - set(range(config.depth)))
         if missing:
-            raise ValueError(f"global_blocks: there is no block {missing[0]}; the encoder has {config.depth}")
-        self.window, self.summary, self.modality = window, summary, modality
+            raise UserError(f"global_blocks: there is no block {missing[0]}; the encoder has {config.depth}")
+        self.window_size, self.cls_token, self.modality = window_size, cls_token, modality
         size = config.width // config.heads
         self.decomposed = nn.ModuleList(
-            DecomposedBias(size, window if window and number not in self.global_blocks else decomposed)
-            for number in range(config.depth if decomposed else 0)
+            DecomposedBias(
+                size, window_size if window_size and number not in self.global_blocks else rel_pos_size
+            )
+            for number in range(config.depth if rel_pos_size else 0)
         )
-        self._places: dict[tuple[tuple[int, int], torch.device], Tensor] = {}
+        self._indices: dict[tuple[tuple[int, int], torch.device], Tensor] = {}
 
     def layer_of(self, name: str) -> int:
-        """Layer of one of the branch's own parameters, that of the block which it belongs to."""
+        """Layer of one of the branch's own parameters: its block."""
         return int(name.split(".")[1]) + 1
 
-    def freeze_unread(self, encoder: Encoder) -> None:
-        """Freeze what of the picture's side no pass through this branch reaches: it would get no gradient."""
+    def freeze_unused(self, encoder: Encoder) -> None:
+        """Freeze parameters of the encoder that this branch does not use: they would get no gradient."""
         adapter = self._adapter(encoder)
-        if not self.summary:
+        if not self.cls_token:
             adapter.summary.requires_grad_(False)
-        encoder.transformer.blocks[self.stop :].requires_grad_(False)
+        encoder.transformer.blocks[self.num_blocks :].requires_grad_(False)
         if adapter.bias is not None and len(adapter.bias.tables) > 1:
-            for table in adapter.bias.tables[self.stop :]:
+            for table in adapter.bias.tables[self.num_blocks :]:
                 table.requires_grad_(False)
 
-    def start(self, encoder: Encoder, pictures: Tensor) -> Patches:
-        """Make tokens of pictures (B, 3, 16 h, 16 w): contents and positions, resized to their grid.
+    def embed(self, encoder: Encoder, images: Tensor) -> Patches:
+        """Embed images (B, 3, 16 h, 16 w): patches plus positions, interpolated to the grid.
 
         Raises:
-            ValueError: A side is no multiple of 16, the adapter reads no pictures, or the encoder is sharded.
+            UserError: A side is no multiple of 16, the adapter is no image adapter, or the encoder is sharded.
         """
         check_whole(encoder, "dense tasks")
         adapter = self._adapter(encoder)
-        if pictures.shape[-2] % 16 or pictures.shape[-1] % 16:
-            raise ValueError(
-                f"pictures of {pictures.shape[-2]} x {pictures.shape[-1]} pixels: sides must be multiples of 16; "
-                "pad them"
-            )
-        image = adapter.patches(pictures.to(adapter.position_table.dtype))
-        grid = (image.shape[-2], image.shape[-1])
-        x = image.flatten(2).transpose(1, 2)
+        height, width = images.shape[-2:]
+        if height % 16 or width % 16:
+            raise UserError(f"images of {height} x {width} pixels: sides must be multiples of 16; pad them")
+        patches = adapter.patches(images.to(adapter.position_table.dtype))
+        grid = (patches.shape[-2], patches.shape[-1])
+        x = patches.flatten(2).transpose(1, 2)
         positions = resize_positions(adapter.position_table, grid)
-        if self.summary:
+        if self.cls_token:
             x = torch.cat([adapter.summary.to(x.dtype).expand(len(x), 1, -1), x], 1)
-        x = adapter.norm(x) + positions[0 if self.summary else 1 :]
-        return Patches(adapter.dropout(x), grid, self.summary)
+        x = adapter.norm(x) + positions[0 if self.cls_token else 1 :]
+        return Patches(adapter.dropout(x), grid, self.cls_token)
 
     def forward(self, encoder: Encoder, patches: Patches, first: int, stop: int) -> Patches:
         """Run blocks ``first`` to ``stop - 1``."""
         blocks = encoder.transformer.blocks
-        again = encoder.transformer.config.checkpoint and self.training and torch.is_grad_enabled()
-        x, windows = patches.tokens, Windows(patches.grid, self.window)
-        known: dict[tuple[int, int], Tensor] = {}  # blocks with the same table share what is looked up
+        recompute = encoder.transformer.config.checkpoint and self.training and torch.is_grad_enabled()
+        x, windows = patches.tokens, Windows(patches.grid, self.window_size)
+        biases: dict[tuple[int, int], Tensor] = {}  # blocks that share a table share its biases
         for number in range(first, stop):
-            windowed = bool(self.window) and number not in self.global_blocks
-            grid = (self.window, self.window) if windowed else patches.grid
-            bias = self._bias(encoder, number, grid, known)
-            segment = (Segment(self.modality, 0, grid[0] * grid[1] + self.summary),)
+            windowed = bool(self.window_size) and number not in self.global_blocks
+            grid = (self.window_size, self.window_size) if windowed else patches.grid
+            bias = self._bias(encoder, number, grid, biases)
+            segment = (Segment(self.modality, 0, grid[0] * grid[1] + self.cls_token),)
             sequence = PackedInput(segment)
             if windowed:
                 sequence = replace(
-                    sequence, key_padding=windows.padding(len(x), x.device), group=windows.number
+                    sequence, key_padding=windows.padding(len(x), x.device), group=windows.num_windows
                 )
-                x = windows.cut(x)
-            given = ([x], [bias], [sequence])
+                x = windows.partition(x)
+            inputs = ([x], [bias], [sequence])
             (x,) = (
-                checkpoint(blocks[number], *given, use_reentrant=False) if again else blocks[number](*given)
+                checkpoint(blocks[number], *inputs, use_reentrant=False)
+                if recompute
+                else blocks[number](*inputs)
             )
             if windowed:
-                x = windows.join(x)
+                x = windows.unpartition(x)
         return replace(patches, tokens=x)
 
-    def features(self, encoder: Encoder, pictures: Tensor, blocks: Iterable[int]) -> list[Tensor]:
-        """Return what the blocks of these numbers say, as maps (B, D, h, w), the last of them first to be known.
+    def features(self, encoder: Encoder, images: Tensor, blocks: Iterable[int]) -> list[Tensor]:
+        """Return feature maps (B, D, h, w) of the outputs of some blocks, by ascending indices.
 
-        Blocks behind the last are not run.
+        Blocks after the last one are not run.
         """
-        patches, found, first = self.start(encoder, pictures), [], 0
+        patches, maps, first = self.embed(encoder, images), [], 0
         for number in blocks:
             patches = self(encoder, patches, first, number + 1)
-            found.append(patches.image)
+            maps.append(patches.feature_map)
             first = number + 1
-        return found
+        return maps
 
     def _adapter(self, encoder: Encoder) -> ImageAdapter:
         adapter = encoder.adapter(self.modality)
         if not isinstance(adapter, ImageAdapter):
-            raise ValueError(
+            raise UserError(
                 f"{self.modality}: dense features need an ImageAdapter, not {type(adapter).__name__}"
             )
         return adapter
@@ -187,35 +193,35 @@ class DenseBranch(nn.Module):
         encoder: Encoder,
         number: int,
         grid: tuple[int, int],
-        known: dict[tuple[int, int], Tensor],
+        biases: dict[tuple[int, int], Tensor],
     ) -> Bias:
         relative = self._adapter(encoder).bias
         tables = [] if relative is None else list(relative.tables)
-        if len(tables) == 1 and grid not in known:
-            known[grid] = self._looked_up(tables[0], grid)
-        weigh = self.decomposed[number] if self.decomposed else None
-        if weigh is None and len(tables) < 2:
-            return known.get(grid)
+        if len(tables) == 1 and grid not in biases:
+            biases[grid] = self._grid_bias(tables[0], grid)
+        rel_pos = self.decomposed[number] if self.decomposed else None
+        if rel_pos is None and len(tables) < 2:
+            return biases.get(grid)
 
-        def of_queries(qkv: Tensor) -> Tensor | None:
-            # a table of the block's own is looked up here, within the block: 40 biases of a large picture at a
-            # time would not fit into memory
-            shared = self._looked_up(tables[number], grid) if len(tables) > 1 else known.get(grid)
-            if weigh is None:
+        def bias_of_queries(qkv: Tensor) -> Tensor | None:
+            # a block's own table is gathered within the block: 40 biases of a large image at a time would not fit
+            # into memory
+            shared = self._grid_bias(tables[number], grid) if len(tables) > 1 else biases.get(grid)
+            if rel_pos is None:
                 return shared
-            own: Tensor = weigh(qkv[:, :, 0], grid)
+            own: Tensor = rel_pos(qkv[:, :, 0], grid)
             return own if shared is None else own + shared
 
-        return of_queries
+        return bias_of_queries
 
-    def _looked_up(self, table: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return the bias (1, H, L, L) of a table on a grid."""
+    def _grid_bias(self, table: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return the relative-position bias (1, H, L, L) of a table on a grid."""
         return look_up(relative_table_of(table, grid), self._index(grid, table.device))[None]
 
     def _index(self, grid: tuple[int, int], device: torch.device) -> Tensor:
-        if (grid, device) not in self._places:
-            while len(self._places) >= GRIDS:
-                del self._places[next(iter(self._places))]
+        if (grid, device) not in self._indices:
+            while len(self._indices) >= CACHED_GRIDS:
+                del self._indices[next(iter(self._indices))]
             index = GridBuckets(*grid).index(grid[0] * grid[1] + 1)
-            self._places[grid, device] = (index if self.summary else index[1:, 1:].contiguous()).to(device)
-        return self._places[grid, device]
+            self._indices[grid, device] = (index if self.cls_token else index[1:, 1:].contiguous()).to(device)
+        return self._indices[grid, device]

@@ -1,4 +1,4 @@
-"""What convolutions see of a picture, beside a transformer (ViT-Adapter, arXiv 2205.08534; spec: tasks, section 13).
+"""Spatial prior module: the convolutional stem of ViT-Adapter (arXiv 2205.08534; docs/reference/tasks.md).
 
 Shapes: B batch, D width.
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def convolution(channels_in: int, channels_out: int, stride: int) -> list[nn.Module]:
-    """Return a convolution of 3 x 3, its norm over the batch, and ReLU."""
+    """Return a 3 x 3 convolution, batch norm and ReLU."""
     return [
         nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
         nn.BatchNorm2d(channels_out),
@@ -20,11 +20,11 @@ def convolution(channels_in: int, channels_out: int, stride: int) -> list[nn.Mod
 
 
 class SpatialPrior(nn.Module):
-    """Maps of a quarter, an eighth, a sixteenth and a thirty-second of the picture.
+    """Convolutional feature maps of strides 4, 8, 16 and 32.
 
     Args:
-        width: D of the maps.
-        channels: Of the first convolutions; the later ones have twice and four times as many.
+        width: D, channels of each map.
+        channels: Channels of the stem; later stages have two and four times as many.
     """
 
     def __init__(self, width: int, channels: int = 64) -> None:
@@ -36,9 +36,9 @@ class SpatialPrior(nn.Module):
         self.steps = nn.ModuleList(nn.Sequential(*layers) for layers in [first, *steps])
         self.widen = nn.ModuleList(nn.Conv2d(size, width, 1) for size in sizes)
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """(B, 3, ...) -> four maps (B, D, ...), the largest first."""
-        x, maps = pictures, []
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(B, 3, ...) -> four maps (B, D, ...), from the highest resolution down."""
+        x, maps = images, []
         for step, widen in zip(self.steps, self.widen, strict=True):
             x = step(x)
             maps.append(widen(x))

@@ -1,9 +1,9 @@
-"""ViT-Adapter: convolutions and a plain transformer tell each other what they see (arXiv 2205.08534).
+"""ViT-Adapter: a spatial prior module that interacts with a plain ViT (arXiv 2205.08534; docs/reference/tasks.md).
 
-Spec: tasks, section 13. The transformer's blocks are left as they are; between groups of them, what convolutions see
-is added to the patches, and the patches are read back.
+The ViT's blocks are unchanged. Before each group of them an injector adds convolutional features to the patches; after
+it an extractor updates the convolutional features from the patches.
 
-Shapes: B batch, N cells of three maps (an eighth, a sixteenth, a thirty-second of the picture), L patches, D width.
+Shapes: B batch, N positions of three feature maps (strides 8, 16, 32), L patches, D width.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.backbone.encoder import Encoder
-from onepeace_pl.dense.branch import DenseBranch, Patches, quarters
-from onepeace_pl.dense.deformable import DeformableAttention, Shape, places_of
+from onepeace_pl.dense.branch import DenseBranch, Patches, stage_ends
+from onepeace_pl.dense.deformable import DeformableAttention, Shape, grid_points
 from onepeace_pl.dense.spatial_prior import SpatialPrior
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.drop_path import keep_factor
 
-EPS = 1e-6  # of the norms here; the backbone's have PyTorch's
+EPS = 1e-6  # of the LayerNorms here; the backbone's have PyTorch's default
 LEVELS = 3
 
 
 class Injector(nn.Module):
-    """Adds to the patches what they read from the maps; at first next to nothing.
+    """Injector: deformable cross-attention from patches to feature maps, with layer scale.
 
     Args:
         width: D.
-        heads: Of attention.
-        points: That a head reads of each map.
-        start: Of the factor.
+        heads: Attention heads.
+        points: Sampling points per level and head.
+        init_value: Initial layer scale.
     """
 
-    def __init__(self, width: int, heads: int, points: int, start: float = 1e-6) -> None:
+    def __init__(self, width: int, heads: int, points: int, init_value: float = 1e-6) -> None:
         super().__init__()
-        self.start = start
+        self.init_value = init_value
         self.query_norm, self.map_norm = nn.LayerNorm(width, EPS), nn.LayerNorm(width, EPS)
         self.attention = DeformableAttention(width, heads, LEVELS, points, 0.5)
         self.scale = nn.Parameter(torch.empty(width))
@@ -46,17 +46,17 @@ class Injector(nn.Module):
 
     def reset_parameters(self) -> None:
         """Initialise in place."""
-        nn.init.constant_(self.scale, self.start)
+        nn.init.constant_(self.scale, self.init_value)
 
     def forward(self, patches: Tensor, grid: Shape, maps: Tensor, shapes: Sequence[Shape]) -> Tensor:
         """Return the patches (B, L, D)."""
-        places = places_of([grid], patches.device)
-        read = self.attention(self.query_norm(patches), places, self.map_norm(maps), shapes)
-        return torch.addcmul(patches, self.scale, read)
+        points = grid_points([grid], patches.device)
+        out = self.attention(self.query_norm(patches), points, self.map_norm(maps), shapes)
+        return torch.addcmul(patches, self.scale, out)
 
 
 class ConvFeedForward(nn.Module):
-    """Two layers with a convolution of each map between them.
+    """Convolutional feed-forward: two linear layers with a depthwise convolution between them.
 
     Args:
         width: D.
@@ -72,18 +72,19 @@ class ConvFeedForward(nn.Module):
     def forward(self, maps: Tensor, shapes: Sequence[Shape]) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
         x = self.widen(maps)
-        images = _images(x, shapes)
-        return self.narrow(F.gelu(_cells([self.convolve(image) for image in images])))  # type: ignore[no-any-return]
+        images = _unflatten(x, shapes)
+        out: Tensor = self.narrow(F.gelu(_flatten([self.convolve(image) for image in images])))
+        return out
 
 
 class Extractor(nn.Module):
-    """Maps read the patches, then pass a feed-forward.
+    """Extractor: deformable cross-attention from feature maps to patches, then a convolutional feed-forward.
 
     Args:
         width: D.
-        heads: Of attention.
-        points: That a head reads.
-        drop_path: Probability of leaving the feed-forward out.
+        heads: Attention heads.
+        points: Sampling points per head.
+        drop_path: Stochastic depth rate of the feed-forward.
     """
 
     def __init__(self, width: int, heads: int, points: int, drop_path: float) -> None:
@@ -96,28 +97,28 @@ class Extractor(nn.Module):
 
     def forward(self, maps: Tensor, shapes: Sequence[Shape], patches: Tensor, grid: Shape) -> Tensor:
         """Return the maps (B, N, D)."""
-        places = places_of(shapes, maps.device)
-        maps = maps + self.attention(self.query_norm(maps), places, self.patch_norm(patches), [grid])
-        out = self.feed_forward(self.feed_forward_norm(maps), shapes)
+        points = grid_points(shapes, maps.device)
+        maps = maps + self.attention(self.query_norm(maps), points, self.patch_norm(patches), [grid])
+        out: Tensor = self.feed_forward(self.feed_forward_norm(maps), shapes)
         if self.training and self.drop_path:
             out = out * keep_factor(out, self.drop_path)
-        return maps + out  # type: ignore[no-any-return]
+        return maps + out
 
 
 class ViTAdapter(nn.Module):
-    """Four maps of a picture, of a quarter to a thirty-second of its size.
+    """ViT-Adapter: four feature maps of strides 4 to 32.
 
     Args:
-        config: Of the encoder; its blocks make four groups.
-        heads: Of deformable attention; None takes the encoder's.
-        points: That a head reads of each map.
-        drop_path: Probability of leaving an extractor's feed-forward out.
-        channels: Of the first convolutions.
-        extra: Extractors behind the last block.
-        modality: Name of the picture adapter.
+        config: Config of the encoder; its blocks form four groups.
+        heads: Heads of deformable attention; None takes the encoder's.
+        points: Sampling points per level and head.
+        drop_path: Stochastic depth rate of the extractors.
+        channels: Channels of the convolutional stem.
+        extra_extractors: Extractors after the last block.
+        modality: Name of the image adapter.
 
     Attributes:
-        channels: Of each map.
+        channels: Channels of each map.
     """
 
     def __init__(
@@ -127,66 +128,68 @@ class ViTAdapter(nn.Module):
         points: int = 4,
         drop_path: float = 0.0,
         channels: int = 64,
-        extra: int = 2,
+        extra_extractors: int = 2,
         modality: str = "image",
     ) -> None:
         super().__init__()
         width, depth, heads = config.width, config.depth, heads or config.heads
-        self.channels, self.stops = [width] * 4, quarters(depth)
+        self.channels, self.stage_ends = [width] * 4, stage_ends(depth)
         self.branch = DenseBranch(config, modality=modality)
         self.prior = SpatialPrior(width, channels)
         self.level_embedding = nn.Parameter(torch.empty(LEVELS, width))
         self.injectors = nn.ModuleList(Injector(width, heads, points) for _ in range(4))
         self.extractors = nn.ModuleList(Extractor(width, heads, points, drop_path) for _ in range(4))
-        self.extra = nn.ModuleList(Extractor(width, heads, points, drop_path) for _ in range(extra))
+        self.extra = nn.ModuleList(
+            Extractor(width, heads, points, drop_path) for _ in range(extra_extractors)
+        )
         self.enlarge = nn.ConvTranspose2d(width, width, 2, 2)
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(4))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise in place what is this module's own."""
+        """Initialise the module's own parameters in place."""
         nn.init.normal_(self.level_embedding)
 
-    def forward(self, encoder: Encoder, pictures: Tensor) -> list[Tensor]:
-        """(B, 3, 16 h, 16 w) -> maps (B, D, ...), the largest first."""
-        largest, *smaller = self.prior(pictures)
+    def forward(self, encoder: Encoder, images: Tensor) -> list[Tensor]:
+        """(B, 3, 16 h, 16 w) -> feature maps (B, D, ...), from the highest resolution down."""
+        largest, *smaller = self.prior(images)
         shapes = [(image.shape[-2], image.shape[-1]) for image in smaller]
-        maps = _cells([i + e[:, None, None] for i, e in zip(smaller, self.level_embedding, strict=True)])
-        patches = self.branch.start(encoder, pictures)
-        said = []
-        groups = zip(self.injectors, self.extractors, [0, *self.stops[:3]], self.stops, strict=True)
+        maps = _flatten([i + e[:, None, None] for i, e in zip(smaller, self.level_embedding, strict=True)])
+        patches = self.branch.embed(encoder, images)
+        features = []
+        groups = zip(self.injectors, self.extractors, [0, *self.stage_ends[:3]], self.stage_ends, strict=True)
         for injector, extractor, first, stop in groups:
-            patches = _changed(patches, injector(_patches(patches), patches.grid, maps, shapes))
+            patches = _replace_patches(patches, injector(_patches(patches), patches.grid, maps, shapes))
             patches = self.branch(encoder, patches, first, stop)
             maps = extractor(maps, shapes, _patches(patches), patches.grid)
-            said.append(patches.image)
+            features.append(patches.feature_map)
         for extractor in self.extra:
             maps = extractor(maps, shapes, _patches(patches), patches.grid)
-        images = _images(maps, shapes)
-        first = self.enlarge(images[0])
-        images = [largest + first[:, :, : largest.shape[-2], : largest.shape[-1]], *images]
+        outputs = _unflatten(maps, shapes)
+        upsampled = self.enlarge(outputs[0])[:, :, : largest.shape[-2], : largest.shape[-1]]
+        outputs = [largest + upsampled, *outputs]
         return [
             norm(image + F.interpolate(own, size=image.shape[-2:], mode="bilinear", align_corners=False))
-            for norm, image, own in zip(self.norms, images, said, strict=True)
+            for norm, image, own in zip(self.norms, outputs, features, strict=True)
         ]
 
 
 def _patches(patches: Patches) -> Tensor:
-    return patches.tokens[:, 1:] if patches.summary else patches.tokens
+    return patches.tokens[:, 1:] if patches.cls_token else patches.tokens
 
 
-def _changed(patches: Patches, values: Tensor) -> Patches:
-    tokens = torch.cat([patches.tokens[:, :1], values], 1) if patches.summary else values
+def _replace_patches(patches: Patches, values: Tensor) -> Patches:
+    tokens = torch.cat([patches.tokens[:, :1], values], 1) if patches.cls_token else values
     return replace(patches, tokens=tokens)
 
 
-def _cells(images: Sequence[Tensor]) -> Tensor:
-    """Maps (B, D, ...) -> (B, N, D), one map after the other, row by row."""
+def _flatten(images: Sequence[Tensor]) -> Tensor:
+    """Flatten and concatenate feature maps (B, D, ...) -> (B, N, D)."""
     return torch.cat([image.flatten(2).transpose(1, 2) for image in images], 1)
 
 
-def _images(cells: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
-    parts = torch.split(cells, [height * width for height, width in shapes], 1)
+def _unflatten(positions: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
+    parts = torch.split(positions, [height * width for height, width in shapes], 1)
     return [
         part.transpose(1, 2).reshape(len(part), -1, *shape) for part, shape in zip(parts, shapes, strict=True)
     ]

@@ -75,7 +75,7 @@ class DenseTask(Task):
         super().apply_stage(backbone)
         for module in self.neck.modules():
             if isinstance(module, DenseBranch):
-                module.freeze_unread(backbone.encoder)
+                module.freeze_unused(backbone.encoder)
 
     def is_class_agnostic(self, name: str) -> bool:
         """Whether a parameter is the neck's, or of a part of the head that the classes do not change."""

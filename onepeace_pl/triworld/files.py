@@ -1,4 +1,4 @@
-"""Scenes written to disk in the layouts of the official data: TSV, PNG, FLAC, COCO JSON and masks.
+"""Export of TriWorld to disk in the layouts of the official data: TSV, PNG, FLAC, COCO JSON and masks.
 
 The folder that is written::
 
@@ -27,19 +27,18 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.audio.synthesis import check_seconds, synthesise
-from onepeace_pl.triworld.audio.timbres import RATE
+from onepeace_pl.errors import UserError
+from onepeace_pl.triworld.audio import RATE, check_seconds, synthesise
 from onepeace_pl.triworld.image import regions
-from onepeace_pl.triworld.image.clip import CLIP_CLASSES, film
 from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, mask_boxes
-from onepeace_pl.triworld.image.render import check_size, render
+from onepeace_pl.triworld.image.render import CLIP_CLASSES, check_size, render, render_clip
 from onepeace_pl.triworld.language.expressions import referring_expressions
-from onepeace_pl.triworld.language.questions import Question, answers, questions_about
-from onepeace_pl.triworld.language.statements import statement
+from onepeace_pl.triworld.language.questions import Question, answers, questions_about, statement
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.factors import KINDS
+from onepeace_pl.triworld.world.laws import Law, Novelty
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import SPLITS, Law, Novelty, World
+from onepeace_pl.triworld.world.world import SPLITS, World
 from onepeace_pl.utils.libraries import importing
 
 _ANSWERS: Final = answers()
@@ -47,19 +46,19 @@ _ANSWERS: Final = answers()
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """What to write.
+    """Options of an export.
 
     Attributes:
-        scenes: Number of scenes by split.
-        image_size: Side of pictures in pixels.
-        seconds: Length of sounds.
-        objects: Fewest and most objects of a scene.
-        captions: Sentences a scene.
-        questions: Questions a scene and table.
-        clip_frames: Frames of each clip; 0 writes no clips.
-        novelty: Of val and test: whether to ``"exclude"`` or ``"include"`` what training never has, or to
-            write scenes with ``"visible"`` or ``"audible"`` novelty alone.
-        seed: Of the world.
+        scenes: Split -> number of scenes.
+        image_size: Side of images in pixels.
+        seconds: Duration of audio.
+        objects: Least and greatest number of objects of a scene.
+        captions: Image captions, and audio captions, of each scene.
+        questions: Questions of each scene and table.
+        clip_frames: Frames of each video clip; 0 writes no clips.
+        novelty: Held-out combinations in val and test: ``"exclude"``, ``"include"``, or only scenes with
+            ``"visible"`` or ``"audible"`` ones.
+        seed: Of scenes and captions.
         progress: Show a progress bar.
     """
 
@@ -79,11 +78,11 @@ class WriteOptions:
         check_seconds(self.seconds)
         unknown = [split for split in self.scenes if split not in SPLITS]
         if unknown:
-            raise ValueError(f"scenes: split {unknown[0]!r} is unknown; choose from {', '.join(SPLITS)}")
+            raise UserError(f"scenes: split {unknown[0]!r} is unknown; choose from {', '.join(SPLITS)}")
 
 
 class _Table:
-    """A TSV file that is written row by row."""
+    """Streaming TSV writer."""
 
     def __init__(self, path: Path, *columns: str) -> None:
         self._file = path.open("w", encoding="utf-8", newline="\n")
@@ -101,13 +100,13 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _one_line(question: Question, position: int) -> str:
-    choices = list(question.wrong)
+    choices = list(question.distractors)
     choices.insert(position, question.answer)
     return "&&&".join([question.text, *choices, str(position)])
 
 
 class _SplitWriter:
-    """Writes one split; a scene at a time, so that any number of scenes fits in memory."""
+    """Streaming export of one split: one scene at a time in memory."""
 
     def __init__(self, folder: Path, split: str, options: WriteOptions) -> None:
         self.folder, self.split, self.options = folder, split, options
@@ -131,7 +130,7 @@ class _SplitWriter:
         self.texts: dict[str, dict[str, list[str]]] = {"": {}, "audio_": {}}
         self.images: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
-        self.before: Scene | None = None
+        self.previous: Scene | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +143,7 @@ class _SplitWriter:
         self.scene_lines.close()
 
     def finish(self) -> None:
-        """Write the files that hold a whole split."""
+        """Write the files of the whole split."""
         categories = [{"id": number + 1, "name": kind} for number, kind in enumerate(KINDS)]
         content = {"images": self.images, "annotations": self.annotations, "categories": categories}
         (self.folder / f"instances_{self.split}.json").write_text(json.dumps(content), encoding="utf-8")
@@ -152,20 +151,22 @@ class _SplitWriter:
             for prefix, texts in self.texts.items():
                 _write_json(self.folder / f"{prefix}{self.split}_texts.json", texts)
 
-    def write(self, number: int, scene: Scene, seen: Sequence[str], heard: Sequence[str]) -> None:
-        """Write one scene with its sentences."""
+    def write(
+        self, number: int, scene: Scene, image_captions: Sequence[str], audio_captions: Sequence[str]
+    ) -> None:
+        """Write one scene with its captions."""
         image, audio = self._image_path(number), f"audio/{self.split}/{number:06d}.flac"
         self._media(number, scene, image, audio)
-        self._sentences(number, image, audio, seen, heard)
+        self._captions(number, image, audio, image_captions, audio_captions)
         classes = ",".join(str(KINDS.index(kind)) for kind in sorted(scene.kinds, key=KINDS.index))
         duration = self.options.seconds
         self.tables["sounds"].row(number, audio, classes, duration)
         self._questions(number, scene, image, audio)
         self._regions(number, scene, image)
-        if self.before is not None:
-            said = statement(self.before, scene)
-            self.tables["pairs"].row(number, said.text, self._image_path(number - 1), image, said.truth)
-        self.before = scene
+        if self.previous is not None:
+            claim = statement(self.previous, scene)
+            self.tables["pairs"].row(number, claim.text, self._image_path(number - 1), image, claim.truth)
+        self.previous = scene
         record = {"id": number, "image": image, "audio": audio, "novel": scene.novel, **scene.factors()}
         self.scene_lines.write(json.dumps(record) + "\n")
 
@@ -177,34 +178,39 @@ class _SplitWriter:
             import soundfile
 
         _save_png(self.folder / image, render(scene, self.options.image_size))
-        # The sound is a whole number of 1/32768, so 16 bits lose nothing.
+        # Samples are integer multiples of 1/32768, so 16 bits are lossless.
         samples = (synthesise(scene, self.options.seconds) * 32768).astype(np.int16)
         soundfile.write(str(self.folder / audio), samples, RATE, format="FLAC", subtype="PCM_16")
         if self.frames:
-            clip = film(scene, self.frames, self.options.image_size)
+            clip = render_clip(scene, self.frames, self.options.image_size)
             path = f"clips/{self.split}/{number:06d}"
             (self.folder / path).mkdir(parents=True, exist_ok=True)
             for position, frame in enumerate(clip.frames):
                 _save_png(self.folder / path / f"{position:02d}.png", frame)
             self.tables["clips"].row(path, self.frames, clip.label)
 
-    def _sentences(
-        self, number: int, image: str, audio: str, seen: Sequence[str], heard: Sequence[str]
+    def _captions(
+        self,
+        number: int,
+        image: str,
+        audio: str,
+        image_captions: Sequence[str],
+        audio_captions: Sequence[str],
     ) -> None:
-        # Evaluation tables have one row a picture or clip; its other sentences stand in the JSON.
-        rows = len(seen) if self.split == "train" else 1
-        for sentence in seen[:rows]:
+        # Evaluation tables have one row per image or clip; further captions are in the JSON.
+        rows = len(image_captions) if self.split == "train" else 1
+        for sentence in image_captions[:rows]:
             self.tables["image"].row(number, image, sentence)
-        for sentence in heard[:rows]:
+        for sentence in audio_captions[:rows]:
             self.tables["audio"].row(number, audio, sentence, self.options.seconds)
-        self.texts[""][str(number)] = list(seen)
-        self.texts["audio_"][str(number)] = list(heard)
+        self.texts[""][str(number)] = list(image_captions)
+        self.texts["audio_"][str(number)] = list(audio_captions)
 
     def _questions(self, number: int, scene: Scene, image: str, audio: str) -> None:
         asked = questions_about(scene)
         for table, modality in (("vqa", "image"), ("aqa", "audio")):
             suited = [q for q in asked if q.needs in ({modality}, {"image or audio"})]
-            # Evenly through the topics, which follow one another.
+            # Evenly spaced: questions are sorted by topic.
             step = max(len(suited) / max(self.options.questions, 1), 1.0)
             for turn in range(min(self.options.questions, len(suited))):
                 question = suited[int((turn + 0.5 * (number % 2)) * step)]
@@ -250,11 +256,11 @@ def _save_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
 
 
 def write_world(folder: str | Path, options: WriteOptions | None = None) -> Path:
-    """Write splits of TriWorld into a folder in the official layouts (see the head of this module).
+    """Export splits of TriWorld to a folder in the official layouts (see the module's docstring).
 
     Args:
-        folder: Where to write; made if need be, files of the same names are replaced.
-        options: What to write.
+        folder: Output folder; created if missing, files of the same names are replaced.
+        options: Options of the export.
 
     Returns:
         The folder.
@@ -272,13 +278,16 @@ def write_world(folder: str | Path, options: WriteOptions | None = None) -> Path
     for split, count in options.scenes.items():
         law = Law(options.objects, "exclude" if split == "train" else options.novelty)
         scenes = World(split, count, law, options.seed)
-        seen = SceneRows(scenes, ("text",), "seen", vague=0.5 if split == "train" else 0.0, seed=options.seed)
-        heard = SceneRows(scenes, ("text",), "heard", seed=options.seed)
+        image_rows = SceneRows(
+            scenes, ("text",), "image", vague=0.5 if split == "train" else 0.0, seed=options.seed
+        )
+        audio_rows = SceneRows(scenes, ("text",), "audio", seed=options.seed)
         with _SplitWriter(root, split, options) as writer:
             for number in tqdm(range(count), desc=split, unit="scene", disable=not options.progress):
-                sentences = [
-                    [rows.text(number, epoch) for epoch in range(options.captions)] for rows in (seen, heard)
+                captions = [
+                    [rows.text(number, epoch) for epoch in range(options.captions)]
+                    for rows in (image_rows, audio_rows)
                 ]
-                writer.write(number, scenes[number], *sentences)
+                writer.write(number, scenes[number], *captions)
             writer.finish()
     return root

@@ -1,7 +1,7 @@
-"""TriWorld for tasks with one answer a row: classes, boxes, questions, statements, clips.
+"""Labelled TriWorld rows: classification, grounding, question answering, visual reasoning, video, dense labels.
 
-A row is made of one scene (a statement of two); which question is asked of it, and in what words, changes from epoch
-to epoch, and is the first one in evaluation.
+A row has one scene (a statement two). Questions and expressions vary from epoch to epoch; evaluation takes those of
+the first.
 """
 
 from __future__ import annotations
@@ -17,47 +17,54 @@ from numpy.typing import NDArray
 from onepeace_pl.data.batches import Frames, Row
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.triworld.image import regions
-from onepeace_pl.triworld.image.clip import CLIP_CLASSES, film
 from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
-from onepeace_pl.triworld.language.expressions import Expression, label_draws, referring_expressions
-from onepeace_pl.triworld.language.questions import BOTH, Question, answers, questions_about
-from onepeace_pl.triworld.language.statements import Statement, balanced_statement
+from onepeace_pl.triworld.image.render import CLIP_CLASSES, render_clip
+from onepeace_pl.triworld.language.expressions import ReferringExpression, label_rng, referring_expressions
+from onepeace_pl.triworld.language.questions import (
+    BOTH,
+    Question,
+    Statement,
+    answers,
+    balanced_statement,
+    questions_about,
+)
 from onepeace_pl.triworld.source import SceneRows
-from onepeace_pl.triworld.world.draws import Draws
 from onepeace_pl.triworld.world.factors import BACKGROUNDS, KINDS
+from onepeace_pl.triworld.world.laws import Law
+from onepeace_pl.triworld.world.numerics import KeyedRandom
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import Law, World
+from onepeace_pl.triworld.world.world import World
 
-Kind = Literal[
+LabelType = Literal[
     "class", "classes", "background", "box", "choices", "answers", "truth", "clip", "mask", "objects"
 ]
-_PURPOSE: Final = 1000  # label draws below serve what is drawn once for a scene
-_RIGHTS: Final = 25  # one more than the scenes among which the second picture of a pair is chosen
+_PURPOSE: Final = 1000  # random streams below are those of labels drawn once for a scene
+_RIGHTS: Final = 25  # one more than the candidates of a pair's second image
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """How scenes become rows.
+    """Rendering options.
 
     Attributes:
-        fields: Modalities of a row besides texts that belong to the label.
-        image_size: Side of pictures in pixels.
-        seconds: Length of sounds.
-        frames: Frames of a clip.
+        modalities: Modalities of a row, without texts of the label.
+        image_size: Side of images in pixels.
+        seconds: Duration of audio.
+        frames: Frames of a video clip.
     """
 
-    fields: tuple[str, ...] = ("image",)
+    modalities: tuple[str, ...] = ("image",)
     image_size: int = 48
     seconds: float = 1.0
     frames: int = 4
 
 
-class Remembered(Sequence[Scene]):
-    """Scenes that are drawn once; a copy for another process starts with none."""
+class CachedScenes(Sequence[Scene]):
+    """Cache of sampled scenes; a copy for another process starts empty."""
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self._scenes = scenes
-        self._drawn: dict[int, Scene] = {}
+        self._cache: dict[int, Scene] = {}
 
     def __len__(self) -> int:
         return len(self._scenes)
@@ -69,29 +76,29 @@ class Remembered(Sequence[Scene]):
     def __getitem__(self, index: int | slice) -> Scene | list[Scene]:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        if index not in self._drawn:
-            self._drawn[index] = self._scenes[index]
-        return self._drawn[index]
+        if index not in self._cache:
+            self._cache[index] = self._scenes[index]
+        return self._cache[index]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_scenes": self._scenes, "_drawn": {}}
+        return {"_scenes": self._scenes, "_cache": {}}
 
 
 class LabelledScenes(ABC):
-    """Rows of one split, one a scene; what they ask for is said by a subclass.
+    """Rows of one split, one a scene; subclasses add the label.
 
     Args:
         split: ``"train"``, ``"val"`` or ``"test"``.
         size: Number of rows.
-        rendering: How scenes become rows.
-        objects: Fewest and most objects of a scene, None for what suits the label.
-        seed: Of the world.
+        rendering: Rendering options.
+        objects: Least and greatest number of objects of a scene; None takes the label's default.
+        seed: Of the scenes.
     """
 
     takes_epoch = True
     classes: tuple[str, ...] = ()
     objects: ClassVar[tuple[int, int]] = (1, 2)
-    texts_of_label: ClassVar[bool] = True
+    brings_text: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -104,21 +111,21 @@ class LabelledScenes(ABC):
         self.split, self.size, self.rendering = split, size, rendering
         novelty: Literal["exclude", "include"] = "exclude" if split == "train" else "include"
         law = Law(objects or self.objects, novelty)
-        self.scenes = Remembered(World(split, size, law, seed))
+        self.scenes = CachedScenes(World(split, size, law, seed))
         self._rows = SceneRows(
             self.scenes,
-            rendering.fields,
+            rendering.modalities,
             image_size=rendering.image_size,
             seconds=rendering.seconds,
             seed=seed,
         )
-        self.modalities = (*rendering.fields, *(("text",) if self.texts_of_label else ()))
+        self.modalities = (*rendering.modalities, *(("text",) if self.brings_text else ()))
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, key: int | tuple[int, int]) -> Row:
-        """Return a row by number, or by (epoch, number): every epoch may ask something else."""
+        """Return a row by number, or by (epoch, number): questions vary from epoch to epoch."""
         epoch, index = (0, key) if isinstance(key, int | np.integer) else key
         if not 0 <= index < self.size:
             raise IndexError(f"row {index} of {self.size}")
@@ -129,20 +136,20 @@ class LabelledScenes(ABC):
         """Return a row."""
 
     def media(self, index: int) -> Row:
-        """Return the row of a scene without label: its picture, its sound."""
+        """Return the row of a scene without label."""
         return self._rows[index]
 
-    def draws(self, scene: Scene, epoch: int) -> Draws:
-        """Return the stream from which a scene's question of an epoch is drawn."""
-        return label_draws(scene, _PURPOSE + epoch)
+    def rng(self, scene: Scene, epoch: int) -> KeyedRandom:
+        """Return the random number generator of a scene's label in an epoch."""
+        return label_rng(scene, _PURPOSE + epoch)
 
 
 class ClassScenes(LabelledScenes):
-    """``class``: the kind of the only object."""
+    """Image or audio classification (``class``): the kind of the only object."""
 
     classes = KINDS
     objects = (1, 1)
-    texts_of_label = False
+    brings_text = False
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its class."""
@@ -151,11 +158,11 @@ class ClassScenes(LabelledScenes):
 
 
 class ClassesScenes(LabelledScenes):
-    """``classes``: the kinds of one to three objects."""
+    """Multi-label classification (``classes``): the kinds of one to three objects."""
 
     classes = KINDS
     objects = (1, 3)
-    texts_of_label = False
+    brings_text = False
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its classes."""
@@ -168,64 +175,64 @@ class ClassesScenes(LabelledScenes):
 
 
 class BackgroundScenes(LabelledScenes):
-    """``class``: the background of a scene, from a sentence that may leave it out."""
+    """Text classification (``background``): the background of a caption, which may omit it."""
 
     classes = BACKGROUNDS
-    texts_of_label = False
+    brings_text = False
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its class."""
         row = self._rows[(epoch, index)]
         return Row(row.id, row.fields, {"class": BACKGROUNDS.index(self.scenes[index].background)})
 
-    def says(self, index: int) -> bool:
-        """Return whether the sentence of a row names the background."""
+    def is_mentioned(self, index: int) -> bool:
+        """Return whether the caption of a row mentions the background."""
         return self._rows.content(index).background is not None
 
 
 class BoxScenes(LabelledScenes):
-    """``box``: where the object is that a phrase singles out."""
+    """Visual grounding (``box``): the bounding box of a referring expression."""
 
     objects = (1, 3)
 
     def row(self, index: int, epoch: int) -> Row:
-        """Return a row with its phrase and box."""
+        """Return a row with its expression and box."""
         row, scene = self.media(index), self.scenes[index]
-        said = self.expression(index, epoch)
+        expression = self.expression(index, epoch)
         side = self.rendering.image_size
-        box = regions.boxes(scene, side)[said.target]
+        box = regions.boxes(scene, side)[expression.target]
         labels = {"box": tuple(float(value) for value in box), "extent": (side, side)}
-        return Row(row.id, {**row.fields, "text": said.text}, labels)
+        return Row(row.id, {**row.fields, "text": expression.text}, labels)
 
-    def expression(self, index: int, epoch: int = 0) -> Expression:
-        """Return the phrase of a row."""
+    def expression(self, index: int, epoch: int = 0) -> ReferringExpression:
+        """Return the referring expression of a row."""
         scene = self.scenes[index]
-        return self.draws(scene, epoch).choice(referring_expressions(scene))
+        return self.rng(scene, epoch).choice(referring_expressions(scene))
 
 
 class QuestionScenes(LabelledScenes):
-    """Base of rows with a question that can be answered by what the row has."""
+    """Question answering: base class of rows with a question that their modalities can answer."""
 
     objects = (1, 2)
 
     def question(self, index: int, epoch: int = 0) -> Question:
-        """Return the question of a row; where there is sound and picture, half of them need both."""
-        scene, there = self.scenes[index], frozenset(self.rendering.fields) & BOTH
-        suited = [q for q in questions_about(scene) if q.needs <= there or "image or audio" in q.needs]
-        draws = self.draws(scene, epoch)
-        linked = [question for question in suited if question.needs == BOTH]
-        if linked and draws.chance(0.5):
-            suited = linked
+        """Return the question of a row; of rows with audio and image, half need both."""
+        scene, present = self.scenes[index], frozenset(self.rendering.modalities) & BOTH
+        suited = [q for q in questions_about(scene) if q.needs <= present or "image or audio" in q.needs]
+        rng = self.rng(scene, epoch)
+        cross_modal = [question for question in suited if question.needs == BOTH]
+        if cross_modal and rng.bernoulli(0.5):
+            suited = cross_modal
         topics = list(dict.fromkeys(question.topic for question in suited))
-        topic = draws.choice(topics)
-        return draws.choice([question for question in suited if question.topic == topic])
+        topic = rng.choice(topics)
+        return rng.choice([question for question in suited if question.topic == topic])
 
 
 class ChoiceScenes(QuestionScenes):
-    """``answer``: the right one of four choices."""
+    """Multiple-choice question answering (``choices``): the correct one of four answers."""
 
     def row(self, index: int, epoch: int) -> Row:
-        """Return a row with its choices, each behind the question."""
+        """Return a row with its choices, each appended to the question."""
         row, asked = self.media(index), self.question(index, epoch)
         choices = self.choices(asked, index, epoch)
         text = choice_texts(asked.text, choices)
@@ -233,12 +240,12 @@ class ChoiceScenes(QuestionScenes):
         return Row(row.id, {**row.fields, "text": text}, labels)
 
     def choices(self, asked: Question, index: int, epoch: int = 0) -> list[str]:
-        """Return the choices of a row's question in the order in which they are read."""
-        return self.draws(self.scenes[index], epoch + _PURPOSE).shuffled([asked.answer, *asked.wrong])
+        """Return the choices of a row's question, shuffled."""
+        return self.rng(self.scenes[index], epoch + _PURPOSE).shuffled([asked.answer, *asked.distractors])
 
 
 class AnswerScenes(QuestionScenes):
-    """``answers``: the right one of a vocabulary."""
+    """Open question answering (``answers``): the correct one of an answer vocabulary."""
 
     classes = answers()
 
@@ -250,45 +257,45 @@ class AnswerScenes(QuestionScenes):
 
 
 class TruthScenes(LabelledScenes):
-    """``truth``: whether a statement holds of two pictures."""
+    """Visual reasoning (``truth``): whether a statement about two images holds."""
 
     def row(self, index: int, epoch: int) -> Row:
-        """Return a row with two pictures and a statement."""
-        right, said = self._said(index, epoch)
-        pictures = tuple(self._rows[place].fields["image"] for place in (index, right))
-        labels = {"truth": said.truth, "topic": said.topic}
-        return Row(self.scenes[index].id, {"image": pictures, "text": said.text}, labels)
+        """Return a row with two images and a statement."""
+        right, claim = self._pair(index, epoch)
+        images = tuple(self._rows[place].fields["image"] for place in (index, right))
+        labels = {"truth": claim.truth, "topic": claim.topic}
+        return Row(self.scenes[index].id, {"image": images, "text": claim.text}, labels)
 
     def statement(self, index: int, epoch: int = 0) -> Statement:
         """Return the statement of a row."""
-        return self._said(index, epoch)[1]
+        return self._pair(index, epoch)[1]
 
-    def _said(self, index: int, epoch: int) -> tuple[int, Statement]:
-        """Return the row of the right picture, one of those that follow, and the statement."""
+    def _pair(self, index: int, epoch: int) -> tuple[int, Statement]:
+        """Return the row of the right image, one of those that follow, and the statement."""
         rights = [(index + number) % self.size for number in range(1, min(_RIGHTS, self.size))]
-        chosen, said = balanced_statement(self.scenes[index], [self.scenes[r] for r in rights], epoch)
-        return rights[chosen], said
+        chosen, claim = balanced_statement(self.scenes[index], [self.scenes[r] for r in rights], epoch)
+        return rights[chosen], claim
 
 
 class ClipScenes(LabelledScenes):
-    """``class``: direction and speed of what moves in a clip; ``image`` holds its frames."""
+    """Video classification (``clip``): direction and speed of the motion; ``image`` holds the frames."""
 
     classes = CLIP_CLASSES
-    texts_of_label = False
+    brings_text = False
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with the frames of a clip."""
         scene = self.scenes[index]
-        clip = film(scene, self.rendering.frames, self.rendering.image_size)
+        clip = render_clip(scene, self.rendering.frames, self.rendering.image_size)
         return Row(scene.id, {"image": Frames(clip.frames)}, {"class": clip.label})
 
 
 class MaskScenes(LabelledScenes):
-    """``mask``: the kind of the object, or else of the background, at each pixel."""
+    """Semantic segmentation (``mask``): the kind of the object, or the background, of each pixel."""
 
     classes = SEMANTIC_CLASSES
     objects = (1, 4)
-    texts_of_label = False
+    brings_text = False
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its mask."""
@@ -301,19 +308,19 @@ class MaskScenes(LabelledScenes):
 
 
 class ObjectScenes(LabelledScenes):
-    """``objects``: kind, box and outline of each object that can be seen."""
+    """Object detection and instance segmentation (``objects``): kind, box and mask of each visible object."""
 
     classes = KINDS
     objects = (1, 4)
-    texts_of_label = False
+    brings_text = False
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its objects."""
         row, side = self.media(index), self.rendering.image_size
-        return Row(row.id, row.fields, {"objects": self.things(index), "extent": (side, side)})
+        return Row(row.id, row.fields, {"objects": self.annotations(index), "extent": (side, side)})
 
-    def things(self, index: int) -> list[dict[str, Any]]:
-        """Return the objects of a row."""
+    def annotations(self, index: int) -> list[dict[str, Any]]:
+        """Return the annotated objects of a row."""
         scene = self.scenes[index]
         masks = instance_masks(scene, self.rendering.image_size)
         return [
@@ -323,7 +330,7 @@ class ObjectScenes(LabelledScenes):
         ]
 
 
-ROWS: Final[dict[Kind, type[LabelledScenes]]] = {
+ROWS: Final[dict[LabelType, type[LabelledScenes]]] = {
     "class": ClassScenes,
     "classes": ClassesScenes,
     "background": BackgroundScenes,

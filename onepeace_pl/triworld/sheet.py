@@ -1,4 +1,4 @@
-"""One page of scenes to look at: pictures with boxes, masks, spectrograms and sentences."""
+"""Contact sheet of scenes: images with boxes, masks, spectrograms and captions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.audio.synthesis import synthesise
+from onepeace_pl.triworld.audio import synthesise
 from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.source import SceneRows
 from onepeace_pl.triworld.world.factors import KINDS
+from onepeace_pl.triworld.world.laws import Law
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import Law, World
+from onepeace_pl.triworld.world.world import World
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 _COLUMNS: Final = 8
-_PICTURE: Final = 176
+_IMAGE: Final = 176
 _SIDE: Final = 86
 _MARGIN: Final = 8
 _LINE: Final = 13
 _LINES: Final = 6
-_WIDTH: Final = _PICTURE + _SIDE + 3 * _MARGIN
-_HEIGHT: Final = _PICTURE + 2 * _MARGIN + _LINES * _LINE
+_WIDTH: Final = _IMAGE + _SIDE + 3 * _MARGIN
+_HEIGHT: Final = _IMAGE + 2 * _MARGIN + _LINES * _LINE
 _HUES: Final = np.array(
     [
         (230, 90, 90), (240, 150, 60), (235, 215, 80), (120, 200, 90), (80, 200, 180), (80, 160, 235),
@@ -38,7 +39,7 @@ _HUES: Final = np.array(
 
 
 def spectrogram(wave: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Return (height, width) loudness over time and frequency (to 8 kHz, low below), 60 dB in all."""
+    """Return a spectrogram (height, width) up to 8 kHz, with a dynamic range of 60 dB."""
     window = 512
     padded = np.pad(wave, (window // 2, window))
     starts = np.linspace(0, wave.size - 1, width).astype(int)
@@ -51,7 +52,7 @@ def spectrogram(wave: npt.NDArray[np.float32], height: int, width: int) -> npt.N
     return shade
 
 
-def _mask_picture(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
+def _mask_image(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
     page = np.full((size, size, 3), 40, dtype=np.uint8)
     for thing, mask in zip(scene.objects, regions.instance_masks(scene, size), strict=True):
         page[mask] = _HUES[KINDS.index(thing.kind)]
@@ -77,15 +78,15 @@ def draw_sheet(
     seconds: float = 1.0,
     seed: int = 0,
 ) -> Path:
-    """Write a page of scenes as one PNG.
+    """Write a contact sheet as one PNG.
 
     Args:
         path: File to write.
-        split: Whose scenes; those of val and test may hold what training never has, and say so.
-        scenes: How many, eight a row.
-        objects: Fewest and most objects of a scene.
-        seconds: Length of sounds.
-        seed: Of the world.
+        split: Split of the scenes; those of val and test with held-out combinations are marked as novel.
+        scenes: Number of scenes, eight per line.
+        objects: Least and greatest number of objects of a scene.
+        seconds: Duration of audio.
+        seed: Of scenes and captions.
 
     Returns:
         The file.
@@ -94,7 +95,9 @@ def draw_sheet(
 
     world = World(split, scenes, Law(objects, "exclude" if split == "train" else "include"), seed)
     drawn = list(world)
-    seen, heard = (SceneRows(drawn, ("text",), caption, seed=seed) for caption in ("seen", "heard"))
+    image_rows, audio_rows = (
+        SceneRows(drawn, ("text",), caption, seed=seed) for caption in ("image", "audio")
+    )
     rows = -(-scenes // _COLUMNS)
     page = Image.new("RGB", (_COLUMNS * _WIDTH + _MARGIN, rows * _HEIGHT + _MARGIN), (250, 249, 246))
     draw = ImageDraw.Draw(page)
@@ -102,26 +105,24 @@ def draw_sheet(
     for number, scene in enumerate(drawn):
         x = number % _COLUMNS * _WIDTH + _MARGIN
         y = number // _COLUMNS * _HEIGHT + _MARGIN
-        page.paste(Image.fromarray(render(scene, _PICTURE)), (x, y))
-        for (x0, y0, x1, y1), thing in zip(
-            regions.boxes(scene, _PICTURE).tolist(), scene.objects, strict=True
-        ):
+        page.paste(Image.fromarray(render(scene, _IMAGE)), (x, y))
+        for (x0, y0, x1, y1), thing in zip(regions.boxes(scene, _IMAGE).tolist(), scene.objects, strict=True):
             hue = tuple(int(value) for value in _HUES[KINDS.index(thing.kind)])
             draw.rectangle((x + x0, y + y0, x + x1 - 1, y + y1 - 1), outline=hue)
-        side = x + _PICTURE + _MARGIN
-        page.paste(Image.fromarray(_mask_picture(scene, _SIDE)), (side, y))
-        sound = spectrogram(synthesise(scene, seconds), _SIDE, _SIDE)
-        page.paste(Image.fromarray(sound), (side, y + _PICTURE - _SIDE))
+        side = x + _IMAGE + _MARGIN
+        page.paste(Image.fromarray(_mask_image(scene, _SIDE)), (side, y))
+        audio = spectrogram(synthesise(scene, seconds), _SIDE, _SIDE)
+        page.paste(Image.fromarray(audio), (side, y + _IMAGE - _SIDE))
         lines: list[tuple[str, tuple[int, int, int]]] = []
-        width = _PICTURE + _SIDE + _MARGIN
+        width = _IMAGE + _SIDE + _MARGIN
         sentences: Sequence[tuple[str, tuple[int, int, int]]] = (
-            (seen.text(number) + (" [novel]" if scene.novel else ""), (30, 30, 30)),
-            (heard.text(number), (30, 80, 160)),
+            (image_rows.text(number) + (" [novel]" if scene.novel else ""), (30, 30, 30)),
+            (audio_rows.text(number), (30, 80, 160)),
         )
         for sentence, ink in sentences:
             lines.extend((line, ink) for line in _wrapped(draw, sentence, font, width)[: _LINES // 2])
         for position, (line, ink) in enumerate(lines):
-            draw.text((x, y + _PICTURE + 3 + position * _LINE), line, fill=ink, font=font)
+            draw.text((x, y + _IMAGE + 3 + position * _LINE), line, fill=ink, font=font)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     page.save(target)

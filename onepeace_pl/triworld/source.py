@@ -1,4 +1,4 @@
-"""TriWorld as a source of rows: what the data module and the galleries read."""
+"""TriWorld as a data source: rows of sampled scenes."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 from onepeace_pl.data.batches import Row
-from onepeace_pl.triworld.audio.synthesis import check_seconds, synthesise
-from onepeace_pl.triworld.audio.timbres import RATE
-from onepeace_pl.triworld.image import regions, renderings
+from onepeace_pl.errors import UserError
+from onepeace_pl.triworld import sensors
+from onepeace_pl.triworld.audio import RATE, check_seconds, synthesise
+from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.image.render import check_size, render
-from onepeace_pl.triworld.language.content import HABITS, Caption, Content, describe
+from onepeace_pl.triworld.language.captions import (
+    MENTION_RATES,
+    Caption,
+    Content,
+    Templates,
+    realise,
+    sample_content,
+)
 from onepeace_pl.triworld.language.expressions import referring_expressions
 from onepeace_pl.triworld.language.questions import questions_about
-from onepeace_pl.triworld.language.sentence import Phrasing, write
-from onepeace_pl.triworld.world.draws import Draws, Stream
 from onepeace_pl.triworld.world.factors import KINDS
+from onepeace_pl.triworld.world.laws import Law, Novelty
+from onepeace_pl.triworld.world.numerics import KeyedRandom, RandomPurpose
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import SPLITS, Law, Novelty, World
+from onepeace_pl.triworld.world.world import SPLITS, World
 
-FIELDS: Final = ("image", "audio", "text", "depth", "motion")
+MODALITIES: Final = ("image", "audio", "text", "depth", "motion")
 
-# What a task may ask for beside the fields: name -> value for a scene and its picture's size.
+# Labels: name -> function of a scene and the side of its image.
 LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
     "scene": lambda scene, size: scene,
     "novel": lambda scene, size: scene.novel,
@@ -43,63 +51,63 @@ class SceneRows:
     """Rows of given scenes.
 
     Args:
-        scenes: The scenes; drawn when asked for if they are a :class:`World`.
-        fields: Modalities of each row: any of image, audio, text, depth, motion.
-        caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"``
-            says kind, size and count alone, ``"background"`` nothing but the background.
-        image_size: Side of pictures in pixels, 48 or more.
-        seconds: Length of sounds, 1 to 10.
-        vague: Share of sentences that are vague instead.
-        phrasing: ``"known"`` for the frames of sentences that training uses, ``"new"`` for those kept back.
-        labels: Names of what else a task needs, see ``LABELS``.
-        seed: Of the choice of sentences.
-        cache: Keep pictures and sounds in memory.
-        cache_megabytes: Where to stop keeping them (in each loader's worker).
+        scenes: The scenes; sampled lazily by a :class:`World`.
+        modalities: Modalities of each row: any of image, audio, text, depth, motion.
+        caption: Type of captions: of the ``"image"``, of the ``"audio"`` or ``"audiovisual"``; ``"vague"`` mentions
+            kind, size and count alone, ``"background"`` the background alone.
+        image_size: Side of images in pixels, 48 or more.
+        seconds: Duration of audio, 1 to 10.
+        vague: Fraction of captions that are vague instead.
+        templates: ``"train"`` for the caption templates of training, ``"held_out"`` for those of evaluation.
+        labels: Names of further labels, see ``LABELS``.
+        seed: Of the captions.
+        cache: Keep images and audio in memory.
+        cache_megabytes: Size of the cache (of each loader's worker).
     """
 
-    takes_epoch = True  # every epoch tells a scene in other words
+    takes_epoch = True  # every epoch has other captions
 
     def __init__(
         self,
         scenes: Sequence[Scene],
-        fields: Sequence[str] = ("image", "text"),
-        caption: Caption = "seen",
+        modalities: Sequence[str] = ("image", "text"),
+        caption: Caption = "image",
         image_size: int = 64,
         seconds: float = 1.0,
         vague: float = 0.0,
-        phrasing: Phrasing = "known",
+        templates: Templates = "train",
         labels: Sequence[str] = (),
         seed: int = 0,
         cache: bool = True,
         cache_megabytes: int = 512,
     ) -> None:
-        _check_known("fields", fields, FIELDS)
+        _check_known("modalities", modalities, MODALITIES)
         _check_known("labels", labels, tuple(LABELS))
-        _check_known("caption", (caption,), tuple(HABITS))
-        _check_known("phrasing", (phrasing,), ("known", "new"))
+        _check_known("caption", (caption,), tuple(MENTION_RATES))
+        _check_known("templates", (templates,), ("train", "held_out"))
         check_size(image_size)
         check_seconds(seconds)
         if not 0.0 <= vague <= 1.0:
-            raise ValueError(f"vague={vague}: give a share between 0 and 1")
+            raise UserError(f"vague={vague}: give a fraction between 0 and 1")
         self.scenes = scenes
-        self.modalities = tuple(fields)
+        self.modalities = tuple(modalities)
         self.caption: Caption = caption
         self.image_size = image_size
         self.seconds = seconds
         self.vague = vague
-        self.phrasing: Phrasing = phrasing
+        self.templates: Templates = templates
         self.labels = tuple(labels)
         self.seed = seed
         self.cache = cache
         self.cache_megabytes = cache_megabytes
-        self._kept: dict[tuple[str, int], npt.NDArray[Any]] = {}
-        self._kept_bytes = 0
+        self._cached: dict[tuple[str, int], npt.NDArray[Any]] = {}
+        self._cached_bytes = 0
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Row:
-        """Return a row by number, or by (epoch, number): every epoch has other sentences for its scenes."""
+        """Return a row by number, or by (epoch, number): every epoch has other captions."""
         epoch, index = (0, key) if isinstance(key, int | np.integer) else key
         scene = self.scenes[index]
         fields = {name: self._field(name, scene, epoch, index) for name in self.modalities}
@@ -107,15 +115,15 @@ class SceneRows:
         return Row(id=scene.id, fields=fields, labels=labels)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers start with an empty cache: pictures are quicker made than sent.
-        return {**self.__dict__, "_kept": {}, "_kept_bytes": 0}
+        # Workers start with an empty cache: images are rendered faster than sent.
+        return {**self.__dict__, "_cached": {}, "_cached_bytes": 0}
 
     def content(self, index: int, epoch: int = 0) -> Content:
-        """Return what the sentence of a row says."""
+        """Return the content of a row's caption."""
         return self._content(self.scenes[index], epoch)[0]
 
     def text(self, index: int, epoch: int = 0) -> str:
-        """Return the sentence of a row."""
+        """Return the caption of a row."""
         return self._text(self.scenes[index], epoch)
 
     def ids(self) -> Iterator[str]:
@@ -123,101 +131,101 @@ class SceneRows:
         return (self.scenes[index].id for index in range(len(self)))
 
     def texts(self) -> Iterator[str]:
-        """Yield all sentences of the first epoch, without making pictures or sounds."""
+        """Yield all captions of the first epoch, without rendering."""
         return (self.text(index) for index in range(len(self)))
 
-    def _content(self, scene: Scene, epoch: int) -> tuple[Content, Draws]:
+    def _content(self, scene: Scene, epoch: int) -> tuple[Content, KeyedRandom]:
         key = (self.seed, scene.seed, SPLITS.index(scene.split), scene.index, epoch)
-        draws = Draws(*key, list(HABITS).index(self.caption), Stream.CAPTION)
-        caption = "vague" if draws.chance(self.vague) else self.caption
-        return describe(scene, HABITS[caption], draws), draws
+        rng = KeyedRandom(*key, list(MENTION_RATES).index(self.caption), RandomPurpose.CAPTION)
+        caption = "vague" if rng.bernoulli(self.vague) else self.caption
+        return sample_content(scene, MENTION_RATES[caption], rng), rng
 
     def _text(self, scene: Scene, epoch: int) -> str:
-        content, draws = self._content(scene, epoch)
-        return write(content, draws, self.phrasing)
+        content, rng = self._content(scene, epoch)
+        return realise(content, rng, self.templates)
 
     def _field(self, name: str, scene: Scene, epoch: int, index: int) -> Any:
         if name == "text":
             return self._text(scene, epoch)
-        made = self._kept.get((name, index))
-        if made is None:
-            made = self._make(name, scene)
-            if self.cache and self._kept_bytes + made.nbytes <= self.cache_megabytes * 2**20:
-                self._kept[name, index] = made
-                self._kept_bytes += made.nbytes
+        array = self._cached.get((name, index))
+        if array is None:
+            array = self._render(name, scene)
+            if self.cache and self._cached_bytes + array.nbytes <= self.cache_megabytes * 2**20:
+                self._cached[name, index] = array
+                self._cached_bytes += array.nbytes
         if name == "audio":
-            return (made * np.float32(1 / 32768), RATE)
-        return made
+            return (array * np.float32(1 / 32768), RATE)
+        return array
 
-    def _make(self, name: str, scene: Scene) -> npt.NDArray[Any]:
+    def _render(self, name: str, scene: Scene) -> npt.NDArray[Any]:
         if name == "image":
             return render(scene, self.image_size)
-        if name == "audio":  # kept as 16-bit numbers, which hold it exactly
+        if name == "audio":  # cached as 16-bit integers, losslessly
             return (synthesise(scene, self.seconds) * np.float32(32768)).astype(np.int16)
         if name == "depth":
-            return renderings.depth(scene, self.image_size)
-        return renderings.motion(scene, self.seconds)
+            return sensors.depth(scene, self.image_size)
+        return sensors.motion(scene, self.seconds)
 
 
 class TriWorldSource(SceneRows):
-    """Rows of generated scenes: a picture, a sound, a sentence; the same on every machine.
+    """Rows of a split: image, audio and caption of each scene; the same on every machine.
 
     Args:
-        split: ``"train"``, ``"val"`` or ``"test"``. No picture of one split has its double in another.
+        split: ``"train"``, ``"val"`` or ``"test"``. No image of one split has a duplicate in another.
         size: Number of scenes.
-        fields: Modalities of each row: any of image, audio, text, depth, motion.
-        caption: What sentences speak of: what is ``"seen"``, what is ``"heard"`` or ``"both"``; ``"vague"``
-            says kind, size and count alone, ``"background"`` nothing but the background.
-        image_size: Side of pictures in pixels, 48 or more.
-        seconds: Length of sounds, 1 to 10.
-        objects: Fewest and most objects of a scene, up to four.
-        seed: Of the world, and of the choice of sentences.
-        vague: Share of sentences that are vague, in the words and frames of those about sounds; None takes
-            one in two for training sentences about what is seen, and none elsewhere.
-        novelty: Combinations that training never has: ``"exclude"``, ``"include"``, or scenes with some that
-            are ``"visible"`` or ``"audible"``; None excludes them in training and includes them elsewhere.
-        phrasing: ``"known"`` for the frames of sentences that training uses, ``"new"`` for those kept back.
-        labels: Names of what else a task needs, see ``LABELS``.
-        cache: Keep pictures and sounds in memory.
-        cache_megabytes: Where to stop keeping them (in each loader's worker).
+        modalities: Modalities of each row: any of image, audio, text, depth, motion.
+        caption: Type of captions: of the ``"image"``, of the ``"audio"`` or ``"audiovisual"``; ``"vague"`` mentions
+            kind, size and count alone, ``"background"`` the background alone.
+        image_size: Side of images in pixels, 48 or more.
+        seconds: Duration of audio, 1 to 10.
+        objects: Least and greatest number of objects of a scene, up to four.
+        seed: Of scenes and captions.
+        vague: Fraction of vague captions, in words and templates that image and audio captions share; None takes
+            0.5 for image captions of training, and 0 elsewhere.
+        novelty: Held-out combinations: ``"exclude"``, ``"include"``, or only scenes with ``"visible"`` or
+            ``"audible"`` ones; None excludes them in training and includes them elsewhere.
+        templates: ``"train"`` for the caption templates of training, ``"held_out"`` for those of evaluation.
+        labels: Names of further labels, see ``LABELS``.
+        cache: Keep images and audio in memory.
+        cache_megabytes: Size of the cache (of each loader's worker).
 
     Raises:
-        ValueError: An option has a value that is not named here.
+        UserError: An option has an unknown value.
     """
 
     def __init__(
         self,
         split: str = "train",
         size: int = 4096,
-        fields: Sequence[str] = ("image", "text"),
-        caption: Caption = "seen",
+        modalities: Sequence[str] = ("image", "text"),
+        caption: Caption = "image",
         image_size: int = 64,
         seconds: float = 1.0,
         objects: tuple[int, int] = (1, 2),
         seed: int = 0,
         vague: float | None = None,
         novelty: Novelty | None = None,
-        phrasing: Phrasing = "known",
+        templates: Templates = "train",
         labels: Sequence[str] = (),
         cache: bool = True,
         cache_megabytes: int = 512,
     ) -> None:
         training = split == "train"
         if vague is None:
-            vague = 0.5 if training and caption == "seen" else 0.0
+            vague = 0.5 if training and caption == "image" else 0.0
         law = Law((objects[0], objects[1]), novelty or ("exclude" if training else "include"))
         if training and law.novelty != "exclude":
-            raise ValueError(
+            raise UserError(
                 f"novelty={novelty!r}: training never has novel scenes; use split 'val' or 'test'"
             )
         super().__init__(
             World(split, size, law, seed),
-            fields=fields,
+            modalities=modalities,
             caption=caption,
             image_size=image_size,
             seconds=seconds,
             vague=vague,
-            phrasing=phrasing,
+            templates=templates,
             labels=labels,
             seed=seed,
             cache=cache,
@@ -237,4 +245,4 @@ class TriWorldSource(SceneRows):
 def _check_known(option: str, values: Sequence[str], known: Sequence[str]) -> None:
     for value in values:
         if value not in known:
-            raise ValueError(f"{option}: {value!r} is unknown; choose from {', '.join(known)}")
+            raise UserError(f"{option}: {value!r} is unknown; choose from {', '.join(known)}")

@@ -16,7 +16,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.objects import ObjectsTarget
-from onepeace_pl.dense.drawing import Picture, drawn_objects
+from onepeace_pl.dense.drawing import Picture, draw_detections
 from onepeace_pl.dense.tiles import check_tiles
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.adapter import PATCH
@@ -162,7 +162,7 @@ class Detection(DenseTask):
 
     def draw(self, picture: Picture, prediction: Any) -> Picture:
         """Draw boxes, masks and names."""
-        return drawn_objects(picture, prediction, self.classes)
+        return draw_detections(picture, prediction, self.classes)
 
 
 def _masks(detections: Mapping[str, Tensor]) -> list[dict[str, Any]]:

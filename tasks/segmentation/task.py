@@ -18,7 +18,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.masks import IGNORED, MaskTarget, padded_masks
-from onepeace_pl.dense.drawing import Picture, drawn_mask
+from onepeace_pl.dense.drawing import Picture, draw_semantic_mask
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.tasks.segmentation.inference import Inference, pixel_counts
@@ -99,7 +99,7 @@ class Segmentation(DenseTask):
 
     def draw(self, picture: Picture, prediction: Any) -> Picture:
         """Colour the pixels of each class."""
-        return drawn_mask(picture, prediction, len(self.classes))
+        return draw_semantic_mask(picture, prediction, len(self.classes))
 
     def predictions(self, outputs: Sequence[Tensor], batch: Batch) -> list[dict[str, Any]]:
         """Return the share of the image that each class covers, where it covers any."""

@@ -23,7 +23,7 @@ HEADS = {
     "UPerNet": {"width": 16},
     "Mask2Former": {"width": 32, "queries": 8, "heads": 4, "encoder_layers": 1, "decoder_layers": 1},
     "CascadeRCNN": {"convolutions": 1, "width": 32, "proposals": 16, "samples": 16},
-    "SimplePyramid": {"global_blocks": [1]},
+    "SimpleFeaturePyramid": {"global_blocks": [1]},
 }
 SMALL = ["--model.backbone.transformer.preset", "debug", "--trainer.precision", "32-true"]
 

@@ -37,7 +37,7 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     vectors = np.load("runs/quickstart/predictions/image_text.npz")
     assert vectors["image"].shape == vectors["text"].shape == (16, 128)
     assert len(set(vectors["ids"])) == 16
-    row = TriWorldSource(size=1, fields=("image", "audio", "text"), caption="both")[0]
+    row = TriWorldSource(size=1, modalities=("image", "audio", "text"), caption="audiovisual")[0]
     Image.fromarray(np.asarray(row.fields["image"])).save("photo.png")
     wave, rate = row.fields["audio"]
     soundfile.write("bell.flac", wave, rate)

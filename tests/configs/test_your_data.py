@@ -19,7 +19,7 @@ from tests.configs.pages import ROOT, blocks, commands
 def test_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
-    rows = TriWorldSource(size=12, fields=("image", "text"))
+    rows = TriWorldSource(size=12, modalities=("image", "text"))
     with Path("pairs.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["image", "text"])

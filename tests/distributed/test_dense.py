@@ -14,19 +14,21 @@ from onepeace_pl.backbone import from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.dense import BlockPyramid, SimplePyramid
+from onepeace_pl.dense import BlockFeaturePyramid, SimpleFeaturePyramid
 from onepeace_pl.modalities import AnySizeProcessor
 from onepeace_pl.tasks.detection import CascadeRCNN, Detection
 from onepeace_pl.tasks.segmentation import Segmentation, UPerNet
 from onepeace_pl.training.task import TaskOutput
-from onepeace_pl.triworld.tasks import TriWorldTask
+from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
 from tests.two_processes import run_in_processes
 
 TASKS = {
-    "mask": partial(Segmentation, neck=partial(BlockPyramid, window=2), head=partial(UPerNet, width=16)),
+    "mask": partial(
+        Segmentation, neck=partial(BlockFeaturePyramid, window_size=2), head=partial(UPerNet, width=16)
+    ),
     "objects": partial(
         Detection,
-        neck=partial(SimplePyramid, channels=16, window=2, global_blocks=[1], decomposed=4),
+        neck=partial(SimpleFeaturePyramid, channels=16, window_size=2, global_blocks=[1], rel_pos_size=4),
         head=partial(CascadeRCNN, convolutions=1, width=16, proposals=16, samples=16),
     ),
 }
@@ -38,7 +40,7 @@ class Whole(torch.nn.Module):
     def __init__(self, label: str) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.data = TriWorldTask(
+        self.data = TriWorldTaskDataModule(
             label,  # type: ignore[arg-type]
             size=4,
             image_size=64,

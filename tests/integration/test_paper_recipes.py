@@ -38,8 +38,8 @@ DECODER = [f"--model.backbone.decoder.{size}" for size in ("width=48", "heads=4"
 
 
 def write_data(rows: int = 4) -> None:
-    seen = TriWorldSource(size=rows, fields=("image", "text"))
-    heard = TriWorldSource(size=rows, fields=("audio", "text"), caption="heard")
+    seen = TriWorldSource(size=rows, modalities=("image", "text"))
+    heard = TriWorldSource(size=rows, modalities=("audio", "text"), caption="audio")
     for name in ("coco", "clotho"):
         Path("datasets", name).mkdir(parents=True)
     pictures, sounds = ["image_id\timage\tcaption"], ["uniq_id\taudio\ttext\tduration"]
@@ -82,7 +82,7 @@ def test_a_step_of_every_ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def write_benchmarks() -> None:
     """Write a made-up copy of every benchmark, and a tokenizer."""
     write_all(Path())
-    Tokenizer.train(TriWorldSource(size=4, fields=("text",)).texts()).save("datasets/bpe")
+    Tokenizer.train(TriWorldSource(size=4, modalities=("text",)).texts()).save("datasets/bpe")
 
 
 def untrained(verb: str, path: Path, *words: str) -> int:

@@ -40,7 +40,7 @@ def test_features_are_the_originals(golden, source, per_layer):
     expected = tensors(golden, "vision_branch")["features"]
     backbone, _ = made(golden, source, bias_per_layer=per_layer)
     branch = DenseBranch(backbone.config)
-    patches = branch.start(backbone.encoder, tensors(golden, "inputs_vl")["src_images"])
+    patches = branch.embed(backbone.encoder, tensors(golden, "inputs_vl")["src_images"])
     tokens = branch(backbone.encoder, patches, 0, backbone.config.depth).tokens
     assert (tokens - expected).abs().max() <= 3e-5
 
@@ -68,7 +68,7 @@ def test_detection_keeps_the_table_and_resizes_positions(golden, source, officia
     assert torch.equal(image.bias.tables[0], official["image_adapter.rel_pos_table_list.0.weight"])
     positions = official["image_adapter.pos_embed"]
     assert torch.equal(image.position_table, resize_positions(positions, (20, 20)))
-    branch = DenseBranch(backbone.config, window=4, global_blocks=[1], decomposed=20, summary=False)
+    branch = DenseBranch(backbone.config, window_size=4, global_blocks=[1], rel_pos_size=20, cls_token=False)
     assert not any(p.any() for p in branch.parameters())  # they start at zero
     pictures = torch.randn(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
     (found,) = branch.features(backbone.encoder, pictures, [backbone.config.depth - 1])

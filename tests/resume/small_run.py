@@ -96,10 +96,10 @@ def masks(workers: int) -> tuple[Experiment, L.LightningDataModule]:
     from onepeace_pl.dense import ViTAdapter
     from onepeace_pl.modalities import AnySizeProcessor
     from onepeace_pl.tasks.segmentation import Mask2Former, Segmentation
-    from onepeace_pl.triworld.tasks import TriWorldTask
+    from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
 
     torch.manual_seed(0)
-    data = TriWorldTask(
+    data = TriWorldTaskDataModule(
         "mask", size=8, image_size=64, processors={"image": AnySizeProcessor()}, transform=JointTransform(),
         batch_size=2, num_workers=workers,
     )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Images and video clips of TriWorld: sprites, textures and regions of a scene, rendered."""
+"""Image and video renderer, with boxes and masks."""

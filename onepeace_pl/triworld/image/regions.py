@@ -1,12 +1,14 @@
-"""Boxes and masks of the objects in a picture. Shapes: N objects of the scene, S side of the picture."""
+"""Bounding boxes, instance masks and semantic masks of a scene.
+
+Shapes: N objects of the scene, S side of the image.
+"""
 
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.image.render import check_size
-from onepeace_pl.triworld.image.sprites import on_picture, stamp
+from onepeace_pl.triworld.image.render import check_size, overlap_slices, sample_sprite
 from onepeace_pl.triworld.world.factors import BACKGROUNDS, KINDS
 from onepeace_pl.triworld.world.scene import Scene
 
@@ -16,25 +18,25 @@ Masks = npt.NDArray[np.bool_]
 
 
 def instance_masks(scene: Scene, size: int = 64) -> Masks:
-    """Return (N, S, S), True where an object covers at least half of a pixel and none before it does."""
+    """Return instance masks (N, S, S), without occluded parts."""
     check_size(size)
     masks = np.zeros((len(scene.objects), size, size), dtype=np.bool_)
     taken = np.zeros((size, size), dtype=np.bool_)
     nearest_first = sorted(range(len(scene.objects)), key=lambda i: scene.objects[i].distance)
     for number in nearest_first:
-        window = stamp(scene.objects[number], size)
-        overlap = on_picture(window, size)
+        sprite = sample_sprite(scene.objects[number], size)
+        overlap = overlap_slices(sprite, size)
         if overlap is None:
             continue
         rows, columns, inner_rows, inner_columns = overlap
-        masks[number, rows, columns] = window.distance[inner_rows, inner_columns] <= 0
+        masks[number, rows, columns] = sprite.distance[inner_rows, inner_columns] <= 0
         masks[number] &= ~taken
         taken |= masks[number]
     return masks
 
 
 def mask_boxes(masks: Masks) -> npt.NDArray[np.float32]:
-    """Return (N, 4) corner boxes x0, y0, x1, y1 in pixels that just hold the masks; zeros for empty masks."""
+    """Return bounding boxes of masks, (N, 4) as x0, y0, x1, y1 in pixels; zeros for empty masks."""
     boxes = np.zeros((len(masks), 4), dtype=np.float32)
     for box, mask in zip(boxes, masks, strict=True):
         columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
@@ -44,12 +46,12 @@ def mask_boxes(masks: Masks) -> npt.NDArray[np.float32]:
 
 
 def boxes(scene: Scene, size: int = 64) -> npt.NDArray[np.float32]:
-    """Return (N, 4) corner boxes of the visible parts, in pixels."""
+    """Return bounding boxes of the visible parts, (N, 4) as x0, y0, x1, y1 in pixels."""
     return mask_boxes(instance_masks(scene, size))
 
 
 def semantic_mask(scene: Scene, size: int = 64) -> npt.NDArray[np.uint8]:
-    """Return (S, S) of indices into ``SEMANTIC_CLASSES``: backgrounds first, then kinds."""
+    """Return a semantic mask (S, S) of indices into ``SEMANTIC_CLASSES``: backgrounds first, then kinds."""
     mask = np.full((size, size), BACKGROUNDS.index(scene.background), dtype=np.uint8)
     for thing, region in zip(scene.objects, instance_masks(scene, size), strict=True):
         mask[region] = len(BACKGROUNDS) + KINDS.index(thing.kind)

@@ -1,1 +1,1 @@
-"""Language of TriWorld: captions, referring expressions, questions and statements about a scene."""
+"""Text generation: captions, referring expressions, questions and statements about a scene."""

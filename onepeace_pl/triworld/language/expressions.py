@@ -1,13 +1,12 @@
-"""Phrases that single out one object of a picture, as referring-expression tasks need them."""
+"""Referring expressions: phrases that identify one object of an image, for visual grounding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 from onepeace_pl.triworld.language import words
-from onepeace_pl.triworld.world.draws import Draws, Stream
-from onepeace_pl.triworld.world.factors import PLACES
-from onepeace_pl.triworld.world.layout import relations
+from onepeace_pl.triworld.world.factors import PLACES, relations
+from onepeace_pl.triworld.world.numerics import KeyedRandom, RandomPurpose
 from onepeace_pl.triworld.world.scene import Scene, SceneObject
 from onepeace_pl.triworld.world.world import SPLITS
 
@@ -15,13 +14,13 @@ _FACTORS = ("kind", "size", "colour", "place")
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
-    """A phrase and the one object that it fits.
+class ReferringExpression:
+    """A phrase and the one object that it refers to.
 
     Attributes:
         text: Such as ``"the red bell"``.
-        target: Number of the object in its scene.
-        factors: What the phrase makes use of: any of kind, size, colour, place, relation.
+        target: Index of the object in its scene.
+        factors: Factors that the phrase mentions: any of kind, size, colour, place, relation.
     """
 
     text: str
@@ -29,13 +28,13 @@ class Expression:
     factors: frozenset[str]
 
 
-def label_draws(scene: Scene, purpose: int) -> Draws:
-    """Return the stream from which labels of a scene are worded."""
-    return Draws(scene.seed, SPLITS.index(scene.split), scene.index, Stream.LABEL, purpose)
+def label_rng(scene: Scene, purpose: int) -> KeyedRandom:
+    """Return the random number generator of a scene's labels."""
+    return KeyedRandom(scene.seed, SPLITS.index(scene.split), scene.index, RandomPurpose.LABEL, purpose)
 
 
-def singled_out(scene: Scene, target: int, factors: tuple[str, ...]) -> bool:
-    """Return whether no other object agrees with this one in all of the factors."""
+def is_unique(scene: Scene, target: int, factors: tuple[str, ...]) -> bool:
+    """Return whether no other object has the same values of the factors."""
     thing = scene.objects[target]
     return not any(
         all(getattr(thing, name) == getattr(other, name) for name in factors)
@@ -44,58 +43,58 @@ def singled_out(scene: Scene, target: int, factors: tuple[str, ...]) -> bool:
     )
 
 
-def phrase(thing: SceneObject, factors: frozenset[str] | tuple[str, ...], draws: Draws) -> str:
-    """Return ``"the small red bell at the top"`` with just these factors."""
+def phrase(thing: SceneObject, factors: frozenset[str] | tuple[str, ...], rng: KeyedRandom) -> str:
+    """Return a noun phrase of some factors, such as ``"the small red bell at the top"``."""
     parts = ["the"]
     if "size" in factors:
-        parts.append(draws.choice(words.SIZES[thing.size]))
+        parts.append(rng.choice(words.SIZES[thing.size]))
     if "colour" in factors:
-        parts.append(draws.choice(words.COLOURS[thing.colour]))
+        parts.append(rng.choice(words.COLOURS[thing.colour]))
     nouns = words.NOUNS[thing.kind]
     if "kind" in factors:
-        parts.append(nouns[0][0] if draws.chance(0.75) else nouns[1][0])
+        parts.append(nouns[0][0] if rng.bernoulli(0.75) else nouns[1][0])
     else:
-        parts.append(draws.choice(words.THINGS))
+        parts.append(rng.choice(words.THINGS))
     if "place" in factors:
-        parts.append(draws.choice(words.PLACES[thing.place]))
+        parts.append(rng.choice(words.PLACES[thing.place]))
     return " ".join(parts)
 
 
 def _candidates(scene: Scene, target: int) -> Iterator[tuple[str, ...]]:
-    """Yield sets of factors that single the object out and would not with one less."""
+    """Yield minimal sets of factors that identify an object."""
     found: list[tuple[str, ...]] = []
     for length in range(1, len(_FACTORS) + 1):
         for factors in combinations(_FACTORS, length):
             smaller = any(set(known) <= set(factors) for known in found)
-            if not smaller and singled_out(scene, target, factors):
+            if not smaller and is_unique(scene, target, factors):
                 found.append(factors)
                 yield factors
 
 
-def referring_expressions(scene: Scene) -> list[Expression]:
-    """Return, for every object, all shortest phrases that fit it alone, and one by its neighbour.
+def referring_expressions(scene: Scene) -> list[ReferringExpression]:
+    """Return all minimal expressions for every object, and one by its relation to a neighbour.
 
     Places are unique, so every object has at least one.
     """
-    draws = label_draws(scene, 0)
-    found: list[Expression] = []
+    rng = label_rng(scene, 0)
+    found: list[ReferringExpression] = []
     for target, thing in enumerate(scene.objects):
         for factors in _candidates(scene, target):
             used = frozenset(factors)
-            found.append(Expression(phrase(thing, used, draws), target, used))
+            found.append(ReferringExpression(phrase(thing, used, rng), target, used))
         neighbours = [
             number
             for number, other in enumerate(scene.objects)
-            if number != target and other.kind != thing.kind and singled_out(scene, number, ("kind",))
+            if number != target and other.kind != thing.kind and is_unique(scene, number, ("kind",))
         ]
         if neighbours and len(scene.objects) > 2:
-            other = scene.objects[draws.choice(neighbours)]
-            relation = draws.choice(relations(PLACES.index(thing.place), PLACES.index(other.place)))
+            other = scene.objects[rng.choice(neighbours)]
+            relation = rng.choice(relations(PLACES.index(thing.place), PLACES.index(other.place)))
             if _alone_in_relation(scene, target, other, relation):
-                text = f"{phrase(thing, ('kind',), draws)} {draws.choice(words.RELATIONS[relation])} "
+                text = f"{phrase(thing, ('kind',), rng)} {rng.choice(words.RELATIONS[relation])} "
                 found.append(
-                    Expression(
-                        text + phrase(other, ("kind",), draws), target, frozenset({"kind", "relation"})
+                    ReferringExpression(
+                        text + phrase(other, ("kind",), rng), target, frozenset({"kind", "relation"})
                     )
                 )
     return found

@@ -1,4 +1,4 @@
-"""The words of TriWorld's sentences, a few hundred in all. The first of several is the shortest."""
+"""Vocabulary: synonyms of every factor's values, a few hundred words. The first of several is the shortest."""
 
 from typing import Final
 

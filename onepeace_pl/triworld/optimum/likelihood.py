@@ -1,7 +1,10 @@
-"""The probability of a sentence's content given a scene, or given only a part of what a scene holds.
+"""Likelihood of a caption's content given (a part of) a scene, and its marginal over all scenes of a law.
 
-Scenes are held as integer arrays (``Factors``), so that one content is compared with a whole gallery at once.
-Letters: N scenes, O objects of each.
+Scenes are held as integer arrays (``Factors``), so that one content is compared with a whole gallery at once. The
+marginal is summed in closed form: given the background and the kinds, all factors are independent. The split of a
+world is a hash that no scorer can know, so it plays no part.
+
+Shapes: N scenes, O objects of each, K kinds, G backgrounds.
 """
 
 import math
@@ -13,25 +16,41 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.language.content import DETAILED, Content, Habits, Mention
-from onepeace_pl.triworld.world.factors import BACKGROUNDS, COLOURS, KINDS, PLACES, RHYTHMS, SIZES
-from onepeace_pl.triworld.world.laws import Floats, hidden_values
-from onepeace_pl.triworld.world.layout import layouts, relations
+from onepeace_pl.triworld.language.captions import MAX_DETAILED, Content, Mention, MentionRates
+from onepeace_pl.triworld.world.factors import (
+    BACKGROUNDS,
+    COLOURS,
+    KINDS,
+    PLACES,
+    RHYTHMS,
+    SIZES,
+    layouts,
+    relations,
+)
+from onepeace_pl.triworld.world.laws import (
+    ALL_PAIRS,
+    AUDIBLE_TRAIN_PAIRS,
+    TRAIN_PAIRS,
+    VISUAL_TRAIN_PAIRS,
+    Law,
+    PairTables,
+    hidden_value_prior,
+)
+from onepeace_pl.triworld.world.numerics import Floats
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import Law
 
 VALUES: Final = {"kind": KINDS, "size": SIZES, "colour": COLOURS, "place": PLACES, "rhythm": RHYTHMS}
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What one modality shows of N scenes with the same number of objects, as indices into the tables.
+    """Factors that one modality shows of N scenes with the same number of objects, as indices into the tables.
 
     Attributes:
         background: (N,).
-        values: Name of an object's factor -> (N, O); objects in the order in which they sound.
-        law: Law by which the scenes were drawn; what is hidden follows it.
-        hidden: Factors that the modality doesn't show: any of colour, place, background, rhythm, order.
+        values: Name of an object's factor -> (N, O); objects in temporal order.
+        law: Law of the scenes: the distribution of hidden factors.
+        hidden: Factors that the modality does not show: any of colour, place, background, rhythm, order.
     """
 
     background: npt.NDArray[np.int64]
@@ -69,19 +88,19 @@ class Factors:
 
 
 def _is(factors: Factors, name: str, value: str) -> Floats:
-    """Return (N, O): is this the value of an object's factor; where hidden, how likely it is."""
+    """Return (N, O) p(value of an object's factor): 0 or 1 where it is shown."""
     position = VALUES[name].index(value)
     if name in factors.hidden:
-        return hidden_values(factors.law, name)[:, position][factors.values["kind"]]
+        return hidden_value_prior(factors.law, name)[:, position][factors.values["kind"]]
     result: Floats = (factors.values[name] == position).astype(np.float64)
     return result
 
 
 def _ground(factors: Factors, background: str) -> Floats:
-    """Return (N,): is this the background; where hidden, how likely it is behind objects of these kinds."""
+    """Return (N,) p(background | kinds): 0 or 1 where it is shown."""
     position = BACKGROUNDS.index(background)
     if "background" in factors.hidden:
-        weights = hidden_values(factors.law, "background")[factors.values["kind"]]  # (N, O, backgrounds)
+        weights = hidden_value_prior(factors.law, "background")[factors.values["kind"]]  # (N, O, backgrounds)
         possible: npt.NDArray[np.bool_] = np.all(weights > 0, axis=1)
         likely: Floats = possible[:, position] / possible.sum(axis=1)
         return likely
@@ -89,30 +108,32 @@ def _ground(factors: Factors, background: str) -> Floats:
     return result
 
 
-def _named_alone(factors: Factors, mention: Mention, habits: Habits, position: int, related: bool) -> Floats:
-    """Return (N, O): the probability of naming each object just so."""
-    detailed = position < DETAILED
+def _mention_likelihood(
+    factors: Factors, mention: Mention, rates: MentionRates, position: int, related: bool
+) -> Floats:
+    """Return (N, O) p(mention | object)."""
+    detailed = position < MAX_DETAILED
     total = np.ones_like(factors.values["kind"], dtype=np.float64)
     for name, probability in (
-        ("kind", habits.kind),
-        ("size", habits.size),
-        ("colour", habits.colour),
-        ("place", habits.place if detailed and not related else 0.0),
-        ("rhythm", habits.rhythm if detailed else 0.0),
+        ("kind", rates.kind),
+        ("size", rates.size),
+        ("colour", rates.colour),
+        ("place", rates.place if detailed and not related else 0.0),
+        ("rhythm", rates.rhythm if detailed else 0.0),
     ):
         if name == "place" and "place" in factors.hidden:
-            continue  # places depend on one another: see places_said
+            continue  # places depend on one another: see place_probability
         value = getattr(mention, name)
         total = total * (1.0 - probability if value is None else probability * _is(factors, name, value))
     return total
 
 
-def _named_together(factors: Factors, mention: Mention, habits: Habits) -> Floats:
-    """Return (N,) the probability of one mention for all objects, given that they are of one kind."""
+def _joint_mention_likelihood(factors: Factors, mention: Mention, rates: MentionRates) -> Floats:
+    """Return (N,) p(one mention for all objects | they are of one kind)."""
     if mention.number != factors.count or mention.place is not None or mention.kind is None:
         return np.zeros(len(factors.background))
-    total = habits.merge * _is(factors, "kind", mention.kind)[:, 0]
-    for name, probability in (("size", habits.size), ("colour", habits.colour), ("rhythm", habits.rhythm)):
+    total = rates.merge * _is(factors, "kind", mention.kind)[:, 0]
+    for name, probability in (("size", rates.size), ("colour", rates.colour), ("rhythm", rates.rhythm)):
         said = getattr(mention, name)
         if said is not None:
             total = total * probability * _is(factors, name, said).prod(axis=1)
@@ -123,7 +144,7 @@ def _named_together(factors: Factors, mention: Mention, habits: Habits) -> Float
 
 
 def _related(factors: Factors, first: int, second: int, relation: str) -> Floats:
-    """Return (N,) the probability that this relation is the one chosen for two objects."""
+    """Return (N,) p(relation | places of two objects)."""
     if "place" in factors.hidden:
         return np.ones(len(factors.background))
     table = np.zeros((len(PLACES), len(PLACES)))
@@ -133,14 +154,14 @@ def _related(factors: Factors, first: int, second: int, relation: str) -> Floats
     return table[places[:, first], places[:, second]]
 
 
-def places_said(content: Content, habits: Habits, number: int) -> float:
-    """Return the probability of what is said about places, over all layouts of ``number`` objects."""
+def place_probability(content: Content, rates: MentionRates, number: int) -> float:
+    """Return the probability of all mentions of places, over all layouts of ``number`` objects."""
     related = content.relation is not None
     total = 0.0
     for cells in layouts(number):
         product = 1.0
         for position, mention in enumerate(content.mentions):
-            probability = habits.place if position < DETAILED and not related else 0.0
+            probability = rates.place if position < MAX_DETAILED and not related else 0.0
             if mention.place is None:
                 product *= 1.0 - probability
             else:
@@ -152,48 +173,48 @@ def places_said(content: Content, habits: Habits, number: int) -> float:
     return total / len(layouts(number))
 
 
-def choice_of_relation(content: Content, habits: Habits) -> float:
-    """Return the probability of placing two objects by a relation (or not), as the content does."""
+def relation_probability(content: Content, rates: MentionRates) -> float:
+    """Return the probability of mentioning a relation (or not), as the content does."""
     if len(content.mentions) != 2:
         return 0.0 if content.relation is not None else 1.0
-    return habits.relation if content.relation is not None else 1.0 - habits.relation
+    return rates.relation if content.relation is not None else 1.0 - rates.relation
 
 
-def choice_of_objects(content: Content, habits: Habits, number: int) -> float:
-    """Return the probability of naming so many of ``number`` objects."""
+def object_count_probability(content: Content, rates: MentionRates, number: int) -> float:
+    """Return the probability of mentioning as many of ``number`` objects as the content does."""
     named = len(content.mentions)
     if named == number:
-        return 1.0 if number == 1 else 1.0 - habits.omit
-    return habits.omit if named == number - 1 and named > 0 else 0.0
+        return 1.0 if number == 1 else 1.0 - rates.omit
+    return rates.omit if named == number - 1 and named > 0 else 0.0
 
 
-def given_scene(content: Content, factors: Factors, habits: Habits) -> Floats:
-    """Return (N,) p(content | what is shown): how likely a speaker is to say just this of each scene."""
+def content_likelihood(content: Content, factors: Factors, rates: MentionRates) -> Floats:
+    """Return (N,) p(content | shown factors) of each scene."""
     number, named = factors.count, len(content.mentions)
     scenes = len(factors.background)
     if named == 0:
-        return habits.bare * _ground(factors, content.background) if content.background else np.zeros(scenes)
+        return rates.bare * _ground(factors, content.background) if content.background else np.zeros(scenes)
     if content.background is None:
-        before = np.full(scenes, (1.0 - habits.bare) * (1.0 - habits.background))
+        before = np.full(scenes, (1.0 - rates.bare) * (1.0 - rates.background))
     else:
-        before = (1.0 - habits.bare) * habits.background * _ground(factors, content.background)
+        before = (1.0 - rates.bare) * rates.background * _ground(factors, content.background)
     kinds = factors.values["kind"]
     alike = (kinds == kinds[:, :1]).all(axis=1) & (number > 1)
     if content.mentions[0].number > 1:
-        together: Floats = before * alike * _named_together(factors, content.mentions[0], habits)
+        together: Floats = before * alike * _joint_mention_likelihood(factors, content.mentions[0], rates)
         return together
 
-    whole = choice_of_objects(content, habits, number) * choice_of_relation(content, habits)
+    whole = object_count_probability(content, rates, number) * relation_probability(content, rates)
     if not whole:
         return np.zeros(scenes)
     if "place" in factors.hidden:
-        whole *= places_said(content, habits, number)
+        whole *= place_probability(content, rates, number)
     if named == number - 1:
-        whole /= number  # which object is left out
+        whole /= number  # which object is omitted
     order_shown = "order" not in factors.hidden
     related = content.relation is not None
     each = [
-        _named_alone(factors, mention, habits, position, related)
+        _mention_likelihood(factors, mention, rates, position, related)
         for position, mention in enumerate(content.mentions)
     ]
     total = np.zeros(scenes)
@@ -209,8 +230,119 @@ def given_scene(content: Content, factors: Factors, habits: Habits) -> Floats:
     if named == 1:
         order = 0.0 if content.ordered else 1.0
     elif content.ordered:
-        order = habits.order / (1 if order_shown else math.factorial(named))
+        order = rates.order / (1 if order_shown else math.factorial(named))
     else:
-        order = (1.0 - habits.order) / math.factorial(named)
-    result: Floats = before * (1.0 - habits.merge * alike) * whole * order * total
+        order = (1.0 - rates.order) / math.factorial(named)
+    result: Floats = before * (1.0 - rates.merge * alike) * whole * order * total
     return result
+
+
+def _share(allowed: Floats, said: str | None, values: Sequence[str], probability: float) -> Floats:
+    """Return (K,) p(value is allowed and is mentioned, or omitted, as in the content)."""
+    if said is None:
+        result: Floats = allowed.mean(axis=1) * (1.0 - probability)
+        return result
+    return allowed[:, values.index(said)] * (probability / len(values))
+
+
+def _mention_marginal(mention: Mention, rates: MentionRates, allowed: PairTables, position: int) -> Floats:
+    """Return (K,) p(object is of a kind, is allowed and has this mention), without places."""
+    if mention.kind is None:
+        kind = np.full(len(KINDS), (1.0 - rates.kind) / len(KINDS))
+    else:
+        kind = (np.arange(len(KINDS)) == KINDS.index(mention.kind)) * (rates.kind / len(KINDS))
+    size = 1.0 - rates.size if mention.size is None else rates.size / len(SIZES)
+    colour = _share(allowed.colours, mention.colour, COLOURS, rates.colour)
+    rhythm = _share(
+        allowed.rhythms, mention.rhythm, RHYTHMS, rates.rhythm if position < MAX_DETAILED else 0.0
+    )
+    return kind * size * colour * rhythm
+
+
+def _all_alike(
+    allowed: Floats, said: str | None, values: Sequence[str], probability: float, number: int
+) -> Floats:
+    """Return (K,) p(``number`` objects have allowed values and share this mention)."""
+    each = (allowed / len(values)) ** number
+    if said is not None:
+        return probability * each[:, values.index(said)]
+    result: Floats = allowed.mean(axis=1) ** number - probability * each.sum(axis=1)
+    return result
+
+
+def _joint_mention_marginal(
+    mention: Mention, rates: MentionRates, allowed: PairTables, number: int
+) -> Floats:
+    """Return (K,) p(``number`` objects are of one kind, allowed, and have one mention)."""
+    if mention.number != number or mention.kind is None or mention.place is not None:
+        return np.zeros(len(KINDS))
+    sizes = np.ones((len(KINDS), len(SIZES)))
+    total = rates.merge * (np.arange(len(KINDS)) == KINDS.index(mention.kind)) / len(KINDS) ** number
+    total = total * _all_alike(sizes, mention.size, SIZES, rates.size, number)
+    total = total * _all_alike(allowed.colours, mention.colour, COLOURS, rates.colour, number)
+    result: Floats = total * _all_alike(allowed.rhythms, mention.rhythm, RHYTHMS, rates.rhythm, number)
+    return result
+
+
+def _free(allowed: PairTables) -> Floats:
+    """Return (K,) p(object is of a kind and is allowed)."""
+    result: Floats = allowed.colours.mean(axis=1) * allowed.rhythms.mean(axis=1) / len(KINDS)
+    return result
+
+
+def _possible(number: int, allowed: PairTables) -> float:
+    """Return p(scene of ``number`` objects is allowed)."""
+    return float(((allowed.backgrounds.T * _free(allowed)).sum(axis=1) ** number).mean())
+
+
+def _count_marginal(content: Content, rates: MentionRates, number: int, allowed: PairTables) -> float:
+    """Return p(scene of ``number`` objects is allowed and has this content)."""
+    ground = allowed.backgrounds.T  # (G, K)
+    mentions, named = content.mentions, len(content.mentions)
+    if content.background is None:
+        before = np.full(len(BACKGROUNDS), (1.0 - rates.bare) * (1.0 - rates.background))
+    else:
+        here = np.arange(len(BACKGROUNDS)) == BACKGROUNDS.index(content.background)
+        before = here * ((1.0 - rates.bare) * rates.background if named else rates.bare)
+    if named == 0:
+        return float((before * (ground * _free(allowed)).sum(axis=1) ** number).mean())
+    if mentions[0].number > 1:
+        together = _joint_mention_marginal(mentions[0], rates, allowed, number)
+        return float((before * (ground**number * together).sum(axis=1)).mean())
+
+    whole = object_count_probability(content, rates, number) * relation_probability(content, rates)
+    if named > 1:
+        whole *= rates.order if content.ordered else 1.0 - rates.order
+    if not whole or (named == 1 and content.ordered):
+        return 0.0
+    # Objects are exchangeable, so every assignment of mentions to objects contributes the same.
+    slots = [
+        _mention_marginal(mention, rates, allowed, position) for position, mention in enumerate(mentions)
+    ]
+    slots += [_free(allowed)] * (number - named)
+    apart = np.ones(len(BACKGROUNDS))
+    one_kind = np.ones((len(BACKGROUNDS), len(KINDS)))
+    for slot in slots:
+        apart = apart * (ground * slot).sum(axis=1)
+        one_kind = one_kind * (ground * slot)
+    if number > 1:
+        apart = apart - rates.merge * one_kind.sum(axis=1)
+    return float((before * apart).mean()) * whole * place_probability(content, rates, number)
+
+
+def content_marginal(content: Content, rates: MentionRates, law: Law) -> float:
+    """Return p(content) over all scenes of a law."""
+    counts = range(law.objects[0], law.objects[1] + 1)
+    total = 0.0
+    for number in counts:
+        if law.novelty == "include":
+            total += _count_marginal(content, rates, number, ALL_PAIRS)
+        elif law.novelty == "exclude":
+            total += _count_marginal(content, rates, number, TRAIN_PAIRS) / _possible(number, TRAIN_PAIRS)
+        else:
+            rest = VISUAL_TRAIN_PAIRS if law.novelty == "visible" else AUDIBLE_TRAIN_PAIRS
+            novel = _count_marginal(content, rates, number, ALL_PAIRS) - _count_marginal(
+                content, rates, number, rest
+            )
+            total += novel / (1.0 - _possible(number, rest))
+    return total / len(counts)

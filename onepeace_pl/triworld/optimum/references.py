@@ -1,7 +1,6 @@
-"""What a task's numbers stand beside: chance, the best answer that looks at nothing, and the best achievable.
+"""Reference scores of TriWorld's tasks: chance, the best constant baseline and the optimum.
 
-Everything asked of TriWorld can be answered from what the row has, so the best achievable is 1, except from sentences,
-which leave things out.
+Every question can be answered from its row, so the optimum is 1, except from captions, which omit factors.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from onepeace_pl.triworld.labelled import (
     TruthScenes,
 )
 
-_SAMPLE: Final = 2000  # training rows from which the best blind answer is learnt
+_SAMPLE: Final = 2000  # training rows that baselines are estimated from
 
 
 @singledispatch
 def references(rows: LabelledScenes, train: LabelledScenes) -> dict[str, Reference]:
-    """Return what each metric of these rows is compared with.
+    """Return the reference scores of each metric.
 
     Args:
-        rows: The rows that are measured.
-        train: Rows of the same sort that blind answers are learnt from.
+        rows: Evaluation rows.
+        train: Training rows, from which baselines are estimated.
     """
     raise TypeError(f"no references for {type(rows).__name__}")
 
@@ -54,17 +53,17 @@ def _(rows: ClassScenes, train: ClassScenes) -> dict[str, Reference]:
 
 @references.register
 def _(rows: ClassesScenes, train: ClassesScenes) -> dict[str, Reference]:
-    there = Counter(kind for i in range(len(rows)) for kind in rows.kinds(i))
-    share = float(np.mean([count / len(rows) for count in there.values()]))
+    counts = Counter(kind for i in range(len(rows)) for kind in rows.kinds(i))
+    share = float(np.mean([count / len(rows) for count in counts.values()]))
     return {"mAP": Reference(share, share, 1.0)}
 
 
 @references.register
 def _(rows: BackgroundScenes, train: BackgroundScenes) -> dict[str, Reference]:
     chance = 1 / len(rows.classes)
-    said = np.mean([1.0 if rows.says(i) else chance for i in range(len(rows))])
+    optimum = np.mean([1.0 if rows.is_mentioned(i) else chance for i in range(len(rows))])
     common = _commonest([rows.scenes[i].background for i in range(len(rows))])
-    return {"accuracy": Reference(chance, common, float(said))}
+    return {"accuracy": Reference(chance, common, float(optimum))}
 
 
 @references.register
@@ -73,12 +72,12 @@ def _(rows: MaskScenes, train: MaskScenes) -> dict[str, Reference]:
     for number in range(len(rows)):
         mask = rows.mask(number)
         shares += np.bincount(mask.ravel(), minlength=len(shares)) / mask.size / len(rows)
-    return {metric: replace(beside, optimum=1.0) for metric, beside in mask_references(shares).items()}
+    return {metric: replace(reference, optimum=1.0) for metric, reference in mask_references(shares).items()}
 
 
 @references.register
 def _(rows: ObjectScenes, train: ObjectScenes) -> dict[str, Reference]:
-    # a box that was not looked for hardly ever overlaps one by half
+    # a constant box hardly ever has an IoU of 0.5
     return {metric: Reference(0.0, 0.0, 1.0) for metric in ("box_AP", "box_AP50", "mask_AP", "mask_AP50")}
 
 
@@ -90,47 +89,47 @@ def _(rows: ClipScenes, train: ClipScenes) -> dict[str, Reference]:
 
 @references.register
 def _(rows: BoxScenes, train: BoxScenes) -> dict[str, Reference]:
-    beside = box_references(_boxes(train, 500), _boxes(rows, len(rows)))
-    return {metric: replace(reference, optimum=1.0) for metric, reference in beside.items()}
+    baselines = box_references(_boxes(train, 500), _boxes(rows, len(rows)))
+    return {metric: replace(reference, optimum=1.0) for metric, reference in baselines.items()}
 
 
 @references.register
 def _(rows: ChoiceScenes, train: ChoiceScenes) -> dict[str, Reference]:
-    habits = _habits(
+    counts = _answer_counts(
         (train.question(i).text, train.question(i).answer) for i in range(min(len(train), _SAMPLE))
     )
     right = []
     for i in range(len(rows)):
         asked = rows.question(i)
         choices = rows.choices(asked, i)
-        right.append(max(choices, key=lambda choice: habits[asked.text][choice]) == asked.answer)
+        right.append(max(choices, key=lambda choice: counts[asked.text][choice]) == asked.answer)
     return {"accuracy": Reference(0.25, float(np.mean(right)), 1.0)}
 
 
 @references.register
 def _(rows: AnswerScenes, train: AnswerScenes) -> dict[str, Reference]:
-    habits = _habits(
+    counts = _answer_counts(
         (train.question(i).text, train.question(i).answer) for i in range(min(len(train), _SAMPLE))
     )
-    right = [_first(habits[q.text]) == q.answer for q in map(rows.question, range(len(rows)))]
+    right = [_first(counts[q.text]) == q.answer for q in map(rows.question, range(len(rows)))]
     return {"accuracy": Reference(1 / len(rows.classes), float(np.mean(right)), 1.0)}
 
 
 @references.register
 def _(rows: TruthScenes, train: TruthScenes) -> dict[str, Reference]:
-    habits = _habits(
+    counts = _answer_counts(
         (train.statement(i).text, train.statement(i).truth) for i in range(min(len(train), _SAMPLE))
     )
-    right = [(_first(habits[s.text]) is not False) == s.truth for s in map(rows.statement, range(len(rows)))]
+    right = [(_first(counts[s.text]) is not False) == s.truth for s in map(rows.statement, range(len(rows)))]
     return {"accuracy": Reference(0.5, float(np.mean(right)), 1.0)}
 
 
-def _habits(seen: Iterable[tuple[str, Any]]) -> defaultdict[str, Counter[Any]]:
+def _answer_counts(pairs: Iterable[tuple[str, Any]]) -> defaultdict[str, Counter[Any]]:
     """Count the answers to each text."""
-    found: defaultdict[str, Counter[Any]] = defaultdict(Counter)
-    for text, answer in seen:
-        found[text][answer] += 1
-    return found
+    counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    for text, answer in pairs:
+        counts[text][answer] += 1
+    return counts
 
 
 def _first(counts: Counter[Any]) -> Any:

@@ -1,1 +1,1 @@
-"""Scenes of TriWorld: factors, layout and the laws that draw them."""
+"""Scene sampling: factors of variation, layouts, sampling laws and reproducible random numbers."""

@@ -1,12 +1,15 @@
-"""Which pairs of factors each law allows, as tables. Letters: K kinds, G backgrounds."""
+"""Sampling laws: the distribution of scenes, and the pairs of factors that training holds out.
+
+Shapes: K kinds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.triworld.world.factors import (
     BACKGROUNDS,
     COLOURS,
@@ -14,17 +17,39 @@ from onepeace_pl.triworld.world.factors import (
     HELD_OUT_COLOURS,
     HELD_OUT_RHYTHMS,
     KINDS,
+    MAX_OBJECTS,
     RHYTHMS,
     SIZES,
 )
-from onepeace_pl.triworld.world.world import Law
+from onepeace_pl.triworld.world.numerics import Floats
 
-Floats = npt.NDArray[np.float64]
+Novelty = Literal["exclude", "include", "visible", "audible"]
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """Pairs that may occur: (K, colours), (K, backgrounds), (K, rhythms), 1 or 0."""
+class Law:
+    """Distribution of scenes: all factors are uniform and independent, given a condition on held-out combinations.
+
+    Attributes:
+        objects: Least and greatest number of objects; every number between is equally likely.
+        novelty: ``"exclude"``: no held-out combination (the law of training); ``"include"``: no condition;
+            ``"visible"`` / ``"audible"``: at least one held-out combination is visible / audible.
+    """
+
+    objects: tuple[int, int] = (1, 2)
+    novelty: Novelty = "exclude"
+
+    def __post_init__(self) -> None:
+        fewest, most = self.objects
+        if not 1 <= fewest <= most <= MAX_OBJECTS:
+            raise UserError(f"objects={self.objects!r}: give (least, greatest) between 1 and {MAX_OBJECTS}")
+        if self.novelty not in get_args(Novelty):
+            raise UserError(f"novelty={self.novelty!r}: choose one of {', '.join(get_args(Novelty))}")
+
+
+@dataclass(frozen=True)
+class PairTables:
+    """Allowed pairs of a kind and another factor, 1 or 0: (K, colours), (K, backgrounds), (K, rhythms)."""
 
     colours: Floats
     backgrounds: Floats
@@ -43,26 +68,26 @@ _COLOURS: Final = _pairs(HELD_OUT_COLOURS, COLOURS)
 _BACKGROUNDS: Final = _pairs(HELD_OUT_BACKGROUNDS, BACKGROUNDS)
 _RHYTHMS: Final = _pairs(HELD_OUT_RHYTHMS, RHYTHMS)
 
-ANYTHING: Final = Allowed(_any(COLOURS), _any(BACKGROUNDS), _any(RHYTHMS))
-LEARNT: Final = Allowed(_COLOURS, _BACKGROUNDS, _RHYTHMS)
-LEARNT_TO_THE_EYE: Final = Allowed(_COLOURS, _BACKGROUNDS, _any(RHYTHMS))
-LEARNT_TO_THE_EAR: Final = Allowed(_any(COLOURS), _any(BACKGROUNDS), _RHYTHMS)
+ALL_PAIRS: Final = PairTables(_any(COLOURS), _any(BACKGROUNDS), _any(RHYTHMS))
+TRAIN_PAIRS: Final = PairTables(_COLOURS, _BACKGROUNDS, _RHYTHMS)
+VISUAL_TRAIN_PAIRS: Final = PairTables(_COLOURS, _BACKGROUNDS, _any(RHYTHMS))
+AUDIBLE_TRAIN_PAIRS: Final = PairTables(_any(COLOURS), _any(BACKGROUNDS), _RHYTHMS)
 
 
-def hidden_values(law: Law, factor: str) -> Floats:
-    """Return (K, values): how likely each value of an object's factor is to those who know only its kind.
+def hidden_value_prior(law: Law, factor: str) -> Floats:
+    """Return p(value | kind) of a factor that a modality does not show, (K, values).
 
     Raises:
-        ValueError: The factor's values are tied to other objects' (a law that demands a novel combination).
+        UserError: The factor depends on other objects (a law that demands a held-out combination).
     """
     if factor == "size":
         return _any(SIZES) / len(SIZES)
     visible = factor in ("colour", "background")
     if (law.novelty == "visible" and visible) or (law.novelty == "audible" and not visible):
-        raise ValueError(
-            f"novelty={law.novelty!r}: no optimum for a side that can't tell {factor!r}; use another"
+        raise UserError(
+            f"novelty={law.novelty!r}: the optimum without {factor!r} is unknown; choose another novelty"
         )
-    allowed = LEARNT if law.novelty == "exclude" else ANYTHING
+    allowed = TRAIN_PAIRS if law.novelty == "exclude" else ALL_PAIRS
     table = {"colour": allowed.colours, "background": allowed.backgrounds, "rhythm": allowed.rhythms}[factor]
     result: Floats = table / table.sum(axis=1, keepdims=True)
     return result

@@ -1,4 +1,4 @@
-"""A scene: the factors that are seen, heard and said, and the small accidents of its rendering."""
+"""Scene description: the factors of variation, and nuisance variables of the rendering."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from onepeace_pl.triworld.world.factors import (
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """One object: five factors, then accidents that no sentence speaks of.
+    """One object: five factors, then nuisance variables that no caption mentions.
 
     Attributes:
-        kind: One of ``factors.KINDS``; a silhouette and a timbre.
+        kind: One of ``factors.KINDS``: object class; it has a shape and a timbre.
         size: ``"small"`` or ``"large"``: drawn size and pitch register.
         colour: One of ``factors.COLOURS``.
         place: One of ``factors.PLACES``.
         rhythm: One of ``factors.RHYTHMS``.
-        x: Centre, as a share of the picture's width from the left.
-        y: Centre, as a share of the picture's height from the top.
-        radius: As a share of the picture's side.
-        tilt: Turn of the silhouette, in turns.
-        stretch: Width over height.
-        mirrored: Whether left and right of the silhouette are swapped.
+        x: Centre, as a fraction of the image's width from the left.
+        y: Centre, as a fraction of the image's height from the top.
+        radius: As a fraction of the image's side.
+        tilt: Rotation, in turns.
+        stretch: Aspect ratio, width over height.
+        mirrored: Horizontal flip.
         shade: Brightness of the colour, near 1.
-        distance: From the viewer, 0 nearest to 1, for the depth rendering and for what hides what.
-        variant: Which of the recorded notes of the timbre is used.
+        distance: From the viewer, 0 nearest to 1, for depth maps and occlusion.
+        variant: Which note of the timbre is used.
         gain: Loudness, near 1.
-        lead: Share of the free time before the first note.
-        pace: Length of the rhythm's gaps, near 1.
+        lead: Fraction of the free time before the first note.
+        pace: Factor of the rhythm's gaps, near 1.
     """
 
     kind: str
@@ -55,12 +55,12 @@ class SceneObject:
 
     @property
     def novel_visible(self) -> bool:
-        """Whether training never shows this kind in this colour."""
+        """True if this kind in this colour is held out of training."""
         return (self.kind, self.colour) in HELD_OUT_COLOURS
 
     @property
     def novel_audible(self) -> bool:
-        """Whether training never lets this kind sound in this rhythm."""
+        """True if this kind in this rhythm is held out of training."""
         return (self.kind, self.rhythm) in HELD_OUT_RHYTHMS
 
 
@@ -73,14 +73,14 @@ class Scene:
         split: ``"train"``, ``"val"`` or ``"test"``.
         index: Number of the scene in its split.
         background: One of ``factors.BACKGROUNDS``.
-        objects: In the order in which they begin to sound.
-        light: Turn of the light's direction, in turns.
-        brightness: Of the whole picture, near 1.
-        texture: Where the background is cut from its canvas, (x, y) in [0, 1).
+        objects: In order of their first note.
+        light: Direction of the light, in turns.
+        brightness: Of the whole image, near 1.
+        texture: Offset of the background's crop in its canvas, (x, y) in [0, 1).
         hiss: Level of background noise, 1 is full scale.
-        hiss_start: Where the noise is cut from its tape, in [0, 1).
-        direction: Where the objects move in a clip; one of ``factors.DIRECTIONS``.
-        speed: How fast they move; one of ``factors.SPEEDS``.
+        hiss_start: Offset of the noise's crop, in [0, 1).
+        direction: Motion in a video clip; one of ``factors.DIRECTIONS``.
+        speed: Of the motion; one of ``factors.SPEEDS``.
     """
 
     seed: int
@@ -103,12 +103,12 @@ class Scene:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds present, each once, in the order in which they sound."""
+        """Distinct kinds, in order of their first note."""
         return tuple(dict.fromkeys(thing.kind for thing in self.objects))
 
     @property
     def novel_visible(self) -> bool:
-        """Whether the picture shows a kind in a colour or before a background that training never shows."""
+        """True if a visible combination of the scene is held out of training."""
         return any(
             thing.novel_visible or (thing.kind, self.background) in HELD_OUT_BACKGROUNDS
             for thing in self.objects
@@ -116,18 +116,18 @@ class Scene:
 
     @property
     def novel_audible(self) -> bool:
-        """Whether the sound holds a kind in a rhythm that training never plays."""
+        """True if an audible combination of the scene is held out of training."""
         return any(thing.novel_audible for thing in self.objects)
 
     @property
     def novel(self) -> bool:
-        """Whether the scene holds any combination that training never has."""
+        """True if any combination of the scene is held out of training."""
         return self.novel_visible or self.novel_audible
 
     def factors(self) -> dict[str, str]:
-        """Return factor -> value as text. Several objects' values are sorted and joined, factor by factor.
+        """Return factor -> value as text; values of several objects are sorted and joined.
 
-        ``order`` is there only where several kinds follow one another.
+        ``order`` is present only in scenes of several kinds.
         """
         joined = {
             name: "+".join(sorted(getattr(thing, name) for thing in self.objects))

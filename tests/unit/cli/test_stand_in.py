@@ -8,8 +8,11 @@ import yaml
 from onepeace_pl.cli import main
 
 WRONG = [
-    ("data: {class_path: TriWorldData, init_args: {batch_size: 0}}", "batch_size=0 must be at least 1"),
-    ("data: {class_path: TriWorldData, init_args: {num_workers: -1}}", "num_workers=-1 must be at least 0"),
+    ("data: {class_path: TriWorldDataModule, init_args: {batch_size: 0}}", "batch_size=0 must be at least 1"),
+    (
+        "data: {class_path: TriWorldDataModule, init_args: {num_workers: -1}}",
+        "num_workers=-1 must be at least 0",
+    ),
     (
         "trainer: {precision: bf17}",
         "bf16-mixed, 32-true, 64-true, 64, 32, 16, bf16, got bf17; did you mean 'bf16'?",

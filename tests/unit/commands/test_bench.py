@@ -37,7 +37,7 @@ def test_memory_of_a_dense_task(tmp_path: Path, capsys: pytest.CaptureFixture[st
     task.write_text(
         "class_path: onepeace_pl.tasks.segmentation.Segmentation\n"
         "init_args:\n"
-        "  neck: onepeace_pl.dense.BlockPyramid\n"
+        "  neck: onepeace_pl.dense.BlockFeaturePyramid\n"
         "  head: {class_path: onepeace_pl.tasks.segmentation.UPerNet, init_args: {width: 16}}\n"
     )
     target = tmp_path / "numbers.json"

@@ -101,6 +101,8 @@ def test_sources_that_tell_little(tmp_path: Path) -> None:
     assert (report.rows, report.ids, report.files, report.opened) == (4, 2, 2, 4)
     joined = inspect(JoinedSource([folder, folder]))
     assert (joined.rows, joined.ids) == (8, 4)
-    world = inspect(TriWorldSource(size=4, fields=("image", "audio", "text"), caption="both"), media=2)
+    world = inspect(
+        TriWorldSource(size=4, modalities=("image", "audio", "text"), caption="audiovisual"), media=2
+    )
     assert world.is_right
     assert world.files is None

@@ -60,7 +60,7 @@ def slow(backbone: Backbone, branch: DenseBranch, images: Tensor) -> Tensor:
     x = x + resize_positions(adapter.position_table, (height, width))[1:].view(height, width, -1)
     heads, size = config.heads, config.width // config.heads
     for number, block in enumerate(encoder.transformer.blocks):
-        side = branch.window if branch.window and number not in branch.global_blocks else 0
+        side = branch.window_size if branch.window_size and number not in branch.global_blocks else 0
         steps = (side or height, side or width)
         normed = block.attention_norm["shared"](x)
         project = block.attention.project_in["shared"]
@@ -103,10 +103,10 @@ def stretched(table: Tensor, side: int) -> Tensor:
 
 WAYS = {
     "everywhere": {},
-    "windows": {"window": 4},
-    "windows, one block everywhere": {"window": 4, "everywhere": [1]},
-    "decomposed": {"decomposed": 4},
-    "windows, one block everywhere, decomposed": {"window": 4, "everywhere": [1], "decomposed": 32},
+    "windows": {"window_size": 4},
+    "windows, one block everywhere": {"window_size": 4, "global_blocks": [1]},
+    "decomposed": {"rel_pos_size": 4},
+    "windows, one block everywhere, decomposed": {"window_size": 4, "global_blocks": [1], "rel_pos_size": 32},
 }
 
 
@@ -115,7 +115,7 @@ WAYS = {
 @torch.no_grad()
 def test_features(way: str, size: tuple[int, int]) -> None:
     backbone = made()
-    branch = branch_of(backbone, summary=False, **WAYS[way])
+    branch = branch_of(backbone, cls_token=False, **WAYS[way])
     (found,) = branch.features(backbone.encoder, pictures(*size), [DEPTH - 1])
     torch.testing.assert_close(found, slow(backbone, branch, pictures(*size)), rtol=1e-4, atol=1e-4)
 
@@ -124,7 +124,7 @@ def test_features(way: str, size: tuple[int, int]) -> None:
 @torch.no_grad()
 def test_features_of_512_pixels(way: str) -> None:
     backbone = made()
-    branch = branch_of(backbone, summary=False, **WAYS[way])
+    branch = branch_of(backbone, cls_token=False, **WAYS[way])
     (found,) = branch.features(backbone.encoder, pictures(512, 512, 1), [DEPTH - 1])
     torch.testing.assert_close(found, slow(backbone, branch, pictures(512, 512, 1)), rtol=1e-4, atol=1e-4)
 
@@ -135,10 +135,10 @@ def test_pictures_of_the_encoders_size_are_read_as_it_does() -> None:
     side = backbone.encoder.adapter("image").image_size
     given = pictures(side, side)
     branch = branch_of(backbone)
-    patches = branch(backbone.encoder, branch.start(backbone.encoder, given), 0, DEPTH)
+    patches = branch(backbone.encoder, branch.embed(backbone.encoder, given), 0, DEPTH)
     (expected,), _ = backbone({"image": ModalityInput(given)}, [ForwardPass(("image",), stop_after="blocks")])
     torch.testing.assert_close(patches.tokens, expected.tokens["image"], rtol=1e-5, atol=1e-5)
-    assert torch.equal(patches.image[0, :, 0, 1], patches.tokens[0, 2])
+    assert torch.equal(patches.feature_map[0, :, 0, 1], patches.tokens[0, 2])
 
 
 @torch.no_grad()
@@ -156,7 +156,9 @@ def test_recomputed_blocks_have_the_same_gradients() -> None:
     results = []
     for again in (False, True):
         backbone = made(checkpoint=again).train()
-        branch = branch_of(backbone, summary=False, window=2, global_blocks=[1], decomposed=4).train()
+        branch = branch_of(
+            backbone, cls_token=False, window_size=2, global_blocks=[1], rel_pos_size=4
+        ).train()
         branch.features(backbone.encoder, pictures(64, 48), [DEPTH - 1])[0].square().sum().backward()
         named = [*backbone.named_parameters(), *branch.named_parameters()]
         results.append({name: p.grad for name, p in named if p.grad is not None})
@@ -169,9 +171,9 @@ def test_recomputed_blocks_have_the_same_gradients() -> None:
 @pytest.mark.parametrize("mode", ["bernoulli", "subset"])
 def test_stochastic_depth_takes_or_leaves_whole_pictures(mode: str) -> None:
     backbone = made(drop_path=0.8, drop_path_mode=mode).train()
-    branch = branch_of(backbone, summary=False, window=2)
+    branch = branch_of(backbone, cls_token=False, window_size=2)
     torch.manual_seed(3)
-    start = branch.start(backbone.encoder, pictures(64, 64, 8))
+    start = branch.embed(backbone.encoder, pictures(64, 64, 8))
     with torch.no_grad():
         changed = branch(backbone.encoder, start, 1, 2).tokens != start.tokens
     per_picture = changed.flatten(1).float().mean(1)
@@ -204,13 +206,13 @@ def test_indices_of_few_grids_are_kept() -> None:
     branch = branch_of(backbone)
     for columns in range(1, 9):
         branch.features(backbone.encoder, pictures(32, 16 * columns, 1), [0])
-    assert len(branch._places) == 4
+    assert len(branch._indices) == 4
 
 
 def test_decomposed_positions_learn_at_the_rate_of_their_block() -> None:
     backbone = made()
     whole = torch.nn.ModuleDict(
-        {"backbone": backbone, "branch": branch_of(backbone, summary=False, decomposed=4)}
+        {"backbone": backbone, "branch": branch_of(backbone, cls_token=False, rel_pos_size=4)}
     )
     scales = {}
     for group in parameter_groups(whole, 0.5):
@@ -225,9 +227,9 @@ def test_decomposed_positions_learn_at_the_rate_of_their_block() -> None:
 
 def test_bad_input() -> None:
     backbone = made()
-    with pytest.raises(ValueError, match="no place for the summary"):
-        DenseBranch(backbone.config, window=4)
+    with pytest.raises(ValueError, match="windows exclude the CLS token"):
+        DenseBranch(backbone.config, window_size=4)
     with pytest.raises(ValueError, match="no block 9; the encoder has 2"):
         DenseBranch(backbone.config, global_blocks=[1, 9])
     with pytest.raises(ValueError, match="60 x 64 pixels: sides must be multiples of 16"):
-        DenseBranch(backbone.config).start(backbone.encoder, pictures(60, 64))
+        DenseBranch(backbone.config).embed(backbone.encoder, pictures(60, 64))

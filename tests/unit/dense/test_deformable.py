@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from onepeace_pl.dense.deformable import DeformableAttention, places_of
+from onepeace_pl.dense.deformable import DeformableAttention, grid_points
 from onepeace_pl.integrations.openmmlab import prepare
 
 SHAPES = [(4, 6), (2, 3)]
@@ -42,10 +42,10 @@ def test_equals_mmcvs_module():
 
 
 def test_places_are_middles_of_cells():
-    places = places_of([(1, 2), (2, 1)], torch.device("cpu"))
+    places = grid_points([(1, 2), (2, 1)], torch.device("cpu"))
     assert places.tolist() == [[0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75]]
 
 
 def test_heads_that_do_not_divide():
     with pytest.raises(ValueError, match="3 heads do not divide the inner width 8"):
-        DeformableAttention(16, 3, 1, value_share=0.5)
+        DeformableAttention(16, 3, 1, value_ratio=0.5)

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from onepeace_pl.dense.drawing import drawn_mask, drawn_objects, palette
+from onepeace_pl.dense.drawing import draw_detections, draw_semantic_mask, palette
 
 
 def test_colours_differ():
@@ -11,7 +11,7 @@ def test_colours_differ():
 def test_pixels_of_a_class_are_coloured():
     picture = np.full((2, 3, 3), 100, dtype=np.uint8)
     mask = torch.tensor([[0, 1, 255], [0, 1, 1]])
-    made = drawn_mask(picture, mask, 2)
+    made = draw_semantic_mask(picture, mask, 2)
     assert (made[0, 2] == 100).all()
     assert (made[0, 0] == made[1, 0]).all()
     assert (made[0, 0] != made[0, 1]).any()
@@ -27,13 +27,13 @@ def test_boxes_are_drawn_where_they_are():
         "masks": torch.zeros(2, 40, 60, dtype=torch.bool),
     }
     found["masks"][0, 10:20, 15:25] = True
-    made = drawn_objects(picture, found, ["cat", "dog"])
+    made = draw_detections(picture, found, ["cat", "dog"])
     assert made.shape == (160, 240, 3)  # enlarged, so that names can be read
     assert made[60, 80].any()
     assert made[100, 80].any()  # the lower edge
     assert not made[:, 180:].any()
     large = np.zeros((400, 600, 3), dtype=np.uint8)
     found["masks"] = torch.zeros(2, 400, 600, dtype=torch.bool)
-    assert drawn_objects(large, found, ["cat", "dog"]).shape == large.shape
+    assert draw_detections(large, found, ["cat", "dog"]).shape == large.shape
     nothing = {name: tensor[:0] for name, tensor in found.items()}
-    assert not drawn_objects(picture, nothing, ["cat", "dog"]).any()
+    assert not draw_detections(picture, nothing, ["cat", "dog"]).any()

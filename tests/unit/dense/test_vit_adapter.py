@@ -3,7 +3,7 @@ import torch
 
 from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig, from_preset
 from onepeace_pl.dense import ViTAdapter
-from onepeace_pl.dense.branch import quarters
+from onepeace_pl.dense.branch import stage_ends
 from onepeace_pl.modalities import OFFICIAL
 
 
@@ -46,7 +46,7 @@ def test_at_first_the_blocks_see_what_they_saw_before():
 
 
 def test_few_blocks_make_four_groups_all_the_same():
-    assert (quarters(40), quarters(3)) == ([10, 20, 30, 40], [1, 2, 3, 3])
+    assert (stage_ends(40), stage_ends(3)) == ([10, 20, 30, 40], [1, 2, 3, 3])
     backbone = from_preset("debug", ("image",), decoder=False)
     maps = ViTAdapter(backbone.config)(backbone.encoder, torch.randn(2, 3, 32, 32))
     assert [m.shape[-1] for m in maps] == [8, 4, 2, 1]

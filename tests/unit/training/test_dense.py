@@ -12,11 +12,11 @@ from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.checkpoints.head import load_head, save_head
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.dense import BlockPyramid, SimplePyramid, ViTAdapter
+from onepeace_pl.dense import BlockFeaturePyramid, SimpleFeaturePyramid, ViTAdapter
 from onepeace_pl.modalities import AnySizeProcessor
 from onepeace_pl.tasks.detection import CascadeRCNN, Detection
 from onepeace_pl.tasks.segmentation import Mask2Former, Segmentation, UPerNet
-from onepeace_pl.triworld.tasks import TriWorldTask
+from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
 
 HEADS = {
     "upernet": (Segmentation, partial(UPerNet, width=16)),
@@ -27,11 +27,14 @@ HEADS = {
     "cascade": (Detection, partial(CascadeRCNN, convolutions=1, width=16, proposals=16, samples=16)),
 }
 NECKS = {
-    "summary": ("upernet", BlockPyramid),
-    "windows": ("upernet", partial(BlockPyramid, window=2)),
-    "first block alone": ("upernet", partial(BlockPyramid, blocks=[0, 0, 0, 0])),
+    "summary": ("upernet", BlockFeaturePyramid),
+    "windows": ("upernet", partial(BlockFeaturePyramid, window_size=2)),
+    "first block alone": ("upernet", partial(BlockFeaturePyramid, out_indices=[0, 0, 0, 0])),
     "adapter": ("mask2former", partial(ViTAdapter, channels=8)),
-    "detector": ("cascade", partial(SimplePyramid, channels=16, window=2, global_blocks=[1], decomposed=4)),
+    "detector": (
+        "cascade",
+        partial(SimpleFeaturePyramid, channels=16, window_size=2, global_blocks=[1], rel_pos_size=4),
+    ),
 }
 
 
@@ -45,7 +48,7 @@ def test_what_trains_gets_a_gradient(neck: str, per_layer: bool) -> None:
     description = from_preset("debug", ("image",), decoder=False).to_config()
     description["transformer"]["bias_per_layer"] = per_layer
     backbone = Backbone.from_config(description)
-    data = TriWorldTask(
+    data = TriWorldTaskDataModule(
         "objects" if kind is Detection else "mask",
         size=2,
         image_size=64,
@@ -67,7 +70,7 @@ def test_what_trains_gets_a_gradient(neck: str, per_layer: bool) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_of_other_classes_only_what_knows_them_is_new(head: str, tmp_path: Path) -> None:
     kind, options = HEADS[head]
-    neck = partial(SimplePyramid, channels=16) if kind is Detection else ViTAdapter
+    neck = partial(SimpleFeaturePyramid, channels=16) if kind is Detection else ViTAdapter
     backbone = from_preset("debug", ("image",), decoder=False)
 
     def task(classes: int) -> torch.nn.Module:

@@ -1,34 +1,39 @@
+"""The generated world as a data module of labelled rows."""
+
 from typing import Any
 
 import pytest
 import torch
 from jsonargparse import ArgumentParser
 
+from onepeace_pl.data.labels.targets import ChoiceTarget, ClassTarget
 from onepeace_pl.modalities import ImageProcessor
-from onepeace_pl.triworld.datamodule import TriWorldData
+from onepeace_pl.triworld.datamodule import TriWorldDataModule, TriWorldTaskDataModule
 
 
-def data(**options: Any) -> TriWorldData:
-    return TriWorldData(**{"size": 24, "gallery_size": 8, "batch_size": 4, "image_size": 48, **options})
+def data(**options: Any) -> TriWorldDataModule:
+    return TriWorldDataModule(**{"size": 24, "gallery_size": 8, "batch_size": 4, "image_size": 48, **options})
 
 
 @pytest.fixture(scope="module")
-def seen() -> TriWorldData:
+def seen() -> TriWorldDataModule:
     return data()
 
 
 @pytest.fixture(scope="module")
-def heard() -> TriWorldData:
-    return data(pair=("audio", "text"))
+def heard() -> TriWorldDataModule:
+    return data(modalities=("audio", "text"))
 
 
-def test_both_stages_have_the_same_facts_and_tokenizer(seen: TriWorldData, heard: TriWorldData) -> None:
+def test_both_stages_have_the_same_facts_and_tokenizer(
+    seen: TriWorldDataModule, heard: TriWorldDataModule
+) -> None:
     assert seen.data_info == heard.data_info == data(size=3).data_info
     assert seen.data_info.vocabulary_size == 704
     assert seen.state_dict() == heard.state_dict()
 
 
-def test_batches_of_the_pair(seen: TriWorldData, heard: TriWorldData) -> None:
+def test_batches_of_the_pair(seen: TriWorldDataModule, heard: TriWorldDataModule) -> None:
     seen.prepare_tokenizers()
     batch = next(iter(seen.train_dataloader()))
     assert set(batch.inputs) == {"image", "text"}
@@ -39,7 +44,7 @@ def test_batches_of_the_pair(seen: TriWorldData, heard: TriWorldData) -> None:
     assert batch.inputs["audio"].values.shape == (4, 16_000)
 
 
-def test_every_epoch_tells_the_scenes_in_other_words(seen: TriWorldData) -> None:
+def test_every_epoch_tells_the_scenes_in_other_words(seen: TriWorldDataModule) -> None:
     seen.prepare_tokenizers()
 
     def texts(epoch: int) -> dict[int, list[int]]:
@@ -55,18 +60,20 @@ def test_every_epoch_tells_the_scenes_in_other_words(seen: TriWorldData) -> None
     assert sum(texts(0)[index] != texts(1)[index] for index in range(24)) > 12
 
 
-def test_galleries_of_the_stage_know_their_optimum(seen: TriWorldData, heard: TriWorldData) -> None:
+def test_galleries_of_the_stage_know_their_optimum(
+    seen: TriWorldDataModule, heard: TriWorldDataModule
+) -> None:
     assert [gallery.name for gallery in seen.evaluation_sets("validation")] == ["image_text"]
     names = [gallery.name for gallery in heard.evaluation_sets("test")]
     assert names == ["audio_text", "audio_image", "audio+text_image"]
     (gallery,) = seen.evaluation_sets("validation")
     assert 0 < gallery.optimum["image->text"][1] <= 1
     assert seen.evaluation_sets("test")[0].rows[0].id != gallery.rows[0].id
-    assert len(data(pair=("image", "text"), novel_size=4).evaluation_sets("validation")) == 2
+    assert len(data(modalities=("image", "text"), novel_size=4).evaluation_sets("validation")) == 2
     assert data(galleries=["audio_text"]).evaluation_sets("test")[0].name == "audio_text"
 
 
-def test_loaders_follow_the_galleries(heard: TriWorldData) -> None:
+def test_loaders_follow_the_galleries(heard: TriWorldDataModule) -> None:
     heard.prepare_tokenizers()
     loaders = heard.val_dataloader()
     assert len(loaders) == 3
@@ -84,20 +91,71 @@ def test_labels_give_classes() -> None:
 
 def test_yaml() -> None:
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(TriWorldData, "data")
+    parser.add_subclass_arguments(TriWorldDataModule, "data")
     processor = {"class_path": "onepeace_pl.modalities.ImageProcessor", "init_args": {"size": 64}}
-    options = {"pair": ["audio", "text"], "size": 8, "objects": [1, 1], "processors": {"image": processor}}
+    options = {
+        "modalities": ["audio", "text"],
+        "size": 8,
+        "objects": [1, 1],
+        "processors": {"image": processor},
+    }
     config = parser.parse_object(
-        {"data": {"class_path": "onepeace_pl.triworld.datamodule.TriWorldData", "init_args": options}}
+        {"data": {"class_path": "onepeace_pl.triworld.datamodule.TriWorldDataModule", "init_args": options}}
     )
     made = parser.instantiate_classes(config).data
-    assert made.pair == ("audio", "text")
+    assert made.modalities == ("audio", "text")
     assert isinstance(made.processors["image"], ImageProcessor)
     assert made.processors["image"].size == 64
 
 
-def test_mistakes_are_named() -> None:
+def test_pair_without_a_processor() -> None:
     with pytest.raises(ValueError, match=r"no processor for it; add processors\.depth"):
-        data(pair=("depth", "text"))
+        data(modalities=("depth", "text"))
     with pytest.raises(ValueError, match="'sound' is unknown"):
-        data(pair=("sound", "text"))
+        data(modalities=("sound", "text"))
+
+
+def test_batches_have_targets_and_several_texts_a_row() -> None:
+    data = TriWorldTaskDataModule("choices", ("image",), size=16, evaluation_size=8, batch_size=4)
+    data.read_target = ChoiceTarget()
+    data.prepare_tokenizers()
+    batch = next(iter(data.train_dataloader()))
+    assert batch.targets.shape == (4,)
+    assert batch.inputs["image"].values.shape == (4, 3, 48, 48)
+    assert len(batch.inputs["text"].values) == 16
+    assert len(batch.lengths["text"]) == 16
+    (loader,) = data.val_dataloader()
+    assert sum(len(b) for b in loader) == 8
+
+
+def test_same_tokenizer_as_pretraining() -> None:
+    words = TriWorldTaskDataModule("answers", size=8), TriWorldDataModule(size=8)
+    for data in words:
+        data.prepare_tokenizers()
+    first, second = (data.processors["text"].tokenizer for data in words)
+    assert first == second
+
+
+def test_sets_know_what_they_stand_beside() -> None:
+    data = TriWorldTaskDataModule("class", size=8, evaluation_size=16, prompts=["a {}", "the {} here"])
+    (validation,), (test,) = data.evaluation_sets("validation"), data.evaluation_sets("test")
+    assert validation.references["accuracy"].optimum == 1
+    assert validation.rows[0].id != test.rows[0].id
+    assert sum(len(numbers) for numbers, _ in validation.prompts) == 2 * len(data.data_info.classes)
+    data.read_target = ClassTarget(data.data_info.classes)
+    batch = next(iter(data.val_dataloader()[0]))
+    assert batch.targets.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label": "smell"}, "label='smell' is unknown; choose from class"),
+        ({"label": "box", "modalities": ["image", "text"]}, "brings its own texts"),
+        ({"label": "class", "prompts": ["a bell"]}, "does not say where the class goes"),
+        ({"label": "box", "prompts": ["a {}"]}, "give the data classes"),
+    ],
+)
+def test_mistakes_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TriWorldTaskDataModule(size=8, **options).class_prompts()

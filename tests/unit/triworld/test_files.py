@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, TsvSource
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.audio.synthesis import synthesise
+from onepeace_pl.triworld.audio import synthesise
 from onepeace_pl.triworld.files import WriteOptions, write_world
 from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.image.render import render
@@ -130,5 +130,5 @@ def test_classes_clips_and_scenes(folder: Path, scenes: list) -> None:
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="split 'dev'"):
         WriteOptions(scenes={"dev": 3})
-    with pytest.raises(ValueError, match="picture size 9"):
+    with pytest.raises(ValueError, match="image_size=9"):
         WriteOptions(image_size=9)

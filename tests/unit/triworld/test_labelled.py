@@ -18,7 +18,7 @@ from onepeace_pl.data.labels.targets import (
     TruthTarget,
 )
 from onepeace_pl.triworld.image import regions
-from onepeace_pl.triworld.labelled import ROWS, Kind, LabelledScenes, Rendering
+from onepeace_pl.triworld.labelled import ROWS, LabelledScenes, LabelType, Rendering
 from onepeace_pl.triworld.optimum.references import references
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -28,7 +28,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def rows(kind: Kind, split: str = "val", size: int = 40) -> LabelledScenes:
+def rows(kind: LabelType, split: str = "val", size: int = 40) -> LabelledScenes:
     return ROWS[kind](split, size, Rendering(FIELDS.get(kind, ("image",))))
 
 
@@ -42,7 +42,7 @@ def reader(kind: str, classes: tuple[str, ...]):
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_every_row_has_its_fields_and_a_sensible_label(kind: Kind) -> None:
+def test_every_row_has_its_fields_and_a_sensible_label(kind: LabelType) -> None:
     source = rows(kind)
     read = reader(kind, source.classes)
     for index in (0, 7, 39):
@@ -56,7 +56,7 @@ def test_every_row_has_its_fields_and_a_sensible_label(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["box", "choices", "answers", "truth"])
-def test_every_epoch_asks_something_else(kind: Kind) -> None:
+def test_every_epoch_asks_something_else(kind: LabelType) -> None:
     source = rows(kind, "train")
     assert source[3].fields["text"] == source[(0, 3)].fields["text"]
     asked = {str(source[(epoch, index)].fields["text"]) for epoch in range(4) for index in range(10)}
@@ -71,7 +71,7 @@ def test_choices_hold_the_answer_once_and_anywhere() -> None:
         asked = source.question(index)
         assert len(row.fields["text"]) == 4
         assert row.fields["text"][row.labels["answer"]] == f"{asked.text} answer: {asked.answer}"
-        assert sorted(row.labels["choices"]) == sorted([asked.answer, *asked.wrong])
+        assert sorted(row.labels["choices"]) == sorted([asked.answer, *asked.distractors])
         places.append(row.labels["answer"])
     assert min(np.bincount(places, minlength=4)) > 15
 
@@ -111,7 +111,7 @@ def test_boxes_are_those_of_the_object_meant() -> None:
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_references_are_in_order(kind: Kind) -> None:
+def test_references_are_in_order(kind: LabelType) -> None:
     for reference in references(rows(kind), rows(kind, "train", 80)).values():
         least = -1 if kind == "objects" else 0  # what is not looked for is not found
         assert least < reference.chance < reference.optimum <= 1

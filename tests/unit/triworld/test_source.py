@@ -6,7 +6,7 @@ import pytest
 
 from onepeace_pl.data.batches import Source
 from onepeace_pl.triworld import SceneRows, TriWorldSource, World
-from onepeace_pl.triworld.audio.synthesis import synthesise
+from onepeace_pl.triworld.audio import synthesise
 from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.world.factors import KINDS
 
@@ -14,7 +14,7 @@ EVERYTHING = ("image", "audio", "text", "depth", "motion")
 
 
 def test_it_is_a_source() -> None:
-    source = TriWorldSource("train", 5, fields=EVERYTHING, image_size=48)
+    source = TriWorldSource("train", 5, modalities=EVERYTHING, image_size=48)
     assert isinstance(source, Source)
     assert source.modalities == EVERYTHING
     assert len(source) == 5
@@ -33,7 +33,7 @@ def test_it_is_a_source() -> None:
 
 
 def test_rows_are_the_scenes() -> None:
-    source = TriWorldSource("val", 5, fields=("image", "audio"), seconds=1.5, seed=3)
+    source = TriWorldSource("val", 5, modalities=("image", "audio"), seconds=1.5, seed=3)
     for index in range(5):
         scene = source.scenes[index]
         assert scene.seed == 3
@@ -53,9 +53,9 @@ def test_every_epoch_has_other_words_for_the_same_scene() -> None:
 
 
 def test_cache_changes_nothing() -> None:
-    cached = TriWorldSource("train", 6, fields=("image", "audio", "text"))
-    plain = TriWorldSource("train", 6, fields=("image", "audio", "text"), cache=False)
-    full = TriWorldSource("train", 6, fields=("image", "audio", "text"), cache_megabytes=0)
+    cached = TriWorldSource("train", 6, modalities=("image", "audio", "text"))
+    plain = TriWorldSource("train", 6, modalities=("image", "audio", "text"), cache=False)
+    full = TriWorldSource("train", 6, modalities=("image", "audio", "text"), cache_megabytes=0)
     for index in (0, 3, 0, 3):
         rows = [source[1, index].fields for source in (cached, plain, full)]
         for row in rows[1:]:
@@ -65,7 +65,7 @@ def test_cache_changes_nothing() -> None:
 
 
 def test_it_pickles_without_its_cache() -> None:
-    source = TriWorldSource("train", 50, fields=("image", "audio", "text"))
+    source = TriWorldSource("train", 50, modalities=("image", "audio", "text"))
     before = len(pickle.dumps(source))
     row = source[1]
     assert len(pickle.dumps(source)) == before < 10_000
@@ -74,19 +74,19 @@ def test_it_pickles_without_its_cache() -> None:
 
 def test_one_training_caption_in_two_is_vague() -> None:
     source = TriWorldSource("train", 400)
-    vague = [source.content(index).said() <= {"kind", "size", "count"} for index in range(400)]
+    vague = [source.content(index).factors() <= {"kind", "size", "count"} for index in range(400)]
     assert 150 < sum(vague) < 250
     held = TriWorldSource("val", 100)
-    assert sum(held.content(index).said() <= {"kind", "size", "count"} for index in range(100)) < 10
+    assert sum(held.content(index).factors() <= {"kind", "size", "count"} for index in range(100)) < 10
     assert not any("hear" in text for text in source.texts())
 
 
 def test_captions_of_the_senses() -> None:
-    heard = list(TriWorldSource("train", 60, caption="heard").texts())
+    heard = list(TriWorldSource("train", 60, caption="audio").texts())
     assert any("hear" in text for text in heard)
-    both = TriWorldSource("train", 60, caption="both")
-    assert any({"colour", "rhythm"} <= both.content(index).said() for index in range(60))
-    new = list(TriWorldSource("val", 30, caption="heard", phrasing="new").texts())
+    both = TriWorldSource("train", 60, caption="audiovisual")
+    assert any({"colour", "rhythm"} <= both.content(index).factors() for index in range(60))
+    new = list(TriWorldSource("val", 30, caption="audio", templates="held_out").texts())
     assert any("listen to" in text for text in new)
 
 
@@ -109,18 +109,18 @@ def test_novelty_by_default() -> None:
 
 def test_rows_of_given_scenes() -> None:
     scenes = list(World("test", 3))
-    rows = SceneRows(scenes, ("text",), "both")
+    rows = SceneRows(scenes, ("text",), "audiovisual")
     assert [rows[i].id for i in range(3)] == ["test-0", "test-1", "test-2"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fields": ("smell",)}, "fields: 'smell' is unknown; choose from image"),
+        ({"modalities": ("smell",)}, "modalities: 'smell' is unknown; choose from image"),
         ({"caption": "felt"}, "caption: 'felt'"),
         ({"labels": ("mood",)}, "labels: 'mood'"),
-        ({"phrasing": "odd"}, "phrasing: 'odd'"),
-        ({"image_size": 20}, "picture size 20"),
+        ({"templates": "odd"}, "templates: 'odd'"),
+        ({"image_size": 20}, "image_size=20"),
         ({"seconds": 0.1}, "seconds=0.1"),
         ({"vague": 2.0}, "vague=2.0"),
         ({"objects": (2, 9)}, r"objects=\(2, 9\)"),
@@ -137,7 +137,7 @@ def test_refusals(options: dict, message: str) -> None:
 @pytest.mark.slow  # measures the machine
 def test_speed() -> None:
     """A picture, a sound and a sentence take about a millisecond of this process's time; ten are let pass."""
-    source = TriWorldSource("train", 400, fields=("image", "audio", "text"), cache=False)
+    source = TriWorldSource("train", 400, modalities=("image", "audio", "text"), cache=False)
     for index in range(150):
         source[index]
     best = min(_seconds(source, start) for start in range(150, 350, 25))

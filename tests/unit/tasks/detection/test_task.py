@@ -12,19 +12,19 @@ import torch
 
 from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.dense import SimplePyramid
+from onepeace_pl.dense import SimpleFeaturePyramid
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.detection import AveragePrecision, CascadeRCNN, Detection
 from onepeace_pl.training.compatibility import check_compatible
-from onepeace_pl.triworld.tasks import TriWorldTask
+from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
 
 SMALL = {"convolutions": 1, "width": 32, "anchor_scale": 4.0, "proposals": 32, "samples": 32}
 
 
-def data() -> TriWorldTask:
+def data() -> TriWorldTaskDataModule:
     from torchvision.transforms import v2
 
-    return TriWorldTask(
+    return TriWorldTaskDataModule(
         "objects",
         ("image",),
         size=4,
@@ -36,11 +36,11 @@ def data() -> TriWorldTask:
     )
 
 
-def made(masks: bool = True, **options: object) -> tuple[Backbone, Detection, TriWorldTask]:
+def made(masks: bool = True, **options: object) -> tuple[Backbone, Detection, TriWorldTaskDataModule]:
     torch.manual_seed(0)
     backbone, module = from_preset("debug", ("image",), decoder=False), data()
     head = partial(CascadeRCNN, **SMALL, rpn_convolutions=1, **options)
-    task = Detection(backbone, module.data_info, partial(SimplePyramid, channels=32), head, masks)
+    task = Detection(backbone, module.data_info, partial(SimpleFeaturePyramid, channels=32), head, masks)
     module.connect(task.needs)
     backbone.apply_stage(task.reads.modalities, stop_after=task.reads.stop_after)
     return backbone, task, module
@@ -211,7 +211,7 @@ def test_bad_tiles() -> None:
         Detection(
             from_preset("debug", ("image",), decoder=False),
             data().data_info,
-            SimplePyramid,
+            SimpleFeaturePyramid,
             CascadeRCNN,
             tile=40,
         )

@@ -13,12 +13,12 @@ import torch
 from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.dense import BlockPyramid, ViTAdapter
+from onepeace_pl.dense import BlockFeaturePyramid, ViTAdapter
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
 from onepeace_pl.training.compatibility import check_compatible
+from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
 from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES
-from onepeace_pl.triworld.tasks import TriWorldTask
 
 HEADS = {
     "upernet": partial(UPerNet, width=32, dropout=0.0),
@@ -26,13 +26,13 @@ HEADS = {
         Mask2Former, width=32, queries=12, heads=4, encoder_layers=1, decoder_layers=2, points=256
     ),
 }
-NECKS = {"upernet": BlockPyramid, "mask2former": partial(ViTAdapter, channels=8)}
+NECKS = {"upernet": BlockFeaturePyramid, "mask2former": partial(ViTAdapter, channels=8)}
 
 
-def data() -> TriWorldTask:
+def data() -> TriWorldTaskDataModule:
     from torchvision.transforms import v2
 
-    return TriWorldTask(
+    return TriWorldTaskDataModule(
         "mask",
         ("image",),
         size=4,
@@ -44,7 +44,7 @@ def data() -> TriWorldTask:
     )
 
 
-def made(head: str, **options: object) -> tuple[Backbone, Segmentation, TriWorldTask]:
+def made(head: str, **options: object) -> tuple[Backbone, Segmentation, TriWorldTaskDataModule]:
     torch.manual_seed(0)
     backbone, module = from_preset("debug", ("image",), decoder=False), data()
     task = Segmentation(backbone, module.data_info, NECKS[head], HEADS[head], **options)
@@ -125,13 +125,13 @@ def test_bad_input() -> None:
         check_compatible(task.needs, replace(offer, processors={"image": ImageProcessor(64)}))
     backbone = from_preset("debug", ("image",), decoder=False)
     with pytest.raises(ValueError, match="names no classes"):
-        Segmentation(backbone, DataInfo(), BlockPyramid, HEADS["upernet"])
+        Segmentation(backbone, DataInfo(), BlockFeaturePyramid, HEADS["upernet"])
 
 
 def test_data_must_say_how_large_its_pictures_are() -> None:
     _, task, module = made("upernet")
     module.transform = None
-    with pytest.raises(ValueError, match="TriWorldTask has no transform"):
+    with pytest.raises(ValueError, match="TriWorldTaskDataModule has no transform"):
         check_compatible(task.needs, module.offer("fit"))
 
 

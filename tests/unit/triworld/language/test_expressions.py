@@ -1,6 +1,6 @@
 from onepeace_pl.triworld import Law, World
 from onepeace_pl.triworld.language import words
-from onepeace_pl.triworld.language.expressions import referring_expressions, singled_out
+from onepeace_pl.triworld.language.expressions import is_unique, referring_expressions
 
 
 def test_each_object_has_an_expression_that_fits_it_alone() -> None:
@@ -9,7 +9,7 @@ def test_each_object_has_an_expression_that_fits_it_alone() -> None:
         assert {expression.target for expression in found} == set(range(len(scene.objects)))
         for expression in found:
             if "relation" not in expression.factors:
-                assert singled_out(scene, expression.target, tuple(expression.factors))
+                assert is_unique(scene, expression.target, tuple(expression.factors))
 
 
 def test_the_text_says_the_factors() -> None:

@@ -89,7 +89,7 @@ def test_the_joint_query_needs_both(made: dict[str, Gallery]) -> None:
     gallery = made["audio+text_image"]
     both = gallery.optimum["audio+text->image"][1]
     assert both == 1.0
-    for name in ("sound alone", "text alone"):
+    for name in ("audio alone", "text alone"):
         assert gallery.optimum_variants[name]["audio+text->image"][1] < 0.6
     texts = {gallery.rows[i].fields["text"] for i in range(40)}
     assert all(not any(kind in text for kind in ("bell", "bird", "drum", "frog")) for text in texts)

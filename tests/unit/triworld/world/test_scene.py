@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from onepeace_pl.triworld import Law, TriWorldSource, World
-from onepeace_pl.triworld.audio.synthesis import synthesise
-from onepeace_pl.triworld.image import regions, renderings
+from onepeace_pl.triworld import Law, TriWorldSource, World, sensors
+from onepeace_pl.triworld.audio import synthesise
+from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.image.render import render
 from onepeace_pl.triworld.world.factors import KINDS
 
@@ -33,10 +33,10 @@ def scenes() -> list:
 
 def measure(scenes: list) -> dict[str, str]:
     texts = [
-        TriWorldSource("val", 32, fields=("text",), caption=caption, objects=(1, 4), seed=5).text(
+        TriWorldSource("val", 32, modalities=("text",), caption=caption, objects=(1, 4), seed=5).text(
             index, epoch
         )
-        for caption in ("seen", "vague", "heard", "both", "background")
+        for caption in ("image", "vague", "audio", "audiovisual", "background")
         for index in range(32)
         for epoch in (0, 3)
     ]
@@ -47,8 +47,8 @@ def measure(scenes: list) -> dict[str, str]:
             *(synthesise(scene, seconds).tobytes() for scene in scenes for seconds in (1.0, 3.5))
         ),
         "sentences": digest("\n".join(texts).encode()),
-        "depth": digest(*(renderings.depth(scene, 64).tobytes() for scene in scenes)),
-        "motion": digest(*(renderings.motion(scene, 1.0).tobytes() for scene in scenes)),
+        "depth": digest(*(sensors.depth(scene, 64).tobytes() for scene in scenes)),
+        "motion": digest(*(sensors.motion(scene, 1.0).tobytes() for scene in scenes)),
     }
 
 

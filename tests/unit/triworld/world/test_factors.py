@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 
-from onepeace_pl.triworld.world.layout import layouts, relations
+from onepeace_pl.triworld.world.factors import layouts, relations
 
 
 @pytest.mark.parametrize(("count", "number"), [(1, 9), (2, 32)])

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law
-from onepeace_pl.triworld.language.content import HABITS, describe
-from onepeace_pl.triworld.optimum.marginal import alone
-from onepeace_pl.triworld.optimum.optimum import (
+from onepeace_pl.triworld.language.captions import MENTION_RATES, sample_content
+from onepeace_pl.triworld.optimum.likelihood import content_marginal
+from onepeace_pl.triworld.optimum.retrieval import (
+    audio_image_scores,
+    caption_scores,
     chance,
     factor_accuracy,
     query_recall,
     recall,
-    sentence_scores,
-    shared_scores,
 )
-from onepeace_pl.triworld.world.draws import Draws
+from onepeace_pl.triworld.world.numerics import KeyedRandom
 from tests.unit.triworld.drafting import any_scene
 
 LAW = Law((1, 2))
@@ -26,18 +26,18 @@ GALLERIES = 6
 
 def galleries(caption: str, modality: str) -> list[np.ndarray]:
     """(contents, scenes) scores of several galleries drawn by the law."""
-    draws = Draws(6)
+    rng = KeyedRandom(6)
     found = []
     for _ in range(GALLERIES):
-        scenes = [any_scene(LAW, draws) for _ in range(SIZE)]
-        contents = [describe(scene, HABITS[caption], draws) for scene in scenes]
-        found.append(sentence_scores(contents, scenes, HABITS[caption], LAW, modality))
+        scenes = [any_scene(LAW, rng) for _ in range(SIZE)]
+        contents = [sample_content(scene, MENTION_RATES[caption], rng) for scene in scenes]
+        found.append(caption_scores(contents, scenes, MENTION_RATES[caption], LAW, modality))
     return found
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, list[np.ndarray]]:
-    return {"seen": galleries("seen", "image"), "heard": galleries("heard", "audio")}
+    return {"image": galleries("image", "image"), "audio": galleries("audio", "audio")}
 
 
 def expected_best(scores: np.ndarray, k: int) -> float:
@@ -47,7 +47,7 @@ def expected_best(scores: np.ndarray, k: int) -> float:
     return float(np.sort(posterior, axis=1)[:, -k:].sum(axis=1).mean())
 
 
-@pytest.mark.parametrize("caption", ["seen", "heard"])
+@pytest.mark.parametrize("caption", ["image", "audio"])
 @pytest.mark.parametrize("direction", ["text->", "->text"])
 @pytest.mark.parametrize("k", [1, 5])
 def test_recall_is_what_the_posterior_promises(told: dict, caption: str, direction: str, k: int) -> None:
@@ -59,7 +59,7 @@ def test_recall_is_what_the_posterior_promises(told: dict, caption: str, directi
     assert abs(found - promised) < 3 * deviation
 
 
-@pytest.mark.parametrize("caption", ["seen", "heard"])
+@pytest.mark.parametrize("caption", ["image", "audio"])
 def test_what_fits_with_ties_at_random_is_worse(told: dict, caption: str) -> None:
     """Both directions: fuller sentences are likelier to be a scene's own."""
     for turn in (lambda s: s, lambda s: s.T):
@@ -70,13 +70,13 @@ def test_what_fits_with_ties_at_random_is_worse(told: dict, caption: str) -> Non
 
 def test_likelihood_alone_is_worse() -> None:
     """A scene that looks for its sentence must ask how likely the sentence is of any scene."""
-    draws = Draws(6)
+    rng = KeyedRandom(6)
     best, raw = [], []
     for _ in range(GALLERIES):
-        scenes = [any_scene(LAW, draws) for _ in range(SIZE)]
-        contents = [describe(scene, HABITS["heard"], draws) for scene in scenes]
-        scores = sentence_scores(contents, scenes, HABITS["heard"], LAW, "audio")
-        base = np.log([alone(content, HABITS["heard"], LAW) for content in contents])
+        scenes = [any_scene(LAW, rng) for _ in range(SIZE)]
+        contents = [sample_content(scene, MENTION_RATES["audio"], rng) for scene in scenes]
+        scores = caption_scores(contents, scenes, MENTION_RATES["audio"], LAW, "audio")
+        base = np.log([content_marginal(content, MENTION_RATES["audio"], LAW) for content in contents])
         best.append(recall(scores.T)[1])
         raw.append(recall((scores + base[:, None]).T)[1])
     assert np.mean(raw) < np.mean(best) - 0.02
@@ -84,19 +84,19 @@ def test_likelihood_alone_is_worse() -> None:
 
 def test_a_small_world_by_brute_force() -> None:
     """Three scenes, whose speaker is simulated: the posterior over them is what the scores say."""
-    draws = Draws(12)
-    first = any_scene(Law((1, 1)), draws)
+    rng = KeyedRandom(12)
+    first = any_scene(Law((1, 1)), rng)
     thing = first.objects[0]
     other = replace(first, objects=(replace(thing, colour="blue" if thing.colour != "blue" else "red"),))
     third = replace(first, background="sand" if first.background != "sand" else "snow")
     scenes = [first, other, third]
     counts: dict = {}
     for _ in range(20000):
-        truth = draws.below(3)
-        content = describe(scenes[truth], HABITS["seen"], draws)
+        truth = rng.integer(3)
+        content = sample_content(scenes[truth], MENTION_RATES["image"], rng)
         counts.setdefault(content, [0, 0, 0])[truth] += 1
     common = sorted(counts, key=lambda content: -sum(counts[content]))[:12]
-    scores = sentence_scores(common, scenes, HABITS["seen"], Law((1, 1), "include"), "image")
+    scores = caption_scores(common, scenes, MENTION_RATES["image"], Law((1, 1), "include"), "image")
     posterior = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     for content, row in zip(common, posterior, strict=True):
         total = sum(counts[content])
@@ -105,19 +105,21 @@ def test_a_small_world_by_brute_force() -> None:
 
 
 def test_without_a_factor_less_is_found() -> None:
-    draws = Draws(6)
-    scenes = [any_scene(LAW, draws) for _ in range(SIZE)]
-    contents = [describe(scene, HABITS["heard"], draws) for scene in scenes]
-    full = recall(sentence_scores(contents, scenes, HABITS["heard"], LAW, "audio"))
-    deaf = recall(sentence_scores(contents, scenes, HABITS["heard"], LAW, "audio", frozenset({"rhythm"})))
+    rng = KeyedRandom(6)
+    scenes = [any_scene(LAW, rng) for _ in range(SIZE)]
+    contents = [sample_content(scene, MENTION_RATES["audio"], rng) for scene in scenes]
+    full = recall(caption_scores(contents, scenes, MENTION_RATES["audio"], LAW, "audio"))
+    deaf = recall(
+        caption_scores(contents, scenes, MENTION_RATES["audio"], LAW, "audio", frozenset({"rhythm"}))
+    )
     assert deaf[1] < full[1] - 0.05
 
 
 def test_sound_and_picture_agree_in_kind_size_and_count_alone() -> None:
-    draws = Draws(5)
+    rng = KeyedRandom(5)
     for objects, low, high in (((1, 1), 0.05, 0.14), ((1, 2), 0.36, 0.52)):
-        scenes = [any_scene(Law(objects), draws) for _ in range(256)]
-        assert low < recall(shared_scores(scenes, scenes))[1] < high
+        scenes = [any_scene(Law(objects), rng) for _ in range(256)]
+        assert low < recall(audio_image_scores(scenes, scenes))[1] < high
 
 
 def test_recall_with_ties() -> None:
@@ -130,10 +132,10 @@ def test_recall_with_ties() -> None:
 
 
 def test_equal_sentences_are_one_query_and_one_target() -> None:
-    draws, size, kinds = np.random.default_rng(0), 400, 6
-    scenes = draws.integers(3, size=size)  # three sorts of scenes, each with six sentences of its own odds
+    rng, size, kinds = np.random.default_rng(0), 400, 6
+    scenes = rng.integers(3, size=size)  # three sorts of scenes, each with six sentences of its own odds
     odds = np.array([[8, 4, 2, 1, 1, 1], [1, 1, 8, 4, 2, 1], [2, 1, 1, 1, 4, 8]]) / 17
-    said = np.array([draws.choice(kinds, p=odds[scene]) for scene in scenes])
+    said = np.array([rng.choice(kinds, p=odds[scene]) for scene in scenes])
     scores = np.log(odds[scenes][:, said] / odds.mean(0)[said])  # (scene, sentence)
     forth = recall(scores, (1, 2), targets=said.tolist())
     posterior = odds[scenes]

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.audio.rhythm import onsets, starts
-from onepeace_pl.triworld.audio.synthesis import synthesise
-from onepeace_pl.triworld.audio.timbres import note
+from onepeace_pl.triworld.audio import note, onsets, starts, synthesise
 from onepeace_pl.triworld.world.factors import KINDS, RHYTHMS, SIZES
 
 

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onepeace_pl.triworld import Law, World
-from onepeace_pl.triworld.image import regions, renderings
+from onepeace_pl.triworld import Law, World, sensors
+from onepeace_pl.triworld.image import regions
 
 
 def test_objects_are_nearer_than_the_ground() -> None:
     for scene in World("val", 30, Law((1, 3), "include")):
-        depth = renderings.depth(scene, 64)
+        depth = sensors.depth(scene, 64)
         assert depth.dtype == np.float32
         assert depth.min() >= 0
         assert depth.max() <= 1
@@ -21,14 +21,14 @@ def test_objects_are_nearer_than_the_ground() -> None:
 def test_motion_tells_rhythm_and_direction() -> None:
     scene = World("val", 1, Law((1, 1)))[0]
     quiet, busy = (
-        renderings.motion(replace(scene, objects=(replace(scene.objects[0], rhythm=rhythm),)), 2.0)
+        sensors.motion(replace(scene, objects=(replace(scene.objects[0], rhythm=rhythm),)), 2.0)
         for rhythm in ("once", "steady")
     )
     assert quiet.shape == busy.shape == (6, 200)
     assert busy[:, 25:].std(axis=1).max() > quiet[:, 45:].std(axis=1).max()
     left, right = (
-        renderings.motion(replace(scene, direction=way, objects=()), 2.0) for way in ("left", "right")
+        sensors.motion(replace(scene, direction=way, objects=()), 2.0) for way in ("left", "right")
     )
     assert left[0, 10:30].mean() < -0.05 < 0.05 < right[0, 10:30].mean()
     with pytest.raises(ValueError, match="seconds=0"):
-        renderings.motion(scene, 0)
+        sensors.motion(scene, 0)

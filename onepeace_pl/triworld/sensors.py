@@ -1,26 +1,23 @@
-"""Further renderings of a scene, for modalities that a user adds: depth, and a motion sensor."""
+"""Depth maps and inertial (IMU) signals of a scene, for modalities that a user adds."""
 
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.triworld.audio.rhythm import onsets, starts
-from onepeace_pl.triworld.audio.synthesis import check_seconds
-from onepeace_pl.triworld.image.render import check_size
-from onepeace_pl.triworld.image.sprites import on_picture, stamp
-from onepeace_pl.triworld.world.draws import Draws, Stream
+from onepeace_pl.triworld.audio import check_seconds, onsets, starts
+from onepeace_pl.triworld.image.render import check_size, overlap_slices, sample_sprite
 from onepeace_pl.triworld.world.factors import KINDS
-from onepeace_pl.triworld.world.pinned import halving, ramp, sine
+from onepeace_pl.triworld.world.numerics import KeyedRandom, RandomPurpose, halving, ramp, sine
 from onepeace_pl.triworld.world.scene import Scene
 from onepeace_pl.triworld.world.world import SPLITS
 
 MOTION_RATE: Final = 100
-_STANDING: Final = frozenset({"wood", "bricks", "night", "clouds"})  # walls and skies: as far above as below
+_STANDING: Final = frozenset({"wood", "bricks", "night", "clouds"})  # walls and skies: of one depth
 
 
 def depth(scene: Scene, size: int = 64) -> npt.NDArray[np.float32]:
-    """Return (size, size) distance from the viewer, 0 nearest to 1.
+    """Return a depth map (size, size): distance from the viewer, 0 nearest to 1.
 
     Ground (snow, grass, sand, water) comes nearer towards the lower edge; walls and skies stand upright.
     Objects bulge towards the viewer.
@@ -31,12 +28,12 @@ def depth(scene: Scene, size: int = 64) -> npt.NDArray[np.float32]:
     far = np.float32(1.0) - np.float32(slope) * rows
     map_: npt.NDArray[np.float32] = np.broadcast_to(far, (size, size)).copy()
     for thing in sorted(scene.objects, key=lambda thing: thing.distance, reverse=True):
-        window = stamp(thing, size)
-        overlap = on_picture(window, size)
+        sprite = sample_sprite(thing, size)
+        overlap = overlap_slices(sprite, size)
         if overlap is None:
             continue
         row_range, column_range, inner_rows, inner_columns = overlap
-        distance = window.distance[inner_rows, inner_columns]
+        distance = sprite.distance[inner_rows, inner_columns]
         inward = np.minimum(np.maximum(-distance * np.float32(1.0 / (thing.radius * size)), 0), 1)
         bulge = np.float32(thing.distance) - np.float32(0.25 * thing.radius) * np.sqrt(inward)
         target = map_[row_range, column_range]
@@ -45,17 +42,17 @@ def depth(scene: Scene, size: int = 64) -> npt.NDArray[np.float32]:
 
 
 def motion(scene: Scene, seconds: float = 2.0) -> npt.NDArray[np.float32]:
-    """Return what a motion sensor on the ground would feel, (6, seconds * 100).
+    """Return an inertial signal (IMU at 100 Hz), (6, seconds * 100).
 
-    Three accelerations (x right, y down, z towards the viewer, in g) and three turn rates. Every note of an
-    object is a shake whose axis and frequency tell its kind and size; the scene's motion is one push along x
-    or y.
+    Three accelerations (x right, y down, z towards the viewer, in g) and three angular rates. Every note of an
+    object is a vibration whose axis and frequency depend on its kind and size; the scene's motion is one push along
+    x or y.
     """
     check_seconds(seconds)
     length = round(seconds * MOTION_RATE)
     t = np.arange(length) / MOTION_RATE
-    draws = Draws(scene.seed, SPLITS.index(scene.split), scene.index, Stream.LABEL, 1000)
-    signal = (draws.uniforms(6 * length).reshape(6, length) - 0.5) * 0.04
+    rng = KeyedRandom(scene.seed, SPLITS.index(scene.split), scene.index, RandomPurpose.LABEL, 1000)
+    signal = (rng.uniforms(6 * length).reshape(6, length) - 0.5) * 0.04
     signal[2] += 1.0
     for thing, begin in zip(scene.objects, starts(scene, seconds), strict=True):
         kind = KINDS.index(thing.kind)

@@ -1,8 +1,10 @@
-"""The best achievable recall of a gallery: Bayes' rule, ties broken at random. Letters: Q queries, T targets.
+"""Bayes-optimal retrieval: the best achievable recall@k of a gallery, ties broken at random.
 
-A query and a target belong together with odds p(target | query) / p(target). Sentences leave factors out at
-random, so a fuller sentence is likelier to belong to the scene that it fits: a rule that only asks what fits
-is worse. Recall is the expected share of queries whose own target is among the k best.
+A query and a target match with odds p(target | query) / p(target). Captions omit factors at random, so a more
+detailed caption has higher odds for a consistent scene: a rule that only tests consistency is worse. Recall is the
+expected fraction of queries whose own target is among the k best.
+
+Shapes: Q queries, T targets.
 """
 
 import math
@@ -11,57 +13,56 @@ from typing import Final
 
 import numpy as np
 
-from onepeace_pl.triworld.language.content import Content, Habits, strip
-from onepeace_pl.triworld.optimum.likelihood import Factors, given_scene
-from onepeace_pl.triworld.optimum.marginal import alone
+from onepeace_pl.triworld.language.captions import Content, MentionRates, without_factors
+from onepeace_pl.triworld.optimum.likelihood import Factors, content_likelihood, content_marginal
 from onepeace_pl.triworld.world.factors import AUDIBLE, VISIBLE
-from onepeace_pl.triworld.world.laws import Floats
+from onepeace_pl.triworld.world.laws import Law
+from onepeace_pl.triworld.world.numerics import Floats
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import Law
 
 KS: Final = (1, 5, 10)
-SHOWS: Final[dict[str, frozenset[str]]] = {"image": VISIBLE, "audio": AUDIBLE}
-_DECIMALS: Final = 9  # scores that differ by rounding alone are ties
+MODALITY_FACTORS: Final[dict[str, frozenset[str]]] = {"image": VISIBLE, "audio": AUDIBLE}
+_DECIMALS: Final = 9  # scores that differ by rounding errors are ties
 
 
-def sentence_scores(
+def caption_scores(
     contents: Sequence[Content],
     scenes: Sequence[Scene],
-    habits: Habits,
+    rates: MentionRates,
     law: Law,
     modality: str,
-    unheard: frozenset[str] = frozenset(),
+    unlearnt: frozenset[str] = frozenset(),
 ) -> Floats:
-    """Return (contents, scenes) log p(content | scene) / p(content), -inf where the content is untrue.
+    """Return (contents, scenes) log p(content | scene) / p(content), -inf where the content is false.
 
     Args:
-        contents: What the sentences say.
-        scenes: The scenes that a modality shows.
-        habits: Of the speaker.
-        law: By which the scenes were drawn.
-        modality: ``"image"`` or ``"audio"``: what it doesn't show is summed over.
-        unheard: Factors whose words the text's side has never learnt; the best is then found without them.
+        contents: Contents of the captions.
+        scenes: The scenes.
+        rates: Mention rates of the captions.
+        law: Law of the scenes.
+        modality: ``"image"`` or ``"audio"``; factors that it does not show are marginalised.
+        unlearnt: Factors whose words the text encoder has not learnt; the optimum is then without them.
     """
-    known = frozenset(SHOWS[modality])
+    known = frozenset(MODALITY_FACTORS[modality])
     hidden = frozenset({"colour", "place", "background", "rhythm", "order"}) - known
-    habits = habits.without(unheard)
-    heard = [strip(content, unheard) for content in contents]
+    rates = rates.without(unlearnt)
+    known_contents = [without_factors(content, unlearnt) for content in contents]
     scores = np.full((len(contents), len(scenes)), -np.inf)
     with np.errstate(divide="ignore"):
-        base = np.log([alone(content, habits, law) for content in heard])
+        base = np.log([content_marginal(content, rates, law) for content in known_contents])
         for count in {len(scene.objects) for scene in scenes}:
             columns = [i for i, scene in enumerate(scenes) if len(scene.objects) == count]
             factors = Factors.of([scenes[i] for i in columns], law, hidden)
-            for row, content in enumerate(heard):
-                scores[row, columns] = np.log(given_scene(content, factors, habits)) - base[row]
+            for row, content in enumerate(known_contents):
+                scores[row, columns] = np.log(content_likelihood(content, factors, rates)) - base[row]
     return scores
 
 
-def shared_scores(queries: Sequence[Scene], targets: Sequence[Scene]) -> Floats:
-    """Return (Q, T) scores of a sound and a picture: 0 where kinds and sizes agree, -inf elsewhere.
+def audio_image_scores(queries: Sequence[Scene], targets: Sequence[Scene]) -> Floats:
+    """Return (Q, T) log odds of audio and images: 0 where kinds and sizes agree, -inf elsewhere.
 
-    Kind, size and count are all that both show, and given these the rest is independent, so that what fits is
-    tied: for one query p(target | query) / p(target) is the same for all targets that agree.
+    Kind, size and count are all that both show, and given these the rest is independent, so that consistent targets
+    are tied: for one query p(target | query) / p(target) is the same for all of them.
     """
     keys = [
         tuple(sorted((thing.kind, thing.size) for thing in scene.objects)) for scene in (*queries, *targets)
@@ -84,15 +85,15 @@ def recall(
     queries: Sequence[Hashable] | None = None,
     targets: Sequence[Hashable] | None = None,
 ) -> dict[int, float]:
-    """Return k -> expected share of queries (rows) that find a target of theirs (same column) among the k best.
+    """Return k -> expected recall@k: query i (row) has target i (column).
 
-    Queries of equal content are one, which any of their targets answers, and so are targets of equal content.
+    Queries of equal content count as one with several targets, and so do targets of equal content.
 
     Args:
         scores: (Q, Q) log odds, higher is better; ties are broken at random.
-        ks: How many of the best count.
-        queries: What each query says; None where all are different.
-        targets: What each target says; None where all are different.
+        ks: Cut-offs.
+        queries: Content of each query; None where all are different.
+        targets: Content of each target; None where all are different.
     """
     hits = query_recall(scores, ks, queries, targets)
     return {k: float(hits[k].mean()) for k in ks}
@@ -104,13 +105,13 @@ def query_recall(
     queries: Sequence[Hashable] | None = None,
     targets: Sequence[Hashable] | None = None,
 ) -> dict[int, Floats]:
-    """Return k -> probability that each different query finds a target of its own among the k best; see `recall`."""
+    """Return k -> expected recall@k of each distinct query; see `recall`."""
     rounded = _rounded(scores)
     asked, asks = _distinct(queries or range(len(scores)))
     offered, offers = _distinct(targets or range(len(scores)))
     right = np.zeros((len(asked), len(offered)), dtype=bool)
     right[asks, offers] = True
-    # what stands n times in the gallery is n times as likely to be the right one
+    # a target that occurs n times has n times the odds
     odds = np.round(rounded[np.ix_(asked, offered)] + np.log(np.bincount(offers)), _DECIMALS)
     best = np.where(right, odds, -np.inf).max(axis=1, keepdims=True)
     better, tied = (odds > best).sum(axis=1), odds == best
@@ -119,7 +120,7 @@ def query_recall(
 
 
 def _distinct(contents: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """Return where each content comes first, and the number of each one's content in that order."""
+    """Return the first index of each distinct content, and the number of every row's content."""
     first: dict[Hashable, int] = {}
     for place, content in enumerate(contents):
         first.setdefault(content, place)
@@ -128,14 +129,14 @@ def _distinct(contents: Sequence[Hashable]) -> tuple[list[int], list[int]]:
 
 
 def _drawn(right: int, places: int, tied: int) -> float:
-    """Return how likely one of the right is among so many drawn of the tied."""
+    """Return the probability that a correct one is among ``places`` drawn from the tied ones."""
     if places <= 0:
         return 0.0
     return 1.0 - math.comb(tied - right, places) / math.comb(tied, places) if places < tied else 1.0
 
 
 def factor_accuracy(scores: Floats, factors: Sequence[Mapping[str, str]]) -> dict[str, float]:
-    """Return factor -> expected share of queries whose best target has the query's value of that factor."""
+    """Return factor -> expected accuracy: the best target has the query's value of that factor."""
     rounded = _rounded(scores)
     best = rounded == rounded.max(axis=1, keepdims=True)
     found: dict[str, float] = {}
@@ -147,5 +148,5 @@ def factor_accuracy(scores: Floats, factors: Sequence[Mapping[str, str]]) -> dic
 
 
 def chance(size: int, ks: Sequence[int] = KS) -> dict[int, float]:
-    """Return k -> recall of guessing among ``size`` targets."""
+    """Return k -> recall@k of random guessing among ``size`` targets."""
     return {k: min(1.0, k / size) for k in ks}

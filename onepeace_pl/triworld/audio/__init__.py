@@ -1,1 +1,0 @@
-"""Audio of TriWorld: rhythm and timbre of a scene, rendered."""
