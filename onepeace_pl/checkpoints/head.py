@@ -119,7 +119,7 @@ def load_head(
         )
     if found.keys() != own.keys():
         return f"head: new; that of {source} belongs to another task"
-    told = data_info is None or _check_classes(data_info, head.config.get("data_info") or {}, source)
+    compared = data_info is None or _check_classes(data_info, head.config.get("data_info") or {}, source)
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             raise UserError(
@@ -129,7 +129,7 @@ def load_head(
             )
     task.load_state_dict(found)
     return f"head: from {source}" + (
-        "" if told else ", which names no classes: taken for those of the data, in their order"
+        "" if compared else ", which names no classes: taken for those of the data, in their order"
     )
 
 
@@ -145,12 +145,12 @@ def plain(value: Any) -> Any:
 def _check_classes(
     data_info: DataInfo, stored: Mapping[str, Any], source: str | Path, task: str = ""
 ) -> bool:
-    """Refuse classes that a head has not learnt, or has learnt by other numbers; say whether they could be compared."""
-    told = True
+    """Refuse a head of other classes, or in another order; return whether its classes are known."""
+    known = True
     if data_info.classes:
-        learnt = stored.get("classes")
-        told = bool(learnt)
-        if learnt and (difference := class_difference(learnt, data_info.classes)):
+        classes = stored.get("classes")
+        known = bool(classes)
+        if classes and (difference := class_difference(classes, data_info.classes)):
             raise UserError(
                 f"{task}the head of {source} was trained with other classes than the data have: {difference}; give the "
                 "data those classes in that order (classes: [...]), or set model.new_head to true"
@@ -159,7 +159,7 @@ def _check_classes(
     every = [
         _check_classes(f, tasks.get(n) or {}, source, f"task {n!r}: ") for n, f in data_info.tasks.items()
     ]
-    return told and all(every)
+    return known and all(every)
 
 
 def _official(state: Mapping[str, Tensor]) -> Head:
