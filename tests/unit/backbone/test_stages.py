@@ -72,9 +72,9 @@ def test_a_task_that_reads_some_modalities_trains_those() -> None:
 
 def test_the_decoder_trains_for_what_is_restored() -> None:
     backbone = make()
-    backbone.apply_stage(("text", "touch"), restored=())
+    backbone.apply_stage(("text", "touch"), reconstructed=())
     assert not [n for n in trainable(backbone) if n.startswith("decoder")]
-    backbone.apply_stage(("text", "touch"), restored=("touch",))
+    backbone.apply_stage(("text", "touch"), reconstructed=("touch",))
     decoder = [n for n in trainable(backbone) if n.startswith("decoder")]
     assert "decoder.adapters.touch.mask_token" in decoder
     assert "decoder.transformer.blocks.0.attention.project_in.shared.weight" in decoder
@@ -182,7 +182,7 @@ def test_low_rank_adapters_train_and_the_rest_stays() -> None:
     assert {n.rpartition(".")[2] for n in added} == {"lora_A", "lora_B"}
     assert all(n.startswith("encoder.transformer.blocks.") for n in added)
     assert len(added) == 2 * 2 * (2 + 2 * len(ALL))  # two tensors, two blocks, attention, feed-forwards
-    backbone.apply_stage(("text",), restored=())
+    backbone.apply_stage(("text",), reconstructed=())
     own = {n for n in added if not any(f".{name}." in n for name in ALL if name != "text")}
     assert trainable(backbone) == own | {"logit_scale"}
 

@@ -94,7 +94,7 @@ def test_what_is_wrong_is_told(model, tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     for text, message in (
         ("{", "no valid JSON"),
-        ("[]", "says None"),
+        ("[]", "but None"),
         (json.dumps({**config, "format": 9}), "9"),
     ):
         (tmp_path / "config.json").write_text(text)

@@ -129,7 +129,7 @@ def test_broken_pictures_are_refused_in_one_line(kind: str) -> None:
         except ValueError as error:
             refused.append(str(error))
     assert refused
-    assert all("picture" in line and "\n" not in line for line in refused)
+    assert all("image" in line and "\n" not in line for line in refused)
 
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
