@@ -46,7 +46,7 @@ def test_every_config_is_checked_and_told_of() -> None:
     said = {words[-1] for words in COMMANDS}
     there = {path.stem for path in (shipped() / "parts/data").glob("*.yaml")}
     assert said == {name for name in there if not name.startswith("triworld")} - NOT_BENCHMARKS
-    table = (ROOT / "docs/guide/benchmarks.md").read_text(encoding="utf-8").partition("## Which")[2]
+    table = (ROOT / "docs/guide/benchmarks.md").read_text(encoding="utf-8").partition("## File layout")[2]
     assert not [name for name in said if f"`{name}`" not in table]
     assert not [
         name
