@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -83,7 +84,7 @@ def draw_sheet(
     Args:
         path: File to write.
         split: Split of the scenes; those of val and test with held-out combinations are marked as novel.
-        scenes: Number of scenes, eight per line.
+        scenes: Number of scenes, in as many lines as columns, at most eight columns.
         objects: Least and greatest number of objects of a scene.
         seconds: Duration of audio.
         seed: Of scenes and captions.
@@ -98,13 +99,14 @@ def draw_sheet(
     image_rows, audio_rows = (
         SceneRows(drawn, ("text",), caption, seed=seed) for caption in ("image", "audio")
     )
-    rows = -(-scenes // _COLUMNS)
-    page = Image.new("RGB", (_COLUMNS * _WIDTH + _MARGIN, rows * _HEIGHT + _MARGIN), (250, 249, 246))
+    columns = min(_COLUMNS, math.isqrt(max(scenes - 1, 0)) + 1)
+    rows = -(-scenes // columns)
+    page = Image.new("RGB", (columns * _WIDTH + _MARGIN, rows * _HEIGHT + _MARGIN), (250, 249, 246))
     draw = ImageDraw.Draw(page)
     font: Any = ImageFont.load_default(size=11)
     for number, scene in enumerate(drawn):
-        x = number % _COLUMNS * _WIDTH + _MARGIN
-        y = number // _COLUMNS * _HEIGHT + _MARGIN
+        x = number % columns * _WIDTH + _MARGIN
+        y = number // columns * _HEIGHT + _MARGIN
         page.paste(Image.fromarray(render(scene, _IMAGE)), (x, y))
         for (x0, y0, x1, y1), thing in zip(regions.boxes(scene, _IMAGE).tolist(), scene.objects, strict=True):
             hue = tuple(int(value) for value in _HUES[KINDS.index(thing.kind)])
