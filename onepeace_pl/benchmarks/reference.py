@@ -1,4 +1,4 @@
-"""The original's way, written plainly from its description, to be measured beside ours (spec: model, pretraining).
+"""Plain implementation of the original, for comparison (docs/reference/model.md; pretraining.md).
 
 One call of the model for each pass; each adapter expands its bias over the batch; the encoder puts the biases into
 zeros and hides padding by -inf in them; masked passes gather the expanded bias by rows, then by columns, and run the

@@ -35,7 +35,7 @@ class StudentPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The passes and losses of one stage (spec: pretraining, sections 3 to 5)."""
+    """The passes and losses of one stage (docs/reference/pretraining.md, sections 3 to 5)."""
 
     pair: tuple[str, str]
     learns: Mapping[str, bool]

@@ -1,4 +1,4 @@
-"""Self-attention within each of several sequences (spec: model, section 4).
+"""Self-attention within each of several sequences (docs/reference/model.md, section 4).
 
 Shapes: B batch, L tokens, N rows, D width, H heads.
 """

@@ -70,7 +70,7 @@ def add_scaled(x: Tensor, branch: Tensor, scale: nn.Module) -> Tensor:
 
 
 class Block(nn.Module):
-    """Attention shared by the modalities, then a feed-forward of each modality (spec: model, section 4).
+    """Attention shared by the modalities, then a feed-forward of each modality (docs/reference/model.md, section 4).
 
     All sequences of a step pass a block in one call, and its linear layers and norms see their tokens as one
     matrix (with gradient, and without, are two; on CPU very large ones are more). Weights are so fetched once,

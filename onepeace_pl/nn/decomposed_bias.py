@@ -1,4 +1,4 @@
-"""Relative positions that the query itself weighs, row and column apart (arXiv 2112.01526; spec: tasks, section 14).
+"""Decomposed relative position bias (arXiv 2112.01526; docs/reference/tasks.md, section 14).
 
 Shapes: B batch, h and w sides of a grid, L = h w tokens, H heads, K head size, S side the tables were made for.
 """

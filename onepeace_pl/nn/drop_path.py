@@ -1,4 +1,4 @@
-"""Stochastic depth (spec: model, section 4).
+"""Stochastic depth (docs/reference/model.md, section 4).
 
 Shapes: B batch, L tokens, D width.
 """

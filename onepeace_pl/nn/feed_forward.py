@@ -1,4 +1,4 @@
-"""The gated feed-forward of one modality (spec: model, section 4).
+"""The gated feed-forward of one modality (docs/reference/model.md, section 4).
 
 Shapes: D width, F inner width.
 """

@@ -1,4 +1,4 @@
-"""Position tables for another grid (spec: model, section 9; checkpoint, section 5).
+"""Position tables for another grid (docs/reference/model.md, section 9; checkpoints.md, section 5).
 
 Shapes: S grid side, h and w sides of another grid, D width, H heads.
 """
@@ -38,7 +38,7 @@ def relative_table_of(table: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return the relative positions of a grid that need not be square: a part of the table's, or a larger one.
 
     Along an axis on which the grid fits, offsets are those that the table knows; along a longer one they are stretched,
-    bicubic without antialiasing, computed in fp32 (spec: tasks, section 14).
+    bicubic without antialiasing, computed in fp32 (docs/reference/tasks.md, section 14).
 
     Args:
         table: ((2 S - 1) ** 2 + 3, H), the last three rows for the summary, which stay as they are.

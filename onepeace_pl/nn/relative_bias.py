@@ -1,8 +1,8 @@
 """Relative position bias: a learnt number for each head and each bucket of (query, key) positions.
 
 Positions are put into buckets once and remembered; a bias is one look-up a forward, shared by the batch
-(spec: model, section 3). Index 0 of every sequence is the summary; its row, column and corner have buckets of
-their own at the end of the table, in that order.
+(docs/reference/model.md, section 3). Index 0 of every sequence is the summary; its row, column and corner have
+buckets of their own at the end of the table, in that order.
 
 Shapes: B batch, H heads, L tokens, K visible tokens, R rows of a table.
 """

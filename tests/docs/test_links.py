@@ -60,3 +60,17 @@ def test_class_paths_exist(page: Path) -> None:
         code = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         known = not names or re.search(rf"\b{names[0]}\b", code.read_text(encoding="utf-8"))
         assert known, f"{page.name} names {dotted}"
+
+
+def test_cited_sections_of_the_reference_exist() -> None:
+    cited = re.compile(r"docs/reference/(\w+)\.md(?:, sections? (\d+(?:\.\d+)?))?")
+    files = [file for folder in ("onepeace_pl", "tasks") for file in (ROOT / folder).rglob("*.py")]
+    found = {
+        (*match, file.name) for file in files for match in cited.findall(file.read_text(encoding="utf-8"))
+    }
+    assert len(found) > 20
+    for name, section, file in sorted(found):
+        text = (ROOT / "docs/reference" / f"{name}.md").read_text(encoding="utf-8")
+        assert not section or re.search(rf"^##+ {section}\.? ", text, re.MULTILINE), (
+            f"{file}: {name}.md, {section}"
+        )

@@ -18,7 +18,7 @@ Question = tuple[str, str, str, tuple[str, ...], int, str]  # id, sound, questio
 class Avqa(Listing[Question]):
     """Rows of ``train_qa.json`` or ``val_qa.json``: video_name, question_text, multi_choice, answer.
 
-    A row's text is a tuple with one text a choice (question, " answer: ", choice: spec of tasks, section 8),
+    A row's text is a tuple with one text a choice (question, " answer: ", choice: docs/reference/tasks.md, section 8),
     its answer the number of the right one, its topic the question_type.
 
     Args:

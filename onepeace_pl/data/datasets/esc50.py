@@ -18,7 +18,7 @@ class Esc50(Listing[tuple[str, str]]):
     """Rows of ``esc50.csv``: filename, fold, target, category.
 
     Classes are the categories in the order of their targets, whichever folds are taken, with blanks for
-    underscores, as prompts need them (spec of tasks, section 5).
+    underscores, as prompts need them (docs/reference/tasks.md, section 5).
 
     Args:
         path: The CSV.

@@ -24,7 +24,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
 
     A clip is `frames` frames, `stride` apart. In training it starts anywhere, anew each epoch; else `clips`
     of them are spread evenly over the video, one row each with the video's id. Where a video is too short,
-    its last frame is repeated (spec of tasks, section 15).
+    its last frame is repeated (docs/reference/tasks.md, section 15).
 
     Args:
         path: The CSV.

@@ -1,4 +1,4 @@
-"""The original's tables of its downstream tasks (spec of tasks, section 1), one class a task.
+"""The original's tables of its downstream tasks (docs/reference/tasks.md, section 1), one class a task.
 
 Pairs are read by `ImageTextTsv` and `AudioTextTsv`. Rows are read when asked for, so a line that makes no sense
 is found by ``labels()``, or by ``data check``, and not when the table is opened.

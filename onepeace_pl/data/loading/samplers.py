@@ -1,6 +1,6 @@
 """Which rows make which batch: by epoch and rank, the same for any number of workers.
 
-Source: spec of pretraining, section 2 (batch order).
+Batch order: docs/reference/pretraining.md, section 2.
 """
 
 from __future__ import annotations

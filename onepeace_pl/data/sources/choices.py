@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-TEMPLATE = "{question} answer: {choice}"  # spec of tasks, section 8
+TEMPLATE = "{question} answer: {choice}"  # docs/reference/tasks.md, section 8
 
 
 def choice_texts(question: str, choices: Sequence[str], template: str = TEMPLATE) -> tuple[str, ...]:

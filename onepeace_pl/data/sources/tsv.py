@@ -1,6 +1,6 @@
 """The official tables: tab-separated, a header, UTF-8, no quoting.
 
-Source: spec of tasks, section 1. Rows are read when asked for, so a table may be larger than memory.
+Source: docs/reference/tasks.md, section 1. Rows are read when asked for, so a table may be larger than memory.
 """
 
 from __future__ import annotations

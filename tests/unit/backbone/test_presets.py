@@ -40,7 +40,7 @@ def released(
         )
 
 
-# spec of the model, section 10
+# docs/reference/model.md, section 10
 MODELS = {
     "retrieval": (("text", "image", "audio"), {}, 3_884_740_545),
     "vision branch": (("image",), {}, 1_516_932_961),

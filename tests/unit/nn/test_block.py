@@ -1,4 +1,4 @@
-"""A block and its parts against their formulas (spec: model, section 4), with every switch."""
+"""A block and its parts against their formulas (docs/reference/model.md, section 4), with every switch."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Buckets of positions and the bias tables over them (spec: model, section 3)."""
+"""Buckets of positions and the bias tables over them (docs/reference/model.md, section 3)."""
 
 import pytest
 import torch
