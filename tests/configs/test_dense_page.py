@@ -22,6 +22,8 @@ FEW = (
     "0",
     "--model.init_from",
     "null",
+    "--model.backbone.transformer.preset",
+    "debug",
 )
 SHORT = (
     "--trainer.max_steps",

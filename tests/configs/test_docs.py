@@ -7,6 +7,10 @@ from onepeace_pl.cli.stand_in import resolve
 from tests.configs.pages import ROOT, blocks, commands
 
 COMMANDS = commands("docs/guide/configs.md")
+SMALL = [
+    *("--model.backbone.transformer.preset", "debug", "--data.size", "64", "--data.gallery_size", "16"),
+    *("--data.batch_size", "16", "--data.num_workers", "0"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +24,9 @@ def checkout(tmp_path_factory):
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_command_runs(words, checkout, monkeypatch):
     monkeypatch.chdir(checkout)
-    # small data; the rest of a command is what the page says
-    small = ["--data.size", "64"] if words[0] in ("fit", "validate") and "--ckpt_path" not in words else []
-    assert main([*words, *small]) == 0
+    # little data and a small model; the rest of a command is what the page says
+    starts = words[0] in ("fit", "validate") and "--ckpt_path" not in words
+    assert main([*words, *(SMALL if starts else [])]) == 0
 
 
 def test_example_of_a_file_that_starts_from_others(tmp_path, monkeypatch):

@@ -9,14 +9,16 @@ import torch
 import yaml
 
 from onepeace_pl.cli import main
+from onepeace_pl.cli.stand_in import resolve
 from tests.configs.pages import ROOT, SHORT, commands
 
+ONCE = ["--preset", "debug", "--rounds", "1", "--threads", "1"]
 LESS = {
-    "step": ["--preset", "debug", "--batch", "2", "--rounds", "1"],
-    "bias": ["--preset", "debug", "--rounds", "1"],
-    "attention": ["--preset", "debug", "--rounds", "1", "--length", "20"],
-    "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
-    "loss": [],
+    "step": [*ONCE, "--batch", "2"],
+    "bias": ONCE,
+    "attention": [*ONCE, "--length", "20"],
+    "layer": [*ONCE, "--length", "20"],
+    "loss": ["--batches", "16", "32"],
     "dense": ["--preset", "debug", "--size", "64"],
 }
 HEADS = {
@@ -40,7 +42,24 @@ def smaller(task: str) -> str:
     return "smaller.yaml"
 
 
-@pytest.mark.parametrize("words", commands("docs/guide/performance.md"), ids=" ".join)
+COMMANDS = commands("docs/guide/performance.md")
+ALIKE = [words for words in COMMANDS if "runs/share" in words or "runs/whole" in words]
+
+
+@pytest.mark.parametrize("words", ALIKE, ids=" ".join)
+def test_command_is_taken(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").symlink_to(ROOT / "configs")
+    assert resolve(words[1:])["trainer"]["max_steps"] == 320
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, marks=[pytest.mark.slow] if words in ALIKE else [], id=" ".join(words))
+        for words in COMMANDS
+    ],
+)
 def test_command_runs(
     words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     assert found["both"].norm() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow  # test_every_config.py builds them
 @pytest.mark.parametrize(
     "names",
     [("quickstart_alignment",), ("pretraining/triworld_vision", "pretraining/triworld_audio")],

@@ -48,7 +48,10 @@ def test_the_files_are_read_and_their_commands_would_be_taken() -> None:
 
 
 SHIPPED = sorted((ROOT / "configs/sweep").glob("*.yaml"))
-LONG = {"tasks.yaml": pytest.mark.slow}  # test_every_config.py builds each of its runs, without its options
+LONG = (
+    "tasks.yaml",
+    "tasks_debug.yaml",
+)  # test_every_config.py builds each of their runs, without their options
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -57,8 +60,21 @@ def test_shipped_sweeps_are_read(path: Path) -> None:
     assert Sweep(path).commands()
 
 
+@pytest.mark.parametrize("name", LONG)
+def test_the_first_run_of_a_shipped_sweep_would_be_taken(name: str) -> None:
+    path = ROOT / "configs/sweep" / name
+    plan = yaml.safe_load(path.read_text().replace("../", f"{ROOT}/configs/"))
+    plan["runs"] = dict([next(iter(plan["runs"].items()))])
+    Path("first.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
+    Sweep(Path("first.yaml")).check()
+
+
 @pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=LONG.get(path.name, ()), id=path.name) for path in SHIPPED]
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.name in LONG else [], id=path.name)
+        for path in SHIPPED
+    ],
 )
 def test_shipped_sweeps_would_be_taken(path: Path) -> None:
     Sweep(path).check()

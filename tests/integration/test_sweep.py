@@ -26,6 +26,7 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes] | None =
         time.sleep(0.1)
 
 
+@pytest.mark.slow  # with programs that only pretend to train: tests/unit/sweeps/test_sweep.py
 def test_a_killed_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
