@@ -45,7 +45,7 @@ def batch(
 
 
 def fit(
-    task: SupervisedTask, model: Backbone, given: Batch, steps: int = 60, lr: float = 3e-3
+    task: SupervisedTask, model: Backbone, given: Batch, steps: int = 30, lr: float = 3e-3
 ) -> list[float]:
     """Train on one batch; return the losses."""
     torch.manual_seed(0)

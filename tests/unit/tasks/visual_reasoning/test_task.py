@@ -19,7 +19,7 @@ def test_learns_by_heart() -> None:
     model = backbone("text", "image", adapters=TYPED)
     task = VisualReasoning(model, DataInfo())
     given = batch(("text", "image"), TARGETS, image=field("image", (0, 1, 1, 2, 2, 0)))
-    losses = fit(task, model, given, steps=40)
+    losses = fit(task, model, given, steps=15)
     assert losses[-1] < 0.4 * losses[0]
     assert measure(task, model, given)["accuracy"] == 1.0
     assert [answer["truth"] for answer in task.predict(model, given)] == [True, False, True]
