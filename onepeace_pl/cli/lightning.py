@@ -169,7 +169,9 @@ class ExperimentCLI(LightningCLI):
         return self.config_dump | {"ckpt_path": self._settings.ckpt_path}
 
     def _dumped(self) -> dict[str, Any]:
-        config: dict[str, Any] = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        # parsing has validated it
+        text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
+        config: dict[str, Any] = yaml.safe_load(text)
         return _sayable(config)[self.config.subcommand]  # type: ignore[no-any-return]
 
     @property
