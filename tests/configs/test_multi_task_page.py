@@ -17,7 +17,7 @@ LESS = "{size: 8, evaluation_size: 4, batch_size: 4, num_workers: 0}"
 def less(*tasks: str) -> str:
     return f"""
 trainer: {{max_steps: 2, val_check_interval: 2, enable_progress_bar: false}}
-model: {{init_from: null}}
+model: {{init_from: null, backbone: {{transformer: {{preset: debug}}}}}}
 data: {{tasks: {{{", ".join(f"{task}: {LESS}" for task in tasks)}}}}}
 """
 

@@ -14,6 +14,7 @@ LESS = {
     "trainer.val_check_interval": "2",
     "trainer.enable_progress_bar": "false",
     "model.init_from": "null",
+    "model.backbone.transformer.preset": "debug",
     "data.size": "16",
     "data.evaluation_size": "8",
     "data.batch_size": "4",

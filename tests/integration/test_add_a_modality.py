@@ -12,7 +12,7 @@ from tests.configs.pages import ROOT, blocks, commands
 
 PAGE = "docs/guide/add_a_modality.md"
 LENGTH = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.batch_size", "4"]
-DEBUG = ["--model.backbone.transformer.preset", "debug", *LENGTH]
+DEBUG = ["--model.backbone.transformer.preset", "debug", "--data.num_workers", "0", *LENGTH]
 LITTLE = {  # by what a command names: enough for two steps, the rest is what the page says
     "configs/quickstart.yaml": [*DEBUG, "--data.size", "8", "--data.gallery_size", "8"],
     "motion.yaml": [*DEBUG, "--data.train.size", "8", "--data.validation.motion_text.size", "8"],

@@ -18,7 +18,14 @@ SMALL = [
         "--data.num_workers",
         "0",
     ),
-    *("--data.batch_size", "8", "--trainer.enable_progress_bar", "false"),
+    *(
+        "--model.backbone.transformer.preset",
+        "debug",
+        "--data.batch_size",
+        "8",
+        "--trainer.enable_progress_bar",
+        "false",
+    ),
 ]
 
 
