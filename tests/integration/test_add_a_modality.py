@@ -1,6 +1,7 @@
 """docs/guide/add_a_modality.md, followed word by word in an empty folder, on little data."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ LITTLE = {  # by what a command names: enough for two steps, the rest is what th
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     adapter, _ = blocks(PAGE, "python")
     (config,) = blocks(PAGE, "yaml")
@@ -29,8 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_sensor", raising=False)
-    return tmp_path
+    yield tmp_path
+    sys.modules.pop("my_sensor", None)  # other tests say what happens where there is none
 
 
 def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
