@@ -18,7 +18,7 @@ from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
 
 
-class ClassifyHead(nn.Module):
+class ClassificationHead(nn.Module):
     """Pooling of one modality's tokens, in one or more forward passes, and an MLP classifier.
 
     Args:

@@ -15,7 +15,7 @@ from onepeace_pl.backbone import Features
 INIT_STD = 0.02 * 0.001
 
 
-class MeanHead(nn.Module):
+class MeanPoolingHead(nn.Module):
     """Mean of all tokens but CLS and padding, LayerNorm, linear layer initialised close to zero.
 
     For forward passes that stop after the blocks, without final norms.

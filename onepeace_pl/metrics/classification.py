@@ -29,7 +29,7 @@ def accuracies(scores: Tensor, targets: Tensor, top: int = 5) -> dict[str, Tenso
     return columns
 
 
-def likeliest(probabilities: Tensor, classes: Sequence[str], top: int = 5) -> list[dict[str, Any]]:
+def top_predictions(probabilities: Tensor, classes: Sequence[str], top: int = 5) -> list[dict[str, Any]]:
     """Return the predicted class name of each row of (B, C), and the probabilities of the top k."""
     best = probabilities.topk(min(top, len(classes)))
     return [

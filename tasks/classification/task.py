@@ -20,8 +20,8 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.errors import UserError
-from onepeace_pl.heads import ClassifyHead, MeanHead
-from onepeace_pl.metrics.classification import accuracies, likeliest
+from onepeace_pl.heads import ClassificationHead, MeanPoolingHead
+from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
 from onepeace_pl.training.supervised import SupervisedTask
@@ -66,9 +66,9 @@ class Classification(SupervisedTask):
         self.modality, self.label_smoothing, self.top = modality, label_smoothing, top
         count = len(data_info.classes)
         self.head = (
-            MeanHead(backbone.config.width, count)
+            MeanPoolingHead(backbone.config.width, count)
             if mean
-            else ClassifyHead(backbone.config, count, pooling == "attention", pooler)
+            else ClassificationHead(backbone.config, count, pooling == "attention", pooler)
         )
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
@@ -85,7 +85,7 @@ class Classification(SupervisedTask):
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return the likeliest classes and their probabilities."""
-        return likeliest(outputs.float().softmax(-1), self.classes, self.top)
+        return top_predictions(outputs.float().softmax(-1), self.classes, self.top)
 
 
 class MultiLabelClassification(Classification):

@@ -15,7 +15,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.baselines import ENOUGH
 from onepeace_pl.errors import UserError
-from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities import ImageProcessor, Processor
 from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
 from onepeace_pl.training.supervised import SupervisedTask
@@ -47,7 +47,7 @@ class Grounding(SupervisedTask):
     ) -> None:
         super().__init__(data_info, ["text", "image"], "box", processors={"image": keeps_places})
         self.pool, self.l1_weight, self.giou_weight = pool, l1_weight, giou_weight
-        self.head = ClassifyHead(backbone.config, 4)
+        self.head = ClassificationHead(backbone.config, 4)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return corners (B, 4) as shares of the image."""

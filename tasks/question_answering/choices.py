@@ -17,7 +17,7 @@ from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import ValueCount
-from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.supervised import SupervisedTask
 
@@ -53,7 +53,7 @@ class MultipleChoice(SupervisedTask):
         checked = check_evidence(evidence, backbone)
         super().__init__(data_info, ["text", *checked], "answer", values={"text": CHOICES})
         self.evidence, self.objective, self.margin = checked, objective, margin
-        self.head = ClassifyHead(backbone.config, 1)
+        self.head = ClassificationHead(backbone.config, 1)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return scores (B, K)."""

@@ -16,7 +16,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.supervised import SupervisedTask
 
@@ -43,7 +43,7 @@ class OpenAnswer(SupervisedTask):
         pooler: bool = True,
     ) -> None:
         super().__init__(data_info, ["text", *check_evidence(evidence, backbone)], "answers")
-        self.head = ClassifyHead(backbone.config, len(data_info.classes), pooler=pooler)
+        self.head = ClassificationHead(backbone.config, len(data_info.classes), pooler=pooler)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""

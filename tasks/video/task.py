@@ -19,7 +19,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.errors import UserError
-from onepeace_pl.metrics.classification import accuracies, likeliest
+from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.tasks.video.head import ClipHead
 from onepeace_pl.tasks.video.space_time import SpaceTime
@@ -112,4 +112,4 @@ class VideoClassification(SupervisedTask):
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
         """Return the likeliest classes of each row and their probabilities; views are not averaged."""
-        return likeliest(outputs.float().softmax(-1), self.classes)
+        return top_predictions(outputs.float().softmax(-1), self.classes)

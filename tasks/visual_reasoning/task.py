@@ -15,7 +15,7 @@ from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import ValueCount
-from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.training.supervised import SupervisedTask
 
@@ -43,7 +43,7 @@ class VisualReasoning(SupervisedTask):
     ) -> None:
         super().__init__(data_info, ["text", "image"], "truth", values={"image": PAIR})
         self.pool = pool
-        self.head = ClassifyHead(backbone.config, 2, passes=2)
+        self.head = ClassificationHead(backbone.config, 2, passes=2)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, 2): holds, does not hold."""

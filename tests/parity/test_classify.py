@@ -12,7 +12,7 @@ from onepeace_pl.checkpoints.loading import load_state
 from onepeace_pl.checkpoints.names import from_official
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 from onepeace_pl.tasks.grounding import Grounding
@@ -139,7 +139,7 @@ def test_head_initialisation(golden):
     run = "classify_nlvr2"
     backbone = Backbone(adapters(golden, ("text",), run), transformer(golden, run), NO_DECODER)
     classes = expected["classify_head.classifier.3.bias"]["shape"][0]
-    head = head_to_official(dict(ClassifyHead(backbone.config, classes, passes=2).named_parameters()))
+    head = head_to_official(dict(ClassificationHead(backbone.config, classes, passes=2).named_parameters()))
     rows = {name: row for name, row in expected.items() if name.startswith("classify_head.")}
     assert rows.keys() == head.keys()
     for name, row in rows.items():

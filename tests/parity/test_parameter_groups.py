@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.checkpoints.heads import head_to_official
 from onepeace_pl.checkpoints.names import to_official
-from onepeace_pl.heads import ClassifyHead
+from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.optim import parameter_groups
 from tests.parity.files import record
 from tests.parity.reference import NO_DECODER, adapters, decoder, transformer
@@ -42,7 +42,7 @@ class NlvrModel(nn.Module):
         options = transformer(golden, "classify_nlvr2", bias_per_layer=True)
         self.backbone = Backbone(made, options, NO_DECODER)
         self.backbone.apply_stage(("text", "image"), stop_after="norm")
-        self.head = ClassifyHead(self.backbone.config, 2, passes=2)
+        self.head = ClassificationHead(self.backbone.config, 2, passes=2)
 
 
 def official(name: str, tensor: Tensor) -> dict[str, Tensor]:

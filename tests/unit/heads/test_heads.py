@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Features
-from onepeace_pl.heads import AttentionPooling, ClassifyHead, MeanHead
+from onepeace_pl.heads import AttentionPooling, ClassificationHead, MeanPoolingHead
 from onepeace_pl.nn import TransformerConfig
 
 CONFIG = TransformerConfig(width=32, depth=1, heads=4, feed_forward=64)
@@ -30,7 +30,7 @@ def test_pooling_is_the_formula() -> None:
     assert torch.allclose(pooling(x)[0], pooling.out(torch.cat(heads)), atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda: ClassifyHead(CONFIG, 3), lambda: MeanHead(32, 3)])
+@pytest.mark.parametrize("make", [lambda: ClassificationHead(CONFIG, 3), lambda: MeanPoolingHead(32, 3)])
 def test_padding_and_the_summary_do_not_count(make) -> None:
     head = make()
     for parameter in head.parameters():
@@ -48,7 +48,7 @@ def test_padding_and_the_summary_do_not_count(make) -> None:
 
 def test_mean_head_is_the_formula() -> None:
     torch.manual_seed(1)
-    head = MeanHead(32, 3)
+    head = MeanPoolingHead(32, 3)
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter)
     mean = features().tokens["touch"][1, 1:3].mean(0)
@@ -58,14 +58,14 @@ def test_mean_head_is_the_formula() -> None:
 
 
 def test_without_attention_the_summary_alone_counts() -> None:
-    head = ClassifyHead(CONFIG, 3, attention_pooling=False, pooler=True)
+    head = ClassificationHead(CONFIG, 3, attention_pooling=False, pooler=True)
     given, changed = features(), features()
     changed.tokens["touch"][:, 1:] = 5.0
     assert torch.equal(head(given, "touch"), head(changed, "touch"))
 
 
 def test_two_passes_are_put_side_by_side() -> None:
-    head = ClassifyHead(CONFIG, 2, passes=2)
+    head = ClassificationHead(CONFIG, 2, passes=2)
     assert head.classifier[0].in_features == 64
     one, two = features((5, 5)), features((5, 5))
     two.tokens["touch"] = two.tokens["touch"].flip(0)

@@ -2,7 +2,7 @@
 
 import torch
 
-from onepeace_pl.metrics.classification import accuracies, likeliest
+from onepeace_pl.metrics.classification import accuracies, top_predictions
 
 SCORES = torch.tensor([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]])
 
@@ -18,7 +18,7 @@ def test_accuracies() -> None:
 
 
 def test_likeliest() -> None:
-    first, second = likeliest(SCORES, ("a", "b", "c"), top=2)
+    first, second = top_predictions(SCORES, ("a", "b", "c"), top=2)
     assert first == {"class": "b", "probabilities": {"b": 0.6, "c": 0.3}}
     assert list(second["probabilities"]) == ["a", "c"]
-    assert len(likeliest(SCORES, ("a", "b", "c"))[0]["probabilities"]) == 3
+    assert len(top_predictions(SCORES, ("a", "b", "c"))[0]["probabilities"]) == 3
