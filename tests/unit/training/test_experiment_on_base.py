@@ -131,7 +131,7 @@ def test_a_checkpoint_wants_the_base_that_it_was_trained_on(base: Path, tmp_path
     with pytest.raises(ValueError, match=r"holds other weights than those that .*model was trained on"):
         load_folder(tmp_path / "run/model")
     shutil.rmtree(base)
-    with pytest.raises(FileNotFoundError, match="only what was learnt; the rest is in"):
+    with pytest.raises(FileNotFoundError, match="only the weights that were trained; the rest is in"):
         load_folder(tmp_path / "run/model")
 
 
