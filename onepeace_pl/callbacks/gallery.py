@@ -21,7 +21,7 @@ from onepeace_pl.utils.files import replacing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from onepeace_pl.data.batches import Source
+    from onepeace_pl.data.source import Source
 
 RIGHT, WRONG, QUERY = "#1a9850", "#c8c8c8", "#333333"
 SOUNDS = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus"})

@@ -37,7 +37,7 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
 
 
 def labelled_table(results: Iterable[LabelledResult]) -> str:
-    """Return a line for each metric of each set: the value beside chance, a blind answer and the best achievable.
+    """Return a line for each metric of each set: the value with chance, baseline and optimum.
 
     The last column says how far the value lies on the way from chance to the best achievable.
     """
@@ -50,7 +50,7 @@ def labelled_table(results: Iterable[LabelledResult]) -> str:
             row = [f"{result.name}: {metric}, {result.rows} rows{note}", f"**{value:.3f}**"]
             row += [_number(beside.chance), _number(beside.baseline), _number(beside.optimum)]
             rows.append([*row, "" if share is None else f"{100 * share:.0f} %"])
-    return table(["", "result", "chance", "blind", "optimum", "of the way"], rows)
+    return table(["", "result", "chance", "baseline", "optimum", "of the way"], rows)
 
 
 def groups_table(results: Iterable[LabelledResult]) -> str:

@@ -32,7 +32,7 @@ from onepeace_pl.training.resume import progress_of
 from onepeace_pl.utils.files import write_text
 
 if TYPE_CHECKING:
-    from onepeace_pl.data.batches import Source
+    from onepeace_pl.data.source import Source
 
 
 LOGGED = "train/"

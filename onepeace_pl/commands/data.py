@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from onepeace_pl.cli.catalogue import purpose
 from onepeace_pl.cli.data_sources import (
-    SPLITS,
     class_of,
     described_data,
     described_sources,
@@ -134,24 +133,27 @@ def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:
     if module is None:
         yield _Split("data", data["class_path"].rpartition(".")[2], "", None, error)
         return
-    if not hasattr(module, "evaluation_sets"):
+    from onepeace_pl.data.datamodule import SourceDataModule
+    from onepeace_pl.data.needs import EVALUATION_SPLITS
+
+    if not isinstance(module, SourceDataModule):
         raise ValueError(f"{data['class_path']} names no sources; there is nothing to check")
     if module.train is not None:
         yield _Split("train", type(module.train).__name__, "", module.train)
-    for split in SPLITS[1:]:
+    for split in EVALUATION_SPLITS:
         for each in module.evaluation_sets(split):
             yield _Split(f"{split}/{each.name}", type(each.rows).__name__, "", each.rows)
 
 
 def _text(spec: Mapping[str, Any]) -> str:
     """Return the layouts of a source and of those inside it."""
-    own = inspect.cleandoc(getattr(class_of(spec), "layout", ""))
+    own = inspect.cleandoc(class_of(spec).layout)
     inner = [_text(inside) for inside in (spec.get("init_args") or {}).get("sources") or ()]
     return "\n".join(filter(None, [own, *inner]))
 
 
 def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | None) -> None:
-    from onepeace_pl.data.datamodule import class_names
+    from onepeace_pl.data.datasets.class_names import class_names
     from onepeace_pl.data.inspection import inspect as look
 
     options = data.get("init_args", {})
@@ -169,7 +171,7 @@ def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | Non
             continue
         split.report = look(split.source, classes, processors, media)
         if split.name == "train" and not classes:
-            classes = tuple(getattr(split.source, "classes", ()))  # what the model will learn
+            classes = tuple(split.source.classes)  # what the model will learn
 
 
 def _print(split: _Split) -> None:

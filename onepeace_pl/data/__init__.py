@@ -4,10 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onepeace_pl.data.batches import Batch, Row, Source
+    from onepeace_pl.data.batches import Batch
     from onepeace_pl.data.data_info import DataInfo
     from onepeace_pl.data.datamodule import PairsDataModule
     from onepeace_pl.data.evaluation.gallery import Gallery
+    from onepeace_pl.data.source import Row, Source
 
 
 # The generated world needs neither torch nor lightning, and importing its modules should not bring them.

@@ -1,23 +1,25 @@
-"""What only the data knows."""
+"""Dataset metadata that is saved with the model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from onepeace_pl.errors import UserError
 
 _LEARNT = ("vocabulary_size", "classes")  # modalities may differ: fewer can be measured
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """Facts about the data that a task or an adapter needs; plain values, saved with the model as JSON.
+    """Dataset metadata that tasks need: modalities, vocabulary size, class names. Saved with the model as JSON.
 
     Attributes:
         modalities: Modalities that are prepared.
         vocabulary_size: Rows of the token embedding; None where there is no text.
-        classes: Names of classes in the order of their numbers; empty where there are none.
-        tasks: Facts about the data of each task, where several are trained together.
+        classes: Class names in the order of their indices; empty where there are none.
+        tasks: Task to the metadata of its dataset, in multi-task training.
     """
 
     modalities: tuple[str, ...] = ()
@@ -26,12 +28,17 @@ class DataInfo:
     tasks: Mapping[str, DataInfo] = field(default_factory=dict)
 
     def to_config(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return _plain(asdict(self))  # type: ignore[no-any-return]
+        """Return a JSON-serialisable dict."""
+        return {
+            "modalities": list(self.modalities),
+            "vocabulary_size": self.vocabulary_size,
+            "classes": list(self.classes),
+            "tasks": {name: data_info.to_config() for name, data_info in self.tasks.items()},
+        }
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_config` has returned."""
+        """Load the output of `to_config`."""
         return cls(
             modalities=tuple(values["modalities"]),
             vocabulary_size=values["vocabulary_size"],
@@ -40,34 +47,34 @@ class DataInfo:
         )
 
     def check_learnt(self, stored: Mapping[str, Any]) -> None:
-        """Refuse what a checkpoint says of the data that it was trained on, where it is not true of these.
+        """Check that a model was trained on data with the same vocabulary and classes.
 
         Args:
-            stored: Facts as a mapping; what it does not say is not checked.
+            stored: Metadata in the checkpoint; missing entries are not checked.
 
         Raises:
-            ValueError: Names the fact, its two values and the remedy.
+            UserError: They differ; names both values and the remedy.
         """
-        now = asdict(self)
+        now = self.to_config()
         for name in _LEARNT:
-            if name in stored and _plain(stored[name]) != _plain(now[name]):
-                both = f"trained with {name} = {stored[name]}, the data says {now[name]}"
+            if name in stored and _as_list(stored[name]) != now[name]:
+                both = f"trained with {name} = {stored[name]}, the data has {now[name]}"
                 if name == "classes":
                     both = f"trained with other classes: {class_difference(stored[name], now[name])}"
-                raise ValueError(f"the checkpoint was {both}; use the data that it was trained on")
+                raise UserError(f"the checkpoint was {both}; use the data that it was trained on")
         for task, data_info in self.tasks.items():
             try:
                 data_info.check_learnt(stored.get("tasks", {}).get(task, {}))
             except ValueError as error:
-                raise ValueError(f"task {task!r}: {error}") from None
+                raise UserError(f"task {task!r}: {error}") from None
 
 
 def class_difference(learnt: Sequence[str], now: Sequence[str]) -> str:
-    """Say in what two lists of classes differ first; empty where they are the same.
+    """Describe the first difference between two lists of classes; empty where they are equal.
 
     Args:
-        learnt: What a model has learnt.
-        now: What the data have.
+        learnt: Classes of the model.
+        now: Classes of the data.
     """
     learnt, now = list(learnt), list(now)
     number = next((n for n, (a, b) in enumerate(zip(learnt, now, strict=False)) if a != b), None)
@@ -78,7 +85,5 @@ def class_difference(learnt: Sequence[str], now: Sequence[str]) -> str:
     return f"number {number} is {learnt[number]!r} there and {now[number]!r} here ({counts}{order})"
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+def _as_list(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value  # metadata that was not saved as JSON

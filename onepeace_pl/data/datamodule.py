@@ -1,8 +1,7 @@
-"""Rows for training and for evaluation, whatever the task: from sources to batches."""
+"""Data modules on sources: labelled rows, and pairs for retrieval."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from onepeace_pl.data.batches import Batch, Source
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.datasets.class_names import read_classes
-from onepeace_pl.data.evaluation.baselines import blind_references
-from onepeace_pl.data.evaluation.gallery import Gallery
-from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
+from onepeace_pl.data.datasets.class_names import class_names
+from onepeace_pl.data.evaluation.baselines import baseline_references
+from onepeace_pl.data.evaluation.gallery import Gallery, pair_galleries
+from onepeace_pl.data.evaluation.prompts import Prompts, class_prompts
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.labels.transforms import JointTransform
@@ -25,11 +25,10 @@ from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.samplers import EpochBatchSampler, interleaved
 from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
-from onepeace_pl.data.sources.view import one_per_id, source_lengths
+from onepeace_pl.data.source import Source, texts_of
+from onepeace_pl.data.tokenizers import Tokenizers
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.base import Processor
-from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.utils.ranks import rank_and_size
 from onepeace_pl.utils.seeding import run_seed
 
@@ -38,11 +37,11 @@ MEASURED: dict[str, tuple[Split, ...]] = {
     "validate": ("validation",),
     "test": ("test",),
 }
-"""Command -> splits that it measures; ``predict`` needs no labels."""
+"""Command -> splits that it evaluates; ``predict`` needs no labels."""
 
 
 class SourceDataModule(TaskDataModule):
-    """Loads rows of sources with their labels: for every task that is measured row by row.
+    """Data module of labelled rows, for every task that is evaluated row by row.
 
     Batches are a function of options and seed alone: not of the number of workers, nor of where a run was resumed.
     The Trainer must not put a sampler of its own in place (``use_distributed_sampler: false``).
@@ -63,14 +62,13 @@ class SourceDataModule(TaskDataModule):
         pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
         vocabulary_size: Greatest size of a trained vocabulary.
         bucket_by_length: Put training rows of similar length into one batch; the source must know `lengths`.
-        classes: Names of the classes of the data, in the order of their numbers, a number of nameless classes, or a
-            file of names (one a line, JSON or CSV); None takes those that the training source knows.
-        prompts: Sentences that name a class, ``{}`` standing for its name ("a photo of {}"), for tasks that tell
-            classes apart by words.
-        transform: Changes pictures together with their labels (masks, boxes); None changes nothing.
+        classes: Class names in the order of their indices, a number of nameless classes, or a file of names (one a
+            line, JSON or CSV); None takes those of the training source.
+        prompts: Templates for zero-shot classification, with ``{}`` for the class name ("a photo of {}").
+        transform: Changes images together with their labels (masks, boxes); None changes nothing.
 
     Attributes:
-        batch_transform: Run on each training batch in the worker; set by :meth:`connect`.
+        batch_transform: Applied to each training batch in the worker; set by :meth:`connect`.
         read_target: Reads a row's target from its labels; set by :meth:`connect`.
         compare: Whether training compares rows by content; set by :meth:`connect`.
     """
@@ -93,48 +91,43 @@ class SourceDataModule(TaskDataModule):
         prompts: list[str] | None = None,
         transform: JointTransform | None = None,
     ) -> None:
-        super().__init__()
         for option, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value is not None and value < 1:
                 raise UserError(f"{option}={value} must be at least 1")
         if num_workers < 0:
             raise UserError(f"num_workers={num_workers} must be at least 0")
+        super().__init__()
         self.processors: dict[str, Processor] = dict(processors)
         self.train = train
-        self.sources: dict[Split, dict[str, Source]] = {"validation": validation or {}, "test": test or {}}
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size or batch_size
-        self.num_workers = num_workers
         self.seed = run_seed() if seed is None else seed
         self.on_error = on_error
-        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
-        self.vocabulary_size = vocabulary_size
-        self.bucket_by_length = bucket_by_length
-        self.classes = class_names(self._own_classes() if classes is None else classes)
-        self.prompts = tuple(prompts or ())
-        self.transform = transform
         self.batch_transform: BatchTransform | None = None
         self.read_target: TargetReader | None = None
         self.compare = False
         self.skips = SkipLog()
+        self.sources: dict[Split, dict[str, Source]] = {"validation": validation or {}, "test": test or {}}
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.num_workers = num_workers
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.tokenizers = Tokenizers(self.processors, vocabulary_size)
+        self.bucket_by_length = bucket_by_length
+        self.classes = class_names(self._source_classes() if classes is None else classes)
+        self.prompts = tuple(prompts or ())
+        self.transform = transform
         self._evaluation_sets: dict[Split, list[EvaluationSet]] = {}
-        self._trained: set[str] = set()
         self._check_processors(self.sources.values())
 
-    def _own_classes(self) -> Sequence[str]:
+    def _source_classes(self) -> Sequence[str]:
         """Return the classes of the training source, or of the first of the others that names some."""
         sources = (self.train, *(source for split in self.sources.values() for source in split.values()))
-        return next((names for source in sources if (names := getattr(source, "classes", ()))), ())
+        return next((names for source in sources if source is not None and (names := source.classes)), ())
 
     @property
     def data_info(self) -> DataInfo:
-        """What only the data knows; trains the tokenizer where that has not happened."""
+        """Dataset metadata that tasks need; trains the tokenizer where that has not happened."""
         self.prepare_tokenizers()
-        tokenizers = [
-            p.tokenizer for p in self.processors.values() if isinstance(p, TextProcessor) and p.tokenizer
-        ]
-        size = tokenizers[0].vocabulary_size if tokenizers else None
-        return DataInfo(tuple(self.processors), size, self.classes)
+        return DataInfo(tuple(self.processors), self.tokenizers.embedded, self.classes)
 
     def offer(self, verb: str) -> Offer:
         """Return the data that a command reads."""
@@ -161,73 +154,37 @@ class SourceDataModule(TaskDataModule):
         return self._evaluation_sets[split]
 
     def make_evaluation_sets(self, split: Split) -> list[EvaluationSet]:
-        """Make the sets: one for each source."""
+        """Make one evaluation set for each source."""
         prompts = self.class_prompts()
         return [
             EvaluationSet(
-                name=name, rows=source, references=blind_references(source, self.classes), prompts=prompts
+                name=name, rows=source, references=baseline_references(source, self.classes), prompts=prompts
             )
             for name, source in self.sources[split].items()
         ]
 
     def class_prompts(self) -> tuple[Prompts, ...]:
-        """Return the sentences that name the classes, in batches of similar length; nothing where there are none.
-
-        Raises:
-            ValueError: There are no classes to name, or no text processor.
-        """
-        if not self.prompts:
-            return ()
-        processor = self.processors.get("text")
-        if not self.classes or processor is None:
-            lacking = "processors.text" if processor is None else "classes"
-            raise ValueError(f"prompts name classes in words: give the data {lacking}")
-        for template in self.prompts:
-            if "{}" not in template:
-                raise ValueError(f"prompts: {template!r} does not say where the class goes; write {{}} there")
-        self.prepare_tokenizers()
-        samples = [
-            (number, processor(template.replace("{}", name)))
-            for number, name in enumerate(self.classes)
-            for template in self.prompts
-        ]
-        samples.sort(key=lambda sample: sample[1].length)
-        size = self.eval_batch_size
-        return tuple(
-            Prompts(
-                torch.tensor([number for number, _ in part]), processor.collate([text for _, text in part])
-            )
-            for part in (samples[at : at + size] for at in range(0, len(samples), size))
-        )
+        """Return the sentences that name the classes, in batches of similar length; empty where there are none."""
+        if self.prompts:
+            self.prepare_tokenizers()
+        return class_prompts(self.prompts, self.classes, self.processors.get("text"), self.eval_batch_size)
 
     def prepare_tokenizers(self) -> None:
-        """Train a tokenizer for each text processor that has none; the same texts give the same tokenizer.
-
-        Raises:
-            ValueError: If there is no training source to take texts from.
-        """
-        for name, processor in self.processors.items():
-            if not isinstance(processor, TextProcessor) or processor.tokenizer is not None:
-                continue
-            texts = (processor.clean(text) for text in self.texts(name))
-            processor.tokenizer = Tokenizer.train(texts, self.vocabulary_size)
-            self._trained.add(name)
+        """Train a tokenizer for each text processor that has none."""
+        self.tokenizers.train(self.texts)
 
     def texts(self, modality: str) -> Iterable[str]:
-        """Return the texts that a tokenizer is trained on.
+        """Return the texts to train a tokenizer on.
 
         Raises:
-            ValueError: If there is no training source to take them from.
+            UserError: If there is no training source to take them from.
         """
         source = self.train
         if source is None:
-            raise ValueError(
+            raise UserError(
                 f"processors.{modality} has no tokenizer and there is no training source; give it `tokenizer`"
             )
-        known = getattr(source, "texts", None)
-        if callable(known):  # a source that knows its texts by themselves need not make its rows
-            return known()  # type: ignore[no-any-return]
-        return (source[index].fields[modality] for index in range(len(source)))
+        return texts_of(source, modality)
 
     def setup(self, stage: str) -> None:
         """Train tokenizers, and find the run's folder for the list of skipped rows."""
@@ -241,10 +198,10 @@ class SourceDataModule(TaskDataModule):
         """Return the loader of training batches.
 
         Raises:
-            ValueError: If there is no training source, or a modality of it has no processor.
+            UserError: If there is no training source, or a modality of it has no processor.
         """
         if self.train is None:
-            raise ValueError("no training source; set data.init_args.train")
+            raise UserError("no training source; set data.init_args.train")
         rank, world_size = rank_and_size(self.trainer)
         sampler = EpochBatchSampler(
             len(self.train),
@@ -253,7 +210,7 @@ class SourceDataModule(TaskDataModule):
             rank=rank,
             world_size=world_size,
             lengths=_lengths(self.train) if self.bucket_by_length else None,
-            fixed=self.trainer is not None and bool(getattr(self.trainer, "overfit_batches", 0)),
+            fixed=self.trainer is not None and self.trainer.overfit_batches > 0,  # type: ignore[attr-defined]
         )
         return self._loader(self.train, self.train.modalities, sampler, self.batch_transform, self.compare)
 
@@ -267,17 +224,17 @@ class SourceDataModule(TaskDataModule):
 
     @property
     def predicted(self) -> list[EvaluationSet]:
-        """The sets that ``predict`` reads: those of the test, without any those of the validation."""
+        """The sets that ``predict`` reads: the test sets, or without any the validation sets."""
         return self.evaluation_sets("test") or self.evaluation_sets("validation")
 
     def predict_dataloader(self) -> list[DataLoader[Any]]:
-        """Return one loader a set; each process reads rows of its own, and some one more to have as many batches.
+        """Return one loader for each set; each rank reads its share of the rows, padded to equal numbers of batches.
 
         Raises:
-            ValueError: There is nothing to read.
+            UserError: There is nothing to read.
         """
         if not self.predicted:
-            raise ValueError("nothing to predict: give data.init_args.test or validation a source")
+            raise UserError("nothing to predict: give data.init_args.test or validation a source")
         rank, world_size = rank_and_size(self.trainer)
         loaders = []
         for each in self.predicted:
@@ -297,29 +254,18 @@ class SourceDataModule(TaskDataModule):
         return loaders
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Write down the rows that were left out of a batch."""
+        """Log the rows that were skipped."""
         if batch.skipped:
             self.skips.add(batch.skipped)
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the tokenizers that were trained here: a model is worthless without its own."""
-        trained = {name: self.processors[name].tokenizer.to_json() for name in sorted(self._trained)}  # type: ignore[attr-defined]
-        return {"tokenizers": trained}
+        """Return the tokenizers that were trained here."""
+        return {"tokenizers": self.tokenizers.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the tokenizers of a checkpoint, with a warning where the texts at hand give others."""
-        for name, text in state_dict.get("tokenizers", {}).items():
-            processor = self.processors.get(name)
-            if not isinstance(processor, TextProcessor):
-                continue
-            tokenizer = Tokenizer.from_json(text)
-            if processor.tokenizer != tokenizer:
-                warnings.warn(
-                    f"processors.{name} takes the checkpoint's tokenizer; these texts give another",
-                    stacklevel=2,
-                )
-                processor.tokenizer = tokenizer
+        """Load the tokenizers of a checkpoint."""
+        self.tokenizers.load_state_dict(state_dict.get("tokenizers", {}))
 
     def _eval_loaders(self, split: Split) -> list[ResumableLoader]:
         loaders = []
@@ -359,21 +305,21 @@ class SourceDataModule(TaskDataModule):
         for name, source in named:
             missing = [modality for modality in source.modalities if modality not in self.processors]
             if missing:
-                raise ValueError(
+                raise UserError(
                     f"{name} has {missing[0]}, but there is no processor for it; "
                     f"add processors.{missing[0]} beside {', '.join(self.processors) or 'nothing'}"
                 )
 
 
 class PairsDataModule(SourceDataModule):
-    """Loads pairs (or triples) of modalities; each evaluation source is a retrieval gallery between them.
+    """Data module of pairs (or triples) of modalities; each evaluation source is a retrieval gallery.
 
     Other options are those of :class:`SourceDataModule`.
 
     Args:
-        merge_duplicates: Count items of equal content in a gallery (the same text, the same picture) as one: one query,
-            and one candidate that is right for all its rows. False counts each, as published results do; an item that
-            cannot be told from a right one then stands before it.
+        merge_duplicates: Count items of equal content in a gallery (the same text, the same image) as one: one query,
+            and one candidate that is right for all its rows. False counts each, as published results do; a duplicate
+            of a right candidate then ranks before it.
     """
 
     def __init__(self, *args: Any, merge_duplicates: bool = True, **kwargs: Any) -> None:
@@ -389,39 +335,10 @@ class PairsDataModule(SourceDataModule):
         ]
 
 
-def class_names(classes: Sequence[str] | int | str) -> tuple[str, ...]:
-    """Return names of classes that are given as such, as a number of classes, or as a file of them."""
-    if isinstance(classes, int):
-        return tuple(map(str, range(classes)))
-    return read_classes(classes) if classes else ()
-
-
-def pair_galleries(name: str, source: Source, merge_duplicates: bool = True) -> list[Gallery]:
-    """Return a gallery for each pair of a source's modalities; text is a target."""
-    names = sorted(source.modalities, key=lambda modality: modality == "text")
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    if not pairs:
-        raise ValueError(
-            f"{name}: a gallery needs two modalities, its source has {', '.join(names) or 'none'}"
-        )
-    shared = one_per_id(source)
-    return [
-        Gallery(
-            name=name if len(pairs) == 1 else f"{name}/{a}_{b}",
-            query=(a,),
-            target=(b,),
-            rows=source,
-            merge_duplicates=merge_duplicates,
-            one_per_id=tuple(modality for modality in shared if modality in (a, b)),
-        )
-        for a, b in pairs
-    ]
-
-
 def _lengths(source: Source) -> Sequence[float]:
-    lengths = source_lengths(source)
+    lengths = source.lengths()
     if lengths is None:
-        raise ValueError(
+        raise UserError(
             f"bucket_by_length: {type(source).__name__} does not know the lengths of its rows; "
             "set it to false, or give the source a method `lengths`"
         )

@@ -1,4 +1,4 @@
-"""What is in a source, and what is wrong with it: counts, labels, files, and a sample of media opened."""
+"""Dataset report: row and class counts, invalid labels, missing files, unreadable media."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from typing import Any
 
 import numpy as np
 
-from onepeace_pl.data.batches import Source, told_labels, values_of
 from onepeace_pl.data.labels.checking import bad_labels, several
 from onepeace_pl.data.labels.masks import MaskTarget
 from onepeace_pl.data.labels.transforms import JointTransform
-from onepeace_pl.data.sources.existence import Presence, paths_of
+from onepeace_pl.data.source import PublishedSize, Source, values_of
+from onepeace_pl.data.sources.existence import ExistingFiles, paths_of
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
 
 SHOWN = 5
-"""Bad rows that are told in full."""
+"""Invalid rows that are printed in full."""
 
 
 @dataclass
 class Report:
-    """What was found in one source.
+    """Report on one source.
 
     Attributes:
         rows: Number of rows.
-        ids: Number of different ids; None where the source does not tell.
-        classes: Name of a class (of an answer) -> rows that have it, in the order of their numbers.
+        ids: Number of different ids; None where that is not known.
+        classes: Name of a class (of an answer) -> rows that have it, in the order of their indices.
         names: Number of classes that the source names.
-        files: Number of different media files that rows need; None where the source does not tell.
-        missing: Those that are not there.
+        files: Number of different media files that rows need; None where that is not known.
+        missing: Missing media files.
         opened: Number of rows whose media were opened.
-        wrong: Complaints, one a row.
-        notes: What is worth knowing and need not be wrong.
+        wrong: Error messages, one a row.
+        notes: Remarks that need not be errors.
     """
 
     rows: int
@@ -49,7 +50,7 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is missing and nothing wrong."""
+        """Whether there are no missing files and no errors."""
         return not (self.missing or self.wrong)
 
 
@@ -59,15 +60,15 @@ def inspect(
     processors: Mapping[str, Processor] | None = None,
     media: int | None = 100,
 ) -> Report:
-    """Look at every row's labels and files, and open the media of some rows.
+    """Check all labels and files of a source, and open the media of some rows.
 
     Args:
         source: The rows.
-        classes: Names of the classes in the order of their numbers; empty takes the source's own.
+        classes: Names of the classes in the order of their indices; empty takes the source's own.
         processors: Modality to processor: what can be opened. Text needs none.
         media: Rows to open, spread evenly; None opens all.
     """
-    own = tuple(getattr(source, "classes", ()))
+    own = tuple(source.classes)
     names = tuple(classes) or own
     report = Report(len(source), names=len(names))
     if classes and own and tuple(classes) != own:
@@ -75,21 +76,21 @@ def inspect(
             f"classes: its {len(own)} are not the {len(classes)} that the model learns, in their order; "
             "give both the same list or file"
         )
-    ids = getattr(source, "ids", None)
-    report.ids = len(set(ids())) if callable(ids) else None
+    ids = source.ids()
+    report.ids = None if ids is None else len(set(ids))
     report.wrong += (f"row {index}: {reason}" for index, reason in bad_labels(source, names))
     report.classes = _count(source, names, report)
-    _compare(report, getattr(source, "published", None))
+    _compare(report, source.published)
     _find_files(report, source)
     _open(report, source, names, processors or {}, media)
     return report
 
 
 def _count(source: Source, names: Sequence[str], report: Report) -> dict[str, int]:
-    """Return how many rows have each class; rows whose labels are of no use are passed over."""
+    """Return the number of rows of each class; rows with invalid labels are not counted."""
     counts: Counter[str] = Counter()
     known, beyond = frozenset(names), 0
-    for labels in _yielded(told_labels(source) or iter(())):
+    for labels in _yielded(iter(source.labels() or ())):
         found = [labels["class"]] if "class" in labels else []
         found += several(labels["classes"]) if "classes" in labels else []
         if isinstance(labels.get("answers"), Mapping):
@@ -111,7 +112,7 @@ def _count(source: Source, names: Sequence[str], report: Report) -> dict[str, in
 
 
 def _yielded(iterator: Iterator[Any]) -> Iterator[Any]:
-    """Yield what does not raise."""
+    """Yield items, without those that raise."""
     while True:
         try:
             yield next(iterator)
@@ -121,7 +122,7 @@ def _yielded(iterator: Iterator[Any]) -> Iterator[Any]:
             continue
 
 
-def _compare(report: Report, published: Any) -> None:
+def _compare(report: Report, published: PublishedSize | None) -> None:
     if published is None:
         return
     for what, found, expected in (
@@ -135,22 +136,17 @@ def _compare(report: Report, published: Any) -> None:
 
 
 def _find_files(report: Report, source: Source) -> None:
-    files_of = getattr(source, "files", None)
-    if not callable(files_of):
-        if not paths_of(source[0].fields):
-            return  # pictures and sounds that are made, or stored in the table
-
-        def files_of(index: int) -> list[str]:
-            return paths_of(source[index].fields)
-
-    there, seen = Presence(), dict[str, bool]()
+    if source.files(0) is None and not paths_of(source[0].fields):
+        return  # media that are generated, or stored in the table
+    there, seen = ExistingFiles(), dict[str, bool]()
     for index in range(len(source)):
         try:
-            files = files_of(index)
+            files = source.files(index)
+            files = paths_of(source[index].fields) if files is None else files
         except ValueError as error:
             report.wrong.append(f"row {index}: {error}")
             continue
-        for file in files or ():
+        for file in files:
             if file not in seen:
                 seen[file] = file in there
     report.files = len(seen)
@@ -166,24 +162,23 @@ def _open(
 ) -> None:
     count = len(source) if media is None else min(media, len(source))
     gone = frozenset(report.missing)
-    files_of = getattr(source, "files", None)
     rng = np.random.default_rng(0)
     for index in np.unique(np.linspace(0, len(source) - 1, count).round().astype(int)).tolist():
         place = f"row {index}"
         try:
-            if callable(files_of) and any(file in gone for file in files_of(index) or ()):
-                continue  # told already
+            if any(file in gone for file in source.files(index) or ()):
+                continue  # reported already
             row = source[index]
             place = f"row {index} (id {row.id})"
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of sounds and texts that are cut
+                warnings.simplefilter("ignore")  # of truncated audio and text
                 for name, raw in row.fields.items():
                     for value in values_of(raw):
                         if isinstance(value, str) and not value.strip():
-                            raise ValueError(f"empty {name}; give it words or leave the row out")
+                            raise UserError(f"empty {name}; give it words or leave the row out")
                         if name in processors:
                             processors[name](value, train=False, rng=rng)
-                if row.labels.keys() & {"mask", "objects"}:  # beside their picture
+                if row.labels.keys() & {"mask", "objects"}:  # beside their image
                     labels = JointTransform()(row, train=False, rng=rng).labels
                     if "mask" in labels:
                         MaskTarget(classes)(labels)

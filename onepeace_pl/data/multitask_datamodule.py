@@ -1,4 +1,4 @@
-"""The data of several tasks that are trained together."""
+"""Data module of multi-task training."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
 from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.base import Processor
 
 
 class MultiTaskDataModule(TaskDataModule):
-    """Loads a batch of each of several tasks a step; each task keeps sources, batch size and preparation of its own.
+    """Data module that loads a batch of each task a step; each has its own sources, batch size and preparation.
 
-    The data set with most batches says how long an epoch is; shorter ones start anew. All texts are read by one
-    tokenizer: the one that is given, or one that is trained on the texts of the first task that has any. A model
+    The dataset with most batches sets the length of an epoch; shorter ones start anew. All texts are read by one
+    tokenizer: that of a processor, or one trained on the texts of the first task that has any. A model
     folder gets each modality's preparation from the first task that has it. Evaluation sets are named ``TASK/SET``.
 
     Args:
@@ -37,7 +38,7 @@ class MultiTaskDataModule(TaskDataModule):
     def __init__(self, tasks: dict[str, SourceDataModule]) -> None:
         super().__init__()
         if not tasks:
-            raise ValueError("there are no data to train several tasks on; set data.init_args.tasks")
+            raise UserError("there are no data to train several tasks on; set data.init_args.tasks")
         self.tasks = dict(tasks)
         self.processors: dict[str, Processor] = {}  # of each modality the first task's
         for _, name, processor in self._all_processors():
@@ -50,7 +51,7 @@ class MultiTaskDataModule(TaskDataModule):
 
     @property
     def data_info(self) -> DataInfo:
-        """What only the data knows, task by task; trains the tokenizer where that has not happened."""
+        """Dataset metadata of each task; trains the tokenizer where that has not happened."""
         self.prepare_tokenizers()
         data_info = {name: data.data_info for name, data in self.tasks.items()}
         sizes = [each.vocabulary_size for each in data_info.values() if each.vocabulary_size is not None]
@@ -99,12 +100,12 @@ class MultiTaskDataModule(TaskDataModule):
         """Return the loader that gives a batch of each task a step.
 
         Raises:
-            ValueError: A task has no training source; names it.
+            UserError: A task has no training source; names it.
         """
         names = self.tasks if self.trained is None else self.trained
         for name in names:
             if self.tasks[name].train is None:
-                raise ValueError(
+                raise UserError(
                     f"task {name!r} has no training source; set data.init_args.tasks.{name}.train"
                 )
         return MultiTaskLoader({name: self.tasks[name].train_dataloader() for name in names})
@@ -121,16 +122,16 @@ class MultiTaskDataModule(TaskDataModule):
         """Return one loader a set of every task that has any.
 
         Raises:
-            ValueError: There is nothing to read.
+            UserError: There is nothing to read.
         """
         if not self.predicted:
-            raise ValueError("nothing to predict: give one of data.init_args.tasks test or validation rows")
+            raise UserError("nothing to predict: give one of data.init_args.tasks test or validation rows")
         return [
             loader for data in self.tasks.values() if data.predicted for loader in data.predict_dataloader()
         ]
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Write down the rows that were left out of a batch."""
+        """Log the rows that were skipped."""
         if batch.skipped:
             self.skips.add(batch.skipped)
         return batch
@@ -162,13 +163,13 @@ class MultiTaskDataModule(TaskDataModule):
                 yield task, name, processor
 
     def _check_tokenizers(self) -> None:
-        """Refuse texts that would be read by different ids."""
+        """Check that all tasks have the same tokenizer."""
         for name, texts in self._text_processors().items():
-            given = {task: processor for task, processor in texts.items() if processor.tokenizer}
-            for task, processor in given.items():
-                first = next(iter(given))
-                if processor.tokenizer != given[first].tokenizer:
-                    raise ValueError(
+            own = {task: processor for task, processor in texts.items() if processor.tokenizer}
+            for task, processor in own.items():
+                first = next(iter(own))
+                if processor.tokenizer != own[first].tokenizer:
+                    raise UserError(
                         f"tasks {first!r} and {task!r} have different tokenizers in processors.{name}: one model "
                         "cannot read both; give them the same, or give it to one of them alone"
                     )

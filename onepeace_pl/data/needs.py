@@ -5,21 +5,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import lightning as L
 
-from onepeace_pl.data.batches import Source
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import BatchTransform
 from onepeace_pl.data.loading.dataset import OnError
+from onepeace_pl.data.source import Source
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
 
 Split = Literal["validation", "test"]
+EVALUATION_SPLITS: Final[tuple[Split, ...]] = ("validation", "test")
 ProcessorCheck = Callable[[Processor], None]
 """Raises `UserError` for a processor that the task cannot use."""
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from onepeace_pl.data.batches import Source, told_labels, values_of
 from onepeace_pl.data.labels.checking import check_label
 from onepeace_pl.data.loading.dataset import OnError
 from onepeace_pl.data.needs import Needs, Offer
+from onepeace_pl.data.source import Source, values_of
 from onepeace_pl.errors import UserError
 from onepeace_pl.training.multitask import named
 
-CHEAP = {"extent"}
+CHEAP = {"image_size"}
 """Labels for which a row may be made before anything trains: the header of its image is read, no pixel."""
 
 
@@ -101,9 +101,9 @@ def _complaints(source: Source, needs: Needs) -> Iterator[str]:
     """
     read = needs.target
     assert read is not None
-    told = told_labels(source)
-    every = iter([source[0].labels] if len(source) else []) if told is None else told
-    late = () if told is None else getattr(read, "late", ())
+    told = source.labels()
+    every = [source[0].labels] if len(source) else [] if told is None else told
+    late = () if told is None else read.loaded_labels
     for number, labels in enumerate(every):
         try:
             if number == 0:

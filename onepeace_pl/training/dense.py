@@ -134,8 +134,13 @@ class DenseTask(Task):
     def sizes(self, batch: Batch) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return width and height of each image as fed, without padding, and as stored."""
         height, width = batch.inputs[self.modality].values.shape[-2:]
-        fed = [tuple(labels.get("size", labels.get("extent", (width, height)))) for labels in batch.labels]
-        stored = [tuple(labels.get("extent", size)) for labels, size in zip(batch.labels, fed, strict=True)]
+        fed = [
+            tuple(labels.get("input_size", labels.get("image_size", (width, height))))
+            for labels in batch.labels
+        ]
+        stored = [
+            tuple(labels.get("image_size", size)) for labels, size in zip(batch.labels, fed, strict=True)
+        ]
         return fed, stored
 
 

@@ -21,7 +21,7 @@ from onepeace_pl.metrics.optimum import check_reference_optimum
 from onepeace_pl.metrics.result import RetrievalResult
 from onepeace_pl.metrics.rows import Columns, RowTable
 
-GROUP = "topic"  # the label by which results are also reported in groups; rows without it belong to none
+GROUP = "group"  # the label by which results are also reported in groups; rows without it belong to none
 
 RowValues = Callable[[Backbone, Batch, EvaluationSet], Mapping[str, Tensor | Sequence[Any]]]
 """Values of each row of a batch of a set, by name: (B, ...), or B objects."""
@@ -91,7 +91,7 @@ def mean_of_rows(columns: Columns) -> dict[str, float]:
 
 
 class RowEvaluator(LabelledEvaluator):
-    """Metrics from values of each row; groups of rows (label ``topic``) are also reported by themselves.
+    """Metrics from values of each row; groups of rows (label ``group``) are also reported by themselves.
 
     Rows are gathered as objects and ordered by their number in the source, so that results do not depend on batches
     or processes, and rows that a sampler repeats to even out ranks count once; torchmetrics' states do neither.

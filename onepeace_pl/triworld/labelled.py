@@ -6,7 +6,7 @@ the first.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, overload
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.data.batches import Frames, Row
+from onepeace_pl.data.source import Frames, Row, Source
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
@@ -84,7 +84,7 @@ class CachedScenes(Sequence[Scene]):
         return {"_scenes": self._scenes, "_cache": {}}
 
 
-class LabelledScenes(ABC):
+class LabelledScenes(Source):
     """Rows of one split, one a scene; subclasses add the label.
 
     Args:
@@ -95,8 +95,6 @@ class LabelledScenes(ABC):
         seed: Of the scenes.
     """
 
-    takes_epoch = True
-    classes: tuple[str, ...] = ()
     objects: ClassVar[tuple[int, int]] = (1, 2)
     brings_text: ClassVar[bool] = True
 
@@ -124,12 +122,14 @@ class LabelledScenes(ABC):
     def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Row:
-        """Return a row by number, or by (epoch, number): questions vary from epoch to epoch."""
-        epoch, index = (0, key) if isinstance(key, int | np.integer) else key
+    def __getitem__(self, index: int, /) -> Row:
+        return self.training_row(index, 0)
+
+    def training_row(self, index: int, epoch: int) -> Row:
+        """Return a row of an epoch: questions vary from epoch to epoch."""
         if not 0 <= index < self.size:
             raise IndexError(f"row {index} of {self.size}")
-        return self.row(int(index), epoch)
+        return self.row(index, epoch)
 
     @abstractmethod
     def row(self, index: int, epoch: int) -> Row:
@@ -182,7 +182,7 @@ class BackgroundScenes(LabelledScenes):
 
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its class."""
-        row = self._rows[(epoch, index)]
+        row = self._rows.training_row(index, epoch)
         return Row(row.id, row.fields, {"class": BACKGROUNDS.index(self.scenes[index].background)})
 
     def is_mentioned(self, index: int) -> bool:
@@ -201,7 +201,7 @@ class BoxScenes(LabelledScenes):
         expression = self.expression(index, epoch)
         side = self.rendering.image_size
         box = regions.boxes(scene, side)[expression.target]
-        labels = {"box": tuple(float(value) for value in box), "extent": (side, side)}
+        labels = {"box": tuple(float(value) for value in box), "image_size": (side, side)}
         return Row(row.id, {**row.fields, "text": expression.text}, labels)
 
     def expression(self, index: int, epoch: int = 0) -> ReferringExpression:
@@ -236,7 +236,7 @@ class ChoiceScenes(QuestionScenes):
         row, asked = self.media(index), self.question(index, epoch)
         choices = self.choices(asked, index, epoch)
         text = choice_texts(asked.text, choices)
-        labels = {"answer": choices.index(asked.answer), "choices": choices, "topic": asked.topic}
+        labels = {"answer": choices.index(asked.answer), "choices": choices, "group": asked.topic}
         return Row(row.id, {**row.fields, "text": text}, labels)
 
     def choices(self, asked: Question, index: int, epoch: int = 0) -> list[str]:
@@ -252,7 +252,7 @@ class AnswerScenes(QuestionScenes):
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its question and answer."""
         row, asked = self.media(index), self.question(index, epoch)
-        labels = {"answers": {asked.answer: 1.0}, "topic": asked.topic}
+        labels = {"answers": {asked.answer: 1.0}, "group": asked.topic}
         return Row(row.id, {**row.fields, "text": asked.text}, labels)
 
 
@@ -263,7 +263,7 @@ class TruthScenes(LabelledScenes):
         """Return a row with two images and a statement."""
         right, claim = self._pair(index, epoch)
         images = tuple(self._rows[place].fields["image"] for place in (index, right))
-        labels = {"truth": claim.truth, "topic": claim.topic}
+        labels = {"truth": claim.truth, "group": claim.topic}
         return Row(self.scenes[index].id, {"image": images, "text": claim.text}, labels)
 
     def statement(self, index: int, epoch: int = 0) -> Statement:
@@ -317,14 +317,14 @@ class ObjectScenes(LabelledScenes):
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its objects."""
         row, side = self.media(index), self.rendering.image_size
-        return Row(row.id, row.fields, {"objects": self.annotations(index), "extent": (side, side)})
+        return Row(row.id, row.fields, {"objects": self.annotations(index), "image_size": (side, side)})
 
     def annotations(self, index: int) -> list[dict[str, Any]]:
         """Return the annotated objects of a row."""
         scene = self.scenes[index]
         masks = instance_masks(scene, self.rendering.image_size)
         return [
-            {"class": KINDS.index(thing.kind), "box": tuple(map(float, box)), "outline": mask}
+            {"class": KINDS.index(thing.kind), "box": tuple(map(float, box)), "segmentation": mask}
             for thing, box, mask in zip(scene.objects, mask_boxes(masks), masks, strict=True)
             if mask.any()
         ]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from onepeace_pl.data.batches import Row
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.errors import UserError
 from onepeace_pl.triworld import sensors
 from onepeace_pl.triworld.audio import RATE, check_seconds, synthesise
@@ -47,7 +47,7 @@ LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
 }
 
 
-class SceneRows:
+class SceneRows(Source):
     """Rows of given scenes.
 
     Args:
@@ -64,8 +64,6 @@ class SceneRows:
         cache: Keep images and audio in memory.
         cache_megabytes: Size of the cache (of each loader's worker).
     """
-
-    takes_epoch = True  # every epoch has other captions
 
     def __init__(
         self,
@@ -96,7 +94,7 @@ class SceneRows:
         self.seconds = seconds
         self.vague = vague
         self.templates: Templates = templates
-        self.labels = tuple(labels)
+        self.label_names = tuple(labels)
         self.seed = seed
         self.cache = cache
         self.cache_megabytes = cache_megabytes
@@ -106,12 +104,14 @@ class SceneRows:
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Row:
-        """Return a row by number, or by (epoch, number): every epoch has other captions."""
-        epoch, index = (0, key) if isinstance(key, int | np.integer) else key
+    def __getitem__(self, index: int, /) -> Row:
+        return self.training_row(index, 0)
+
+    def training_row(self, index: int, epoch: int) -> Row:
+        """Return a row of an epoch: every epoch has other captions."""
         scene = self.scenes[index]
         fields = {name: self._field(name, scene, epoch, index) for name in self.modalities}
-        labels = {name: LABELS[name](scene, self.image_size) for name in self.labels}
+        labels = {name: LABELS[name](scene, self.image_size) for name in self.label_names}
         return Row(id=scene.id, fields=fields, labels=labels)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -193,6 +193,8 @@ class TriWorldSource(SceneRows):
         UserError: An option has an unknown value.
     """
 
+    classes = KINDS  # of ``labels=("class", "kinds")``
+
     def __init__(
         self,
         split: str = "train",
@@ -235,11 +237,6 @@ class TriWorldSource(SceneRows):
         self.size = size
         self.objects = (objects[0], objects[1])
         self.law = law
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes of ``labels=("class", "kinds")``."""
-        return KINDS
 
 
 def _check_known(option: str, values: Sequence[str], known: Sequence[str]) -> None:

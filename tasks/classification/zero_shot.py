@@ -16,7 +16,8 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
+from onepeace_pl.data.evaluation.prompts import Prompts
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.tasks.classification.task import Classification

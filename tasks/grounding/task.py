@@ -74,8 +74,12 @@ class Grounding(SupervisedTask):
         """Return the box in pixels of the image where its size is known, else as shares of it."""
         boxes = []
         for box, labels in zip(outputs.cpu(), batch.labels, strict=True):
-            extent = labels.get("extent")
-            scale = torch.ones(4) if extent is None else torch.tensor([*extent, *extent], dtype=torch.float32)
+            image_size = labels.get("image_size")
+            scale = (
+                torch.ones(4)
+                if image_size is None
+                else torch.tensor([*image_size, *image_size], dtype=torch.float32)
+            )
             boxes.append({"box": [round(value, 4) for value in (box * scale).tolist()]})
         return boxes
 

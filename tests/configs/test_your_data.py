@@ -47,7 +47,7 @@ ROWS = {
 LABELS = {
     "classification": {"class": "cat"},
     "several classes": {"classes": ("dog", "rain")},
-    "grounding": {"box": (1, 2, 30, 20), "extent": (40, 30)},
+    "grounding": {"box": (1, 2, 30, 20), "image_size": (40, 30)},
     "open questions": {"answers": {"yes": 1.0}},
     "multiple choice": {"answer": 1},
     "statements": {"truth": True},

@@ -18,9 +18,10 @@ from torch.utils.data import DataLoader
 from onepeace_pl.callbacks.last import LastCheckpoint, save_last
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.predictions import Predictions
-from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.optim import AdamW
@@ -103,7 +104,7 @@ def replaces_a_folder(folder: Path, trainer: Any) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
 
 
-class Pictures:
+class Pictures(Source):
     modalities = ("image", "text")
 
     def __init__(self, size: int) -> None:

@@ -29,10 +29,10 @@ from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.checkpoints.io import AtomicCheckpointIO
 from onepeace_pl.cli.defaults import checkpoint_callbacks, loggers
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datamodule import SourceDataModule
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.training.experiment import Experiment
@@ -46,7 +46,7 @@ ROWS, BATCH = 16, 2
 LAST = Path("checkpoints/last.ckpt")
 
 
-class Sentences:
+class Sentences(Source):
     """A few rows of two classes."""
 
     modalities = ("text",)

@@ -1,4 +1,4 @@
-"""Readers of benchmarks as their authors ship them, and of the original's own tables of them."""
+"""Benchmark datasets, in their authors' formats and in the TSV tables of ONE-PEACE."""
 
 from onepeace_pl.data.datasets.audio_captions import AudioCaps, Clotho
 from onepeace_pl.data.datasets.avqa import Avqa

@@ -1,4 +1,4 @@
-"""Captions of sounds: AudioCaps and Clotho."""
+"""Audio captioning: AudioCaps and Clotho."""
 
 from __future__ import annotations
 
@@ -6,39 +6,40 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.tables import read_csv
+from onepeace_pl.errors import UserError
 
 Caption = tuple[str, str, str]  # id of the clip, its path, the caption
 
 
-class SoundCaptions(Listing[Caption]):
-    """Sound-caption pairs, one row a caption; captions of one clip have one id."""
+class AudioCaptions(Listing[Caption]):
+    """Audio-caption pairs, one row a caption; captions of one clip have one id."""
 
     modalities = ("audio", "text")
     shared: ClassVar[tuple[str, ...]] = ("audio",)
 
     def row(self, record: Caption) -> Row:
-        """Make the row of (id, path of the sound, caption)."""
+        """Make the row of (id, path of the audio file, caption)."""
         identity, audio, text = record
         return Row(identity, {"audio": audio, "text": text})
 
 
-class AudioCaps(SoundCaptions):
+class AudioCaps(AudioCaptions):
     """AudioCaps: ``train.csv``, ``val.csv``, ``test.csv`` with audiocap_id, youtube_id, start_time, caption.
 
     The id is the clip, ``<youtube_id>_<start_time>``: its five captions in val and test belong together.
 
     Args:
         path: The CSV.
-        audio: Folder of the sounds.
-        pattern: Name of a sound's file, from the columns of the CSV.
-        missing: "skip" leaves out rows whose sound is not there (many are gone from YouTube).
+        audio: Folder of the audio files.
+        pattern: Name of an audio file, from the columns of the CSV.
+        missing: "skip" leaves out rows whose audio file is missing (many are gone from YouTube).
 
     Raises:
-        ValueError: If the CSV is missing, lacks a column or has a ragged row, or the pattern cannot be
+        UserError: If the CSV is missing, lacks a column or has a ragged row, or the pattern cannot be
             filled.
     """
 
@@ -68,18 +69,18 @@ class AudioCaps(SoundCaptions):
         self.published = published("audiocaps", file.stem)
 
 
-class Clotho(SoundCaptions):
+class Clotho(AudioCaptions):
     """Clotho: ``clotho_captions_<split>.csv`` with file_name, caption_1 to caption_5; five rows a clip.
 
     Args:
         path: The CSV.
-        audio: Folder of the sounds.
-        pattern: Name of a sound's file, from the columns of the CSV and ``stem``, the file_name without its
+        audio: Folder of the audio files.
+        pattern: Name of an audio file, from the columns of the CSV and ``stem``, the file_name without its
             ending (``{stem}.flac``).
-        missing: "skip" leaves out rows whose sound is not there.
+        missing: "skip" leaves out rows whose audio file is missing.
 
     Raises:
-        ValueError: If the CSV is missing, lacks a column, has a ragged row or an empty caption, or the
+        UserError: If the CSV is missing, lacks a column, has a ragged row or an empty caption, or the
             pattern cannot be filled.
     """
 
@@ -97,10 +98,10 @@ class Clotho(SoundCaptions):
         records: list[Caption] = []
         for line, row in read_csv(file, ("file_name", *columns)):
             stem = os.path.splitext(row["file_name"])[0]
-            sound = os.path.join(audio, file_name(pattern, {**row, "stem": stem}))
+            clip = os.path.join(audio, file_name(pattern, {**row, "stem": stem}))
             empty = next((column for column in columns if not row[column].strip()), None)
             if empty:
-                raise ValueError(f"{path}:{line}: {empty} is empty; write the caption, or delete the line")
-            records.extend((stem, sound, row[column]) for column in columns)
+                raise UserError(f"{path}:{line}: {empty} is empty; write the caption, or delete the line")
+            records.extend((stem, clip, row[column]) for column in columns)
         super().__init__(file, records, missing)
         self.published = published("clotho", file.stem.removeprefix("clotho_captions_"))

@@ -1,4 +1,4 @@
-"""Folders named like classes: ImageNet, and whatever is sorted that way."""
+"""Class folders: ImageNet, and any other folder of folders."""
 
 from __future__ import annotations
 
@@ -8,63 +8,66 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.folder import ENDINGS
+from onepeace_pl.errors import UserError
 
 _WORDNET = re.compile(r"n\d{8}")
 
 
 class ClassFolder(Listing[tuple[int, str]]):
-    """Pictures or sounds in folders; the name of the folder is the class.
+    """Images or audio files in one folder per class.
 
     Files may lie deeper than the folder of their class; the id is the path below `path` without its ending.
 
     Args:
         path: The folder of the folders.
-        classes: Names of the folders in the order of their numbers: a list, or a file with one a line (or
+        classes: Names of the folders in the order of their indices: a list, or a file with one a line (or
             JSON). None takes the folders in alphabetical order, as ImageNet's numbers go.
 
     Raises:
-        ValueError: If the folder is missing or holds no file, a folder is none of the classes, or pictures
-            and sounds are mixed.
+        UserError: If the folder is missing or holds no file, a folder is none of the classes, or images
+            and audio files are mixed.
     """
 
     layout: ClassVar[str] = """
-        imagenet/train/n01440764/*.JPEG    1,000 folders, 1,281,167 pictures (ILSVRC2012_img_train.tar, whose
+        imagenet/train/n01440764/*.JPEG    1,000 folders, 1,281,167 images (ILSVRC2012_img_train.tar, whose
                                            1,000 tar files each become a folder)
-        imagenet/val/n01440764/*.JPEG      50,000 pictures (ILSVRC2012_img_val.tar, sorted into the same
+        imagenet/val/n01440764/*.JPEG      50,000 images (ILSVRC2012_img_val.tar, sorted into the same
                                            folders)
         Any folder of folders will do; the names of the folders are the classes."""
 
     def __init__(self, path: str, classes: Sequence[str] | str | None = None) -> None:
         root = Path(path)
         if not root.is_dir():
-            raise ValueError(f"{path}: no such folder; check the path") from FileNotFoundError(path)
+            raise UserError(f"{path}: no such folder; check the path") from FileNotFoundError(path)
         folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
         self.classes = tuple(folders) if classes is None else read_classes(classes)
         stray = next((name for name in folders if name not in self.classes), None)
         if stray is not None:
-            raise ValueError(
+            raise UserError(
                 f"{root / stray}: folder {stray!r} is none of the {len(self.classes)} classes; "
                 "add it to `classes`, or move it away"
             )
-        records, kinds = [], set()
+        records, modalities = [], set()
         for number, name in enumerate(self.classes):
-            for file, kind in _media(root / name):
-                kinds.add(kind)
+            for file, modality in _media(root / name):
+                modalities.add(modality)
                 records.append((number, os.path.join(name, file)))
-        if len(kinds) > 1:
-            raise ValueError(f"{path}: {' and '.join(sorted(kinds))} are mixed; move one kind elsewhere")
+        if len(modalities) > 1:
+            raise UserError(
+                f"{path}: {' and '.join(sorted(modalities))} are mixed; move one of them elsewhere"
+            )
         super().__init__(root, records)
-        self.modalities = tuple(kinds)
+        self.modalities = tuple(modalities)
         if len(self.classes) == 1000 and all(map(_WORDNET.fullmatch, self.classes)):
             self.published = published("imagenet", root.name)
 
     def row(self, record: tuple[int, str]) -> Row:
-        """Make the row of (number of the class, path below the folder)."""
+        """Make the row of (class index, path below the folder)."""
         number, file = record
         (modality,) = self.modalities
         fields = {modality: os.path.join(self.path, file)}
@@ -72,12 +75,12 @@ class ClassFolder(Listing[tuple[int, str]]):
 
 
 def _media(folder: Path) -> list[tuple[str, str]]:
-    """Return the path below a folder and the modality of each file of pictures or sounds."""
+    """Return the path below a folder and the modality of each file of images or audio files."""
     found = []
     for place, _, names in os.walk(folder):
         below = os.path.relpath(place, folder)
         for name in names:
-            kind = ENDINGS.get(os.path.splitext(name)[1].lower())
-            if kind not in (None, "text"):
-                found.append((name if below == "." else os.path.join(below, name), str(kind)))
+            modality = ENDINGS.get(os.path.splitext(name)[1].lower())
+            if modality not in (None, "text"):
+                found.append((name if below == "." else os.path.join(below, name), str(modality)))
     return sorted(found)

@@ -1,9 +1,9 @@
-"""Names of classes in the order of their numbers, from a list or a file."""
+"""Class names in the order of their indices, from a list or a file."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from onepeace_pl.errors import UserError, nearest
 
 
 def read_classes(classes: Sequence[str] | str, column: int = 0) -> tuple[str, ...]:
-    """Return the names of classes.
+    """Read class names.
 
     Args:
         classes: The names, or a file: text with one name a line, JSON (a list, number -> name or name ->
@@ -22,7 +22,7 @@ def read_classes(classes: Sequence[str] | str, column: int = 0) -> tuple[str, ..
         column: Column of the names in a CSV.
 
     Raises:
-        ValueError: If the file is missing or of another shape, a name occurs twice, or numbers are not 0, 1,
+        UserError: If the file is missing or of another shape, a name occurs twice, or numbers are not 0, 1,
             2, ...
     """
     path = classes if isinstance(classes, str) else "classes"
@@ -37,15 +37,22 @@ def read_classes(classes: Sequence[str] | str, column: int = 0) -> tuple[str, ..
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None or not names:
         problem = f"class {shown(twice)} occurs twice" if names else "no classes"
-        raise ValueError(f"{path}: {problem}; name each class once, in the order of their numbers")
+        raise UserError(f"{path}: {problem}; name each class once, in the order of their indices")
     return tuple(names)
 
 
+def class_names(classes: Sequence[str] | int | str) -> tuple[str, ...]:
+    """Return class names from a list of them, a file, or the number of nameless classes."""
+    if isinstance(classes, int):
+        return tuple(map(str, range(classes)))
+    return read_classes(classes) if classes else ()
+
+
 def class_number(name: str, numbers: dict[str, int], place: str) -> int:
-    """Return the number of a class.
+    """Return the index of a class.
 
     Raises:
-        ValueError: If there is none of that name; names the nearest.
+        UserError: If there is none of that name; names the nearest.
     """
     if name in numbers:
         return numbers[name]
@@ -57,7 +64,7 @@ def _from_csv(path: Path, column: int) -> list[str]:
     names = []
     for line, values in csv_rows(path):
         if len(values) <= column:
-            raise ValueError(f"{path}:{line}: no column {column + 1}, where the name of a class should be")
+            raise UserError(f"{path}:{line}: no column {column + 1}, where the name of a class should be")
         names.append(values[column])
     return names
 
@@ -73,22 +80,24 @@ def _from_json(path: Path) -> list[str]:
             # the original's files of texts have a list of names for each number
             return [_name(name[0] if isinstance(name, list) and name else name) for name in _counted(content)]
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-    raise ValueError(f"{path}: neither a list of names nor number -> name; write one of the two")
+            raise UserError(f"{path}: {error}") from error
+    raise UserError(f"{path}: neither a list of names nor number -> name; write one of the two")
 
 
-def _counted(content: dict[Any, Any]) -> list[Any]:
+def _counted(content: Mapping[object, Any]) -> list[Any]:
     """Return the values of number -> value in the order of the numbers."""
-    numbers = [whole(str(number)) for number in content]
-    if None in numbers:
-        raise ValueError("neither number -> name nor name -> number; write one of the two")
-    pairs = dict(zip(numbers, content.values(), strict=True))
-    if sorted(pairs) != list(range(len(content))):  # type: ignore[type-var]
-        raise ValueError(f"numbers of classes are not 0 to {len(content) - 1}; give each class its own")
+    pairs: dict[int, Any] = {}
+    for key, value in content.items():
+        number = whole(str(key))
+        if number is None:
+            raise UserError("neither number -> name nor name -> number; write one of the two")
+        pairs[number] = value
+    if sorted(pairs) != list(range(len(content))):
+        raise UserError(f"numbers of classes are not 0 to {len(content) - 1}; give each class its own")
     return [pairs[number] for number in range(len(content))]
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     if not isinstance(value, str | int | float):
-        raise ValueError(f"{shown(value)} is no name of a class")
+        raise UserError(f"{shown(value)} is no name of a class")
     return str(value)

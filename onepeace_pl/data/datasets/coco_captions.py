@@ -1,4 +1,4 @@
-"""Captions of COCO and Flickr30k: Karpathy's JSON files and COCO's own."""
+"""Image captioning: COCO and Flickr30k, in Karpathy's JSON format and their own."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import shown
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.tables import entries, need_list, need_text, need_value, read_json
+from onepeace_pl.errors import UserError
 
-Caption = tuple[str, str, str]  # id of the picture, its path, the caption
+Caption = tuple[str, str, str]  # id of the image, its path, the caption
 
 
 class Captions(Listing[Caption]):
-    """Picture-caption pairs, one row a caption; captions of one picture have one id."""
+    """Image-caption pairs, one row a caption; captions of one image have one id."""
 
     modalities = ("image", "text")
     shared: ClassVar[tuple[str, ...]] = ("image",)
 
     def row(self, record: Caption) -> Row:
-        """Make the row of (id, path of the picture, caption)."""
+        """Make the row of (id, path of the image, caption)."""
         identity, image, text = record
         return Row(identity, {"image": image, "text": text})
 
@@ -30,25 +31,25 @@ class Captions(Listing[Caption]):
 class CocoKarpathy(Captions):
     """Karpathy's splits: ``dataset_coco.json``, ``dataset_flickr30k.json``.
 
-    The id is COCO's number of the picture where the file has it, else Karpathy's.
+    The id is COCO's number of the image where the file has it, else Karpathy's.
 
     Args:
         path: The JSON.
-        images: Folder of the pictures, which holds ``train2014`` and ``val2014`` of COCO, or Flickr's files.
+        images: Folder of the images, which holds ``train2014`` and ``val2014`` of COCO, or Flickr's files.
         split: Which rows.
-        restval: Count "restval", the rest of COCO's validation pictures, as "train" (usual for retrieval).
-        missing: "skip" leaves out rows whose picture is not there.
+        restval: Count "restval", the rest of COCO's validation images, as "train" (usual for retrieval).
+        missing: "skip" leaves out rows whose image file is missing.
 
     Raises:
-        ValueError: If the file is missing or of another shape, or has no rows of that split.
+        UserError: If the file is missing or of another shape, or has no rows of that split.
     """
 
     layout: ClassVar[str] = """
         coco/dataset_coco.json             Karpathy's splits (caption_datasets.zip)
-        coco/train2014/*.jpg               82,783 pictures (train2014.zip)
-        coco/val2014/*.jpg                 40,504 pictures (val2014.zip)
+        coco/train2014/*.jpg               82,783 images (train2014.zip)
+        coco/val2014/*.jpg                 40,504 images (val2014.zip)
         flickr30k/dataset_flickr30k.json   Karpathy's splits (caption_datasets.zip)
-        flickr30k/flickr30k-images/*.jpg   31,783 pictures, of which 31,014 are used"""
+        flickr30k/flickr30k-images/*.jpg   31,783 images, of which 31,014 are used"""
 
     def __init__(
         self,
@@ -74,10 +75,10 @@ class CocoKarpathy(Captions):
             image = os.path.join(images, folder, need_text(entry, "filename", place))
             sentences = need_list(entry, "sentences", place)
             if not sentences:
-                raise ValueError(f"{place}: no sentences; give the picture a caption, or delete the entry")
+                raise UserError(f"{place}: no sentences; give the image a caption, or delete the entry")
             records.extend((identity, image, need_text(sentence, "raw", place)) for sentence in sentences)
         if not records:
-            raise ValueError(f"{path}: no pictures of split {split!r}; it has {', '.join(sorted(seen))[:80]}")
+            raise UserError(f"{path}: no images of split {split!r}; it has {', '.join(sorted(seen))[:80]}")
         super().__init__(file, records, missing)
         name = str(content.get("dataset", "coco"))
         self.published = published(name, "train+restval" if has_rest else split)
@@ -89,15 +90,15 @@ class CocoCaptions(Captions):
     Args:
         path: The JSON, with ``images`` (id, file_name) and ``annotations`` (image_id, caption).
         images: Folder that the file names start from.
-        missing: "skip" leaves out rows whose picture is not there.
+        missing: "skip" leaves out rows whose image file is missing.
 
     Raises:
-        ValueError: If the file is missing or of another shape, or a caption is of an unknown picture.
+        UserError: If the file is missing or of another shape, or a caption is of an unknown image.
     """
 
     layout: ClassVar[str] = """
         coco/annotations/captions_train2017.json, captions_val2017.json    (annotations_trainval2017.zip)
-        coco/train2017/*.jpg, coco/val2017/*.jpg                           118,287 and 5,000 pictures"""
+        coco/train2017/*.jpg, coco/val2017/*.jpg                           118,287 and 5,000 images"""
 
     def __init__(self, path: str, images: str, missing: Missing = "keep") -> None:
         file = Path(path)
@@ -110,9 +111,7 @@ class CocoCaptions(Captions):
         for place, entry in entries(file, content, "annotations"):
             identity = need_value(entry, "image_id", place)
             if identity not in names:
-                raise ValueError(
-                    f"{place}: picture {shown(identity)} is not among the images; add or delete it"
-                )
+                raise UserError(f"{place}: image {shown(identity)} is not among the images; add or delete it")
             image = os.path.join(images, names[identity])
             records.append((str(identity), image, need_text(entry, "caption", place)))
         super().__init__(file, records, missing)
@@ -123,18 +122,18 @@ class Flickr30kTokens(Captions):
 
     Args:
         path: The file.
-        images: Folder of the pictures.
-        names: File with the names of the pictures of a split, one a line, with or without ``.jpg``; None
+        images: Folder of the images.
+        names: File with the names of the images of a split, one a line, with or without ``.jpg``; None
             takes all.
-        missing: "skip" leaves out rows whose picture is not there.
+        missing: "skip" leaves out rows whose image file is missing.
 
     Raises:
-        ValueError: If a file is missing, a line is of another shape, or nothing is left.
+        UserError: If a file is missing, a line is of another shape, or nothing is left.
     """
 
     layout: ClassVar[str] = """
         flickr30k/results_20130124.token   158,915 captions (flickr30k.tar.gz)
-        flickr30k/flickr30k-images/*.jpg   31,783 pictures"""
+        flickr30k/flickr30k-images/*.jpg   31,783 images"""
 
     def __init__(self, path: str, images: str, names: str | None = None, missing: Missing = "keep") -> None:
         from onepeace_pl.data.sources.columns import read_text
@@ -148,7 +147,7 @@ class Flickr30kTokens(Captions):
             left, tab, caption = line.partition("\t")
             name, mark, _ = left.partition("#")
             if not (tab and mark):
-                raise ValueError(f"{path}:{number}: {line[:40]!r} is not name.jpg#number<tab>caption")
+                raise UserError(f"{path}:{number}: {line[:40]!r} is not name.jpg#number<tab>caption")
             if wanted is None or name in wanted:
                 records.append((name.removesuffix(".jpg"), os.path.join(images, name), caption))
         super().__init__(Path(path), records, missing)

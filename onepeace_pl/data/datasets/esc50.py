@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.listing import Listing, Missing
-from onepeace_pl.data.datasets.published import Published
 from onepeace_pl.data.labels.checking import shown, whole
+from onepeace_pl.data.source import PublishedSize, Row
 from onepeace_pl.data.sources.tables import read_csv
+from onepeace_pl.errors import UserError
 
 
 class Esc50(Listing[tuple[str, str]]):
@@ -22,12 +22,12 @@ class Esc50(Listing[tuple[str, str]]):
 
     Args:
         path: The CSV.
-        audio: Folder of the sounds.
+        audio: Folder of the audio files.
         folds: Take these folds, of 1 to 5; None takes all, as zero-shot classification does.
-        missing: "skip" leaves out rows whose sound is not there.
+        missing: "skip" leaves out rows whose audio file is missing.
 
     Raises:
-        ValueError: If the CSV is missing, lacks a column or has a ragged row, targets and categories
+        UserError: If the CSV is missing, lacks a column or has a ragged row, targets and categories
             contradict each other, or a fold has no rows.
     """
 
@@ -46,9 +46,9 @@ class Esc50(Listing[tuple[str, str]]):
         records = []
         for line, row in read_csv(file, ("filename", "fold", "target", "category")):
             if (target := whole(row["target"])) is None:
-                raise ValueError(f"{path}:{line}: target {shown(row['target'])} is no number; count from 0")
+                raise UserError(f"{path}:{line}: target {shown(row['target'])} is no number; count from 0")
             if names.setdefault(target, row["category"]) != row["category"]:
-                raise ValueError(
+                raise UserError(
                     f"{path}:{line}: target {target} is {shown(row['category'])} here and {shown(names[target])} "
                     "above; give each category its own"
                 )
@@ -56,16 +56,16 @@ class Esc50(Listing[tuple[str, str]]):
             if folds is None or row["fold"] in map(str, folds):
                 records.append((row["filename"], _words(row["category"])))
         if sorted(names) != list(range(len(names))):
-            raise ValueError(f"{path}: targets are not 0 to {len(names) - 1}; the file is not whole")
+            raise UserError(f"{path}: targets are not 0 to {len(names) - 1}; the file is not whole")
         gone = next((fold for fold in folds or () if str(fold) not in found), None)
         if gone is not None:
-            raise ValueError(f"{path}: no rows of fold {gone}; it has {', '.join(sorted(found))}")
+            raise UserError(f"{path}: no rows of fold {gone}; it has {', '.join(sorted(found))}")
         self.classes = tuple(_words(names[number]) for number in range(len(names)))
         super().__init__(file, records, missing)
         per_fold = {50: 400, 10: 80}.get(len(self.classes))
         if per_fold:
             rows = per_fold * (5 if folds is None else len(set(folds)))
-            self.published = Published((rows,), classes=len(self.classes))
+            self.published = PublishedSize((rows,), classes=len(self.classes))
 
     def row(self, record: tuple[str, str]) -> Row:
         """Make the row of (file name, category)."""

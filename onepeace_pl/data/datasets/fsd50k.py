@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.tables import read_csv
 
 Clip = tuple[str, str, tuple[int, ...]]  # id, file name, classes
@@ -20,13 +20,13 @@ class Fsd50k(Listing[Clip]):
 
     Args:
         path: The folder.
-        audio: Folder of the sounds: ``FSD50K.dev_audio`` or ``FSD50K.eval_audio``.
+        audio: Folder of the audio files: ``FSD50K.dev_audio`` or ``FSD50K.eval_audio``.
         split: "train" and "val" are the two parts of "dev".
-        pattern: Name of a sound's file, from the columns of the CSV.
-        missing: "skip" leaves out rows whose sound is not there.
+        pattern: Name of an audio file, from the columns of the CSV.
+        missing: "skip" leaves out rows whose audio file is missing.
 
     Raises:
-        ValueError: If a file is missing, lacks a column or has a ragged row, or a class is none of the
+        UserError: If a file is missing, lacks a column or has a ragged row, or a class is none of the
             vocabulary.
     """
 

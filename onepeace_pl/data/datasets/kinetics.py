@@ -1,4 +1,4 @@
-"""Kinetics: classes of actions in clips of ten seconds, as frames."""
+"""Kinetics: action recognition in ten-second videos, as frames."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from onepeace_pl.data.batches import Frames, Row
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.datasets.video import ENDINGS, count_frames, read_frames
 from onepeace_pl.data.labels.checking import shown, whole
+from onepeace_pl.data.source import Frames, Row
 from onepeace_pl.data.sources.folder import ENDINGS as PICTURES
 from onepeace_pl.data.sources.tables import read_csv
+from onepeace_pl.errors import UserError
 
 
 class Kinetics(Listing[tuple[str, int, int]]):
@@ -28,18 +29,18 @@ class Kinetics(Listing[tuple[str, int, int]]):
 
     Args:
         path: The CSV.
-        videos: Folder of the videos, or of folders with the frames of each as pictures in order.
-        classes: Names of the classes in the order of their numbers: a list or a file. None takes those of the
+        videos: Folder of the videos, or of folders with the frames of each as images in order.
+        classes: Names of the classes in the order of their indices: a list or a file. None takes those of the
             CSV in alphabetical order, which are Kinetics' numbers where all occur.
         frames: Frames of a clip.
         stride: Frames from one to the next.
         clips: Clips of a video outside training.
-        pattern: Name of a video's file, or of the folder of its frames, from the columns of the CSV.
+        pattern: Name of a video file, or of the folder of its frames, from the columns of the CSV.
         seed: Of where clips start in training.
-        missing: "skip" leaves out rows whose video is not there (many are gone from YouTube).
+        missing: "skip" leaves out rows whose video file is missing (many are gone from YouTube).
 
     Raises:
-        ValueError: If the CSV is missing, lacks a column or has a ragged row, or a class is unknown. When a
+        UserError: If the CSV is missing, lacks a column or has a ragged row, or a class is unknown. When a
             row is asked for: if its video is missing, unreadable or empty.
     """
 
@@ -47,10 +48,9 @@ class Kinetics(Listing[tuple[str, int, int]]):
         kinetics400/train.csv, val.csv      (deepmind.com/research/open-source/kinetics)
         kinetics400/train/<youtube_id>_<start>_<end>.mp4    start and end in six digits; reading videos needs
         kinetics400/val/<youtube_id>_<start>_<end>.mp4      the extra `video`
-        Instead of a video there may be a folder with its frames as pictures in order: set `pattern`."""
+        Instead of a video there may be a folder with its frames as images in order: set `pattern`."""
 
     modalities = ("image",)
-    takes_epoch = True
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
     ) -> None:
         for name, value in (("frames", frames), ("stride", stride), ("clips", clips)):
             if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
+                raise UserError(f"{name}={value} must be at least 1")
         file, self.videos, self.seed = Path(path), videos, seed
         self.frames, self.stride = frames, stride
         rows = list(read_csv(file, ("label", "youtube_id", "time_start", "time_end")))
@@ -80,7 +80,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
             values: dict[str, Any] = dict(row)
             for column in ("time_start", "time_end"):
                 if (seconds := whole(row[column])) is None:
-                    raise ValueError(f"{place}: {column} {shown(row[column])} is no whole number of seconds")
+                    raise UserError(f"{place}: {column} {shown(row[column])} is no whole number of seconds")
                 values[column] = seconds
             name = file_name(pattern, values)
             records.extend((name, number, clip) for clip in range(clips))
@@ -89,14 +89,12 @@ class Kinetics(Listing[tuple[str, int, int]]):
         split = {"validate": "val"}.get(file.stem, file.stem)
         self.published = published("kinetics400", split) if len(self.classes) == 400 else None
 
-    def __getitem__(self, index: int | tuple[int, int]) -> Row:
-        if not isinstance(index, tuple):
-            return super().__getitem__(index)
-        epoch, number = index
-        return self._row(self.records[number], np.random.default_rng([self.seed, epoch, number]))
+    def training_row(self, index: int, epoch: int) -> Row:
+        """Return a row with a clip that starts anywhere in the video."""
+        return self._row(self.records[index], np.random.default_rng([self.seed, epoch, index]))
 
     def row(self, record: tuple[str, int, int]) -> Row:
-        """Make the row of (name of the video, number of the class, which clip)."""
+        """Make the row of (name of the video, class index, which clip)."""
         return self._row(record, None)
 
     def id_of(self, record: tuple[str, int, int]) -> str:
@@ -139,10 +137,10 @@ def _pictures(folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise ValueError(f"{folder}: no such folder of frames; check `videos` and `pattern`") from error
+        raise UserError(f"{folder}: no such folder of frames; check `videos` and `pattern`") from error
     found = [
         os.path.join(folder, n) for n in names if PICTURES.get(os.path.splitext(n)[1].lower()) == "image"
     ]
     if not found:
-        raise ValueError(f"{folder}: no pictures in it; put the frames of the video there")
+        raise UserError(f"{folder}: no images in it; put the frames of the video there")
     return found

@@ -1,27 +1,27 @@
-"""What readers of benchmarks share: small records in memory, of which rows are made when asked for."""
+"""Base class of benchmark datasets: annotations in memory, rows made on demand."""
 
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from onepeace_pl.data.batches import Row
-from onepeace_pl.data.datasets.published import Published
 from onepeace_pl.data.labels.checking import shown
-from onepeace_pl.data.sources.existence import Presence, paths_of
+from onepeace_pl.data.source import Row, Source
+from onepeace_pl.data.sources.existence import ExistingFiles, paths_of
 from onepeace_pl.data.sources.tables import no_rows
+from onepeace_pl.errors import UserError
 
 Record = TypeVar("Record")
 Missing = Literal["keep", "skip"]
 
 
-class Listing(ABC, Generic[Record]):
-    """Rows of a benchmark's own files; nothing is opened but its annotations.
+class Listing(Source, Generic[Record]):
+    """Base class of datasets that read an annotation file; media are opened by processors.
 
-    A subclass reads its files into `records`, a small tuple each, and says how a row is made of one.
+    A subclass reads its files into `records`, a small tuple each, and defines `row`.
 
     Args:
         path: The file of annotations, for messages.
@@ -29,29 +29,18 @@ class Listing(ABC, Generic[Record]):
         missing: What to do with rows whose files are not there: "keep" them (a run then stops at them, or
             leaves them out with `on_error: skip`), or "skip" them with a warning that counts them.
 
-    Attributes:
-        layout: Which files go where, for a reader of ``data layout``.
-        modalities: What a row has.
-        classes: Names of the classes in the order of their numbers.
-        published: How large the split is in full; None where that is not known.
-
     Raises:
-        ValueError: If there are no rows.
+        UserError: If there are no rows.
     """
 
-    layout: ClassVar[str] = ""
     shared: ClassVar[tuple[str, ...]] = ()
-    """Modalities of which rows with equal id hold one and the same thing."""
-
-    modalities: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    published: Published | None = None
+    """Modalities of which rows with equal id have the same value."""
 
     def __init__(self, path: Path, records: Sequence[Record], missing: Missing = "keep") -> None:
         self.path = path
         self.records = list(records)
         if not self.records:
-            raise ValueError(no_rows(path))
+            raise UserError(no_rows(path))
         if missing == "skip":
             self._keep_present()
 
@@ -72,7 +61,7 @@ class Listing(ABC, Generic[Record]):
         return self.row(record).id
 
     def ids(self) -> Iterator[str]:
-        """Yield the id of every row; no media file is touched."""
+        """Return the id of each row."""
         return map(self.id_of, self.records)
 
     def files_of(self, record: Record) -> list[str]:
@@ -80,7 +69,7 @@ class Listing(ABC, Generic[Record]):
         return paths_of(self.row(record).fields)
 
     def files(self, index: int) -> list[str]:
-        """Return the media files that a row needs, whether or not they are there."""
+        """Return the media files of a row, whether or not they exist."""
         return self.files_of(self.records[index])
 
     def labels_of(self, record: Record) -> Mapping[str, Any]:
@@ -88,11 +77,11 @@ class Listing(ABC, Generic[Record]):
         return self.row(record).labels
 
     def labels(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the labels of every row; no media file is touched."""
+        """Return the labels of each row."""
         return map(self.labels_of, self.records)
 
     def texts(self) -> Iterator[str]:
-        """Yield every text, for training a tokenizer; no media file is touched."""
+        """Return all texts, for training a tokenizer."""
         if "text" not in self.modalities:
             return
         for record in self.records:
@@ -100,15 +89,15 @@ class Listing(ABC, Generic[Record]):
             yield from (text,) if isinstance(text, str) else text
 
     def one_per_id(self) -> tuple[str, ...]:
-        """Return the modalities of which rows with equal id hold one and the same thing."""
+        """Return the modalities of which rows with equal id have the same value."""
         return self.shared
 
     def _keep_present(self) -> None:
-        there = Presence()
+        there = ExistingFiles()
         kept = [record for record in self.records if all(file in there for file in self.files_of(record))]
         gone = len(self.records) - len(kept)
         if not kept:
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: none of its {gone} rows has its files (the first: "
                 f"{', '.join(self.files_of(self.records[0]))}); check the folder and the pattern of names"
             )
@@ -123,12 +112,12 @@ def file_name(pattern: str, values: Mapping[str, Any]) -> str:
     """Fill a pattern of file names, such as ``{youtube_id}_{start_time}.wav``, with the values of a row.
 
     Raises:
-        ValueError: If it names something that rows do not have.
+        UserError: If it names something that rows do not have.
     """
     try:
         return pattern.format_map(values)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         known = ", ".join(f"{{{name}}}" for name in values)
-        raise ValueError(
+        raise UserError(
             f"pattern {pattern!r} cannot be filled ({shown(error)}); it may name {known}"
         ) from error

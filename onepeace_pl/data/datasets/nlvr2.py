@@ -1,4 +1,4 @@
-"""NLVR2: does a sentence hold of two pictures?"""
+"""NLVR2: statements about two images, true or false."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import shown
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.tables import need, need_text, read_json_lines
+from onepeace_pl.errors import UserError
 
-Statement = tuple[str, str, str, bool]  # id, what both pictures' names begin with, sentence, truth
+Statement = tuple[str, str, str, bool]  # id, what both images' names begin with, sentence, truth
 _TRUTH = {"true": True, "false": False}
 
 
@@ -24,11 +25,11 @@ class Nlvr2(Listing[Statement]):
 
     Args:
         path: The file.
-        images: Folder of the pictures of that split.
-        missing: "skip" leaves out rows of which a picture is not there.
+        images: Folder of the images of that split.
+        missing: "skip" leaves out rows of which an image file is missing.
 
     Raises:
-        ValueError: If the file is missing, or a line is of another shape or neither True nor False.
+        UserError: If the file is missing, or a line is of another shape or neither True nor False.
     """
 
     layout: ClassVar[str] = """
@@ -47,10 +48,10 @@ class Nlvr2(Listing[Statement]):
             identity = need_text(entry, "identifier", place)
             stem, dash, _ = identity.rpartition("-")
             if not dash:
-                raise ValueError(f"{place}: identifier {shown(identity)} is not <split>-<pair>-<number>")
+                raise UserError(f"{place}: identifier {shown(identity)} is not <split>-<pair>-<number>")
             label = need(entry, "label", place)
             if not isinstance(label, str | bool) or str(label).lower() not in _TRUTH:
-                raise ValueError(
+                raise UserError(
                     f"{place}: label {shown(label)} is neither True nor False; write one of the two"
                 )
             folder = need_text(entry, "directory", place) if "directory" in entry else ""
@@ -60,7 +61,7 @@ class Nlvr2(Listing[Statement]):
         self.published = published("nlvr2", file.stem)
 
     def row(self, record: Statement) -> Row:
-        """Make the row of (id, what the pictures' names begin with, sentence, truth)."""
+        """Make the row of (id, what the images' names begin with, sentence, truth)."""
         identity, stem, sentence, truth = record
         pair = tuple(os.path.join(self.images, f"{stem}-img{side}.png") for side in (0, 1))
         return Row(identity, {"image": pair, "text": sentence}, {"truth": truth})

@@ -1,7 +1,7 @@
-"""The original's tables of its downstream tasks (docs/reference/tasks.md, section 1), one class a task.
+"""TSV tables of ONE-PEACE's downstream tasks (docs/reference/tasks.md, section 1), one class a task.
 
-Pairs are read by `ImageTextTsv` and `AudioTextTsv`. Rows are read when asked for, so a line that makes no sense
-is found by ``labels()``, or by ``data check``, and not when the table is opened.
+Pairs are read by `ImageTextTsv` and `AudioTextTsv`. Rows are read when asked for, so an invalid line
+is found by ``labels()`` or ``data check``, not when the table is opened.
 """
 
 from __future__ import annotations
@@ -9,31 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.labels.checking import checked, shown, whole
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.choices import choice_texts
-from onepeace_pl.data.sources.image_size import image_size
+from onepeace_pl.data.sources.image_size import read_image_size
 from onepeace_pl.data.sources.tsv import AudioTsv, TsvSource
+from onepeace_pl.errors import UserError
 
 
 class VggSoundTsv(AudioTsv):
-    """Sounds of one class: ``uniq_id``, ``audio``, ``text`` (number of the class, from 0), ``duration``.
+    """Audio classification: ``uniq_id``, ``audio``, ``text`` (class index, from 0), ``duration``.
 
     Args:
         path: ``vggsound_train.tsv``, ``vggsound_test.tsv``.
-        classes: Names of the classes in the order of their numbers: a list or a file
+        classes: Names of the classes in the order of their indices: a list or a file
             (``vggsound_id2label.json``).
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If a file is missing, a column is not there or a row is ragged.
+        UserError: If a file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         vggsound/vggsound_train.tsv, vggsound_test.tsv    uniq_id, audio, text (0 to 308), duration
         vggsound/vggsound_id2label.json                   names of the classes
-        sounds                                            where the column `audio` says"""
+        audio files                                       where the column `audio` says"""
 
     def __init__(
         self, path: str, classes: Sequence[str] | str | None = None, root: str | None = None
@@ -48,20 +49,20 @@ class VggSoundTsv(AudioTsv):
 
 
 class Fsd50kTsv(AudioTsv):
-    """Sounds of any number of classes: ``text`` has their numbers with commas, from 0.
+    """Audio tagging, any number of classes a clip: ``text`` has their numbers with commas, from 0.
 
     Args:
         path: ``fsd50K_dev.tsv``, ``fsd50K_eval.tsv``.
-        classes: Names of the classes in the order of their numbers: a list or a file (``vocabulary.csv``).
+        classes: Names of the classes in the order of their indices: a list or a file (``vocabulary.csv``).
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If a file is missing, a column is not there or a row is ragged.
+        UserError: If a file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         fsd50k/fsd50K_dev.tsv, fsd50K_eval.tsv    uniq_id, audio, text (such as 3,17,199), duration
-        sounds                                    where the column `audio` says"""
+        audio files                               where the column `audio` says"""
 
     def __init__(
         self, path: str, classes: Sequence[str] | str | None = None, root: str | None = None
@@ -77,7 +78,7 @@ class Fsd50kTsv(AudioTsv):
 
 
 class Esc50Tsv(AudioTsv):
-    """Sounds for zero-shot classification: ``uniq_id`` is the number of the class.
+    """Zero-shot audio classification: ``uniq_id`` is the class index.
 
     Args:
         path: ``esc50.tsv``.
@@ -85,13 +86,13 @@ class Esc50Tsv(AudioTsv):
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If a file is missing, a column is not there or a row is ragged.
+        UserError: If a file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         esc50/esc50.tsv           uniq_id (0 to 49), audio, text, duration
         esc50/esc50_label.json    {"0": ["dog"], ...}
-        sounds                    where the column `audio` says"""
+        audio files               where the column `audio` says"""
 
     def __init__(
         self, path: str, classes: Sequence[str] | str | None = None, root: str | None = None
@@ -106,20 +107,20 @@ class Esc50Tsv(AudioTsv):
 
 
 class ImageClassTsv(TsvSource):
-    """Pictures of one class: ``image``, ``label``; the table counts classes from 1, rows from 0.
+    """Image classification: ``image``, ``label``; the table counts classes from 1, rows from 0.
 
     Args:
         path: The table.
-        classes: Names of the classes in the order of their numbers: a list or a file.
+        classes: Names of the classes in the order of their indices: a list or a file.
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If a file is missing, a column is not there or a row is ragged.
+        UserError: If a file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         imagenet/train.tsv, val.tsv    image, label (1 to 1000)
-        pictures                       where the column `image` says"""
+        images                         where the column `image` says"""
 
     def __init__(
         self, path: str, classes: Sequence[str] | str | None = None, root: str | None = None
@@ -131,12 +132,12 @@ class ImageClassTsv(TsvSource):
         """Return the class of a line, counted from 0."""
         number = _whole(self.value(values, "label"), "label", place)
         if number < 1:
-            raise ValueError(f"{place}: label {number}; these tables count classes from 1")
+            raise UserError(f"{place}: label {number}; these tables count classes from 1")
         return checked(place, {"class": number - 1}, self.classes)
 
 
 class AvqaTsv(AudioTsv):
-    """Questions with choices: ``text`` is ``question&&&choice&&&...&&&number of the right one``, from 0.
+    """Multiple-choice audio questions: ``text`` is ``question&&&choice&&&...&&&number of the right one``, from 0.
 
     A row's text is a tuple with one text a choice.
 
@@ -145,18 +146,18 @@ class AvqaTsv(AudioTsv):
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If the file is missing, a column is not there or a row is ragged.
+        UserError: If the file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         avqa/avqa_train.tsv, avqa_val.tsv    uniq_id, audio, text, duration
-        sounds                               where the column `audio` says"""
+        audio files                          where the column `audio` says"""
 
     def __init__(self, path: str, root: str | None = None) -> None:
         super().__init__(path, {"audio": "audio", "text": "text"}, "uniq_id", root)
 
     def fields_of(self, values: list[str], place: str) -> dict[str, Any]:
-        """Return the sound and one text a choice."""
+        """Return the audio and one text a choice."""
         question, *choices = self._parts(values, place)[:-1]
         return super().fields_of(values, place) | {"text": choice_texts(question, choices)}
 
@@ -169,37 +170,37 @@ class AvqaTsv(AudioTsv):
     def _parts(self, values: list[str], place: str) -> list[str]:
         parts = self.value(values, "text").split("&&&")
         if len(parts) < 4:
-            raise ValueError(
+            raise UserError(
                 f"{place}: {len(parts)} parts between &&&; write question&&&choice&&&choice&&&...&&&number"
             )
         return parts
 
 
 class RefCocoTsv(TsvSource):
-    """Expressions and their boxes: ``image``, ``text``, ``region_coord`` (x0,y0,x1,y1 in pixels).
+    """Referring expressions and their boxes: ``image``, ``text``, ``region_coord`` (x0,y0,x1,y1 in pixels).
 
-    The size of a picture as stored is read from it when a row is asked for.
+    The size of an image as stored is read from it when a row is asked for.
 
     Args:
         path: ``train.tsv``, ``val.tsv``, ``testA.tsv``, ...
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If the file is missing, a column is not there or a row is ragged.
+        UserError: If the file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         refcoco/train.tsv, val.tsv, testA.tsv, testB.tsv    image, text, region_coord
         refcocog/train.tsv, val.tsv, test.tsv
-        pictures                                            where the column `image` says"""
+        images                                              where the column `image` says"""
 
     def __init__(self, path: str, root: str | None = None) -> None:
         super().__init__(path, {"image": "image", "text": "text"}, None, root)
 
     def __getitem__(self, index: int) -> Row:
         row = super().__getitem__(index)
-        extent = image_size(row.fields["image"], upright=False)  # as the original measures it
-        labels = checked(f"{self.path}:{index + 2}", {**row.labels, "extent": extent})
+        image_size = read_image_size(row.fields["image"], upright=False)  # as the original measures it
+        labels = checked(f"{self.path}:{index + 2}", {**row.labels, "image_size": image_size})
         return Row(row.id, row.fields, labels)
 
     def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
@@ -208,28 +209,28 @@ class RefCocoTsv(TsvSource):
         try:
             box = tuple(float(part) for part in text.split(","))
         except ValueError as error:
-            raise ValueError(f"{place}: region_coord {shown(text)} is not x0,y0,x1,y1") from error
+            raise UserError(f"{place}: region_coord {shown(text)} is not x0,y0,x1,y1") from error
         return checked(place, {"box": box})
 
 
 class VqaTsv(TsvSource):
-    """Questions about pictures: ``uniq_id``, ``image``, ``question``, ``refs``.
+    """Questions about images: ``uniq_id``, ``image``, ``question``, ``refs``.
 
     ``refs`` has an item ``answer|!+number|!+confidence`` for each right answer, joined by ``&&``.
 
     Args:
         path: ``vqav2_vg_train.tsv``, ``vqav2_rest_val.tsv``, ``vqav2_test-dev.tsv``.
-        answers: The answers in the order of their numbers: a list or a file (JSON ``ans2label``). Without,
+        answers: The answers in the order of their indices: a list or a file (JSON ``ans2label``). Without,
             answers go by their numbers.
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If a file is missing, a column is not there or a row is ragged.
+        UserError: If a file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         vqav2/vqav2_vg_train.tsv, vqav2_rest_val.tsv, vqav2_test-dev.tsv    uniq_id, image, question, refs
-        pictures                                                            where the column `image` says"""
+        images                                                              where the column `image` says"""
 
     def __init__(
         self, path: str, answers: Sequence[str] | str | None = None, root: str | None = None
@@ -246,32 +247,32 @@ class VqaTsv(TsvSource):
         for item in refs.split("&&"):
             parts = item.split("|!+")
             if len(parts) != 3:
-                raise ValueError(f"{place}: {shown(item)} is not answer|!+number|!+confidence")
+                raise UserError(f"{place}: {shown(item)} is not answer|!+number|!+confidence")
             name, number = parts[0], _whole(parts[1], "answer", place)
             if self.classes and (number >= len(self.classes) or self.classes[number] != name):
                 there = self.classes[number] if number < len(self.classes) else "nothing"
-                raise ValueError(f"{place}: answer {number} is {shown(name)} here and {there!r} in `answers`")
+                raise UserError(f"{place}: answer {number} is {shown(name)} here and {there!r} in `answers`")
             try:
                 found[name if self.classes else number] = float(parts[2])
             except ValueError as error:
-                raise ValueError(f"{place}: confidence {shown(parts[2])} is no number") from error
+                raise UserError(f"{place}: confidence {shown(parts[2])} is no number") from error
         return checked(place, {"answers": found})
 
 
 class Nlvr2Tsv(TsvSource):
-    """Statements about two pictures: ``uniq_id``, ``text``, ``image1``, ``image2``, ``label`` (True, False).
+    """Statements about two images: ``uniq_id``, ``text``, ``image1``, ``image2``, ``label`` (True, False).
 
     Args:
         path: ``train.tsv``, ``dev.tsv``, ``test1.tsv``.
         root: Folder that media paths start from; None takes the table's own.
 
     Raises:
-        ValueError: If the file is missing, a column is not there or a row is ragged.
+        UserError: If the file is missing, a column is not there or a row is ragged.
     """
 
     layout: ClassVar[str] = """
         nlvr2/train.tsv, dev.tsv, test1.tsv    uniq_id, text, image1, image2, label
-        pictures                               where the columns `image1` and `image2` say"""
+        images                                 where the columns `image1` and `image2` say"""
 
     def __init__(self, path: str, root: str | None = None) -> None:
         super().__init__(path, {"image": ("image1", "image2"), "text": "text"}, "uniq_id", root)
@@ -280,11 +281,11 @@ class Nlvr2Tsv(TsvSource):
         """Return whether the statement of a line holds."""
         label = self.value(values, "label")
         if label not in ("True", "False"):
-            raise ValueError(f"{place}: label {shown(label)} is neither True nor False; write one of the two")
+            raise UserError(f"{place}: label {shown(label)} is neither True nor False; write one of the two")
         return {"truth": label == "True"}
 
 
 def _whole(text: str, what: str, place: str) -> int:
     if (number := whole(text)) is None:
-        raise ValueError(f"{place}: {what} {shown(text)} is no whole number; count from 0")
+        raise UserError(f"{place}: {what} {shown(text)} is no whole number; count from 0")
     return number

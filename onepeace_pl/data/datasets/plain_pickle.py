@@ -1,4 +1,4 @@
-"""Pickles of plain data, read without letting them run anything."""
+"""Safe unpickling of plain data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any, NoReturn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.regular_files import require_regular
 
 
@@ -17,7 +18,7 @@ class _Plain(pickle._Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> NoReturn:
-        """Refuse: a name can be a function."""
+        """Refuse globals: a name can be a function."""
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
@@ -25,16 +26,16 @@ def read_plain_pickle(path: Path) -> Any:
     """Return what a pickle of plain data holds; strings of Python 2 are taken as Latin-1.
 
     Raises:
-        ValueError: If it is missing, damaged, or asks for anything beyond plain data.
+        UserError: If it is missing, damaged, or asks for anything beyond plain data.
     """
     try:
         require_regular(path)
         return _Plain(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}; check the path") from error
+        raise UserError(f"{path}: {error.strerror or error}; check the path") from error
     except pickle.UnpicklingError as error:
-        raise ValueError(
+        raise UserError(
             f"{path}: not read ({error}): only numbers, texts, lists and mappings are; download it again"
         ) from error
     except Exception as error:  # a damaged pickle can fail in any way
-        raise ValueError(f"{path}: damaged, or no pickle ({error}); download it again") from error
+        raise UserError(f"{path}: damaged, or no pickle ({error}); download it again") from error

@@ -1,4 +1,4 @@
-"""RefCOCO, RefCOCO+, RefCOCOg: expressions that mean one thing in a picture, and its box."""
+"""RefCOCO, RefCOCO+, RefCOCOg: referring expressions and their boxes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import are_numbers, checked, shown
-from onepeace_pl.data.sources.image_size import image_size
+from onepeace_pl.data.source import Row
+from onepeace_pl.data.sources.image_size import read_image_size
 from onepeace_pl.data.sources.tables import (
     entries,
     need,
@@ -22,43 +22,44 @@ from onepeace_pl.data.sources.tables import (
     read_json,
     read_json_lines,
 )
+from onepeace_pl.errors import UserError
 
 
 class Expression(NamedTuple):
-    """One sentence and what it means; box in pixels, extent (width, height) or None where it is not known."""
+    """One referring expression; box in pixels, image_size (width, height) or None where it is not known."""
 
     id: str
     image: str
     text: str
     box: tuple[float, ...]
-    extent: tuple[float, ...] | None
+    image_size: tuple[float, ...] | None
 
 
 class RefCoco(Listing[Expression]):
     """Expressions of one split, one row a sentence; the id is the number of the sentence.
 
     Boxes are stored as left, top, width, height and given as corners x0, y0, x1, y1; both are pixels of the
-    picture, turned as the sizes of `instances` say (:class:`~onepeace_pl.data.batches.Row`).
+    image, turned as the sizes of `instances` say (:class:`~onepeace_pl.data.source.Row`).
 
     Args:
         path: ``refs(unc).p`` (RefCOCOg: ``refs(umd).p``), the same as JSON, or JSON lines with ``file_name``,
             ``text`` and ``bbox_xyxy``. A pickle is read without running anything in it.
-        images: Folder of the pictures, COCO's ``train2014``.
-        instances: ``instances.json`` beside it, with boxes and sizes of pictures. None where the refs hold
-            ``bbox`` themselves; sizes are then read from the pictures when a row is asked for.
+        images: Folder of the images, COCO's ``train2014``.
+        instances: ``instances.json`` beside it, with boxes and sizes of images. None where the refs hold
+            ``bbox`` themselves; sizes are then read from the images when a row is asked for.
         split: Which rows; None takes all.
-        missing: "skip" leaves out rows whose picture is not there.
+        missing: "skip" leaves out rows whose image file is missing.
 
     Raises:
-        ValueError: If a file is missing, of another shape or no plain data, a box is unknown, reversed or
-            outside its picture, or there are no rows of that split.
+        UserError: If a file is missing, of another shape or no plain data, a box is unknown, reversed or
+            outside its image, or there are no rows of that split.
     """
 
     layout: ClassVar[str] = """
         refcoco/refs(unc).p, instances.json     train, val, testA, testB (repository lichengunc/refer)
         refcoco+/refs(unc).p, instances.json    train, val, testA, testB
         refcocog/refs(umd).p, instances.json    train, val, test
-        coco/train2014/*.jpg                    pictures of all three (train2014.zip)"""
+        coco/train2014/*.jpg                    images of all three (train2014.zip)"""
 
     modalities = ("image", "text")
 
@@ -81,16 +82,14 @@ class RefCoco(Listing[Expression]):
             checked(place, dict(self.labels_of(record)))
             records.append(record)
         if not records:
-            raise ValueError(
-                f"{path}: no rows of split {split!r}; RefCOCOg has test, the others testA, testB"
-            )
+            raise UserError(f"{path}: no rows of split {split!r}; RefCOCOg has test, the others testA, testB")
         super().__init__(file, records, missing)
         self.published = published(file.resolve().parent.name, split or "")
 
     def row(self, record: Expression) -> Row:
-        """Make the row of an expression; reads the size of a picture where the files do not know it."""
+        """Make the row of an expression; reads the size of an image where the files do not know it."""
         image = os.path.join(self.images, record.image)
-        labels = {"box": record.box, "extent": record.extent or image_size(image)}
+        labels = {"box": record.box, "image_size": record.image_size or read_image_size(image)}
         return Row(record.id, {"image": image, "text": record.text}, labels)
 
     def id_of(self, record: Expression) -> str:
@@ -98,11 +97,11 @@ class RefCoco(Listing[Expression]):
         return record.id
 
     def labels_of(self, record: Expression) -> Mapping[str, Any]:
-        """Return box and, where the files know it, extent."""
-        return {"box": record.box} | ({"extent": record.extent} if record.extent else {})
+        """Return box and, where the files know it, image_size."""
+        return {"box": record.box} | ({"image_size": record.image_size} if record.image_size else {})
 
     def files_of(self, record: Expression) -> list[str]:
-        """Return the picture of an expression."""
+        """Return the image of an expression."""
         return [os.path.join(self.images, record.image)]
 
     def texts(self) -> Iterator[str]:
@@ -111,7 +110,7 @@ class RefCoco(Listing[Expression]):
 
 
 class _Instances:
-    """Boxes and pictures of ``instances.json``; empty without a file."""
+    """Boxes and images of ``instances.json``; empty without a file."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
@@ -124,12 +123,12 @@ class _Instances:
         for place, entry in entries(file, content, "annotations"):
             self.boxes[need_value(entry, "id", place)] = need(entry, "bbox", place)
         for place, entry in entries(file, content, "images"):
-            extent = (need(entry, "width", place), need(entry, "height", place))
-            self.pictures[need_value(entry, "id", place)] = (need_text(entry, "file_name", place), extent)
+            image_size = (need(entry, "width", place), need(entry, "height", place))
+            self.pictures[need_value(entry, "id", place)] = (need_text(entry, "file_name", place), image_size)
 
 
 def _refs(
-    file: Path, content: Any, split: str | None, instances: _Instances
+    file: Path, content: object, split: str | None, instances: _Instances
 ) -> Iterator[tuple[str, Expression]]:
     for place, ref in entries(file, content):
         if split is not None and need(ref, "split", place) != split:
@@ -137,20 +136,20 @@ def _refs(
         box = ref["bbox"] if "bbox" in ref else instances.boxes.get(need_value(ref, "ann_id", place))
         if box is None:
             where = instances.path or "no `instances` file is given"
-            raise ValueError(
+            raise UserError(
                 f"{place}: no box for ann_id {shown(ref['ann_id'])} ({where}); give the right file"
             )
         if not are_numbers(box, 4):
-            raise ValueError(f"{place}: bbox {shown(box)} is not left, top, width, height")
+            raise UserError(f"{place}: bbox {shown(box)} is not left, top, width, height")
         left, top, width, height = box
         known = instances.pictures.get(need_value(ref, "image_id", place))
-        name, extent = known if known else (need_text(ref, "file_name", place), None)
-        if extent is None and "width" in ref and "height" in ref:
-            extent = (ref["width"], ref["height"])
+        name, image_size = known if known else (need_text(ref, "file_name", place), None)
+        if image_size is None and "width" in ref and "height" in ref:
+            image_size = (ref["width"], ref["height"])
         corners = (left, top, left + width, top + height)
         for sentence in need_list(ref, "sentences", place):
             identity, text = need_text(sentence, "sent_id", place), need_text(sentence, "sent", place)
-            yield place, Expression(identity, name, text, corners, extent)
+            yield place, Expression(identity, name, text, corners, image_size)
 
 
 def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
@@ -158,7 +157,7 @@ def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
         place = f"{file}:{line}"
         if split is not None and row.get("split", split) != split:
             continue
-        extent = (row["width"], row["height"]) if "width" in row and "height" in row else None
+        image_size = (row["width"], row["height"]) if "width" in row and "height" in row else None
         box = need(row, "bbox_xyxy", place)
         yield (
             place,
@@ -167,6 +166,6 @@ def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
                 need_text(row, "file_name", place),
                 need_text(row, "text", place),
                 tuple(box) if isinstance(box, list) else box,
-                extent,
+                image_size,
             ),
         )

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.class_names import class_number, read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import shown, whole
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.tables import csv_rows, read_csv
+from onepeace_pl.errors import UserError
 
 _FULL = ("ytid", "start", "label", "split")
 
@@ -25,15 +26,15 @@ class VggSound(Listing[tuple[str, str, int]]):
 
     Args:
         path: The CSV; none of the three has a header.
-        audio: Folder of the sounds.
+        audio: Folder of the audio files.
         split: Which rows of ``vggsound.csv``; the other files are one split.
         classes: File of the names: ``stat.csv``, or the original's JSON.
-        pattern: Name of a sound's file, from ``name`` (id and start in six digits, as the videos are
+        pattern: Name of an audio file, from ``name`` (id and start in six digits, as the videos are
             called), ``ytid`` and ``start`` in seconds.
-        missing: "skip" leaves out rows whose sound is not there (many are gone from YouTube).
+        missing: "skip" leaves out rows whose audio file is missing (many are gone from YouTube).
 
     Raises:
-        ValueError: If a file is missing or a row is ragged, a class is unknown or a start is no number.
+        UserError: If a file is missing or a row is ragged, a class is unknown or a start is no number.
     """
 
     layout: ClassVar[str] = """
@@ -68,7 +69,7 @@ class VggSound(Listing[tuple[str, str, int]]):
         self.published = published("vggsound", split or file.stem)
 
     def row(self, record: tuple[str, str, int]) -> Row:
-        """Make the row of (id, file name, number of the class)."""
+        """Make the row of (id, file name, class index)."""
         identity, name, number = record
         fields = {"audio": os.path.join(self.audio, name)}
         return Row(identity, fields, {"class": self.classes[number]})
@@ -83,7 +84,7 @@ def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
             row["ytid"], _, row["start"] = row["name"].rpartition("_")
         start = row["start"]
         if (seconds := whole(start)) is None or not row["ytid"]:
-            raise ValueError(
+            raise UserError(
                 f"{file}:{line}: start {shown(start)} is no number of seconds; is this the right file?"
             )
         row["start"] = str(seconds)

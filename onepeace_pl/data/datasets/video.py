@@ -1,14 +1,16 @@
-"""Frames of video files, by PyAV (the extra ``video``), which is imported when the first video is read."""
+"""Video decoding with PyAV (the extra ``video``), imported when the first video is read."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import importing
 from onepeace_pl.utils.regular_files import shown_path
 
@@ -19,12 +21,12 @@ def count_frames(path: str) -> int:
     """Return how many frames a video has; counted where its header does not say.
 
     Raises:
-        ValueError: If the video is missing, unreadable or empty.
+        UserError: If the video is missing, unreadable or empty.
     """
     with _Video(path) as stream:
         count = stream.frames or sum(1 for _ in stream.container.decode(stream))
     if not count:
-        raise ValueError(f"{path}: a video without frames; replace the file or leave the row out")
+        raise UserError(f"{path}: a video without frames; replace the file or leave the row out")
     return int(count)
 
 
@@ -32,7 +34,7 @@ def read_frames(path: str, numbers: Sequence[int]) -> list[npt.NDArray[np.uint8]
     """Return frames by ascending number, each uint8 (height, width, 3); the last stands for any beyond it.
 
     Raises:
-        ValueError: If the video is missing, unreadable or empty.
+        UserError: If the video is missing, unreadable or empty.
     """
     wanted = set(numbers)
     found: dict[int, npt.NDArray[np.uint8]] = {}
@@ -47,30 +49,32 @@ def read_frames(path: str, numbers: Sequence[int]) -> list[npt.NDArray[np.uint8]
             if number >= numbers[-1]:
                 break
     if last is None:
-        raise ValueError(f"{path}: a video without frames; replace the file or leave the row out")
+        raise UserError(f"{path}: a video without frames; replace the file or leave the row out")
     if any(n > number for n in numbers):  # its header promised more
         found |= dict.fromkeys((n for n in numbers if n > number), last.to_ndarray(format="rgb24"))
     return [found[n] for n in numbers]
 
 
 class _Video:
-    """Opens a video and gives its stream of pictures; whatever goes wrong becomes one line."""
+    """Context manager of a video stream; all errors become one line."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def __enter__(self) -> Any:
         if not os.path.isfile(self.path):
-            raise ValueError(f"{shown_path(self.path)}: no such video; check `videos` and `pattern`")
+            raise UserError(f"{shown_path(self.path)}: no such video; check `videos` and `pattern`")
         with importing():
             import av
         try:
             self.container = av.open(self.path)
             return self.container.streams.video[0]
         except Exception as error:  # decoders fail in any way
-            raise ValueError(f"{self.path}: unreadable video ({error}); leave the row out") from error
+            raise UserError(f"{self.path}: unreadable video ({error}); leave the row out") from error
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.container.close()
         if error is not None and type(error).__module__.startswith("av."):
-            raise ValueError(f"{self.path}: unreadable video ({error}); leave the row out") from error
+            raise UserError(f"{self.path}: unreadable video ({error}); leave the row out") from error

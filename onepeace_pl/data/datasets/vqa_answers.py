@@ -1,4 +1,4 @@
-"""Answers of people to one question as confidences (VQA; Antol et al. 2015, Goyal et al. 2017).
+"""VQA accuracy: human answers as confidences (Antol et al. 2015, Goyal et al. 2017).
 
 An answer is fully right where three of the other nine people gave it: averaged over the ten ways to leave one
 person out, one of ten is worth 0.3, two 0.6, three 0.9, four or more 1.
@@ -38,8 +38,8 @@ def confidences(answers: Sequence[str]) -> dict[str, float]:
     return scores
 
 
-def vocabulary(answers: Iterable[str], least: int) -> tuple[str, ...]:
-    """Return the answers that occur at least so often, most frequent first, then in alphabetical order."""
+def vocabulary(answers: Iterable[str], min_count: int) -> tuple[str, ...]:
+    """Return the answers that occur at least ``min_count`` times, most frequent first, then in alphabetical order."""
     counts: Mapping[str, int] = Counter(map(normalised, answers))
-    kept = [answer for answer, count in counts.items() if count >= least and answer]
+    kept = [answer for answer, count in counts.items() if count >= min_count and answer]
     return tuple(sorted(kept, key=lambda answer: (-counts[answer], answer)))

@@ -1,4 +1,4 @@
-"""VQAv2: questions about COCO's pictures, answered by ten people each."""
+"""VQAv2: questions about COCO's images, answered by ten people each."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.datasets.vqa_answers import confidences, vocabulary
 from onepeace_pl.data.labels.checking import shown
+from onepeace_pl.data.source import Row
 from onepeace_pl.data.sources.tables import entries, need_list, need_text, need_value, read_json
+from onepeace_pl.errors import UserError
 
-Question = tuple[str, str, str, Mapping[str, float] | None, str]  # id, picture, question, answers, topic
+Question = tuple[str, str, str, Mapping[str, float] | None, str]  # id, image, question, answers, group
 
 
 class VqaV2(Listing[Question]):
     """Questions of one official file, with the confidences of their answers where there are annotations.
 
-    Answers outside the vocabulary are left out: no prediction can reach them. The topic is the type of the
+    Answers outside the vocabulary are left out: no prediction can reach them. The group is the type of the
     answer (yes/no, number, other).
 
     Args:
         questions: ``v2_OpenEnded_mscoco_<subset>_questions.json``.
-        images: Folder of the pictures, which holds ``train2014``, ``val2014``, ``test2015``.
+        images: Folder of the images, which holds ``train2014``, ``val2014``, ``test2015``.
         annotations: ``v2_mscoco_<subset>_annotations.json``; None for the test, which has none.
-        answers: The answers that there are, in the order of their numbers: a list, or a file (one a line, or
+        answers: The answers that there are, in the order of their indices: a list, or a file (one a line, or
             JSON as the original's ``ans2label``). None takes those that are the most common one of at least
-            `least` questions of the annotations. Give all splits the same.
-        least: See `answers`; 9 over training and validation gives the usual 3,129.
-        pattern: Name of a picture's file, from ``image_id`` and ``subset``.
-        missing: "skip" leaves out rows whose picture is not there.
+            `min_count` questions of the annotations. Give all splits the same.
+        min_count: See `answers`; 9 over training and validation gives the usual 3,129.
+        pattern: Name of an image file, from ``image_id`` and ``subset``.
+        missing: "skip" leaves out rows whose image file is missing.
 
     Raises:
-        ValueError: If a file is missing or of another shape, or a question has no annotation.
+        UserError: If a file is missing or of another shape, or a question has no annotation.
     """
 
     layout: ClassVar[str] = """
@@ -55,7 +56,7 @@ class VqaV2(Listing[Question]):
         images: str,
         annotations: str | None = None,
         answers: Sequence[str] | str | None = None,
-        least: int = 9,
+        min_count: int = 9,
         pattern: str = "{subset}/COCO_{subset}_{image_id:012d}.jpg",
         missing: Missing = "keep",
     ) -> None:
@@ -66,7 +67,7 @@ class VqaV2(Listing[Question]):
         if answers is not None:
             self.classes = read_classes(answers)
         elif known:
-            self.classes = vocabulary((str(common) for _, common, _ in known.values()), least)
+            self.classes = vocabulary((str(common) for _, common, _ in known.values()), min_count)
         # most questions have the same few answers, and share one mapping
         shared: dict[tuple[tuple[str, float], ...], Mapping[str, float]] = {}
         names = frozenset(self.classes)
@@ -74,27 +75,25 @@ class VqaV2(Listing[Question]):
         for place, entry in entries(file, content, "questions"):
             identity = need_value(entry, "question_id", place)
             found: Mapping[str, float] | None = None
-            topic = ""
+            group = ""
             if annotations is not None:
                 if identity not in known:
-                    raise ValueError(
-                        f"{place}: question {shown(identity)} has no annotation in {annotations}"
-                    )
-                people, _, topic = known[identity]
+                    raise UserError(f"{place}: question {shown(identity)} has no annotation in {annotations}")
+                people, _, group = known[identity]
                 right = tuple((a, c) for a, c in confidences(people).items() if not names or a in names)
                 found = shared.setdefault(right, dict(right))
             pictures = "test2015" if subset.startswith("test") else subset
             values = {"image_id": need_value(entry, "image_id", place), "subset": pictures}
             image = file_name(pattern, values)
-            records.append((str(identity), image, need_text(entry, "question", place), found, topic))
+            records.append((str(identity), image, need_text(entry, "question", place), found, group))
         super().__init__(file, records, missing)
         self.published = published("vqav2", subset)
 
     def row(self, record: Question) -> Row:
-        """Make the row of (id, picture, question, answers, topic)."""
-        identity, image, question, answers, topic = record
+        """Make the row of (id, image, question, answers, group)."""
+        identity, image, question, answers, group = record
         fields = {"image": os.path.join(self.images, image), "text": question}
-        return Row(identity, fields, {} if answers is None else {"answers": answers, "topic": topic})
+        return Row(identity, fields, {} if answers is None else {"answers": answers, "group": group})
 
 
 def _annotations(file: Path) -> dict[Any, tuple[list[str], str, str]]:
@@ -103,9 +102,9 @@ def _annotations(file: Path) -> dict[Any, tuple[list[str], str, str]]:
     for place, entry in entries(file, read_json(file), "annotations"):
         people = [need_text(answer, "answer", place) for answer in need_list(entry, "answers", place)]
         if not people:
-            raise ValueError(f"{place}: no answers; give the question some, or delete the entry")
+            raise UserError(f"{place}: no answers; give the question some, or delete the entry")
         given = entry.get("multiple_choice_answer")
         common = need_text(entry, "multiple_choice_answer", place) if given else max(people, key=people.count)
-        topic = need_text(entry, "answer_type", place) if "answer_type" in entry else "other"
-        found[need_value(entry, "question_id", place)] = (people, common, topic)
+        group = need_text(entry, "answer_type", place) if "answer_type" in entry else "other"
+        found[need_value(entry, "question_id", place)] = (people, common, group)
     return found

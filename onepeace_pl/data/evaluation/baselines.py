@@ -1,7 +1,4 @@
-"""What can be reached without looking: chance, and the best answer that is always the same.
-
-Both are read from the labels of the very rows that are measured, so every result has something to stand beside.
-"""
+"""Chance and best-constant baselines of labelled rows, which results are compared with."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.data.batches import Source, told_labels
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.data.labels.targets import (
     AnswersTarget,
@@ -23,29 +19,29 @@ from onepeace_pl.data.labels.targets import (
     TargetReader,
     TruthTarget,
 )
+from onepeace_pl.data.source import Source
 
-ENOUGH: Final = 0.5  # overlap from which a box counts as found
-_BOXES: Final = 500  # boxes that are compared with each other
+ENOUGH: Final = 0.5  # IoU from which a box counts as right
+_BOXES: Final = 500  # candidate boxes of the best constant answer
 
 
-def blind_references(source: Source, classes: Sequence[str]) -> dict[str, Reference]:
-    """Return chance and the best constant answer for each metric of a labelled source.
+def baseline_references(source: Source, classes: Sequence[str]) -> dict[str, Reference]:
+    """Return chance and the best constant answer for each metric of a source.
 
-    Nothing is returned for a source that cannot tell its labels without making rows, or where they make no sense:
-    whoever needs them says so.
+    Empty where labels cannot be read without loading rows, or are invalid: the check before training reports that.
 
     Args:
         source: The rows.
-        classes: Names of the classes, where there are any.
+        classes: Class names, where there are any.
     """
-    told = told_labels(source)
-    if told is None or not len(source):
+    known = source.labels()
+    if known is None or not len(source):
         return {}
     try:
-        rows = list(told)
+        rows = list(known)
         for label, (read, judge) in _sorts(classes).items():
             if label in rows[0]:
-                if any(name not in rows[0] for name in getattr(read, "late", ())):
+                if any(name not in rows[0] for name in read.loaded_labels):
                     step = max(1, len(rows) // _BOXES)
                     rows = [source[number].labels for number in range(0, len(rows), step)]
                 choices = source[0].fields.get("text") if label == "answer" else None
@@ -90,7 +86,7 @@ def _of_confidences(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Re
 
 
 def _mean(targets: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
-    """Return the mean over rows, of which only one is in memory: thousands of answers times many rows are much."""
+    """Return the mean over rows, one at a time: thousands of answers times many rows would not fit into memory."""
     total, rows = np.zeros(1), 0
     for target in targets:
         total, rows = total + target, rows + 1
@@ -103,7 +99,7 @@ def _of_boxes(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Referenc
 
 
 def mask_references(shares: NDArray[Any]) -> dict[str, Reference]:
-    """Return what masks are compared with: a class drawn for each pixel, and the commonest everywhere.
+    """Return chance (a random class for each pixel) and baseline (the most common class) of mask metrics.
 
     Args:
         shares: Of all pixels, by class (C,).
@@ -117,9 +113,9 @@ def mask_references(shares: NDArray[Any]) -> dict[str, Reference]:
     }
 
 
-def box_references(blind: NDArray[Any], sought: NDArray[Any]) -> dict[str, Reference]:
-    """Return how well blind boxes (N, 4) do on those that are sought (M, 4): on the mean, and the best of them."""
-    a, b = blind[:, None], sought[None]
+def box_references(constant: NDArray[Any], target: NDArray[Any]) -> dict[str, Reference]:
+    """Return the metrics of constant boxes (N, 4) on targets (M, 4): their mean as chance, the best as baseline."""
+    a, b = constant[:, None], target[None]
     inside = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0).prod(-1)
     areas = [(x[..., 2:] - x[..., :2]).prod(-1) for x in (a, b)]
     overlap = inside / (areas[0] + areas[1] - inside)

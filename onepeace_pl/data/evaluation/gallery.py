@@ -1,4 +1,4 @@
-"""A gallery: rows of which one side is retrieved with the other."""
+"""Retrieval galleries: rows of which one side is retrieved with the other."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.source import Source
+from onepeace_pl.errors import UserError
 
 Optima = Mapping[str, Mapping[int, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery(EvaluationSet):
-    """One retrieval evaluation. Every row holds the fields of both sides; rows of equal id belong together.
+    """Evaluation set of retrieval; rows have the fields of both sides, and rows of equal id belong together.
 
     Attributes:
         query: Modalities of the query side; several make one joint query.
@@ -22,7 +24,7 @@ class Gallery(EvaluationSet):
         optimum_variants: Name -> the same, for instance without a factor that one side cannot know.
         groups: For each row the group it is reported in, ``seen`` or ``novel``.
         factors: For each row, factor -> value; accuracy is also printed factor by factor.
-        one_per_id: Modalities of which rows with equal id hold one and the same thing.
+        one_per_id: Modalities of which rows with equal id have the same value.
         merge_duplicates: Count items of equal content as one. Optima have to be those of what is counted.
     """
 
@@ -40,3 +42,25 @@ class Gallery(EvaluationSet):
     def modalities(self) -> tuple[str, ...]:
         """Modalities of both sides."""
         return (*self.query, *self.target)
+
+
+def pair_galleries(name: str, source: Source, merge_duplicates: bool = True) -> list[Gallery]:
+    """Return a gallery for each pair of a source's modalities, with text as the target."""
+    names = sorted(source.modalities, key=lambda modality: modality == "text")
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    if not pairs:
+        raise UserError(
+            f"{name}: a gallery needs two modalities, its source has {', '.join(names) or 'none'}"
+        )
+    shared = source.one_per_id()
+    return [
+        Gallery(
+            name=name if len(pairs) == 1 else f"{name}/{a}_{b}",
+            query=(a,),
+            target=(b,),
+            rows=source,
+            merge_duplicates=merge_duplicates,
+            one_per_id=tuple(modality for modality in shared if modality in (a, b)),
+        )
+        for a, b in pairs
+    ]

@@ -1,4 +1,4 @@
-"""Objects of a picture: classes, boxes, outlines. Shapes: N objects, H and W height and width of the picture."""
+"""Object annotations of an image: boxes, classes, masks. Shapes: N objects, H and W height and width of the image."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onepeace_pl.data.labels.checking import check_object
-from onepeace_pl.data.labels.outlines import draw
-from onepeace_pl.data.labels.targets import ClassNumbers
+from onepeace_pl.data.labels.segmentations import decode_segmentation
+from onepeace_pl.data.labels.targets import ClassNumbers, TargetReader
+from onepeace_pl.errors import UserError
 
 SMALLEST = 1.0
-"""Pixels of a side below which a box is nothing that could be learnt."""
+"""Shortest side in pixels of a box that is kept after a crop."""
 
 MOST_PIXELS = 1 << 32
-"""Pixels of all outlines of a picture, a byte each."""
+"""Pixels of all masks of an image, a byte each."""
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects in arrays.
+    """Annotated objects as arrays.
 
     Attributes:
         boxes: (N, 4) float32, corners x0, y0, x1, y1 in pixels.
         classes: (N,) int64.
         crowd: (N,) bool, True where a region stands for many objects: nothing to train on.
-        areas: (N,) float32, pixels as annotated; where nothing is said those of the outline, or else of the box.
-        masks: (N, H, W) bool; None where outlines are not known.
+        areas: (N,) float32, pixels as annotated; else of the mask, or without masks of the box.
+        masks: (N, H, W) bool; None without segmentations.
     """
 
     boxes: NDArray[np.float32]
@@ -47,99 +48,97 @@ class Objects:
     def of(
         cls,
         objects: Sequence[Mapping[str, Any]],
-        extent: tuple[int, int],
+        image_size: tuple[int, int],
         classes: Sequence[str],
         numbers: ClassNumbers,
         masks: bool = False,
     ) -> Self:
-        """Read the label ``objects`` of a row.
+        """Convert the label ``objects`` of a row.
 
         Args:
-            objects: Each with ``class`` and ``box``, and where they are known ``outline`` (polygons, RLE or an array)
+            objects: Each with ``class`` and ``box``, and optionally ``segmentation`` (polygons, RLE or an array),
                 ``crowd`` and ``area``.
-            extent: Width and height of the picture.
+            image_size: Width and height of the image.
             classes: Names of the classes.
-            numbers: Their numbers.
-            masks: Whether outlines are wanted.
+            numbers: Their indices.
+            masks: Whether to decode segmentations.
 
         Raises:
-            ValueError: A class is unknown, a box is reversed or outside the picture, or an outline is missing or none.
+            UserError: A class is unknown, a box is reversed or outside the image, or a segmentation is missing or
+                invalid.
         """
         boxes = np.zeros((len(objects), 4), dtype=np.float32)
-        kinds = np.zeros(len(objects), dtype=np.int64)
+        indices = np.zeros(len(objects), dtype=np.int64)
         for place, thing in enumerate(objects):
-            check_object(place, thing, extent, classes)
-            boxes[place], kinds[place] = thing["box"], numbers(thing["class"], "class")
-        limits = np.array([*extent, *extent], dtype=np.float32)
+            check_object(place, thing, image_size, classes)
+            boxes[place], indices[place] = thing["box"], numbers(thing["class"], "class")
+        limits = np.array([*image_size, *image_size], dtype=np.float32)
         crowd = np.array([bool(thing.get("crowd")) for thing in objects], dtype=np.bool_)
-        outlines = None
+        decoded = None
         if masks:
-            width, height = map(int, extent)
+            width, height = map(int, image_size)
             if len(objects) * height * width > MOST_PIXELS:
-                raise ValueError(
-                    f"{len(objects)} outlines in a picture of {width} x {height} pixels take "
-                    f"{len(objects) * height * width / 2**30:.0f} GiB; cut the picture, or leave it out"
+                raise UserError(
+                    f"{len(objects)} masks of an image of {width} x {height} pixels take "
+                    f"{len(objects) * height * width / 2**30:.0f} GiB; crop the image, or leave it out"
                 )
-            outlines = np.zeros((len(objects), height, width), dtype=np.bool_)
+            decoded = np.zeros((len(objects), height, width), dtype=np.bool_)
             for place, thing in enumerate(objects):
-                if thing.get("outline") is None:
-                    raise ValueError(
-                        f"object {place} has no outline; give it one, or set the task's masks to false"
+                if thing.get("segmentation") is None:
+                    raise UserError(
+                        f"object {place} has no segmentation; give it one, or set the task's masks to false"
                     )
-                outlines[place] = draw(thing["outline"], height, width)
+                decoded[place] = decode_segmentation(thing["segmentation"], height, width)
         boxes = np.clip(boxes, 0, limits)
-        filled = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) if outlines is None else outlines.sum((1, 2))
+        filled = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) if decoded is None else decoded.sum((1, 2))
         areas = [thing.get("area", there) for thing, there in zip(objects, filled, strict=True)]
-        return cls(boxes, kinds, crowd, np.array(areas, dtype=np.float32), outlines)
+        return cls(boxes, indices, crowd, np.array(areas, dtype=np.float32), decoded)
 
-    def choose(self, kept: NDArray[Any]) -> Self:
-        """Return the objects that are marked."""
+    def select(self, kept: NDArray[Any]) -> Self:
+        """Return the objects selected by a boolean array."""
         masks = None if self.masks is None else self.masks[kept]
         names = ("boxes", "classes", "crowd", "areas")
         return replace(self, **{name: getattr(self, name)[kept] for name in names}, masks=masks)
 
-    def sensible(self) -> Self:
-        """Return the objects of which something can be seen: after a crop, some are cut away or slivers."""
+    def visible(self) -> Self:
+        """Return the objects that are still visible: a crop cuts some away or leaves slivers."""
         kept = np.all(self.boxes[:, 2:] - self.boxes[:, :2] >= SMALLEST, axis=1)
         if self.masks is not None:
             kept = kept & np.any(self.masks, axis=(1, 2))
-        return self.choose(kept)
+        return self.select(kept)
 
 
-class ObjectsTarget:
-    """``objects`` -> :class:`Objects`.
+class ObjectsTarget(TargetReader):
+    """Objects to detect: ``objects`` -> :class:`Objects`.
 
     Args:
-        classes: Names of the classes in the order of their numbers.
-        masks: Whether outlines are wanted.
-
-    Attributes:
-        late: Labels that are known when a row is made; outlines are drawn no earlier.
+        classes: Class names in the order of their indices.
+        masks: Whether to decode segmentations.
     """
 
-    late = ("size",)
+    loaded_labels = ("input_size",)  # masks are opened no earlier
 
     def __init__(self, classes: Sequence[str], masks: bool = False) -> None:
         self.classes, self.numbers, self.masks = tuple(classes), ClassNumbers(classes), masks
 
     def __call__(self, labels: Mapping[str, Any]) -> Objects:
-        """Return the objects; a picture may have none.
+        """Return the objects; an image may have none.
 
         Raises:
-            ValueError: There is no such label, or an object makes no sense.
+            UserError: There is no such label, or an object is invalid.
         """
         if "objects" not in labels:
-            raise ValueError(f"no label 'objects'; the row has {', '.join(labels) or 'none'}")
+            raise UserError(f"no label 'objects'; the row has {', '.join(labels) or 'none'}")
         objects = labels["objects"]
         if isinstance(objects, Objects):
             if self.masks and objects.masks is None:
-                raise ValueError("objects without outlines; set the task's masks to false")
+                raise UserError("objects without masks; set the task's masks to false")
             return objects
-        if "extent" not in labels:
-            raise ValueError("no label 'extent', the width and height of the picture in pixels")
-        return Objects.of(objects, labels["extent"], self.classes, self.numbers, self.masks)
+        if "image_size" not in labels:
+            raise UserError("no label 'image_size', the width and height of the image in pixels")
+        return Objects.of(objects, labels["image_size"], self.classes, self.numbers, self.masks)
 
     def collate(self, targets: Sequence[Objects]) -> list[dict[str, Tensor]]:
-        """Return tensors ``boxes``, ``classes``, ``crowd``, ``areas`` and, where wanted, ``masks``, row by row."""
+        """Return for each row the tensors ``boxes``, ``classes``, ``crowd``, ``areas`` and optionally ``masks``."""
         names = ("boxes", "classes", "crowd", "areas", *(("masks",) if self.masks else ()))
         return [{name: torch.from_numpy(getattr(t, name)) for name in names} for t in targets]

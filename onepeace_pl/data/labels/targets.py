@@ -1,14 +1,16 @@
-"""From the labels of a row to the target of a task, as an array; what makes no sense is refused by name.
+"""Target readers: from the labels of a row to the training target of a task. Shapes: C classes.
 
-Readers are picklable: loaders' workers run them. Shapes: C classes.
+Readers are picklable, since loader workers run them.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from onepeace_pl.data.labels.checking import (
@@ -25,22 +27,29 @@ from onepeace_pl.errors import UserError, nearest
 Labels = Mapping[str, Any]
 
 
-class TargetReader(Protocol):
-    """Reads the target of one row.
+class TargetReader(ABC):
+    """Base class of target readers: from the labels of a row to its training target. Picklable.
 
-    May have besides: ``collate(targets)``, which makes a batch's of rows' targets that are not of one shape and type;
-    ``late``, labels that a source may know only when it makes a row.
+    Attributes:
+        loaded_labels: Labels that a source may know only when it loads a row, such as the size of its image.
     """
 
+    loaded_labels: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
     def __call__(self, labels: Labels, /) -> Any:
-        """Return the target; all rows give arrays of one shape and type where there is no ``collate``."""
+        """Return the target of a row."""
+
+    def collate(self, targets: Sequence[Any]) -> Any:
+        """Return the targets of a batch: stacked, which needs arrays of one shape and type."""
+        return torch.from_numpy(np.stack(targets))
 
 
-class ClassTarget:
-    """``class``, a number or a name -> () int64.
+class ClassTarget(TargetReader):
+    """Class index: ``class``, an index or a name -> () int64.
 
     Args:
-        classes: Names in the order of their numbers.
+        classes: Names in the order of their indices.
         label: Name of the label.
     """
 
@@ -49,28 +58,27 @@ class ClassTarget:
         self.numbers = ClassNumbers(classes)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
-        """Return the number of the class."""
+        """Return the class index."""
         return np.array(self.numbers(_label(labels, self.label), self.label), dtype=np.int64)
 
 
-class ClassesTarget:
-    """``classes``, any number of them -> (C,) float32, 1 where a class is there."""
+class ClassesTarget(TargetReader):
+    """Multi-hot classes: ``classes``, any number of them -> (C,) float32."""
 
     def __init__(self, classes: Sequence[str], label: str = "classes") -> None:
         self.label = label
         self.numbers = ClassNumbers(classes)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
-        """Return a mark for each class."""
-        given = several(_label(labels, self.label))
+        """Return 1 for each class of the row."""
         target = np.zeros(len(self.numbers), dtype=np.float32)
-        for value in given:
+        for value in several(_label(labels, self.label)):
             target[self.numbers(value, self.label)] = 1.0
         return target
 
 
-class AnswersTarget:
-    """``answers``, answer to confidence -> (C,) float32.
+class AnswersTarget(TargetReader):
+    """Soft answers: ``answers``, answer to confidence -> (C,) float32.
 
     An answer that is none of the classes is left out, as every vocabulary of frequent answers leaves some out.
     """
@@ -90,74 +98,71 @@ class AnswersTarget:
         return target
 
 
-class ChoiceTarget:
-    """``answer``, the number of the right choice, counted from 0 -> () int64."""
+class ChoiceTarget(TargetReader):
+    """Right choice: ``answer``, its index from 0 -> () int64."""
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
-        """Return the number of the right choice."""
+        """Return the index of the right choice."""
         answer = check_choice(_label(labels, "answer"), labels.get("choices"))
         return np.array(answer, dtype=np.int64)
 
 
-class TruthTarget:
-    """``truth`` -> () int64: 0 where the text holds, 1 where it does not (the original's order)."""
+class TruthTarget(TargetReader):
+    """Truth of a statement: ``truth`` -> () int64, 0 where it holds, 1 where not (the original's order)."""
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return whether the text holds."""
         return np.array(0 if check_truth(_label(labels, "truth")) else 1, dtype=np.int64)
 
 
-class BoxTarget:
-    """``box`` and ``extent`` in pixels -> (4,) float32: x0, y0, x1, y1 as shares of the picture.
+class BoxTarget(TargetReader):
+    """Relative box: ``box`` and ``image_size`` in pixels -> (4,) float32, x0, y0, x1, y1 in 0..1.
 
-    A box may overlap the picture's edge by a pixel, as rounding does, and is cut there.
-
-    Attributes:
-        late: Labels that a source may know only when it makes a row, and opens the picture.
+    A box may overlap the image's edge by a pixel, as rounding does, and is cut there.
     """
 
-    late = ("extent",)
+    loaded_labels = ("image_size",)
 
     def __call__(self, labels: Labels) -> NDArray[Any]:
         """Return the corners."""
-        box, extent = _label(labels, "box"), _label(labels, "extent")
-        check_box(box, extent)
-        shares = np.array(box, dtype=np.float32) / np.array([*extent, *extent], dtype=np.float32)
+        box, image_size = _label(labels, "box"), _label(labels, "image_size")
+        check_box(box, image_size)
+        shares = np.array(box, dtype=np.float32) / np.array([*image_size, *image_size], dtype=np.float32)
         return shares.clip(0.0, 1.0)
 
 
 class ClassNumbers:
-    """Numbers of classes that are given by name or by number.
+    """Lookup of class indices, by name or by index.
 
     Args:
-        classes: Names in the order of their numbers.
+        classes: Names in the order of their indices.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
         if not classes:
-            raise ValueError("the data names no classes; set data.init_args.classes to their names or number")
+            raise UserError("the data names no classes; set data.init_args.classes to their names or number")
         self._names = {name: number for number, name in enumerate(classes)}
         if len(self._names) < len(classes):
             twice = next(name for name in classes if list(classes).count(name) > 1)
-            raise ValueError(f"class {twice!r} is named twice; give every class its own name")
+            raise UserError(f"class {twice!r} is named twice; give every class its own name")
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def __call__(self, value: Any, label: str = "class") -> int:
-        """Return the number of a class.
+    def __call__(self, value: object, label: str = "class") -> int:
+        """Return the index of a class.
 
         Raises:
-            ValueError: There is no such class.
+            UserError: There is no such class.
         """
         number = self.find(value)
         if number is None:
             check_class(value, tuple(self._names), "class" if label == "classes" else label)
-            raise ValueError(f"{label} {value!r} is no class")
+            raise UserError(f"{label} {value!r} is no class")
         return number
 
-    def find(self, value: Any) -> int | None:
-        """Return the number of a class, None where there is no such class."""
+    def find(self, value: object) -> int | None:
+        """Return the index of a class, None where there is no such class."""
         if isinstance(value, str):
             if value in self._names:
                 return self._names[value]
@@ -171,11 +176,11 @@ class ClassNumbers:
 
 
 def target_reader(label: str, classes: Sequence[str] = ()) -> TargetReader:
-    """Return the reader of a label: ``class``, ``classes``, ``answers``, ``answer``, ``truth`` or ``box``.
+    """Return the target reader of a label: ``class``, ``classes``, ``answers``, ``answer``, ``truth`` or ``box``.
 
     Args:
         label: Name of the label.
-        classes: Names of the classes, in the order of their numbers.
+        classes: Class names in the order of their indices.
 
     Raises:
         UserError: No reader of that label is known.
@@ -196,5 +201,5 @@ def target_reader(label: str, classes: Sequence[str] = ()) -> TargetReader:
 def _label(labels: Labels, name: str) -> Any:
     value = labels.get(name)
     if value is None:
-        raise ValueError(f"no label {name!r}; the row has {', '.join(labels) or 'none'}")
+        raise UserError(f"no label {name!r}; the row has {', '.join(labels) or 'none'}")
     return value

@@ -1,6 +1,6 @@
-"""Changes of a picture in which its labels take part: what says places moves with it.
+"""Joint transforms of an image and its labels (masks, boxes).
 
-Shapes: H and W height and width of a picture.
+Shapes: H and W height and width of an image.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.masks import IGNORED, open_mask
 from onepeace_pl.data.labels.objects import Objects, ObjectsTarget
+from onepeace_pl.data.source import Row
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.decoding import open_image
 
 
 class JointTransform:
-    """Applies torchvision's transforms (``torchvision.transforms.v2``) to a picture and its labels.
+    """Applies torchvision's transforms (``torchvision.transforms.v2``) to an image and its labels.
 
-    In training both change. Outside training only the picture does: what is measured is compared with labels as they
-    are stored. ``extent`` tells the size of the picture that labels are about, ``size`` as it is handed on, each
-    width and height.
+    Outside training only the image is transformed: evaluation compares with labels as they are stored. The label
+    ``image_size`` is the (width, height) that labels refer to, ``input_size`` that of the image passed to the model.
 
     Args:
-        train: Transforms of training rows, in order; of masks they take the nearest pixels. Objects of which
-            nothing is left in the picture are left out.
-        evaluation: Transforms of the picture alone.
-        field: Modality of the picture.
+        train: Transforms of training rows, in order; masks are resized by nearest neighbour. Objects that are
+            cropped away are dropped.
+        evaluation: Transforms of the image alone.
+        field: Modality of the image.
 
     Attributes:
         read_objects: Reads the label ``objects``; a detection task gives its own.
@@ -49,7 +49,7 @@ class JointTransform:
         """Return the changed row.
 
         Raises:
-            ValueError: The picture or its mask is unreadable, or they differ in size.
+            UserError: The image or its mask is unreadable, or they differ in size.
         """
         from torchvision.transforms.v2.functional import pil_to_tensor
         from torchvision.tv_tensors import Image
@@ -57,13 +57,13 @@ class JointTransform:
         labels = dict(row.labels)
         if "mask" in labels:
             labels["mask"] = open_mask(labels["mask"])
-            labels["extent"] = labels["mask"].shape[::-1]
-        picture = open_image(row.fields[self.field], labels.get("extent"))
-        if (extent := tuple(labels.setdefault("extent", picture.size))) != picture.size:
+            labels["image_size"] = labels["mask"].shape[::-1]
+        picture = open_image(row.fields[self.field], labels.get("image_size"))
+        if (image_size := tuple(labels.setdefault("image_size", picture.size))) != picture.size:
             what = "mask has" if "mask" in labels else "labels are for"
-            raise ValueError(
-                f"the {what} {extent[0]} x {extent[1]} pixels and its picture {picture.width} x {picture.height}; "
-                "they must lie on each other"
+            (width, height), size = image_size, f"{picture.width} x {picture.height}"
+            raise UserError(
+                f"the {what} {width} x {height} pixels and its image {size}; give both the same size"
             )
         if "objects" in labels and self.read_objects is not None:
             labels["objects"] = self.read_objects(labels)
@@ -71,71 +71,73 @@ class JointTransform:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**62)))
             if train:
-                image, labels = _together(self.train, image, labels)
+                image, labels = _apply_jointly(self.train, image, labels)
             else:
-                image = _one_by_one(self.evaluation, image)
-        labels["size"] = (image.shape[-1], image.shape[-2])
+                image = _apply(self.evaluation, image)
+        labels["input_size"] = (image.shape[-1], image.shape[-2])
         array = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
         return Row(row.id, {**row.fields, self.field: array}, labels)
 
 
 class VariedCrop(nn.Module):
-    """A random square of a picture that is not nearly all of one class (mmsegmentation's ``cat_max_ratio``).
+    """Random square crop that is not dominated by one class (mmsegmentation's ``cat_max_ratio``).
 
     A side that is shorter stays as it is; batches are padded where they are collated.
 
     Args:
         size: Side of the square.
-        most: Greatest share of one class; after ten squares with more, the last is taken.
+        cat_max_ratio: Largest share of one class; after ten crops with more, the last is taken.
     """
 
-    def __init__(self, size: int, most: float = 0.75) -> None:
+    def __init__(self, size: int, cat_max_ratio: float = 0.75) -> None:
         super().__init__()
-        if size < 1 or not 0 < most <= 1:
-            raise ValueError(f"size={size} must be at least 1, and most={most} a share above 0")
-        self.size, self.most = size, most
+        if size < 1 or not 0 < cat_max_ratio <= 1:
+            raise UserError(
+                f"size={size} must be at least 1, and cat_max_ratio={cat_max_ratio} a share above 0"
+            )
+        self.size, self.cat_max_ratio = size, cat_max_ratio
 
-    def forward(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Cut the same square out of everything."""
+    def forward(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Crop image, mask and boxes alike."""
         from torchvision.transforms.v2.functional import crop
 
-        height, width = given["image"].shape[-2:]
+        height, width = inputs["image"].shape[-2:]
         high, wide = min(self.size, height), min(self.size, width)
         for _ in range(10):
             top = int(torch.randint(height - high + 1, ()))
             left = int(torch.randint(width - wide + 1, ()))
-            if "mask" not in given or self._varied(given["mask"][top : top + high, left : left + wide]):
+            if "mask" not in inputs or self._varied(inputs["mask"][top : top + high, left : left + wide]):
                 break
-        return {name: crop(value, top, left, high, wide) for name, value in given.items()}
+        return {name: crop(value, top, left, high, wide) for name, value in inputs.items()}
 
     def _varied(self, mask: Any) -> bool:
         counts = torch.bincount(mask.flatten().long(), minlength=IGNORED + 1)[:IGNORED]
-        return bool((counts > 0).sum() > 1 and counts.max() < self.most * counts.sum())
+        return bool((counts > 0).sum() > 1 and counts.max() < self.cat_max_ratio * counts.sum())
 
 
-def _together(
+def _apply_jointly(
     steps: Sequence[nn.Module], image: Any, labels: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     from torchvision.tv_tensors import BoundingBoxes, Mask
 
-    given, objects = {"image": image}, labels.get("objects")
+    inputs, objects = {"image": image}, labels.get("objects")
     if "mask" in labels:
-        given["mask"] = Mask(torch.from_numpy(labels["mask"]))
+        inputs["mask"] = Mask(torch.from_numpy(labels["mask"]))
     if isinstance(objects, Objects):
         boxes = torch.from_numpy(objects.boxes)
-        given["boxes"] = BoundingBoxes(boxes, format="XYXY", canvas_size=image.shape[-2:])
+        inputs["boxes"] = BoundingBoxes(boxes, format="XYXY", canvas_size=image.shape[-2:])
         if objects.masks is not None:
-            given["masks"] = Mask(torch.from_numpy(objects.masks))
-    given = _one_by_one(steps, given)
-    changed: dict[str, Any] = {"mask": given["mask"].numpy()} if "mask" in given else {}
+            inputs["masks"] = Mask(torch.from_numpy(objects.masks))
+    inputs = _apply(steps, inputs)
+    changed: dict[str, Any] = {"mask": inputs["mask"].numpy()} if "mask" in inputs else {}
     if isinstance(objects, Objects):
-        masks = given["masks"].numpy() if "masks" in given else None
-        moved = replace(objects, boxes=given["boxes"].numpy(), masks=masks)
-        changed["objects"] = moved.sensible()
-    return given["image"], {**labels, **changed}
+        masks = inputs["masks"].numpy() if "masks" in inputs else None
+        moved = replace(objects, boxes=inputs["boxes"].numpy(), masks=masks)
+        changed["objects"] = moved.visible()
+    return inputs["image"], {**labels, **changed}
 
 
-def _one_by_one(steps: Sequence[nn.Module], given: Any) -> Any:
+def _apply(steps: Sequence[nn.Module], inputs: Any) -> Any:
     for step in steps:
-        given = step(given)
-    return given
+        inputs = step(inputs)
+    return inputs

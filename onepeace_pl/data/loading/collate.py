@@ -1,29 +1,29 @@
-"""Samples to a batch: in a loader's worker, the task's transform (masks) included."""
+"""Collation of samples to a batch, in a loader worker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.loading.content import stack_contents
 from onepeace_pl.data.loading.dataset import Sample
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
 
 BatchTransform = Callable[[Batch], Batch]
 
 
 class Collator:
-    """Makes a batch of samples: each modality's processor pads and stacks its own.
+    """Collate function; the processor of each modality pads and stacks its samples.
 
     Args:
         processors: Modality to processor.
         transform: Run on every batch; picklable. None leaves batches as they are.
-        read_target: What read the rows' targets; collates them where they are not all alike.
+        read_target: Reader of the targets, which also collates them.
     """
 
     def __init__(
@@ -40,14 +40,12 @@ class Collator:
         """Collate samples of one epoch.
 
         Raises:
-            ValueError: If every row was left out.
+            UserError: Every row was skipped.
         """
         skipped = [record for sample in samples for record in sample.skipped]
         kept = [sample for sample in samples if sample.fields]
         if not kept:
-            raise ValueError(
-                f"not one of {len(samples)} rows can be prepared; the first: {skipped[0].reason}"
-            )
+            raise UserError(f"not one of {len(samples)} rows can be prepared; the first: {skipped[0].reason}")
         for name in self.processors:
             _check_as_many(name, kept)
         fields = {name: [part for sample in kept for part in sample.fields[name]] for name in self.processors}
@@ -71,19 +69,15 @@ class Collator:
         return batch if self.transform is None else self.transform(batch)
 
     def _targets(self, targets: Sequence[Any]) -> Any:
-        there = [target for target in targets if target is not None]
-        if not there:
-            return None
-        collate = getattr(self.read_target, "collate", None)
-        return collate(there) if callable(collate) else torch.from_numpy(np.stack(there))
+        return None if self.read_target is None else self.read_target.collate(targets)
 
 
 def _check_as_many(name: str, samples: Sequence[Sample]) -> None:
-    """Refuse rows with different numbers of values of one modality: a batch is a whole."""
+    """Check that all rows have equally many values of a modality."""
     first = samples[0]
     for sample in samples:
         if len(sample.fields[name]) != len(first.fields[name]):
-            raise ValueError(
+            raise UserError(
                 f"row {sample.index} (id {sample.id}) has {len(sample.fields[name])} values of {name}, row "
                 f"{first.index} (id {first.id}) {len(first.fields[name])}; give all rows as many"
             )

@@ -1,4 +1,4 @@
-"""Digests of what a row holds, by which equal items are known. Shapes: B rows of a batch."""
+"""Content digests, by which duplicate items are recognised. Shapes: B rows of a batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from onepeace_pl.data.batches import values_of
+from onepeace_pl.data.source import values_of
 from onepeace_pl.modalities.base import ModalitySample
 
 _PIECE = 2**20  # bytes of a file that are in memory at a time
@@ -31,7 +30,7 @@ def digest(parts: Iterable[bytes]) -> int:
     return int.from_bytes(found.digest()[:8], "little", signed=True)
 
 
-def content_of(raw: Any, samples: Sequence[ModalitySample], train: bool) -> int:
+def content_of(raw: object, samples: Sequence[ModalitySample], train: bool) -> int:
     """Return the digest of one modality of a row.
 
     Args:
@@ -47,7 +46,7 @@ def content_of(raw: Any, samples: Sequence[ModalitySample], train: bool) -> int:
 
 
 def joint_content(contents: Mapping[str, Tensor], names: Sequence[str]) -> Tensor | None:
-    """Return (B,) int64, equal where all of these modalities are; None where a batch does not know."""
+    """Combine the digests of several modalities to (B,) int64; None where a batch lacks one."""
     if any(name not in contents for name in names):
         return None
     total = contents[names[0]]
@@ -56,7 +55,7 @@ def joint_content(contents: Mapping[str, Tensor], names: Sequence[str]) -> Tenso
     return total
 
 
-def _raw_bytes(value: Any) -> Iterable[bytes]:
+def _raw_bytes(value: object) -> Iterable[bytes]:
     if isinstance(value, str | os.PathLike):
         path = Path(value)
         if path.is_file():
@@ -79,5 +78,5 @@ def _raw_bytes(value: Any) -> Iterable[bytes]:
 
 
 def stack_contents(contents: Sequence[Mapping[str, int]]) -> dict[str, Tensor]:
-    """Return modality -> (B,) int64 of rows' digests; nothing where rows have none."""
+    """Stack digests of rows to modality -> (B,) int64; empty where rows have none."""
     return {name: torch.tensor([each[name] for each in contents]) for name in contents[0]}

@@ -1,4 +1,4 @@
-"""Rows of a source, prepared one by one: what happens in a loader's worker before collating."""
+"""Dataset of prepared samples: a loader worker reads rows of a source and applies the processors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from torch.utils.data import Dataset
 
-from onepeace_pl.data.batches import Frames, Row, Skipped, Source, values_of
+from onepeace_pl.data.batches import Skipped
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.loading.content import content_of
+from onepeace_pl.data.source import Frames, Row, Source, values_of
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.modalities.base import ModalitySample, Processor
 from onepeace_pl.modalities.image.decoding import open_image
@@ -23,7 +25,7 @@ _MOST_REPLACEMENTS = 100
 
 
 class RowTransform(Protocol):
-    """Changes a row before its labels are read and its fields are prepared. Picklable."""
+    """Transform of a row, before its labels are read and its fields prepared. Picklable."""
 
     def __call__(self, row: Row, *, train: bool, rng: np.random.Generator) -> Row:
         """Return the changed row; ``rng`` feeds whatever is random in training."""
@@ -42,7 +44,7 @@ class Sample:
         skipped: Rows that were left out before this one was found.
         target: What the task reads of the labels, in arrays; None where it reads none.
         contents: Modality to the digest of what the row holds; empty where nothing is compared.
-        spare: Stands in for a batch of which no row could be prepared; another batch has it, too.
+        spare: Replaces a batch of which no row could be prepared; another batch has it, too.
     """
 
     epoch: int
@@ -57,8 +59,7 @@ class Sample:
 
 
 class PreparedRows(Dataset[Sample]):
-    """Prepares rows; the key is (epoch, index), so that every draw is a function of (seed, epoch, index)
-    alone.
+    """Dataset of prepared rows. Keys are (epoch, index): random draws depend on (seed, epoch, index) alone.
 
     Args:
         source: Where rows come from.
@@ -69,9 +70,9 @@ class PreparedRows(Dataset[Sample]):
             row, drawn from (seed, epoch, index), takes its place, so that batches stay equal; outside
             training nothing does, but a batch of which nothing is left gets a row of another one: no process may
             stay behind where all compute together.
-        read_target: Reads the target of a row from its labels; a row without a sensible one cannot be prepared.
-        transform: Changes a picture together with its labels, before anything else is done; None changes nothing.
-        compare: Also make digests of what rows hold, by which equal items are known.
+        read_target: Reads the target of a row from its labels; a row with an invalid one cannot be prepared.
+        transform: Changes an image together with its labels, before anything else is done; None changes nothing.
+        compare: Also compute content digests, by which duplicate items are recognised.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class PreparedRows(Dataset[Sample]):
         """Prepare the row of (epoch, index).
 
         Raises:
-            ValueError: If it cannot be prepared and `on_error` is "raise", or nothing to replace it is found.
+            UserError: If it cannot be prepared and `on_error` is "raise", or nothing to replace it is found.
         """
         epoch, index = key
         skipped: list[Skipped] = []
@@ -111,17 +112,17 @@ class PreparedRows(Dataset[Sample]):
                 outcome.skipped = skipped
                 return outcome
             if self.on_error == "raise":
-                raise ValueError(f"{outcome.reason} (on_error: skip leaves such rows out)")
+                raise UserError(f"{outcome.reason} (on_error: skip leaves such rows out)")
             skipped.append(outcome)
         if not self.train:
             return Sample(epoch, index, skipped[0].id, {}, skipped=skipped)
-        raise ValueError(f"{len(skipped)} rows in a row cannot be prepared; the first: {skipped[0].reason}")
+        raise UserError(f"{len(skipped)} rows in a row cannot be prepared; the first: {skipped[0].reason}")
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> list[Sample]:
         """Prepare the rows of a batch.
 
         Raises:
-            ValueError: As `__getitem__`, or no row of the whole source can be prepared.
+            UserError: As `__getitem__`, or no row of the whole source can be prepared.
         """
         samples = [self[key] for key in keys]
         if any(sample.fields for sample in samples):
@@ -131,7 +132,7 @@ class PreparedRows(Dataset[Sample]):
             spare = self[epoch, number % len(self)]
             if spare.fields:
                 return [*samples, replace(spare, spare=True)]
-        raise ValueError(
+        raise UserError(
             f"not one of {len(self)} rows can be prepared; the first: {samples[0].skipped[0].reason}"
         )
 
@@ -141,14 +142,11 @@ class PreparedRows(Dataset[Sample]):
         rng = np.random.default_rng([self.seed, epoch, index])
         return [index, *rng.integers(len(self.source), size=_MOST_REPLACEMENTS).tolist()]
 
-    def _key(self, epoch: int, index: int) -> Any:
-        return (epoch, index) if self.train and getattr(self.source, "takes_epoch", False) else index
-
     def _prepare(self, epoch: int, index: int) -> Sample | Skipped:
         row: Row | None = None
         place = f"row {index}"
         try:
-            row = self.source[self._key(epoch, index)]
+            row = self.source.training_row(index, epoch) if self.train else self.source[index]
             place = f"row {index} (id {row.id})"
             if self.transform is not None:
                 rng = np.random.default_rng([self.seed, epoch, index])
@@ -157,7 +155,7 @@ class PreparedRows(Dataset[Sample]):
             fields = {}
             for name, processor in self.processors.items():
                 if row.fields.get(name) is None:
-                    raise ValueError(f"no {name}; the row has {', '.join(row.fields) or 'nothing'}")
+                    raise UserError(f"no {name}; the row has {', '.join(row.fields) or 'nothing'}")
                 values = _as_labelled(processor, row.fields[name], row.labels)
                 # A generator for each modality: one more modality does not change what the others draw.
                 key = [self.seed, epoch, index, zlib.crc32(name.encode())]
@@ -179,15 +177,15 @@ def _as_labelled(processor: Processor, raw: Any, labels: Mapping[str, Any]) -> A
     """Return a field's raw value; an image with a box is turned as the image size in its labels says."""
     opens_images = isinstance(processor, ImageProcessor | AnySizeProcessor)
     if opens_images and "box" in labels and isinstance(raw, str | Path | bytes):
-        return open_image(raw, labels.get("extent"))
+        return open_image(raw, labels.get("image_size"))
     return raw
 
 
-def _parts(raw: Any) -> Iterator[tuple[Any, list[int]]]:
-    """Yield the values of a field, each with what its draws depend on besides; what is alike draws the same."""
+def _parts(raw: object) -> Iterator[tuple[Any, list[int]]]:
+    """Yield the values of a field with their random keys; frames of a clip share one."""
     values = values_of(raw)
     if not values:
-        raise ValueError("a field of several values has none; leave the row out")
+        raise UserError("a field of several values has none; leave the row out")
     draw_apart = values is raw and not isinstance(raw, Frames)
     for number, value in enumerate(values):
         yield value, [number] if draw_apart else []

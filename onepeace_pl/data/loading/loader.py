@@ -1,4 +1,4 @@
-"""A loader that a run can resume in the middle of an epoch."""
+"""Data loader that resumes in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from onepeace_pl.data.loading.samplers import EpochBatchSampler
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Loads batches, in the epoch that a run resumes from those that it has not trained on.
+    """Data loader that resumes in the middle of an epoch.
 
-    Which these are the run says (:class:`onepeace_pl.training.resume.ResumableModule`): a loader knows what it has
-    handed out, not what was made of it.
+    The position is set by the run (:class:`onepeace_pl.training.resume.ResumableModule`): a loader knows which batches
+    it has yielded, not which were trained on.
 
     Args:
         rows: What prepares rows.
@@ -55,24 +55,24 @@ class ResumableLoader(DataLoader[Any]):
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
-        """Return what must be the same for a run to go on in the middle of an epoch; the run adds the place."""
+        """Return the layout, which must be the same to resume in the middle of an epoch; the run adds the position."""
         return self.layout
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on at ``batches`` of ``epoch``; another layout starts the epoch anew, with a warning."""
+        """Resume at ``batches`` of ``epoch``; another layout restarts the epoch, with a warning."""
         now = self.layout
-        if goes_on({name: state.get(name) for name in now}, now, state):
+        if can_resume({name: state.get(name) for name in now}, now, state):
             self.batches.resume(state["epoch"], state["batches"])
 
     @property
     def layout(self) -> dict[str, int]:
-        """What must be the same for a run to go on in the middle of an epoch."""
+        """Numbers that must be the same to resume in the middle of an epoch."""
         batches = self.batches
         return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
 
 
-def goes_on(then: Any, now: Any, state: Mapping[str, Any]) -> bool:
-    """Say whether a run can go on in the middle of its epoch, and warn where it can't.
+def can_resume(then: object, now: object, state: Mapping[str, Any]) -> bool:
+    """Return whether a run can resume in the middle of its epoch, with a warning where it cannot.
 
     Args:
         then: The layout that it was saved with.
@@ -81,7 +81,7 @@ def goes_on(then: Any, now: Any, state: Mapping[str, Any]) -> bool:
     """
     if not {"epoch", "batches"} <= state.keys():
         reason = (
-            "the checkpoint does not say where it stands (derive its LightningModule from ResumableModule)"
+            "the checkpoint has no position in its epoch (derive its LightningModule from ResumableModule)"
         )
     elif then != now:
         reason = f"the run was saved with {then} and goes on with {now}"

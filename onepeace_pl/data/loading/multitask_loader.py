@@ -1,4 +1,4 @@
-"""A loader that gives one batch of each of several tasks a step."""
+"""Data loader of multi-task training: one batch of each task a step."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
-from onepeace_pl.data.loading.loader import ResumableLoader, goes_on
+from onepeace_pl.data.loading.loader import ResumableLoader, can_resume
 
 
 class MultiTaskLoader:
-    """Goes through the loaders of several tasks side by side, each in epochs of its own.
+    """Iterates over the loaders of several tasks in parallel, each with its own epochs.
 
-    The longest says how long an epoch of the run is; a shorter one starts anew, in another order, as often as it must,
-    and goes on in the next epoch of the run where it was. So step `i` of epoch `e` takes batch `e * len(self) + i` of
+    The longest loader sets the length of an epoch of the run; shorter ones restart, in another order, and continue in
+    the next epoch of the run. So step `i` of epoch `e` takes batch `e * len(self) + i` of
     every loader: what a step reads is a function of that number, wherever a run was resumed.
 
     Args:
@@ -35,7 +35,7 @@ class MultiTaskLoader:
         self.epoch = 0 if self._fixed else epoch
 
     def __len__(self) -> int:
-        """Number of steps of an epoch of the run, whatever is left out."""
+        """Number of steps of an epoch of the run, skipped ones included."""
         return max(map(len, self.loaders.values()))
 
     def __iter__(self) -> Iterator[MultiTaskBatch]:
@@ -49,12 +49,12 @@ class MultiTaskLoader:
             yield MultiTaskBatch.of({name: next(stream) for name, stream in streams.items()}, epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what must be the same for a run to go on in the middle of an epoch; the run adds the place."""
+        """Return the layouts, which must be the same to resume in the middle of an epoch; the run adds the position."""
         return {"tasks": self._layout()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on at ``batches`` of ``epoch``; other tasks or batches start the epoch anew, with a warning."""
-        if goes_on(state.get("tasks"), self._layout(), state):
+        """Resume at ``batches`` of ``epoch``; other tasks or layouts restart the epoch, with a warning."""
+        if can_resume(state.get("tasks"), self._layout(), state):
             self._resume = (0 if self._fixed else state["epoch"], state["batches"])
 
     @property
@@ -66,7 +66,7 @@ class MultiTaskLoader:
 
 
 def _batches(loader: ResumableLoader, number: int) -> Iterator[Batch]:
-    """Yield the batches of a loader from that number on, counted through all its epochs, without an end."""
+    """Yield batches endlessly, from a position counted over all epochs of the loader."""
     epoch, start = divmod(number, len(loader))
     while True:
         loader.batches.set_epoch(epoch)

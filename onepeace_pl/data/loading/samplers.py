@@ -1,4 +1,4 @@
-"""Which rows make which batch: by epoch and rank, the same for any number of workers.
+"""Distributed batch samplers; batches are the same for any number of workers.
 
 Batch order: docs/reference/pretraining.md, section 2.
 """
@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Sampler
 
+from onepeace_pl.errors import UserError
+
 Indices = npt.NDArray[np.int64]
 _BUCKET = 64  # batches of all ranks among which lengths are sorted
 
 
 class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
-    """Yields batches of (epoch, index) keys.
+    """Distributed batch sampler of (epoch, index) keys.
 
     In training, indices are shuffled with ``seed + epoch`` and the first are repeated until every rank has
     the same number of batches, all full; each rank takes a contiguous block of them. Outside training rows
@@ -47,11 +49,11 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         fixed: bool = False,
     ) -> None:
         if size < 1:
-            raise ValueError("the source has no rows, so there are no batches; check its path and split")
+            raise UserError("the source has no rows, so there are no batches; check its path and split")
         if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
+            raise UserError(f"batch_size={batch_size} must be at least 1")
         if lengths is not None and len(lengths) != size:
-            raise ValueError(f"{len(lengths)} lengths for {size} rows; give one a row")
+            raise UserError(f"{len(lengths)} lengths for {size} rows; give one a row")
         self.size = size
         self.batch_size = batch_size
         self.seed = seed
@@ -73,15 +75,15 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
         self.epoch = 0 if self.fixed else epoch
 
     def resume(self, epoch: int, batches: int) -> None:
-        """Leave out so many batches when that epoch is iterated next."""
+        """Skip that many batches when that epoch is iterated next."""
         self._resume = (0 if self.fixed else epoch, batches)
 
     def start(self) -> int:
-        """Return how many batches the next iteration leaves out."""
+        """Return how many batches the next iteration skips."""
         return self._resume[1] if self._resume is not None and self._resume[0] == self.epoch else 0
 
     def __len__(self) -> int:
-        """Number of batches of a whole epoch on this rank, whatever is left out."""
+        """Number of batches of a whole epoch on this rank, skipped ones included."""
         share = -(-self.size // self.world_size)
         return -(-share // self.batch_size)
 
@@ -120,14 +122,14 @@ class EpochBatchSampler(Sampler[list[tuple[int, int]]]):
 
 
 def interleaved(size: int, rank: int, world_size: int) -> list[int]:
-    """Return a rank's rows, as many as any other has, since a sharded model needs all ranks for every batch.
+    """Return the rows of a rank, equally many on all ranks, since a sharded model needs all of them for every batch.
 
     Those are every ``world_size``-th row from ``rank`` on; ranks that would have one row less end with one of the
-    first rows, which :func:`is_own` tells from the others.
+    first rows, which :func:`is_own` excludes.
     """
     return [index % size for index in range(rank, -(-size // world_size) * world_size, world_size)]
 
 
 def is_own(index: int, rank: int, world_size: int) -> bool:
-    """Whether a row of :func:`interleaved` is this rank's own, rather than one to make up the number."""
+    """Whether a row of :func:`interleaved` is this rank's own, rather than padding."""
     return index % world_size == rank

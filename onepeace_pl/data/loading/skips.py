@@ -1,4 +1,4 @@
-"""The list of rows that a run left out."""
+"""Log of skipped rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SkipLog:
 
     Attributes:
         path: The table; None keeps none.
-        count: Number of different rows that were left out so far.
+        count: Number of different rows that were skipped so far.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class SkipLog:
 
     @property
     def count(self) -> int:
-        """Number of different rows that were left out so far."""
+        """Number of different rows that were skipped so far."""
         return len(self._seen)
 
     def add(self, records: Iterable[Skipped]) -> None:
-        """Note rows; those already noted are left alone."""
+        """Log rows that are not logged yet."""
         new = {record.reason: record for record in records if record.reason not in self._seen}
         if not new:
             return

@@ -1,4 +1,4 @@
-"""Sources: rows of official TSV files, of a user's own manifests, and of plain folders."""
+"""Sources: TSV tables, CSV and JSON-lines manifests, folders, and selections of them."""
 
 from onepeace_pl.data.sources.folder import FolderSource
 from onepeace_pl.data.sources.joined import JoinedSource

@@ -1,4 +1,4 @@
-"""Multiple choice as texts: the question with each of its answers."""
+"""Multiple-choice prompts: the question with each of its choices."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ TEMPLATE = "{question} answer: {choice}"  # docs/reference/tasks.md, section 8
 
 
 def choice_texts(question: str, choices: Sequence[str], template: str = TEMPLATE) -> tuple[str, ...]:
-    """Return one text a choice, in the order of the choices."""
+    """Return one text for each choice."""
     return tuple(template.format(question=question, choice=choice) for choice in choices)

@@ -1,4 +1,4 @@
-"""Checks that all tables share: named columns, media values, unique ids."""
+"""Table columns: lookup by name, media values, unique ids."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from onepeace_pl.data.batches import Source
 from onepeace_pl.data.labels.checking import shown
+from onepeace_pl.data.source import Source
 from onepeace_pl.errors import UserError, nearest
 from onepeace_pl.utils.regular_files import require_regular
 
-# How encoded pictures begin in base64: JPEG, PNG, GIF, WebP.
+# How encoded images begin in base64: JPEG, PNG, GIF, WebP.
 _ENCODED = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")
 _LONGEST_PATH = 1024
 
 
 def column_number(path: Path, header: Sequence[str], wanted: str) -> int:
-    """Return the number of a column.
+    """Return the index of a column.
 
     Raises:
-        ValueError: If there is none of that name; names the nearest.
+        UserError: If there is none of that name; names the nearest.
     """
     if wanted in header:
         return list(header).index(wanted)
@@ -32,15 +32,15 @@ def column_number(path: Path, header: Sequence[str], wanted: str) -> int:
 
 
 def check_unique(path: Path, ids: Iterable[str], first_line: int = 2) -> None:
-    """Refuse ids that occur twice.
+    """Check that no id occurs twice.
 
     Raises:
-        ValueError: If one does; names both lines.
+        UserError: If one does; names both lines.
     """
     seen: dict[str, int] = {}
     for line, identity in enumerate(ids, start=first_line):
         if identity in seen:
-            raise ValueError(
+            raise UserError(
                 f"{path}:{line}: id {shown(identity)} is already on line {seen[identity]}; "
                 "give each row its own, or set unique_ids: false"
             )
@@ -48,10 +48,10 @@ def check_unique(path: Path, ids: Iterable[str], first_line: int = 2) -> None:
 
 
 def media(value: str, root: Path) -> str | bytes:
-    """Return a media value as a path below `root`, or as bytes where it is a picture in base64.
+    """Return a media value as a path below `root`, or as bytes where it is an image in base64.
 
     Raises:
-        ValueError: If it is neither.
+        UserError: If it is neither.
     """
     is_encoded = value.startswith(_ENCODED) and (value[0] != "/" or len(value) > _LONGEST_PATH)
     if not is_encoded and len(value) <= _LONGEST_PATH:
@@ -59,13 +59,13 @@ def media(value: str, root: Path) -> str | bytes:
     try:
         return base64.b64decode(value, validate=True)
     except binascii.Error as error:
-        raise ValueError(
+        raise UserError(
             f"{value[:24]!r}... is no path and no base64 ({error}); write the file again"
         ) from error
 
 
 def shared_by_id(source: Source) -> tuple[str, ...]:
-    """Return the modalities of which rows with equal id hold one value; none where no id occurs twice."""
+    """Return the modalities of which rows with equal id have the same value; empty where ids are unique."""
     first: dict[str, dict[str, Any]] = {}
     differ: set[str] = set()
     for index in range(len(source)):
@@ -78,15 +78,15 @@ def shared_by_id(source: Source) -> tuple[str, ...]:
 
 
 def read_text(path: Path) -> str:
-    """Return a UTF-8 file.
+    """Read a UTF-8 file.
 
     Raises:
-        ValueError: If it is missing or not UTF-8.
+        UserError: If it is missing or not UTF-8.
     """
     try:
         require_regular(path)
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}; check the path") from error
+        raise UserError(f"{path}: {error.strerror or error}; check the path") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error

@@ -1,4 +1,4 @@
-"""Which files are there: each folder is listed once, which is much faster than asking file by file."""
+"""Fast existence checks that list each directory once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-class Presence:
-    """``path in Presence()`` says whether a file is there."""
+class ExistingFiles:
+    """Set of existing files: ``path in ExistingFiles()`` lists the directory of a path once."""
 
     def __init__(self) -> None:
         self._folders: dict[str, frozenset[str]] = {}
@@ -24,9 +24,9 @@ class Presence:
 
 
 def paths_of(fields: Mapping[str, Any], texts: Sequence[str] = ("text",)) -> list[str]:
-    """Return the paths among the raw values of a row; strings of the modalities in `texts` are none."""
+    """Return the paths among the raw values of a row; values of the modalities in `texts` are not paths."""
 
-    def walk(value: Any) -> list[str]:
+    def walk(value: object) -> list[str]:
         if isinstance(value, tuple):
             return [path for one in value for path in walk(one)]
         return [str(value)] if isinstance(value, str | os.PathLike) else []

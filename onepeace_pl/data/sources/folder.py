@@ -1,4 +1,4 @@
-"""A plain folder: files with the same name and different endings belong together (a.jpg, a.txt)."""
+"""Folder of files that belong together by name (a.jpg, a.txt)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from onepeace_pl.data.batches import Row
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.data.sources.columns import read_text, shared_by_id
+from onepeace_pl.errors import UserError
 
 ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp", ".bmp"), "image"),
@@ -17,7 +18,7 @@ ENDINGS = {
 }
 
 
-class FolderSource:
+class FolderSource(Source):
     """Rows of a folder and the folders below it, in alphabetical order.
 
     A text file holds one caption a line; a file with several lines gives as many rows with one id (the name
@@ -29,7 +30,7 @@ class FolderSource:
             warning that counts them.
 
     Raises:
-        ValueError: If the folder is missing or empty, two files compete for one modality, or names are
+        UserError: If the folder is missing or empty, two files compete for one modality, or names are
             incomplete.
     """
 
@@ -44,7 +45,7 @@ class FolderSource:
                 f"{self.path}: {len(lacking)} of {len(found)} names lack a file: {lacking[0]!r} no {missing}"
             )
             if incomplete == "raise":
-                raise ValueError(f"{message}; add it, or set incomplete: skip")
+                raise UserError(f"{message}; add it, or set incomplete: skip")
             warnings.warn(f"{message}; they are left out", stacklevel=2)
         self._rows: list[tuple[str, dict[str, Any]]] = []
         for stem in sorted(found.keys() - set(lacking)):
@@ -52,7 +53,7 @@ class FolderSource:
             media = {name: str(file) for name, file in files.items() if name != "text"}
             self._rows.extend((stem, {**media, **text}) for text in _captions(files.get("text")))
         if not self._rows:
-            raise ValueError(f"{self.path}: no complete rows; put files such as a.jpg and a.txt side by side")
+            raise UserError(f"{self.path}: no complete rows; put files such as a.jpg and a.txt side by side")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -64,21 +65,21 @@ class FolderSource:
         return Row(stem, dict(fields))
 
     def ids(self) -> Iterator[str]:
-        """Yield the id of every row."""
+        """Return the id of each row."""
         return (stem for stem, _ in self._rows)
 
     def one_per_id(self) -> tuple[str, ...]:
-        """Return the modalities of which rows with equal id hold one and the same thing."""
+        """Return the modalities of which rows with equal id have the same value."""
         return shared_by_id(self)
 
     def texts(self) -> Iterator[str]:
-        """Yield every text, for training a tokenizer; no media file is touched."""
+        """Return all texts, for training a tokenizer."""
         yield from (fields["text"] for _, fields in self._rows if "text" in fields)
 
 
 def _files(folder: Path) -> dict[str, dict[str, Path]]:
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; check the path")
+        raise UserError(f"{folder}: no such folder; check the path")
     found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.rglob("*")):
         modality = ENDINGS.get(file.suffix.lower())
@@ -87,7 +88,7 @@ def _files(folder: Path) -> dict[str, dict[str, Path]]:
         stem = file.relative_to(folder).with_suffix("").as_posix()
         other = found.setdefault(stem, {}).setdefault(modality, file)
         if other != file:
-            raise ValueError(
+            raise UserError(
                 f"{file}: {other.name} is the {modality} of that name already; rename one of them"
             )
     return found
@@ -98,5 +99,5 @@ def _captions(file: Path | None) -> list[dict[str, str]]:
         return [{}]
     captions = [line.strip() for line in read_text(file).splitlines() if line.strip()]
     if not captions:
-        raise ValueError(f"{file}: no caption; write one a line, or delete the file")
+        raise UserError(f"{file}: no caption; write one a line, or delete the file")
     return [{"text": caption} for caption in captions]

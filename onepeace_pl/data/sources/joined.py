@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.source import Source
 from onepeace_pl.data.sources.view import SourceView
+from onepeace_pl.errors import UserError
 
 
 class JoinedSource(SourceView):
@@ -16,20 +17,20 @@ class JoinedSource(SourceView):
         sources: The sources; all have the same modalities, and the same classes where they have some.
 
     Raises:
-        ValueError: If there are none, or their modalities or classes differ.
+        UserError: If there are none, or their modalities or classes differ.
     """
 
     def __init__(self, sources: list[Source]) -> None:
         if not sources:
-            raise ValueError("nothing to join: name at least one source")
+            raise UserError("nothing to join: name at least one source")
         self.sources = list(sources)
         super().__init__(sources, [range(len(source)) for source in sources])
         for number, source in enumerate(sources[1:], start=1):
             if set(source.modalities) != set(self.modalities):
                 has, first = ", ".join(source.modalities), ", ".join(self.modalities)
-                raise ValueError(f"source {number} has {has}, the first {first}; join what is alike")
-            if tuple(getattr(source, "classes", ())) != self.classes:
-                raise ValueError(f"source {number} has other classes than the first; give both the same list")
+                raise UserError(f"source {number} has {has}, the first {first}; join what is alike")
+            if tuple(source.classes) != self.classes:
+                raise UserError(f"source {number} has other classes than the first; give both the same list")
 
     def id_of(self, which: int, identity: str) -> str:
         """Return the id with the number of its source in front."""

@@ -1,4 +1,4 @@
-"""Labels out of a user's own columns: text becomes numbers, boxes, truth and lists where a label needs them."""
+"""Labels from table columns: text is parsed to numbers, boxes, truth values and lists."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from onepeace_pl.data.labels.checking import checked, several, shown, whole
 from onepeace_pl.data.sources.tables import parse_json
+from onepeace_pl.errors import UserError
 
 MOST_CLASSES = 1_000_000
-"""Classes of a column of numbers; where one is greater, something else stands in it."""
+"""Limit of class indices; a column with larger numbers holds something else."""
 
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "1"), True),
@@ -20,7 +21,7 @@ _TRUTH = {
 def read_labels(
     columns: Mapping[str, str | Sequence[str]], row: Mapping[str, Any], choices: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Return the labels of one row, converted as far as a row alone allows.
+    """Parse the labels of one row, as far as that is possible without the other rows.
 
     Args:
         columns: Label to column, or to several (a box of four).
@@ -28,64 +29,64 @@ def read_labels(
         choices: Choices of the row, where it has some.
 
     Raises:
-        ValueError: If a value cannot be what the label needs; names column and value.
+        UserError: If a value cannot be what the label needs; names column and value.
     """
     found: dict[str, Any] = {}
     for label, column in columns.items():
         value = row[column] if isinstance(column, str) else [row[one] for one in column]
-        convert = {"box": _numbers, "extent": _numbers, "truth": _truth, "classes": _list}.get(label)
+        convert = {"box": _numbers, "image_size": _numbers, "truth": _truth, "classes": _list}.get(label)
         try:
             if label == "answer":
                 found[label] = _answer(value, choices)
             elif label == "answers":
                 found[label] = _answers(value)
-            elif label in ("class", "topic"):
+            elif label in ("class", "group"):
                 found[label] = _named_one(value)
             else:
                 found[label] = convert(value) if convert else value
         except ValueError as error:
             name = column if isinstance(column, str) else ", ".join(column)
-            raise ValueError(f"column {name}: {error}") from error
-    if "topic" in found:
-        found["topic"] = str(found["topic"])
+            raise UserError(f"column {name}: {error}") from error
+    if "group" in found:
+        found["group"] = str(found["group"])
     return found
 
 
 def number_classes(
-    rows: Iterable[tuple[str, dict[str, Any]]], given: Sequence[str] | None
+    rows: Iterable[tuple[str, dict[str, Any]]], names: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Settle what classes there are, turn their numbers into int, and look at every row's labels.
+    """Collect the classes, convert their indices to int, and validate the labels of every row.
 
-    Without `given`, names are taken in alphabetical order; where every row has a number, the numbers are
+    Without `names`, classes are taken in alphabetical order; where every row has a number, the numbers are
     the classes.
 
     Args:
         rows: What to call it and the labels of each row; the labels are changed in place.
-        given: Names of the classes in the order of their numbers.
+        names: Names of the classes in the order of their indices.
 
     Raises:
-        ValueError: If the labels of a row are of no use; begins with the place.
+        UserError: If the labels of a row are of no use; begins with the place.
     """
     rows = list(rows)
     said = {value for _, labels in rows for value in _named(labels)}
     all_numbers = bool(said) and all(_is_number(value) for value in said)
-    if given is not None:
-        classes = tuple(given)
+    if names is not None:
+        classes = tuple(names)
     elif all_numbers:
         most = max(map(int, said))
         if most >= MOST_CLASSES:
             place = next(place for place, labels in rows if str(most) in map(str, _named(labels)))
-            raise ValueError(
+            raise UserError(
                 f"{place}: class {most}: numbers of classes go from 0 to {MOST_CLASSES - 1}; "
                 "give the names in `classes`"
             )
         classes = tuple(map(str, range(most + 1)))
     else:
         classes = tuple(sorted(map(str, said)))
-    names = frozenset(classes) if given is not None or not all_numbers else frozenset()
+    known = frozenset(classes) if names is not None or not all_numbers else frozenset()
 
-    def settled(value: Any) -> Any:
-        return int(value) if str(value) not in names and _is_number(value) else _text(value)
+    def settled(value: object) -> int | str:
+        return int(str(value)) if str(value) not in known and _is_number(value) else _text(value)
 
     for place, labels in rows:
         if "class" in labels:
@@ -98,8 +99,8 @@ def number_classes(
     return classes
 
 
-def read_list(value: Any) -> list[Any]:
-    """Return a list, or what a text holds: a JSON list, or parts between commas."""
+def read_list(value: object) -> list[Any]:
+    """Parse a list: a list, a JSON list, or a text with commas."""
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, str) and value.lstrip().startswith("["):
@@ -114,49 +115,49 @@ def _named(labels: Mapping[str, Any]) -> list[Any]:
     return [*one, *labels.get("classes", ()), *labels.get("answers", ())]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool) and whole(str(value)) is not None
 
 
-def _named_one(value: Any) -> Any:
+def _named_one(value: object) -> str | int | float:
     if not isinstance(value, str | int | float):
-        raise ValueError(f"{shown(value)} is neither a name nor a number")
+        raise UserError(f"{shown(value)} is neither a name nor a number")
     return value
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _list(value: Any) -> tuple[Any, ...]:
+def _list(value: object) -> tuple[str | int | float, ...]:
     return tuple(map(_named_one, read_list(value)))
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
+def _numbers(value: object) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in read_list(value))
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{shown(value)} are not numbers; write pixels, as 12,30,80.5,64") from error
+        raise UserError(f"{shown(value)} are not numbers; write pixels, as 12,30,80.5,64") from error
 
 
-def _truth(value: Any) -> bool:
+def _truth(value: object) -> bool:
     found = _TRUTH.get(str(value).strip().lower()) if isinstance(value, str | int) else None
     if found is None:
-        raise ValueError(f"{shown(value)} is neither true nor false; write one of the two")
+        raise UserError(f"{shown(value)} is neither true nor false; write one of the two")
     return found
 
 
-def _answer(value: Any, choices: Sequence[str] | None) -> int:
-    """Return the number of the right choice, which is given by its words or its number from 0."""
-    if choices is not None and value in choices:
+def _answer(value: object, choices: Sequence[str] | None) -> int:
+    """Return the index of the right choice, given by its text or its index."""
+    if choices is not None and isinstance(value, str) and value in choices:
         return list(choices).index(value)
-    if not _is_number(value) or (choices is not None and int(value) >= len(choices)):
+    if not _is_number(value) or (choices is not None and int(str(value)) >= len(choices)):
         among = "a number from 0" if choices is None else f"among the choices {shown(list(choices))}"
-        raise ValueError(f"answer {shown(value)} is not {among}; give the right choice's words or its number")
-    return int(value)
+        raise UserError(f"answer {shown(value)} is not {among}; give the right choice's words or its number")
+    return int(str(value))
 
 
-def _answers(value: Any) -> dict[Any, Any]:
+def _answers(value: object) -> dict[Any, Any]:
     """Return answer -> confidence, from one answer, a list of answers that are all right, or a mapping."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         value = _json(value)
@@ -169,4 +170,4 @@ def _json(text: str) -> Any:
     try:
         return parse_json(text)
     except ValueError as error:
-        raise ValueError(f"{text[:60]!r} is not JSON ({error}); correct it") from error
+        raise UserError(f"{text[:60]!r} is not JSON ({error}); correct it") from error

@@ -1,4 +1,4 @@
-"""Files of rows: CSV, JSON lines and JSON, read whole, with the place of whatever is wrong."""
+"""Readers of CSV, JSON lines and JSON; errors name file and line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.columns import column_number, read_text
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.text.cleaning import well_formed
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -28,7 +29,7 @@ def read_csv(
         header: Names of the columns of a file that has no header.
 
     Raises:
-        ValueError: If the file is missing or no CSV, has no rows, lacks a column, or a row is ragged.
+        UserError: If the file is missing or no CSV, has no rows, lacks a column, or a row is ragged.
     """
     rows = csv_rows(path)
     names = list(header) if header is not None else next(rows, (1, []))[1]
@@ -37,42 +38,42 @@ def read_csv(
     line = 0
     for line, values in rows:
         if len(values) != len(names):
-            raise ValueError(
+            raise UserError(
                 f"{path}:{line}: {len(values)} columns instead of {len(names)}; "
                 "quote values that hold commas, or delete the line"
             )
         yield line, dict(zip(names, values, strict=True))
     if not line:
-        raise ValueError(no_rows(path))
+        raise UserError(no_rows(path))
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the line and the values of each row, the header included.
 
     Raises:
-        ValueError: If the file is missing or no CSV.
+        UserError: If the file is missing or no CSV.
     """
-    csv.field_size_limit(2**31 - 1)  # a picture in base64 is longer than the default
+    csv.field_size_limit(2**31 - 1)  # an image in base64 is longer than the default
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for values in reader:
             yield reader.line_num, values
     except csv.Error as error:
-        raise ValueError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
+        raise UserError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text holds; halves of surrogate pairs, which no file can hold, become U+FFFD.
+    """Parse JSON; halves of surrogate pairs, which no file can hold, become U+FFFD.
 
     Raises:
-        ValueError: If it is not JSON, or nested too deeply.
+        UserError: If it is not JSON, or nested too deeply.
     """
     try:
         content = json.loads(text)
         if _SURROGATE.search(text):
             content = json.loads(well_formed(json.dumps(content, ensure_ascii=False)))
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise UserError("nested too deeply") from error
     return content
 
 
@@ -80,7 +81,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of the line and the object of each line that is not empty.
 
     Raises:
-        ValueError: If the file is missing or has no rows, or a line is no JSON object.
+        UserError: If the file is missing or has no rows, or a line is no JSON object.
     """
     number = 0
     for line, text in enumerate(read_text(path).split("\n"), start=1):
@@ -89,31 +90,31 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = parse_json(text)
         except ValueError as error:
-            raise ValueError(f"{path}:{line}: not JSON ({error}); write one object a line") from error
+            raise UserError(f"{path}:{line}: not JSON ({error}); write one object a line") from error
         if not isinstance(row, dict):
-            raise ValueError(f"{path}:{line}: a {type(row).__name__}, not an object; write one object a line")
+            raise UserError(f"{path}:{line}: a {type(row).__name__}, not an object; write one object a line")
         number = line
         yield line, row
     if not number:
-        raise ValueError(no_rows(path))
+        raise UserError(no_rows(path))
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
+    """Read a JSON file.
 
     Raises:
-        ValueError: If it is missing or not JSON.
+        UserError: If it is missing or not JSON.
     """
     text = read_text(path)
     try:
         return parse_json(text)
     except ValueError as error:
-        line, problem = getattr(error, "lineno", 1), getattr(error, "msg", error)
-        raise ValueError(f"{path}:{line}: not JSON ({problem}); download the file again") from error
+        line, problem = (error.lineno, error.msg) if isinstance(error, json.JSONDecodeError) else (1, error)
+        raise UserError(f"{path}:{line}: not JSON ({problem}); download the file again") from error
 
 
-def entries(path: Path, content: Any, key: str | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what to call it and the object for each of a list of objects.
+def entries(path: Path, content: object, key: str | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield place (for error messages) and object of each entry of a list.
 
     Args:
         path: Where `content` was read.
@@ -121,65 +122,65 @@ def entries(path: Path, content: Any, key: str | None = None) -> Iterator[tuple[
         key: Under which key; None where `content` is the list.
 
     Raises:
-        ValueError: If there is no such list, it is empty, or holds something else.
+        UserError: If there is no such list, it is empty, or holds something else.
     """
     found = content if key is None else need(content, key, str(path))
     if not isinstance(found, list):
         place = "" if key is None else f" under {key!r}"
-        raise ValueError(f"{path}: a {type(found).__name__}, not a list{place}; is this the right file?")
+        raise UserError(f"{path}: a {type(found).__name__}, not a list{place}; is this the right file?")
     if not found:
-        raise ValueError(no_rows(path))
+        raise UserError(no_rows(path))
     for number, entry in enumerate(found):
         if not isinstance(entry, dict):
-            raise ValueError(f"{path}: entry {number}: a {type(entry).__name__}, not an object")
+            raise UserError(f"{path}: entry {number}: a {type(entry).__name__}, not an object")
         yield f"{path}: entry {number}", entry
 
 
-def need(entry: Any, key: str, place: str) -> Any:
+def need(entry: object, key: str, place: str) -> Any:
     """Return the value of a key.
 
     Raises:
-        ValueError: If it is not there; names the place and the keys that are.
+        UserError: If it is not there; names the place and the keys that are.
     """
     if not isinstance(entry, Mapping) or key not in entry:
         there = ", ".join(map(shown, list(entry)[:8])) if isinstance(entry, Mapping) else type(entry).__name__
-        raise ValueError(f"{place}: no {key!r}; it has {there or 'nothing'}: is this the right file?")
+        raise UserError(f"{place}: no {key!r}; it has {there or 'nothing'}: is this the right file?")
     return entry[key]
 
 
-def need_value(entry: Any, key: str, place: str) -> str | int | float:
+def need_value(entry: object, key: str, place: str) -> str | int | float:
     """Return the text or the number of a key.
 
     Raises:
-        ValueError: If it is not there, or something else.
+        UserError: If it is not there, or something else.
     """
     value = need(entry, key, place)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{place}: {key} {shown(value)} is neither a text nor a number; correct the entry")
+        raise UserError(f"{place}: {key} {shown(value)} is neither a text nor a number; correct the entry")
     return value
 
 
-def need_text(entry: Any, key: str, place: str) -> str:
+def need_text(entry: object, key: str, place: str) -> str:
     """Return the text of a key; a number is written out.
 
     Raises:
-        ValueError: As `need_value`.
+        UserError: As `need_value`.
     """
     return str(need_value(entry, key, place))
 
 
-def need_list(entry: Any, key: str, place: str) -> list[Any]:
+def need_list(entry: object, key: str, place: str) -> list[Any]:
     """Return the list of a key.
 
     Raises:
-        ValueError: If it is not there, or something else.
+        UserError: If it is not there, or something else.
     """
     value = need(entry, key, place)
     if not isinstance(value, list | tuple):
-        raise ValueError(f"{place}: {key} {shown(value)} is no list; correct the entry")
+        raise UserError(f"{place}: {key} {shown(value)} is no list; correct the entry")
     return list(value)
 
 
 def no_rows(path: Path) -> str:
-    """Return the complaint about a file without rows."""
+    """Return the error message for a file without rows."""
     return f"{path}: no rows; check that the file was written whole"

@@ -1,4 +1,4 @@
-"""The official tables: tab-separated, a header, UTF-8, no quoting.
+"""TSV tables of ONE-PEACE: tab-separated, a header, UTF-8, no quoting.
 
 Source: docs/reference/tasks.md, section 1. Rows are read when asked for, so a table may be larger than memory.
 """
@@ -14,32 +14,33 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.checking import shown
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
 from onepeace_pl.data.sources.existence import paths_of
 from onepeace_pl.data.sources.tables import read_json
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.regular_files import require_regular
 
 
-class TsvSource:
+class TsvSource(Source):
     """Rows of one table.
 
     Each line is split at most (columns - 1) times, so the last column may hold tabs. Columns are found by
-    name; those that serve no modality become labels. A subclass says by `labels_of` what labels mean.
+    name; those that serve no modality become labels. A subclass parses labels in `labels_of`.
 
     Args:
         path: The table.
         columns: Modality to column; several columns give a row several values of that modality.
         id_column: Column of ids; None gives each row its number.
         root: Folder that media paths start from; None takes the table's own.
-        text: Modalities whose values are text; all others are paths, or pictures in base64.
+        text: Modalities whose values are text; all others are paths, or images in base64.
         captions: JSON ``{id: [caption, ...]}``: each row then becomes as many rows as its id has captions
-            (evaluation files with one row a picture).
+            (evaluation files with one row an image).
         unique_ids: Refuse an id that occurs twice.
 
     Raises:
-        ValueError: If a file is missing, a column is not there, a row is ragged or an id occurs twice.
+        UserError: If a file is missing, a column is not there, a row is ragged or an id occurs twice.
     """
 
     def __init__(
@@ -103,16 +104,16 @@ class TsvSource:
         return values[column_number(self.path, self.header, column)]
 
     def files(self, index: int) -> list[str]:
-        """Return the media files that a row needs, whether or not they are there."""
+        """Return the media files of a row, whether or not they exist."""
         line = index if self._captions is None else self._captions[index][0]
         return paths_of(self.fields_of(self.values(line), f"{self.path}:{line + 2}"), self.text)
 
     def ids(self) -> Iterator[str]:
-        """Yield the id of every row."""
+        """Return the id of each row."""
         return map(self.id, self._lines())
 
     def labels(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the labels of every row; no media file is touched."""
+        """Return the labels of each row."""
         return map(self._labels_at, self._lines())
 
     def values(self, line: int) -> list[str]:
@@ -121,7 +122,7 @@ class TsvSource:
         try:
             text = os.pread(self._open(), stop - start, start).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{self.path}:{line + 2}: not UTF-8; convert the file") from error
+            raise UserError(f"{self.path}:{line + 2}: not UTF-8; convert the file") from error
         return text.rstrip("\r\n").split("\t", len(self.header) - 1)
 
     def id(self, line: int) -> str:
@@ -135,7 +136,7 @@ class TsvSource:
             yield self.values(line)[number]
 
     def texts(self) -> Iterator[str]:
-        """Yield every text, for training a tokenizer; no media file is touched."""
+        """Return all texts, for training a tokenizer."""
         names = [name for name in self.modalities if name in self.text]
         if self._captions is not None:
             yield from (caption for _, caption in self._captions)
@@ -146,7 +147,7 @@ class TsvSource:
                 yield from (fields[name],) if isinstance(fields[name], str) else fields[name]
 
     def one_per_id(self) -> tuple[str, ...]:
-        """Return the modalities of which rows with equal id hold one and the same thing."""
+        """Return the modalities of which rows with equal id have the same value."""
         return shared_by_id(self)
 
     def _lines(self) -> Iterable[int]:
@@ -166,17 +167,17 @@ class TsvSource:
     def _read_captions(self, path: Path) -> list[tuple[int, str]]:
         captions = read_json(path)
         if not isinstance(captions, dict):
-            raise ValueError(f"{path}: a {type(captions).__name__}, not JSON {{id: [caption, ...]}}")
+            raise UserError(f"{path}: a {type(captions).__name__}, not JSON {{id: [caption, ...]}}")
         for identity, texts in captions.items():
             if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise ValueError(
+                raise UserError(
                     f"{path}: {shown(texts)} of id {identity!r} is no list of captions; write one"
                 )
         pairs: list[tuple[int, str]] = []
         ids = [self.id(line) for line in range(len(self._starts) - 1)]
         for line, identity in enumerate(ids):
             if not captions.get(identity):
-                raise ValueError(f"{path}: no caption for id {identity!r} of {self.path}:{line + 2}; add it")
+                raise UserError(f"{path}: no caption for id {identity!r} of {self.path}:{line + 2}; add it")
             pairs.extend((line, text) for text in captions[identity])
         if unused := set(captions) - set(ids):
             warnings.warn(
@@ -196,12 +197,12 @@ class TsvSource:
 
 
 class ImageTextTsv(TsvSource):
-    """Picture-caption pairs: columns ``image_id``, ``image``, ``caption``. Options as in `TsvSource`."""
+    """Image-caption pairs: columns ``image_id``, ``image``, ``caption``. Options as in `TsvSource`."""
 
     layout: ClassVar[str] = """
         <split>.tsv             image_id, image, caption
-        <split>_texts.json      {image_id: [caption, ...]}, for evaluation files with one row a picture
-        pictures                where the column `image` says, seen from the table's folder or `root`"""
+        <split>_texts.json      {image_id: [caption, ...]}, for evaluation files with one row an image
+        images                  where the column `image` says, seen from the table's folder or `root`"""
 
     def __init__(
         self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
@@ -211,34 +212,34 @@ class ImageTextTsv(TsvSource):
 
 
 class AudioTsv(TsvSource):
-    """Sounds with a column ``duration``."""
+    """Audio files with a column ``duration``."""
 
     def lengths(self) -> list[float]:
         """Return the duration of every row in seconds, for batches of similar length.
 
         Raises:
-            ValueError: If a duration is no number.
+            UserError: If a duration is no number.
         """
         seconds: list[float] = []
         for line, value in enumerate(self.column("duration")):
             try:
                 seconds.append(float(value))
             except ValueError as error:
-                raise ValueError(
+                raise UserError(
                     f"{self.path}:{line + 2}: duration {shown(value)} is no number of seconds"
                 ) from error
             if not 0 <= seconds[-1] < math.inf:
-                raise ValueError(f"{self.path}:{line + 2}: duration {value} is no number of seconds from 0")
+                raise UserError(f"{self.path}:{line + 2}: duration {value} is no number of seconds from 0")
         return seconds if self._captions is None else [seconds[line] for line, _ in self._captions]
 
 
 class AudioTextTsv(AudioTsv):
-    """Sound-caption pairs: ``uniq_id``, ``audio``, ``text``, ``duration``. Options as in `TsvSource`."""
+    """Audio-caption pairs: ``uniq_id``, ``audio``, ``text``, ``duration``. Options as in `TsvSource`."""
 
     layout: ClassVar[str] = """
         <split>.tsv             uniq_id, audio, text, duration
         <split>_texts.json      {uniq_id: [caption, ...]}, for evaluation files with one row a clip
-        sounds                  where the column `audio` says, seen from the table's folder or `root`"""
+        audio files             where the column `audio` says, seen from the table's folder or `root`"""
 
     def __init__(
         self, path: str, root: str | None = None, captions: str | None = None, unique_ids: bool = False
@@ -253,22 +254,22 @@ def _index(path: Path) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
         require_regular(path)
         file = path.open("rb")
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror or error}; check the path of the table") from error
+        raise UserError(f"{path}: {error.strerror or error}; check the path of the table") from error
     with file:
         first = file.readline()
         try:
             header = first.decode("utf-8-sig").rstrip("\r\n").split("\t")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}:1: not UTF-8; convert the file") from error
+            raise UserError(f"{path}:1: not UTF-8; convert the file") from error
         starts = [position := len(first)]
         tabs = len(header) - 1
         for number, line in enumerate(file, start=2):
             if (found := line.count(b"\t")) < tabs:
-                raise ValueError(
+                raise UserError(
                     f"{path}:{number}: {found + 1} columns instead of {len(header)}; "
                     "separate columns with tabs, or delete the line"
                 )
             starts.append(position := position + len(line))
     if len(starts) == 1:
-        raise ValueError(f"{path}: a header and no rows; check that the file was written whole")
+        raise UserError(f"{path}: a header and no rows; check that the file was written whole")
     return header, np.asarray(starts, dtype=np.int64)

@@ -43,14 +43,14 @@ _QUARTER_TURNS: Final = (5, 6, 7, 8)
 _PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Windows
 
 
-def open_image(raw: ImageInput, extent: Sequence[float] | None = None) -> Image.Image:
+def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Image.Image:
     """Return an RGB image, turned according to its EXIF orientation.
 
     Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.
 
     Args:
         raw: Path, encoded bytes, PIL image, uint8 array (H, W, 3) or (H, W), or uint8 tensor (3, H, W).
-        extent: Width and height in the labels, which show whether their coordinates are those of the image as stored.
+        image_size: Width and height in the labels, which show whether coordinates are those of the stored image.
 
     Raises:
         TypeError: If `raw` is no image.
@@ -62,7 +62,7 @@ def open_image(raw: ImageInput, extent: Sequence[float] | None = None) -> Image.
         raw = load_image(raw)
     if isinstance(raw, Image.Image):
         check_sides(*raw.size, name)
-        return _upright(_rgb(raw, name), _orientation(raw), extent)
+        return _upright(_rgb(raw, name), _orientation(raw), image_size)
     if isinstance(raw, Tensor):
         raw = (
             raw.permute(1, 2, 0).cpu().numpy() if raw.dim() == 3 and raw.shape[0] == 3 else raw.cpu().numpy()
@@ -143,10 +143,14 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name not in _PROGRAMS)
 
 
-def _upright(picture: Image.Image, orientation: int, extent: Sequence[float] | None) -> Image.Image:
+def _upright(picture: Image.Image, orientation: int, image_size: Sequence[float] | None) -> Image.Image:
     picture.info = {}  # where the orientation stands, which must not be applied again
     swapped = (picture.height, picture.width)
-    if orientation in _QUARTER_TURNS and extent is not None and tuple(extent) == picture.size != swapped:
+    if (
+        orientation in _QUARTER_TURNS
+        and image_size is not None
+        and tuple(image_size) == picture.size != swapped
+    ):
         return picture
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
 

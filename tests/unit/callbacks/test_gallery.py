@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from onepeace_pl.callbacks.gallery import RIGHT, draw_gallery, spectrogram
-from onepeace_pl.data.batches import Row
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.metrics import RetrievalMetric
 
 
@@ -23,7 +23,7 @@ def test_silence_and_a_click_are_drawn_too() -> None:
     assert spectrogram(np.ones(1, dtype=np.float32), 8000).shape[0] == 128
 
 
-class Mixed:
+class Mixed(Source):
     """Rows whose fields are of every raw kind: files, arrays, sensors."""
 
     modalities = ("image", "audio", "motion", "text")

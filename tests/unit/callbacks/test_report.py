@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.callbacks import Report, Throughput
-from onepeace_pl.data.batches import Row
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.metrics import RetrievalMetric, RetrievalResult
 
 N = 16
 
 
-class Scenes:
+class Scenes(Source):
     """Sixteen coloured squares, each with a tone and a name."""
 
     modalities = ("image", "audio", "text")

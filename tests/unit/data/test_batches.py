@@ -1,53 +1,8 @@
-import pytest
 import torch
-from jsonargparse import ArgumentParser
 
-from onepeace_pl.data.batches import Batch, Row, Source
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.modalities.masking import build_mask
-
-
-class Plain:
-    """A user's source, without a base class or annotations."""
-
-    modalities = ("text",)
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, i):
-        return Row(str(i), {"text": "a dog"})
-
-
-class Holder:
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        f"{__name__}.Plain",
-        "onepeace_pl.triworld.TriWorldSource",
-        "onepeace_pl.data.sources.FolderSource",
-    ],
-)
-def test_a_source_can_be_named_in_a_config(path: str, tmp_path, monkeypatch) -> None:
-    (tmp_path / "a.txt").write_text("a dog")
-    options = {"path": str(tmp_path)} if path.endswith("FolderSource") else {}
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Holder, "data")
-    config = parser.parse_object({"data": {"source": {"class_path": path, "init_args": options}}})
-    source = parser.instantiate_classes(config).data.source
-    assert isinstance(source, Source)
-    assert "dog" in source[0].fields["text"] or len(source) > 3
-
-
-def test_what_is_no_source_cannot() -> None:
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Holder, "data")
-    with pytest.raises(Exception, match="does not implement protocol Source"):
-        parser.parse_object({"data": {"source": {"class_path": "torch.nn.Identity"}}})
 
 
 def test_moving_a_batch_moves_what_the_model_computes_with() -> None:

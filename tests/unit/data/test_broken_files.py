@@ -90,8 +90,8 @@ ROWS = [
     for n in (0, 1, 2)
 ]  # fmt: skip
 LABELS = {
-    "class": "kind", "classes": "tags", "box": "where", "extent": "big", "answers": "says", "truth": "holds",
-    "topic": "group", "answer": "right",
+    "class": "kind", "classes": "tags", "box": "where", "image_size": "big", "answers": "says", "truth": "holds",
+    "group": "group", "answer": "right",
 }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ TREES: dict[str, tuple[str, Any, Make]] = {
     "pickle": ("refs.p", REFS, lambda path: datasets.RefCoco(path, "p", split="train")),
     "instances": ("i.json", COCO, lambda path: datasets.RefCoco(_beside(path, REFS), "p", path)),
     "expressions": ("e.jsonl", EXPRESSIONS, lambda path: datasets.RefCoco(path, "p")),
-    "vqa": ("q.json", VQA, lambda path: datasets.VqaV2(path, "p", path, least=1)),
+    "vqa": ("q.json", VQA, lambda path: datasets.VqaV2(path, "p", path, min_count=1)),
     "avqa": ("a.json", CHOICES, lambda path: datasets.Avqa(path, "p")),
     "music": ("m.json", MUSIC, lambda path: datasets.MusicAvqa(path, "p")),
     "nlvr2": ("n.jsonl", PAIRS, lambda path: datasets.Nlvr2(path, "p")),

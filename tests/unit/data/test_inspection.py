@@ -48,7 +48,7 @@ def test_masks_lie_on_their_pictures(tmp_path: Path) -> None:
     rows = MaskFolder(images, str(tmp_path / "masks"), classes=["sky", "road"])
     report = inspect(rows, processors={"image": AnySizeProcessor()})
     assert [line.partition(":")[0] for line in report.wrong] == ["row 1 (id b)", "row 2 (id c)"]
-    assert "the mask has 32 x 32 pixels and its picture 40 x 30" in report.wrong[0]
+    assert "the mask has 32 x 32 pixels and its image 40 x 30" in report.wrong[0]
     assert "number 7" in report.wrong[1]
 
 

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 from .test_datamodule import Pictures
 
 
-class Words:
+class Words(Source):
     modalities = ("text",)
 
     def __init__(self, word: str = "word", size: int = 6, bad: bool = False) -> None:

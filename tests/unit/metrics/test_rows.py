@@ -9,12 +9,12 @@ from onepeace_pl.metrics import LabelledResult, RowTable
 
 def test_rows_come_in_order_and_once() -> None:
     table = RowTable()
-    table.add(torch.tensor([2, 0]), {"accuracy": torch.tensor([1.0, 0.0]), "topic": ["a", "b"]})
-    table.add(torch.tensor([1, 2]), {"accuracy": torch.tensor([0.5, 1.0]), "topic": ["b", "a"]})
+    table.add(torch.tensor([2, 0]), {"accuracy": torch.tensor([1.0, 0.0]), "group": ["a", "b"]})
+    table.add(torch.tensor([1, 2]), {"accuracy": torch.tensor([0.5, 1.0]), "group": ["b", "a"]})
     columns = table.gather()
     assert columns["index"].tolist() == [0, 1, 2]
     assert columns["accuracy"].tolist() == [0.0, 0.5, 1.0]
-    assert columns["topic"].tolist() == ["b", "b", "a"]
+    assert columns["group"].tolist() == ["b", "b", "a"]
 
 
 def test_columns_of_several_numbers() -> None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.supervised import SupervisedTask
@@ -17,7 +18,7 @@ from onepeace_pl.training.supervised import SupervisedTask
 from ..samples import fields, make
 
 
-class Three:
+class Three(Source):
     """A source of three rows, of which only the number is asked."""
 
     modalities = ("text",)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.labels.masks import MaskTarget
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, TextProcessor
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.grounding import Grounding
@@ -22,7 +22,7 @@ from ..samples import make
 CLASSES = ("bell", "drum")
 
 
-class Rows:
+class Rows(Source):
     def __init__(self, *labels: Any, modalities: tuple[str, ...] = ("image",), knows: bool = True) -> None:
         self.every, self.modalities = labels, modalities
         if knows:
@@ -112,7 +112,7 @@ def test_kinds_of_evaluation() -> None:
 
 def test_processors_are_looked_at() -> None:
     backbone = make(("text", "image"), decoder=False)
-    boxes = Rows({"box": (0, 0, 1, 1), "extent": (2, 2)}, modalities=("image", "text"))
+    boxes = Rows({"box": (0, 0, 1, 1), "image_size": (2, 2)}, modalities=("image", "text"))
     with pytest.raises(ValueError, match="train_crop to null"):
         check(Grounding(backbone, DataInfo()), data(boxes))
     lacking = SourceDataModule({"audio": AudioProcessor()}, None, {})
@@ -125,7 +125,7 @@ class Boxes(Rows):
 
     def __getitem__(self, index: int, /) -> Row:
         row = super().__getitem__(index)
-        return Row(row.id, row.fields, {**row.labels, "extent": (10, 10)})
+        return Row(row.id, row.fields, {**row.labels, "image_size": (10, 10)})
 
 
 def test_what_is_known_only_with_the_row_is_asked_of_it() -> None:
@@ -140,7 +140,7 @@ def test_what_is_known_only_with_the_row_is_asked_of_it() -> None:
     check(task, given((0, 0, 5, 5)))
     with pytest.raises(ValueError, match=r"train: row 1: box .* is reversed"):
         check(task, given((0, 0, 5, 5), (5, 0, 1, 5)))
-    with pytest.raises(ValueError, match=r"train: row 1: box .* lies outside its picture of 10 x 10"):
+    with pytest.raises(ValueError, match=r"train: row 1: box .* lies outside its image of 10 x 10"):
         check(task, given((0, 0, 5, 5), (0, 0, 5, 50)))
 
 

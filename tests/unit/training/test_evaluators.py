@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet, Reference
+from onepeace_pl.data.source import Row
 from onepeace_pl.metrics import AboveOptimumError
 from onepeace_pl.training.evaluators import RowEvaluator
 from onepeace_pl.training.task import targets_of
@@ -37,7 +38,7 @@ def each(name: str, size: int, **options: Any) -> EvaluationSet:
 def batch(values: dict[int, float], groups: dict[int, str] | None = None) -> Batch:
     """Rows by number, each with the value of its metric."""
     rows = list(values)
-    labels = [{"topic": groups[row]} if groups and row in groups else {} for row in rows]
+    labels = [{"group": groups[row]} if groups and row in groups else {} for row in rows]
     targets = torch.tensor([values[row] for row in rows])
     return Batch([str(row) for row in rows], torch.tensor(rows), 0, {}, {}, labels=labels, targets=targets)
 

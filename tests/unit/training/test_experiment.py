@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.checkpoints.folder import save_folder
 from onepeace_pl.checkpoints.head import save_head
-from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import AdamW, WarmupCosine
@@ -36,7 +37,7 @@ STUDENTS = {
 MODALITIES = ("text", "image", "touch")
 
 
-class Pictures:
+class Pictures(Source):
     modalities = ("image", "text")
     words = ("one", "two", "three", "four")
 
@@ -234,7 +235,7 @@ def test_a_checkpoint_of_other_data_is_refused() -> None:
         {"hyper_parameters": {"data_info": {"modalities": ("text",), "vocabulary_size": 300, "classes": ()}}}
     )
     with pytest.raises(
-        ValueError, match="trained with vocabulary_size = 299, the data says 300; use the data"
+        ValueError, match="trained with vocabulary_size = 299, the data has 300; use the data"
     ):
         module.on_load_checkpoint(
             {

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from onepeace_pl.backbone import Backbone, ForwardPass, Frozen
-from onepeace_pl.data.batches import Batch, MultiTaskBatch, Row
+from onepeace_pl.data.batches import Batch, MultiTaskBatch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.multitask_datamodule import MultiTaskDataModule
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.pretraining import Pretraining
@@ -37,7 +38,7 @@ TASKS: dict[str, Any] = {
 }
 
 
-class Sentences:
+class Sentences(Source):
     """A few rows of two classes; ``labels`` may be those of other data."""
 
     modalities = ("text",)
@@ -59,7 +60,7 @@ class Grouped(Sentences):
 
     def __getitem__(self, index: int, /) -> Row:
         row = super().__getitem__(index)
-        return Row(row.id, row.fields, row.labels | {"topic": ("short", "long")[index // 2 % 2]})
+        return Row(row.id, row.fields, row.labels | {"group": ("short", "long")[index // 2 % 2]})
 
 
 def sentences(rows: Sentences | None = None, **options: Any) -> SourceDataModule:

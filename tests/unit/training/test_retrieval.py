@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.data.batches import Batch, Row
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.evaluation.gallery import Gallery
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.metrics import AboveOptimumError
 from onepeace_pl.training.retrieval import RetrievalEvaluator, embed_side, metric_for
 
@@ -17,7 +18,7 @@ from ..hub.conftest import TEXTS, make_model
 from ..samples import fields, make
 
 
-class Rows:
+class Rows(Source):
     modalities = ("text", "image", "touch")
 
     def __len__(self) -> int:
@@ -61,7 +62,7 @@ def test_sides(backbone: Backbone) -> None:
     assert torch.equal(embed_side(backbone, made, ("text", "image")), backbone.embed_jointly(both))
 
 
-class Sounds:
+class Sounds(Source):
     """Noise of unequal lengths with captions."""
 
     modalities = ("audio", "text")

@@ -152,8 +152,8 @@ def test_sets_know_what_they_stand_beside() -> None:
     [
         ({"label": "smell"}, "label='smell' is unknown; choose from class"),
         ({"label": "box", "modalities": ["image", "text"]}, "brings its own texts"),
-        ({"label": "class", "prompts": ["a bell"]}, "does not say where the class goes"),
-        ({"label": "box", "prompts": ["a {}"]}, "give the data classes"),
+        ({"label": "class", "prompts": ["a bell"]}, "has no placeholder for the class name"),
+        ({"label": "box", "prompts": ["a {}"]}, "set classes of the data"),
     ],
 )
 def test_mistakes_are_named(options: dict, message: str) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Frames
 from onepeace_pl.data.labels.masks import MaskTarget
 from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.targets import (
@@ -17,6 +16,7 @@ from onepeace_pl.data.labels.targets import (
     ClassTarget,
     TruthTarget,
 )
+from onepeace_pl.data.source import Frames
 from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.labelled import ROWS, LabelledScenes, LabelType, Rendering
 from onepeace_pl.triworld.optimum.references import references
@@ -58,8 +58,10 @@ def test_every_row_has_its_fields_and_a_sensible_label(kind: LabelType) -> None:
 @pytest.mark.parametrize("kind", ["box", "choices", "answers", "truth"])
 def test_every_epoch_asks_something_else(kind: LabelType) -> None:
     source = rows(kind, "train")
-    assert source[3].fields["text"] == source[(0, 3)].fields["text"]
-    asked = {str(source[(epoch, index)].fields["text"]) for epoch in range(4) for index in range(10)}
+    assert source[3].fields["text"] == source.training_row(3, 0).fields["text"]
+    asked = {
+        str(source.training_row(index, epoch).fields["text"]) for epoch in range(4) for index in range(10)
+    }
     assert len(asked) > len({str(source[index].fields["text"]) for index in range(10)})
 
 

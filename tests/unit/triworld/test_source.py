@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.source import Source
 from onepeace_pl.triworld import SceneRows, TriWorldSource, World
 from onepeace_pl.triworld.audio import synthesise
 from onepeace_pl.triworld.image.render import render
@@ -44,12 +44,19 @@ def test_rows_are_the_scenes() -> None:
 
 def test_every_epoch_has_other_words_for_the_same_scene() -> None:
     source = TriWorldSource("train", 40)
-    assert source.takes_epoch
-    assert source[0].fields["text"] == source[0, 0].fields["text"]
-    changed = sum(source[0, i].fields["text"] != source[1, i].fields["text"] for i in range(40))
+    assert source[0].fields["text"] == source.training_row(0, 0).fields["text"]
+    changed = sum(
+        source.training_row(i, 0).fields["text"] != source.training_row(i, 1).fields["text"]
+        for i in range(40)
+    )
     assert changed > 30
-    np.testing.assert_array_equal(source[0, 7].fields["image"], source[1, 7].fields["image"])
-    assert source[5, 7].fields["text"] == TriWorldSource("train", 40)[5, 7].fields["text"]
+    np.testing.assert_array_equal(
+        source.training_row(7, 0).fields["image"], source.training_row(7, 1).fields["image"]
+    )
+    assert (
+        source.training_row(7, 5).fields["text"]
+        == TriWorldSource("train", 40).training_row(7, 5).fields["text"]
+    )
 
 
 def test_cache_changes_nothing() -> None:
@@ -57,7 +64,7 @@ def test_cache_changes_nothing() -> None:
     plain = TriWorldSource("train", 6, modalities=("image", "audio", "text"), cache=False)
     full = TriWorldSource("train", 6, modalities=("image", "audio", "text"), cache_megabytes=0)
     for index in (0, 3, 0, 3):
-        rows = [source[1, index].fields for source in (cached, plain, full)]
+        rows = [source.training_row(index, 1).fields for source in (cached, plain, full)]
         for row in rows[1:]:
             assert row["text"] == rows[0]["text"]
             np.testing.assert_array_equal(row["image"], rows[0]["image"])

@@ -14,8 +14,8 @@ import pytest
 from torch.utils.data import DataLoader
 
 from onepeace_pl.cli.failures import refusal
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.loading.dataset import PreparedRows
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import AudioProcessor
 from onepeace_pl.utils.libraries import LibraryError
 
@@ -48,7 +48,7 @@ def line(library: str) -> str:
     )
 
 
-class Sounds:
+class Sounds(Source):
     """Sounds that need resampling."""
 
     modalities = ("audio",)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from onepeace_pl.data.batches import Source
 from onepeace_pl.data.datasets import ClassFolder
 from onepeace_pl.data.datasets.class_names import read_classes
+from onepeace_pl.data.source import Source
 from tests.unit.data.datasets.making import json_file, pictures, sounds, text_file
 
 

@@ -31,7 +31,7 @@ def test_coco_by_karpathy(tmp_path: Path) -> None:
     assert source.published.rows == (566_747,)
     assert len(CocoKarpathy(path, "/coco", restval=False)) == 2
     assert CocoKarpathy(path, "/coco", "test").published.ids == (5000,)
-    with pytest.raises(ValueError, match=r"no pictures of split 'val'; it has restval, test, train"):
+    with pytest.raises(ValueError, match=r"no images of split 'val'; it has restval, test, train"):
         CocoKarpathy(path, "/coco", "val")
 
 
@@ -78,7 +78,7 @@ def test_cocos_own_captions(shared: Path, tmp_path: Path) -> None:
     assert source[0].fields["text"] == "a room with chairs, a table, and a woman in it."
     assert ImageProcessor(size=32)(source[0].fields["image"]).length == 4
     lost = {"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 2, "caption": "b"}]}
-    with pytest.raises(ValueError, match=r"entry 0: picture 2 is not among the images"):
+    with pytest.raises(ValueError, match=r"entry 0: image 2 is not among the images"):
         CocoCaptions(json_file(tmp_path / "a.json", lost), "/x")
 
 

@@ -44,7 +44,7 @@ def test_classes_go_by_category_number(tmp_path):
     assert objects.classes.tolist() == [1]
     assert objects.masks.any()
     assert rows[1].labels["objects"] == []
-    assert len(read(tmp_path, content(), empty=False)) == 1
+    assert len(read(tmp_path, content(), keep_empty=False)) == 1
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_classes_go_by_category_number(tmp_path):
     [
         ([1], {}, "no list 'images'"),
         ({"images": []}, {}, "no list 'annotations'"),
-        (content(image_id=9), {}, "annotation 7 is of picture 9, which `images` does not list"),
+        (content(image_id=9), {}, "annotation 7 is of image 9, which `images` does not list"),
         (content(category_id=9), {}, "annotation 7 is of category 9, which `categories` does not list"),
-        (content(bbox=[1, 1, 0, 3]), {}, r"picture 5 \(a\.jpg\) has a box without area"),
+        (content(bbox=[1, 1, 0, 3]), {}, r"image 5 \(a\.jpg\) has a box without area"),
         (content(), {"degenerate": "maybe"}, "choose raise or drop"),
         (
             content(bbox=[1, 1, float("nan"), 3]),

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Frames
 from onepeace_pl.data.datasets import Kinetics
+from onepeace_pl.data.source import Frames
 from tests.unit.data.datasets.making import pictures, text_file
 
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc"
@@ -46,9 +46,9 @@ def test_several_clips_of_a_video(tmp_path: Path, table: str) -> None:
 
 def test_clips_of_training_start_anew_each_epoch(tmp_path: Path, table: str) -> None:
     source = Kinetics(table, str(tmp_path), frames=4, stride=2, pattern=FRAMES)
-    starts = [numbers(source[(epoch, 0)].fields["image"])[0] for epoch in range(40)]
+    starts = [numbers(source.training_row(0, epoch).fields["image"])[0] for epoch in range(40)]
     assert set(starts) == set(range(14))
-    assert source[(3, 0)] == source[(3, 0)]
+    assert source.training_row(0, 3) == source.training_row(0, 3)
 
 
 def test_what_is_missing(tmp_path: Path, table: str) -> None:

@@ -28,9 +28,11 @@ def test_pictures_and_masks_of_the_same_names(tmp_path):
 
 def test_numbers_of_their_own(tmp_path):
     write(tmp_path, ("a",), np.array([[0, 1, 2, 9]], np.uint8))
-    rows = MaskFolder(**folders(tmp_path), classes=["wall", "sky"], numbers=[1, 9], ignored=[0, 2])
+    rows = MaskFolder(
+        **folders(tmp_path), classes=["wall", "sky"], class_values=[1, 9], ignored_values=[0, 2]
+    )
     assert MaskTarget(rows.classes)(rows[0].labels).tolist() == [[255, 0, 255, 1]]
-    rows = MaskFolder(**folders(tmp_path), classes=["wall", "sky"], numbers=[1, 2], ignored=[0])
+    rows = MaskFolder(**folders(tmp_path), classes=["wall", "sky"], class_values=[1, 2], ignored_values=[0])
     with pytest.raises(ValueError, match=r"a\.png: number 9 has no class"):
         MaskTarget(rows.classes)(rows[0].labels)
 
@@ -38,11 +40,11 @@ def test_numbers_of_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"numbers": [1]}, "1 numbers for 2 classes"),
-        ({"numbers": [1, 2], "ignored": [2]}, "number 2 stands twice"),
-        ({"numbers": [1, 300]}, "number 300 does not fit a byte"),
+        ({"class_values": [1]}, "1 numbers for 2 classes"),
+        ({"class_values": [1, 2], "ignored_values": [2]}, "number 2 stands twice"),
+        ({"class_values": [1, 300]}, "number 300 does not fit a byte"),
         ({"masks": "absent"}, "absent: no such folder"),
-        ({"ending": "_mask.png"}, "no mask"),
+        ({"mask_suffix": "_mask.png"}, "no mask"),
     ],
 )
 def test_bad_input(tmp_path, options, message):
@@ -54,7 +56,7 @@ def test_bad_input(tmp_path, options, message):
 def test_a_mask_without_a_picture(tmp_path):
     write(tmp_path, ("a", "b"), np.zeros((2, 2), np.uint8))
     (tmp_path / "images/b.png").unlink()
-    with pytest.raises(ValueError, match=r"masks/b\.png: no picture of that name"):
+    with pytest.raises(ValueError, match=r"masks/b\.png: no image of that name"):
         MaskFolder(**folders(tmp_path), classes=["wall"])
 
 
@@ -81,7 +83,7 @@ def test_real_ade20k(shared):
     folder = shared / "data/ade20k_sample"
     names = [line.split("\t")[4] for line in (folder / "objectInfo150.txt").read_text().splitlines()[1:]]
     images, masks = str(folder / "images"), str(folder / "annotations")
-    rows = MaskFolder(images, masks, names, numbers=range(1, 151), ignored=[0])
+    rows = MaskFolder(images, masks, names, class_values=range(1, 151), ignored_values=[0])
     assert len(rows) == 3
     mask = MaskTarget(rows.classes)(rows[0].labels)
     assert "building, edifice" in {names[n] for n in np.unique(mask) if n != 255}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.data.batches import Source
 from onepeace_pl.data.datasets import (
     AvqaTsv,
     Esc50Tsv,
@@ -18,6 +17,7 @@ from onepeace_pl.data.datasets import (
     VqaTsv,
 )
 from onepeace_pl.data.labels.checking import bad_labels
+from onepeace_pl.data.source import Source
 from tests.unit.data.datasets.making import json_file, pictures, text_file
 
 SOUNDS = "uniq_id\taudio\ttext\tduration"
@@ -43,7 +43,7 @@ def test_real_tables(shared: Path) -> None:
     assert asked[0].fields["text"][2] == "what makes the sound? answer: dog"
     assert asked[0].labels == {"answer": 2}
     box = RefCocoTsv(str(coco / "tsv/grounding_derived_train.tsv"), str(coco))
-    assert box[0].labels == {"box": (174.7, 160.5, 396.1, 332.1), "extent": (448, 336)}
+    assert box[0].labels == {"box": (174.7, 160.5, 396.1, 332.1), "image_size": (448, 336)}
     vqa = VqaTsv(
         str(coco / "tsv/vqa_derived_train.tsv"), str(coco / "tsv/vqa_derived_ans2label.json"), str(coco)
     )
@@ -116,7 +116,7 @@ def test_a_box_outside_its_picture_is_found_with_the_picture(tmp_path: Path) -> 
     pictures(tmp_path, ["a.png"])
     source = RefCocoTsv(table(tmp_path, "image\ttext\tregion_coord", "a.png\tdog\t5,5,90,9"))
     assert not list(bad_labels(source))  # no picture is opened
-    with pytest.raises(ValueError, match=r"a\.tsv:2: box .* lies outside its picture of 40 x 30"):
+    with pytest.raises(ValueError, match=r"a\.tsv:2: box .* lies outside its image of 40 x 30"):
         source[0]
 
 

@@ -32,7 +32,7 @@ def test_avqa(tmp_path: Path) -> None:
     assert row.fields["audio"] == "/audio/abc_000030.wav"
     assert row.fields["text"][1] == "What is the sound? answer: a dog"
     assert len(row.fields["text"]) == 4
-    assert row.labels == {"answer": 1, "topic": "Happening"}
+    assert row.labels == {"answer": 1, "group": "Happening"}
     assert list(source.texts()) == list(row.fields["text"])
 
 
@@ -55,7 +55,7 @@ def test_music_avqa(shared: Path, name: str) -> None:
     assert len(source) == 200
     for text, labels in zip(source.texts(), source.labels(), strict=True):
         assert "<" not in text
-        assert "[" not in labels["topic"]
+        assert "[" not in labels["group"]
         assert list(labels["answers"].values()) == [1.0]
         assert set(labels["answers"]) <= set(source.classes)
     if name == "orig_avqa-val":
@@ -63,7 +63,7 @@ def test_music_avqa(shared: Path, name: str) -> None:
             "audio": "/audio/00000028.wav",
             "text": "Is the ukulele in the video always playing?",
         }
-        assert source[0].labels == {"answers": {"yes": 1.0}, "topic": "Audio-Visual Existential"}
+        assert source[0].labels == {"answers": {"yes": 1.0}, "group": "Audio-Visual Existential"}
 
 
 def music(**more: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_answers_are_compared_by_their_words() -> None:
     assert normalised("1,000") == "1000"
     assert normalised("3.5") == "3.5"
     assert confidences(["A dog", "dog", "the dog", "Dog!"] + ["cat"] * 6) == {"dog": 1.0, "cat": 1.0}
-    assert vocabulary(["b", "a", "b", "c", "a"], least=2) == ("a", "b")
+    assert vocabulary(["b", "a", "b", "c", "a"], min_count=2) == ("a", "b")
 
 
 def vqa_files(folder: Path, questions: int = 3) -> tuple[str, str]:
@@ -149,11 +149,11 @@ def test_vqav2(tmp_path: Path) -> None:
     assert len(source) == 3
     assert source[0].id == "9000"
     assert Path(source[0].fields["image"]).is_file()
-    assert source[0].labels == {"answers": {"yes": 1.0}, "topic": "yes/no"}
+    assert source[0].labels == {"answers": {"yes": 1.0}, "group": "yes/no"}
     assert source[1].labels["answers"] == {"no": 0.6, "red": 1.0}
     assert source[2].labels["answers"] == {}
     assert source.published.rows == (214_354,)
-    counted = VqaV2(questions, folder, annotations, least=1)
+    counted = VqaV2(questions, folder, annotations, min_count=1)
     assert counted.classes == ("red", "unheard of", "yes")
     assert VqaV2(questions, folder, annotations).classes == ()  # nothing occurs nine times
 

@@ -52,7 +52,7 @@ def test_a_pickle_and_its_instances(tmp_path: Path) -> None:
     row = source[1]
     assert row.id == "11"
     assert row.fields == {"image": "/coco/COCO_train2014_000000000009.jpg", "text": "text 1"}
-    assert row.labels == {"box": (5.5, 4, 25.5, 14), "extent": (40, 30)}
+    assert row.labels == {"box": (5.5, 4, 25.5, 14), "image_size": (40, 30)}
     assert list(source.labels())[1] == row.labels
     assert list(source.ids()) == ["10", "11"]
     assert list(source.texts()) == ["text 0", "text 1"]
@@ -86,7 +86,7 @@ def test_a_pickle_of_python_2_is_read_and_runs_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("box", "message"),
     [
-        ((5, 5, 50, 5), r"lies outside its picture of 40 x 30 pixels"),
+        ((5, 5, 50, 5), r"lies outside its image of 40 x 30 pixels"),
         ((5, 5, 0, 5), r"entry 0: box \(5, 5, 5, 10\) is reversed or empty"),
         ((5, 5), r"bbox \[5, 5\] is not left, top, width, height"),
     ],
@@ -107,10 +107,10 @@ def test_sizes_are_read_from_pictures_where_no_file_knows_them(tmp_path: Path) -
     folder = pictures(tmp_path / "images", ["COCO_train2014_000000000009_3.jpg"])
     path = json_file(tmp_path / "refs.json", [ref(bbox=[1, 2, 10, 10])])
     source = RefCoco(path, folder, split="train")
-    assert "extent" not in next(source.labels())
-    assert source[0].labels["extent"] == (40, 30)
+    assert "image_size" not in next(source.labels())
+    assert source[0].labels["image_size"] == (40, 30)
     assert len(source.files(0)) == 1
-    with pytest.raises(ValueError, match="no such picture"):
+    with pytest.raises(ValueError, match="no such image"):
         RefCoco(path, "/gone")[0]
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.checking import bad_labels, check_label
 from onepeace_pl.data.labels.targets import BoxTarget, ClassTarget
+from onepeace_pl.data.source import Row, Source
 
 NAMES = ("cat", "dog", "rain")
 
@@ -23,13 +23,13 @@ NAMES = ("cat", "dog", "rain")
         {"classes": "cat, rain"},
         {"classes": [0, "dog"]},
         {"classes": ()},
-        {"box": (0, 0, 40, 30), "extent": (40, 30)},
-        {"box": (-0.4, 0, 40.6, 30), "extent": (40, 30)},  # rounded
+        {"box": (0, 0, 40, 30), "image_size": (40, 30)},
+        {"box": (-0.4, 0, 40.6, 30), "image_size": (40, 30)},  # rounded
         {"box": (1, 2, 3, 4)},
         {"answer": 3},
         {"answers": {"cat": 0.3, "a vocabulary leaves some out": 1.0, 2: 1}},
         {"truth": False},
-        {"topic": "counting"},
+        {"group": "counting"},
         {"what else": object()},
     ],
 )
@@ -49,11 +49,11 @@ def test_what_a_task_can_use(labels: dict[str, Any]) -> None:
         ({"classes": 7}, "classes 7 are no sequence"),
         ({"box": (5, 5, 5, 9)}, r"box \(5, 5, 5, 9\) is reversed or empty"),
         ({"box": (9, 1, 3, 4)}, "is reversed"),
-        ({"box": (0, 0, 42, 30), "extent": (40, 30)}, "lies outside its picture of 40 x 30 pixels"),
-        ({"box": (-2, 0, 4, 3), "extent": (40, 30)}, "lies outside"),
+        ({"box": (0, 0, 42, 30), "image_size": (40, 30)}, "lies outside its image of 40 x 30 pixels"),
+        ({"box": (-2, 0, 4, 3), "image_size": (40, 30)}, "lies outside"),
         ({"box": (0, 0, float("nan"), 3)}, "is not four finite numbers"),
         ({"box": "1,2,3,4"}, "is not four finite numbers"),
-        ({"box": (0, 0, 4, 3), "extent": (0, 30)}, "is no width and height"),
+        ({"box": (0, 0, 4, 3), "image_size": (0, 30)}, "is no width and height"),
         ({"answer": 4}, "answer 4 is not among the 4 choices"),
         ({"answer": -1}, "answer -1 is not among"),
         ({"answers": {"cat": 1.2}}, "confidence 1.2 of answer 'cat' is not in 0..1"),
@@ -61,7 +61,7 @@ def test_what_a_task_can_use(labels: dict[str, Any]) -> None:
         ({"answers": {3: 1.0}}, "answer 3 is no number from 0 to 2"),
         ({"answers": ["cat"]}, "are no mapping"),
         ({"truth": "maybe"}, "truth 'maybe' is neither true nor false"),
-        ({"topic": 3}, "topic 3 is no text"),
+        ({"group": 3}, "group 3 is no text"),
     ],
 )
 def test_what_no_task_can_use(labels: dict[str, Any], message: str) -> None:
@@ -77,12 +77,12 @@ def test_tasks_take_what_the_check_lets_pass() -> None:
     for labels in ({"class": "dog"}, {"class": 2}, {"class": "1"}):
         check_label(labels, NAMES)
         ClassTarget(NAMES)(labels)
-    labels = {"box": (-0.9, 0, 40.9, 30), "extent": (40, 30)}
+    labels = {"box": (-0.9, 0, 40.9, 30), "image_size": (40, 30)}
     check_label(labels)
     assert BoxTarget()(labels).max() == 1
 
 
-class Rows:
+class Rows(Source):
     modalities = ("text",)
 
     def __init__(self, *labels: dict[str, Any]) -> None:

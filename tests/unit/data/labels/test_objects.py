@@ -5,18 +5,17 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.objects import Objects, ObjectsTarget
-from onepeace_pl.data.labels.outlines import draw
 from onepeace_pl.data.labels.transforms import JointTransform
+from onepeace_pl.data.source import Row
 
 CLASSES = ("cat", "dog")
 SQUARE = [2.0, 1.0, 6.0, 1.0, 6.0, 5.0, 2.0, 5.0]
 
 
 def labels(**more):
-    thing = {"class": "dog", "box": (2, 1, 6, 5), "outline": [SQUARE], **more}
-    return {"objects": [thing], "extent": (10, 8)}
+    thing = {"class": "dog", "box": (2, 1, 6, 5), "segmentation": [SQUARE], **more}
+    return {"objects": [thing], "image_size": (10, 8)}
 
 
 def test_objects_are_read():
@@ -29,7 +28,7 @@ def test_objects_are_read():
 
 
 def test_a_picture_may_have_none():
-    objects = ObjectsTarget(CLASSES, masks=True)({"objects": [], "extent": (10, 8)})
+    objects = ObjectsTarget(CLASSES, masks=True)({"objects": [], "image_size": (10, 8)})
     assert len(objects) == 0
     assert objects.masks.shape == (0, 8, 10)
     (target,) = ObjectsTarget(CLASSES, masks=True).collate([objects])
@@ -45,25 +44,9 @@ def test_a_picture_may_have_none():
 def test_areas_are_those_of_the_file_or_of_what_is_known():
     assert ObjectsTarget(CLASSES)(labels(area=11.5)).areas.tolist() == [11.5]
     triangle = [2.0, 1.0, 6.0, 1.0, 2.0, 5.0]
-    outlined = ObjectsTarget(CLASSES, masks=True)(labels(outline=[triangle]))
-    assert outlined.areas.tolist() == [outlined.masks.sum()]
+    masked = ObjectsTarget(CLASSES, masks=True)(labels(segmentation=[triangle]))
+    assert masked.areas.tolist() == [masked.masks.sum()]
     assert ObjectsTarget(CLASSES)(labels()).areas.tolist() == [16.0]
-
-
-def test_outlines_of_any_kind_are_the_same():
-    from pycocotools import mask as coco
-
-    drawn = draw([SQUARE], 8, 10)
-    packed = coco.encode(np.asfortranarray(drawn.astype(np.uint8)))
-    runs, last, count = [], False, 0
-    for pixel in drawn.T.ravel():  # column by column, beginning with what is outside
-        if pixel != last:
-            runs.append(count)
-            last, count = pixel, 0
-        count += 1
-    runs.append(count)
-    for outline in (packed, {"size": [8, 10], "counts": runs}, drawn):
-        assert np.array_equal(draw(outline, 8, 10), drawn)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +54,14 @@ def test_outlines_of_any_kind_are_the_same():
     [
         ({"class": "cow"}, "object 0: class 'cow' is none of the 2"),
         ({"box": (6, 1, 2, 5)}, "object 0: box .* is reversed or empty"),
-        ({"box": (2, 1, 26, 5)}, "object 0: box .* lies outside its picture of 10 x 8"),
-        ({"outline": None}, "object 0 has no outline; give it one, or set the task's masks to false"),
-        ({"outline": [[1, 2, 3, 4]]}, "three corners or more"),
-        ({"outline": {"size": [1, 1], "counts": [1]}}, "run lengths for"),
-        ({"outline": "everywhere"}, "none of polygons"),
+        ({"box": (2, 1, 26, 5)}, "object 0: box .* lies outside its image of 10 x 8"),
+        (
+            {"segmentation": None},
+            "object 0 has no segmentation; give it one, or set the task's masks to false",
+        ),
+        ({"segmentation": [[1, 2, 3, 4]]}, "three corners or more"),
+        ({"segmentation": {"size": [1, 1], "counts": [1]}}, "RLE of size"),
+        ({"segmentation": "everywhere"}, "none of polygons"),
     ],
 )
 def test_bad_objects(change, message):
@@ -98,46 +84,24 @@ def test_objects_that_are_cut_away_are_left_out():
     change = JointTransform([v2.CenterCrop((4, 4))])  # columns 3 to 6, rows 2 to 5
     change.read_objects = ObjectsTarget(CLASSES)
     things = [{"class": 0, "box": (0, 0, 2, 2)}, {"class": 1, "box": (5, 4, 9, 8)}]
-    row = Row("a", {"image": np.zeros((8, 10, 3), np.uint8)}, {"objects": things, "extent": (10, 8)})
+    row = Row("a", {"image": np.zeros((8, 10, 3), np.uint8)}, {"objects": things, "image_size": (10, 8)})
     objects = change(row, train=True, rng=np.random.default_rng(0)).labels["objects"]
     assert objects.boxes.tolist() == [[2, 2, 4, 4]]
     assert objects.classes.tolist() == [1]
 
 
-def test_slivers_and_what_has_no_pixel_are_not_sensible():
+def test_slivers_and_what_has_no_pixel_are_not_visible():
     masks = np.ones((3, 4, 4), np.bool_)
     masks[2] = False
     boxes = np.array([[0, 0, 4, 4], [0, 0, 0.5, 4], [0, 0, 4, 4]], np.float32)
     objects = Objects(boxes, np.arange(3), np.zeros(3, np.bool_), np.ones(3, np.float32), masks)
-    assert objects.sensible().classes.tolist() == [0]
+    assert objects.visible().classes.tolist() == [0]
 
 
-@pytest.mark.parametrize(
-    ("outline", "message"),
-    [
-        ([[float("nan")] * 6], "not finite numbers"),
-        ([[0.0, 0.0, 5.0, 5.0, float("inf"), 1.0]], "not finite numbers"),
-        ([[1, 1, 5, 1, 5, 10**400]], "not finite numbers"),
-        ([[1, 1, "5", 1, 5, 1]], "not finite numbers"),
-        ([[1, 1, 5, 1, 1e30, 5]], r"a corner at 1e\+30, far outside its picture of 10 x 8"),
-        ([[-20.0, -20.0, 20.0, 20.0] * 100_000], "pixels long; leave the object out"),
-        ({"size": [8, 10], "counts": [3, 78]}, "run lengths of 81 pixels for a picture of 80"),
-        ({"size": [8, 10], "counts": [90, -10]}, "run length -10 is no whole number from 0"),
-        ({"size": [8, 10], "counts": "~~~~~~~~~~~~~~~~~~"}, "packed run lengths are damaged"),
-        ({"size": [8, 10], "counts": "o"}, "packed run lengths end in the middle of one"),
-        ({"size": [8, 10], "counts": 80}, "counts of run lengths are a int"),
-        ({"size": 80, "counts": [80]}, "run lengths for 80 pixels"),
-    ],
-)
-def test_outlines_that_would_end_the_process(outline, message):
-    with pytest.raises(ValueError, match=message):
-        draw(outline, 8, 10)
-
-
-def test_outlines_that_would_fill_the_memory():
-    thing = {"class": "dog", "box": (0, 0, 5, 5), "outline": [SQUARE]}
-    with pytest.raises(ValueError, match="200 outlines in a picture of 30000 x 20000 pixels take 112 GiB"):
-        ObjectsTarget(CLASSES, masks=True)({"objects": [thing] * 200, "extent": (30_000, 20_000)})
+def test_masks_that_would_fill_the_memory():
+    thing = {"class": "dog", "box": (0, 0, 5, 5), "segmentation": [SQUARE]}
+    with pytest.raises(ValueError, match="200 masks of an image of 30000 x 20000 pixels take 112 GiB"):
+        ObjectsTarget(CLASSES, masks=True)({"objects": [thing] * 200, "image_size": (30_000, 20_000)})
 
 
 def rotated(orientation):
@@ -158,14 +122,16 @@ def test_labels_are_of_the_upright_picture_or_say_that_they_are_of_the_stored_on
     upright = change(Row("a", {"image": raw}, labels()), train=False, rng=rng)
     assert upright.fields["image"].shape == (8, 10, 3)
     assert upright.fields["image"][1:5, 2:6].all()
-    things = [{"class": "dog", "box": (1, 4, 5, 8), "outline": [[1, 4, 5, 4, 5, 8, 1, 8]]}]
-    stored = change(Row("a", {"image": raw}, {"objects": things, "extent": (8, 10)}), train=False, rng=rng)
+    things = [{"class": "dog", "box": (1, 4, 5, 8), "segmentation": [[1, 4, 5, 4, 5, 8, 1, 8]]}]
+    stored = change(
+        Row("a", {"image": raw}, {"objects": things, "image_size": (8, 10)}), train=False, rng=rng
+    )
     assert stored.fields["image"].shape == (10, 8, 3)
     assert stored.fields["image"][4:8, 1:5].all()
     if masks:
         assert np.array_equal(stored.labels["objects"].masks[0], stored.fields["image"][..., 0] > 0)
-    with pytest.raises(ValueError, match="the labels are for 9 x 8 pixels and its picture 10 x 8"):
-        change(Row("a", {"image": raw}, {"objects": things, "extent": (9, 8)}), train=False, rng=rng)
+    with pytest.raises(ValueError, match="the labels are for 9 x 8 pixels and its image 10 x 8"):
+        change(Row("a", {"image": raw}, {"objects": things, "image_size": (9, 8)}), train=False, rng=rng)
 
 
 def test_a_mask_says_by_its_size_how_its_picture_is_turned():

@@ -46,7 +46,7 @@ def test_truth_comes_first() -> None:
 
 
 def test_box_in_shares_of_the_picture() -> None:
-    target = BoxTarget()({"box": (10, 0, 40.5, 20), "extent": (40, 80)})
+    target = BoxTarget()({"box": (10, 0, 40.5, 20), "image_size": (40, 80)})
     assert target.tolist() == pytest.approx([0.25, 0, 1, 0.25])
 
 
@@ -66,9 +66,9 @@ def test_box_in_shares_of_the_picture() -> None:
         ),
         (ChoiceTarget(), {"answer": 4, "choices": ["a", "b"]}, r"answer 4 is not among the 2 choices"),
         (TruthTarget(), {"truth": "perhaps"}, r"truth 'perhaps' is neither true nor false"),
-        (BoxTarget(), {"box": (10, 0, 5, 5), "extent": (40, 40)}, r"is reversed or empty"),
-        (BoxTarget(), {"box": (0, 0, 50, 5), "extent": (40, 40)}, r"lies outside its picture of 40 x 40"),
-        (BoxTarget(), {"box": (0, 0, 5, 5)}, r"no label 'extent'"),
+        (BoxTarget(), {"box": (10, 0, 5, 5), "image_size": (40, 40)}, r"is reversed or empty"),
+        (BoxTarget(), {"box": (0, 0, 50, 5), "image_size": (40, 40)}, r"lies outside its image of 40 x 40"),
+        (BoxTarget(), {"box": (0, 0, 5, 5)}, r"no label 'image_size'"),
     ],
 )
 def test_nonsense_is_named(read, labels, message) -> None:

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from torchvision.transforms import v2
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.labels.transforms import JointTransform, VariedCrop
+from onepeace_pl.data.source import Row
 
 
 def row(height=6, width=8):
     """A picture whose red value tells the class of its pixel."""
     mask = np.arange(height * width, dtype=np.uint8).reshape(height, width)
     picture = np.stack([mask, np.zeros_like(mask), np.zeros_like(mask)], 2)
-    return Row("a", {"image": picture}, {"mask": mask, "topic": "x"})
+    return Row("a", {"image": picture}, {"mask": mask, "group": "x"})
 
 
 def rng(seed=0):
@@ -23,7 +23,11 @@ def test_picture_and_mask_change_together():
     assert made.fields["image"].shape == (4, 5, 3)
     assert np.array_equal(made.fields["image"][..., 0], made.labels["mask"])
     assert (made.labels["mask"][:, 0] > made.labels["mask"][:, -1]).all()
-    assert (made.labels["extent"], made.labels["size"], made.labels["topic"]) == ((8, 6), (5, 4), "x")
+    assert (made.labels["image_size"], made.labels["input_size"], made.labels["group"]) == (
+        (8, 6),
+        (5, 4),
+        "x",
+    )
 
 
 def test_draws_depend_on_the_generator_alone():
@@ -38,13 +42,13 @@ def test_outside_training_labels_stay_as_stored():
     made = change(row(), train=False, rng=rng())
     assert made.fields["image"].shape == (3, 4, 3)
     assert np.array_equal(made.labels["mask"], row().labels["mask"])
-    assert (made.labels["extent"], made.labels["size"]) == ((8, 6), (4, 3))
+    assert (made.labels["image_size"], made.labels["input_size"]) == ((8, 6), (4, 3))
 
 
 def test_a_mask_of_another_size_is_refused():
     given = row()
     odd = Row("a", given.fields, {"mask": given.labels["mask"][:, :5]})
-    with pytest.raises(ValueError, match="the mask has 5 x 6 pixels and its picture 8 x 6"):
+    with pytest.raises(ValueError, match="the mask has 5 x 6 pixels and its image 8 x 6"):
         JointTransform()(odd, train=True, rng=rng())
 
 
@@ -58,5 +62,5 @@ def test_crops_are_varied():
     assert np.mean([0.25 < crop.labels["mask"].mean() < 0.75 for crop in crops]) > 0.5  # by chance 0.2
     small = JointTransform([VariedCrop(60)])(given, train=True, rng=rng())
     assert small.labels["mask"].shape == (40, 40)
-    with pytest.raises(ValueError, match="most=0 a share above 0"):
+    with pytest.raises(ValueError, match="cat_max_ratio=0 a share above 0"):
         VariedCrop(12, 0)

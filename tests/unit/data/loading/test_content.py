@@ -5,13 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.loading.content import content_of, digest, joint_content
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ImageProcessor, ModalitySample, TextProcessor
 
 
-class Told:
+class Told(Source):
     """Six pictures in files, of which two are copies, told in four sentences."""
 
     modalities = ("image", "text")

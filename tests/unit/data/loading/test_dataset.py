@@ -8,14 +8,14 @@ import soundfile
 import torch
 from PIL import Image
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import PreparedRows
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 
-class Pictures:
+class Pictures(Source):
     """Random pictures with captions; some are broken."""
 
     modalities = ("image", "text")
@@ -51,11 +51,8 @@ def test_preparing_is_a_function_of_seed_epoch_and_row(processors: dict) -> None
 
 def test_a_source_may_change_with_the_epoch(processors: dict) -> None:
     class Changing(Pictures):
-        takes_epoch = True
-
-        def __getitem__(self, key: int | tuple[int, int]) -> Row:  # type: ignore[override]
-            epoch, index = key if isinstance(key, tuple) else (0, key)
-            return super().__getitem__((epoch + index) % 8)
+        def training_row(self, index: int, epoch: int) -> Row:
+            return self[(epoch + index) % 8]
 
     rows = PreparedRows(Changing(), processors, train=True)
     assert (rows[2, 3].id, rows[3, 3].id) == ("id5", "id6")
@@ -201,8 +198,10 @@ def test_a_picture_is_turned_as_the_extent_of_its_box_says(tmp_path: Path) -> No
 
     class Boxes(Pictures):
         def __getitem__(self, index: int) -> Row:
-            extent = ((16, 32), (32, 16))[index]
-            return Row("a", {"image": str(tmp_path / "a.png")}, {"box": (0, 0, 4, 8), "extent": extent})
+            image_size = ((16, 32), (32, 16))[index]
+            return Row(
+                "a", {"image": str(tmp_path / "a.png")}, {"box": (0, 0, 4, 8), "image_size": image_size}
+            )
 
     as_stored, upright = (PreparedRows(Boxes(2), {"image": processor})[0, index] for index in (0, 1))
     assert torch.equal(as_stored.fields["image"][0].values, processor(stored).values)

@@ -3,16 +3,16 @@ import pickle
 import pytest
 import torch
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import PreparedRows
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.samplers import EpochBatchSampler
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
 
-class Sentences:
+class Sentences(Source):
     modalities = ("text",)
 
     def __len__(self) -> int:

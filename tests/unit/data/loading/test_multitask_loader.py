@@ -2,12 +2,12 @@ import pickle
 
 import pytest
 
-from onepeace_pl.data.batches import Row
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import PreparedRows
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
 from onepeace_pl.data.loading.samplers import EpochBatchSampler
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 
@@ -15,7 +15,7 @@ TOKENIZER = Tokenizer.train(["sentence"])
 TaskOutput = dict[str, tuple[int, list[int]]]
 
 
-class Sentences:
+class Sentences(Source):
     modalities = ("text",)
 
     def __init__(self, size: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.source import Source
 from onepeace_pl.data.sources import ManifestSource
 
 
@@ -102,14 +102,14 @@ def test_boxes(tmp_path: Path) -> None:
     four = write(tmp_path, "a.csv", "image,text,l,t,r,b\na.png,the dog,1,2,30.5,20\n")
     source = ManifestSource(four, labels={"box": ["l", "t", "r", "b"]})
     assert next(source.labels()) == {"box": (1, 2, 30.5, 20)}
-    assert source[0].labels == {"box": (1, 2, 30.5, 20), "extent": (40, 30)}
+    assert source[0].labels == {"box": (1, 2, 30.5, 20), "image_size": (40, 30)}
     rows = [
         {"image": "a.png", "text": "it", "where": where, "w": 90, "h": 80}
         for where in ([1, 2, 3, 4], "[1,2,3,4]", "1,2,3,4")
     ]
     one = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
-    source = ManifestSource(one, labels={"box": "where", "extent": ["w", "h"]})
-    assert list(source.labels()) == [{"box": (1, 2, 3, 4), "extent": (90, 80)}] * 3
+    source = ManifestSource(one, labels={"box": "where", "image_size": ["w", "h"]})
+    assert list(source.labels()) == [{"box": (1, 2, 3, 4), "image_size": (90, 80)}] * 3
 
 
 def test_questions_with_choices(tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_answers_and_topics(tmp_path: Path) -> None:
         {"image": "a.png", "text": "?", "a": {"no": 0.3}, "type": 1},
     ]
     path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows)))
-    source = ManifestSource(path, labels={"answers": "a", "topic": "type"})
+    source = ManifestSource(path, labels={"answers": "a", "group": "type"})
     assert [row["answers"] for row in source.labels()] == [
         {"yes": 1.0}, {"no": 1.0, "none": 1.0}, {"two": 0.6}, {"no": 0.3},
     ]  # fmt: skip
-    assert source[0].labels["topic"] == "1"
+    assert source[0].labels["group"] == "1"
     assert source.classes == ("no", "none", "two", "yes")
 
 

@@ -4,22 +4,23 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.data.batches import Row
-from onepeace_pl.data.datamodule import pair_galleries
+from onepeace_pl.data.evaluation.gallery import pair_galleries
 from onepeace_pl.data.labels.checking import bad_labels
+from onepeace_pl.data.source import Row, Source
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, JoinedSource, PartSource
 
 
-class Ten:
+class Ten(Source):
     modalities = ("text",)
     classes = ("even", "odd")
-    takes_epoch = True
 
     def __len__(self) -> int:
         return 10
 
-    def __getitem__(self, key, /) -> Row:
-        epoch, index = key if isinstance(key, tuple) else (0, key)
+    def __getitem__(self, index: int, /) -> Row:
+        return self.training_row(index, 0)
+
+    def training_row(self, index: int, epoch: int) -> Row:
         return Row(f"{epoch}/{index}", {"text": f"number {index}"}, {"class": index % 2})
 
     def labels(self):
@@ -39,7 +40,7 @@ def test_parts_share_no_row_and_leave_none_out() -> None:
     ids = [source[i].id for source in (train, rest) for i in range(len(source))]
     assert sorted(ids) == sorted(f"0/{i}" for i in range(10))
     assert [rest[i].id for i in range(2)] == ["0/3", "0/8"]
-    assert rest[2, 1].id == "2/8"
+    assert rest.training_row(1, 2).id == "2/8"
     assert list(rest.labels() or ()) == [{"class": 1}, {"class": 0}]
     assert list(rest.texts()) == ["number 3", "number 8"]
     assert rest.classes == ("even", "odd")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onepeace_pl.data.batches import Source
+from onepeace_pl.data.source import Source
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, TsvSource
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor
 

@@ -80,7 +80,7 @@ def test_a_topic_without_any_class_has_no_precision() -> None:
     model = backbone("touch")
     task = MultiLabelClassification(model, KINDS, "touch")
     given = batch(("touch",), torch.eye(4)[:3] * torch.tensor([[1], [1], [0]]))
-    given.labels = [{"topic": "loud"}, {"topic": "loud"}, {"topic": "quiet"}]
+    given.labels = [{"group": "loud"}, {"group": "loud"}, {"group": "quiet"}]
     found = measure(task, model, given)
     assert "three/loud/mAP" in found
     assert "three/quiet/mAP" not in found
@@ -96,7 +96,7 @@ def test_loss_of_several_labels_is_summed_over_classes() -> None:
 def test_results_come_by_topic_too() -> None:
     model = backbone("touch")
     task = Classification(model, KINDS, "touch")
-    labels = [{"topic": "loud"}, {"topic": "soft"}, {"topic": "loud"}]
+    labels = [{"group": "loud"}, {"group": "soft"}, {"group": "loud"}]
     given = batch(("touch",), TARGETS, labels)
     found = measure(task, model, given)
     assert {"three/loud/accuracy", "three/soft/accuracy"} <= found.keys()
@@ -108,7 +108,7 @@ def test_rows_without_a_topic_belong_to_no_group() -> None:
     model = backbone("touch")
     task = Classification(model, KINDS, "touch")
     evaluator = task.evaluator([EvaluationSet(name="three", rows=Three())])
-    for labels, rows in (([{}, {"topic": "soft"}, {}], [0, 1, 2]), ([{}] * 3, [3, 4, 5])):
+    for labels, rows in (([{}, {"group": "soft"}, {}], [0, 1, 2]), ([{}] * 3, [3, 4, 5])):
         given = batch(("touch",), TARGETS, labels)
         given.indices = torch.tensor(rows)
         evaluator.update(model, given, 0)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.evaluation.sets import EvaluationSet, Prompts
+from onepeace_pl.data.evaluation.prompts import Prompts
+from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.tasks.classification import ZeroShotClassification
 
 from ...samples import field, make

@@ -134,7 +134,7 @@ def test_detections_are_in_pixels_of_the_image_as_stored() -> None:
     (batch,) = module.val_dataloader()[0]
     with torch.no_grad():
         plain = task.outputs(backbone, batch)
-        batch.labels = [{**labels, "extent": (128, 192)} for labels in batch.labels]
+        batch.labels = [{**labels, "image_size": (128, 192)} for labels in batch.labels]
         larger = task.outputs(backbone, batch)
     scale = torch.tensor([2.0, 3.0, 2.0, 3.0])
     assert torch.allclose(larger[0]["boxes"], plain[0]["boxes"] * scale, atol=1e-3)
@@ -145,7 +145,7 @@ def test_a_tile_that_holds_the_image_detects_the_same() -> None:
     backbone, task, module = made(score_threshold=0.0)
     backbone.eval(), task.eval()
     (batch,) = module.val_dataloader()[0]
-    batch.labels = [{**labels, "extent": (128, 192)} for labels in batch.labels]
+    batch.labels = [{**labels, "image_size": (128, 192)} for labels in batch.labels]
     with torch.no_grad():
         whole = task.outputs(backbone, batch)
         task.tile, task.stride = 64, 64

@@ -17,7 +17,7 @@ PAIR = ("text", "image")
 def test_learns_boxes_by_heart(pool: str) -> None:
     model = backbone(*PAIR)
     task = Grounding(model, DataInfo(), pool)
-    given = batch(PAIR, BOXES, [{"extent": (200, 100)}, {}, {}])
+    given = batch(PAIR, BOXES, [{"image_size": (200, 100)}, {}, {}])
     losses = fit(task, model, given, steps=60)
     assert losses[-1] < 0.4 * losses[0]
     found = measure(task, model, given)

@@ -107,7 +107,7 @@ def test_pictures_of_other_sizes_and_tiles() -> None:
     backbone.eval(), task.eval()
     (batch,) = module.val_dataloader()[0]
     labels = [dict(each) for each in batch.labels]
-    labels[0] |= {"size": (48, 40), "extent": (96, 80)}  # shown smaller than it is stored
+    labels[0] |= {"input_size": (48, 40), "image_size": (96, 80)}  # shown smaller than it is stored
     odd = copy.copy(batch)
     odd.labels = labels
     with torch.no_grad():

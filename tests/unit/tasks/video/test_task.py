@@ -14,6 +14,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.source import Source
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.optim import build_optimizer
 from onepeace_pl.tasks.video import VideoClassification
@@ -57,7 +58,7 @@ def test_rates_and_decay() -> None:
     assert {"task.head.linear.weight", "task.space_time.layers.0.time.up.weight"} <= decaying
 
 
-class Rows:
+class Rows(Source):
     modalities = ("image",)
 
     def __init__(self, count: int) -> None:
