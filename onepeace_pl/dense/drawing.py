@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ def draw_semantic_mask(image: Picture, mask: Tensor, classes: int, alpha: float 
     return made.round().astype(np.uint8)
 
 
-def draw_detections(image: Picture, detections: Mapping[str, Any], names: Sequence[str]) -> Picture:
+def draw_detections(image: Picture, detections: Mapping[str, Tensor], names: Sequence[str]) -> Picture:
     """Draw boxes with class names, and instance masks if any; a small image is enlarged first.
 
     Args:

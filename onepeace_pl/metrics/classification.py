@@ -6,7 +6,6 @@ Shapes: B rows, C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -29,7 +28,9 @@ def accuracies(scores: Tensor, targets: Tensor, top: int = 5) -> dict[str, Tenso
     return columns
 
 
-def top_predictions(probabilities: Tensor, classes: Sequence[str], top: int = 5) -> list[dict[str, Any]]:
+def top_predictions(
+    probabilities: Tensor, classes: Sequence[str], top: int = 5
+) -> list[dict[str, str | dict[str, float]]]:
     """Return the predicted class name of each row of (B, C), and the probabilities of the top k."""
     best = probabilities.topk(min(top, len(classes)))
     return [

@@ -6,10 +6,11 @@ Shapes: B rows of a batch, D width, Q queries, C candidates, T top candidates ke
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -21,6 +22,7 @@ from onepeace_pl.metrics.ranking import chance_recall, rank, related
 from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult
 
 ByDirection = Mapping[str, Mapping[int, float]]
+Indices = NDArray[np.int64]
 
 
 class RetrievalMetric(Metric):
@@ -209,10 +211,10 @@ class RetrievalMetric(Metric):
             },
         )
 
-    def _by_group(self, queries: Any, ranks: Any) -> dict[str, GroupRecall]:
+    def _by_group(self, queries: Indices, ranks: Indices) -> dict[str, GroupRecall]:
         if self.groups is None:
             return {}
-        names = np.asarray([self.groups[i] for i in queries])
+        names = np.asarray([self.groups[i] for i in queries.tolist()])
         return {
             str(name): GroupRecall(int((names == name).sum()), _recall(ranks[names == name], self.ks))
             for name in dict.fromkeys(self.groups)
@@ -247,19 +249,22 @@ def _first_occurrences(values: Tensor) -> tuple[Tensor, Tensor]:
     return distinct, first
 
 
-def _recall(ranks: Any, ks: Sequence[int]) -> dict[int, float]:
+def _recall(ranks: Indices, ks: Sequence[int]) -> dict[int, float]:
     return {k: float((ranks <= k).mean()) for k in ks}
 
 
-def _factor(values: Sequence[Hashable], queries: Any, candidates: Any, top: Any) -> FactorAccuracy:
+def _factor(
+    values: Sequence[Hashable], queries: Indices, candidates: Indices, top: Indices
+) -> FactorAccuracy:
     """Return the accuracy of a factor, and that of random candidates."""
-    query_values = [values[i] for i in queries]
+    query_values = [values[i] for i in queries.tolist()]
     counts: dict[Hashable, int] = {}
-    for i in candidates:
+    for i in candidates.tolist():
         counts[values[i]] = counts.get(values[i], 0) + 1
     valued = [i for i, value in enumerate(query_values) if value is not None]
     if not valued:
         return FactorAccuracy(0, float("nan"), float("nan"))
-    hits = sum(query_values[i] == values[top[i, 0]] for i in valued)
+    first = top[:, 0].tolist()
+    hits = sum(query_values[i] == values[first[i]] for i in valued)
     chance = sum(counts.get(query_values[i], 0) for i in valued) / len(candidates)
     return FactorAccuracy(len(valued), hits / len(valued), chance / len(valued))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from onepeace_pl.triworld.world.world import World
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 _COLUMNS: Final = 8
 _IMAGE: Final = 176
@@ -60,7 +61,7 @@ def _mask_image(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
     return page
 
 
-def _wrapped(draw: ImageDraw, text: str, font: Any, width: int) -> list[str]:
+def _wrapped(draw: ImageDraw, text: str, font: ImageFont | FreeTypeFont, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -103,7 +104,7 @@ def draw_sheet(
     rows = -(-scenes // columns)
     page = Image.new("RGB", (columns * _WIDTH + _MARGIN, rows * _HEIGHT + _MARGIN), (250, 249, 246))
     draw = ImageDraw.Draw(page)
-    font: Any = ImageFont.load_default(size=11)
+    font = ImageFont.load_default(size=11)
     for number, scene in enumerate(drawn):
         x = number % columns * _WIDTH + _MARGIN
         y = number // columns * _HEIGHT + _MARGIN

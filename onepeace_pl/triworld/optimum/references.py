@@ -6,10 +6,10 @@ Every question can be answered from its row, so the optimum is 1, except from ca
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import singledispatch
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,19 +124,19 @@ def _(rows: TruthScenes, train: TruthScenes) -> dict[str, Reference]:
     return {"accuracy": Reference(0.5, float(np.mean(right)), 1.0)}
 
 
-def _answer_counts(pairs: Iterable[tuple[str, Any]]) -> defaultdict[str, Counter[Any]]:
+def _answer_counts(pairs: Iterable[tuple[str, Hashable]]) -> defaultdict[str, Counter[Hashable]]:
     """Count the answers to each text."""
-    counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    counts: defaultdict[str, Counter[Hashable]] = defaultdict(Counter)
     for text, answer in pairs:
         counts[text][answer] += 1
     return counts
 
 
-def _first(counts: Counter[Any]) -> Any:
+def _first(counts: Counter[Hashable]) -> Hashable:
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _commonest(values: Sequence[Any]) -> float:
+def _commonest(values: Sequence[Hashable]) -> float:
     return Counter(values).most_common(1)[0][1] / len(values)
 
 
