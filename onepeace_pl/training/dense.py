@@ -28,7 +28,7 @@ from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.modalities.image.processor import denormalise
 from onepeace_pl.nn import TransformerConfig
-from onepeace_pl.training.task import Reads, Task, TaskOutput, targets_of
+from onepeace_pl.training.task import Prediction, Reads, Task, TaskOutput, targets_of
 
 
 @runtime_checkable
@@ -92,7 +92,7 @@ class DenseTask(Task):
         """Return the parts of the loss, and further scalars for the logs."""
 
     @abstractmethod
-    def predictions(self, outputs: Sequence[Any], batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Sequence[Any], batch: Batch) -> list[Prediction]:
         """Return the prediction for each image in plain values."""
 
     @abstractmethod
@@ -106,7 +106,7 @@ class DenseTask(Task):
         return TaskOutput(loss, {**logs, **{name: value.detach() for name, value in parts.items()}})
 
     def draw_rows(
-        self, each: EvaluationSet, drawings: list[Picture], outputs: Sequence[Any], batch: Batch
+        self, dataset: EvaluationSet, drawings: list[Picture], outputs: Sequence[Any], batch: Batch
     ) -> None:
         """Add drawings of the first rows of a set: the prediction, and the target beside it."""
         targets, (_, stored) = targets_of(batch), self.sizes(batch)
@@ -114,13 +114,13 @@ class DenseTask(Task):
             if len(drawings) >= self.drawn or number >= self.drawn:
                 continue
             # the size that the targets refer to also says how the image is turned
-            picture = np.asarray(open_image(each.rows[number].fields[self.modality], stored[place]))
+            picture = np.asarray(open_image(dataset.rows[number].fields[self.modality], stored[place]))
             both = [self.draw(picture, found[place]) for found in (outputs, targets)]
             drawings.append(np.concatenate(both, axis=1))
 
     def predict(
-        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
-    ) -> list[dict[str, Any]]:
+        self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None
+    ) -> list[Prediction]:
         """Return the prediction for each image, and draw it."""
         outputs = self.outputs(backbone, batch)
         predictions, (fed, stored) = self.predictions(outputs, batch), self.sizes(batch)

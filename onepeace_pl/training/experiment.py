@@ -33,7 +33,7 @@ from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
 from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.resume import ResumableModule
-from onepeace_pl.training.task import Task, head_modules
+from onepeace_pl.training.task import Task, TaskOutput, head_modules
 from onepeace_pl.utils.ranks import rank_and_size
 
 BACKBONE = "backbone."
@@ -207,12 +207,12 @@ class Experiment(ResumableModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch."""
-        step = self._task(self._backbone, batch)
+        step: TaskOutput = self._task(self._backbone, batch)
         self.guard.add(step.loss, batch.ids)
         size = len(batch.ids)
         self.log("train/loss", step.loss, prog_bar=True, batch_size=size)
         self.log_dict({f"train/{name}": value for name, value in step.logs.items()}, batch_size=size)
-        return step.loss  # type: ignore[no-any-return]
+        return step.loss
 
     def configure_gradient_clipping(
         self,

@@ -18,7 +18,7 @@ from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.needs import Needs
 from onepeace_pl.errors import UserError
 from onepeace_pl.training.evaluators import Evaluator
-from onepeace_pl.training.task import Reads, Task, TaskOutput
+from onepeace_pl.training.task import Prediction, Reads, Task, TaskOutput
 
 MEAN = "mean_of_tasks"
 _FARTHEST: tuple[StopAfter, ...] = ("projection", "norm", "blocks")
@@ -68,7 +68,7 @@ class MultiTask(Task):
     @property
     def members(self) -> dict[str, Task]:
         """All tasks by name."""
-        return dict(self.tasks.items())  # type: ignore[arg-type]
+        return {name: task for name, task in self.tasks.items() if isinstance(task, Task)}
 
     @property
     def trained(self) -> dict[str, Task]:
@@ -107,18 +107,18 @@ class MultiTask(Task):
         return MultiTaskEvaluator(self.members, self.needs.trained, sets)
 
     def predict(
-        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
-    ) -> list[dict[str, Any]] | None:
+        self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None
+    ) -> list[Prediction] | None:
         """Return the predictions of the task that the set belongs to."""
-        if each is None:
+        if dataset is None:
             raise UserError(
                 "several tasks predict sets of MultiTaskDataModule; give the Trainer a data module"
             )
-        return self.members[_owner(each)].predict(backbone, batch, each)
+        return self.members[_owner(dataset)].predict(backbone, batch, dataset)
 
-    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    def export(self, dataset: EvaluationSet, predictions: Sequence[Prediction]) -> Mapping[str, str]:
         """Return the files of the task that the set belongs to."""
-        return self.members[_owner(each)].export(each, predictions)
+        return self.members[_owner(dataset)].export(dataset, predictions)
 
 
 class MultiTaskEvaluator(Evaluator):
@@ -174,8 +174,8 @@ def _union(reads: Sequence[Reads]) -> Reads:
     )
 
 
-def _owner(each: EvaluationSet) -> str:
-    return each.name.partition("/")[0]
+def _owner(dataset: EvaluationSet) -> str:
+    return dataset.name.partition("/")[0]
 
 
 @contextmanager

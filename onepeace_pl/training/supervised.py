@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.targets import TargetReader, target_reader
 from onepeace_pl.data.needs import Needs, ProcessorCheck, ValueCount
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
-from onepeace_pl.training.task import Reads, Task, TaskOutput, targets_of
+from onepeace_pl.training.task import Prediction, Reads, Task, TaskOutput, targets_of
 
 
 class SupervisedTask(Task):
@@ -70,14 +69,14 @@ class SupervisedTask(Task):
         """
 
     @abstractmethod
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the prediction for each row in plain values."""
 
     def encode(self, backbone: Backbone, batch: Batch) -> Features:
         """Run one pass over the modalities that the task reads, together."""
         step = ForwardPass(self.reads.modalities, stop_after=self.reads.stop_after)
-        (features,), _ = backbone(batch.inputs, [step])
-        return features  # type: ignore[no-any-return]
+        features: list[Features] = backbone(batch.inputs, [step])[0]
+        return features[0]
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Compute the loss, and the metrics of the batch."""
@@ -89,13 +88,13 @@ class SupervisedTask(Task):
     def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
         """Average the metrics over the rows of each set."""
 
-        def values(backbone: Backbone, batch: Batch, each: EvaluationSet) -> dict[str, Tensor]:
+        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
             return self.metrics(self.outputs(backbone, batch), targets_of(batch))
 
         return RowEvaluator(sets, values)
 
     def predict(
-        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
-    ) -> list[dict[str, Any]]:
+        self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None
+    ) -> list[Prediction]:
         """Return the prediction for each row."""
         return self.predictions(self.outputs(backbone, batch), batch)

@@ -16,6 +16,9 @@ from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.needs import Needs
 from onepeace_pl.training.evaluators import Evaluator
 
+Prediction = dict[str, Any]
+"""Prediction for a row: plain values by name, and ``drawing``, an image (H, W, 3) uint8 for a file of its own."""
+
 
 @dataclass
 class TaskOutput:
@@ -79,24 +82,22 @@ class Task(nn.Module, ABC):
         """Return a new evaluator of these sets, one a data loader."""
 
     def predict(
-        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
-    ) -> list[dict[str, Any]] | None:
-        """Return a prediction for each row, plain values by name; None where the embeddings are the prediction.
-
-        ``drawing``, an image (H, W, 3) uint8, is written into a file of its own.
+        self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None
+    ) -> list[Prediction] | None:
+        """Return a prediction for each row; None where the embeddings are the prediction.
 
         Args:
             backbone: The backbone.
             batch: Rows of a set.
-            each: The set; None where the Trainer was given bare data loaders.
+            dataset: The set; None where the Trainer has data loaders without a data module.
         """
         return None
 
-    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    def export(self, dataset: EvaluationSet, predictions: Sequence[Prediction]) -> Mapping[str, str]:
         """Return further files of the predictions for a set, file ending -> text, in formats of other tools.
 
         Args:
-            each: The set.
+            dataset: The set.
             predictions: Of its rows, each with its ``id``.
         """
         return {}

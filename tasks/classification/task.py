@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
 from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import targets_of
+from onepeace_pl.training.task import Prediction, targets_of
 
 
 class Classification(SupervisedTask):
@@ -73,7 +73,8 @@ class Classification(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""
-        return self.head(self.encode(backbone, batch), self.modality)  # type: ignore[no-any-return]
+        logits: Tensor = self.head(self.encode(backbone, batch), self.modality)
+        return logits
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy with classes (B,) or with shares of classes (B, C)."""
@@ -83,7 +84,7 @@ class Classification(SupervisedTask):
         """Return top-1 and top-k accuracy of each row."""
         return accuracies(outputs, targets, self.top)
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the likeliest classes and their probabilities."""
         return top_predictions(outputs.float().softmax(-1), self.classes, self.top)
 
@@ -125,12 +126,12 @@ class MultiLabelClassification(Classification):
     def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
         """Gather the scores and targets of each set for the mean average precision."""
 
-        def values(backbone: Backbone, batch: Batch, each: EvaluationSet) -> dict[str, Tensor]:
+        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
             return {"scores": self.outputs(backbone, batch).float().sigmoid(), "targets": targets_of(batch)}
 
         return RowEvaluator(sets, values, mean_average_precision)
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the classes with a probability of at least a half, and all probabilities."""
         return [
             {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.tasks.classification.task import Classification
 from onepeace_pl.training.evaluators import Evaluator
-from onepeace_pl.training.task import TaskOutput
+from onepeace_pl.training.task import Prediction, TaskOutput
 
 
 class ZeroShotClassification(Classification):
@@ -58,12 +58,12 @@ class ZeroShotClassification(Classification):
         return super().evaluator(sets)
 
     def predict(
-        self, backbone: Backbone, batch: Batch, each: EvaluationSet | None = None
-    ) -> list[dict[str, Any]]:
+        self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None
+    ) -> list[Prediction]:
         """Return the likeliest classes and their probabilities."""
-        if each is not None:
-            self._use(each.prompts)
-        return super().predict(backbone, batch, each)
+        if dataset is not None:
+            self._use(dataset.prompts)
+        return super().predict(backbone, batch, dataset)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return cosine similarities times the learnt scale, (B, C)."""
@@ -71,7 +71,8 @@ class ZeroShotClassification(Classification):
         if self._classes is None:
             self._classes = self._embed_classes(backbone, values.values.device)
         (features,), scale = backbone(batch.inputs, [ForwardPass(self.reads.modalities)])
-        return scale * features.embeddings[self.modality] @ self._classes.T  # type: ignore[no-any-return]
+        logits: Tensor = scale * features.embeddings[self.modality] @ self._classes.T
+        return logits
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Refuse to train."""

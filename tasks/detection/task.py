@@ -26,7 +26,7 @@ from onepeace_pl.tasks.detection.evaluator import DetectionEvaluator
 from onepeace_pl.tasks.detection.tiling import detect_in_tiles
 from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.training.evaluators import Evaluator
-from onepeace_pl.training.task import targets_of
+from onepeace_pl.training.task import Prediction, targets_of
 
 Detections = dict[str, Tensor]
 
@@ -89,7 +89,8 @@ class Detection(DenseTask):
         fed, stored = self.sizes(batch)
         images = batch.inputs[self.modality].values
         if self.tile is None or self.stride is None:
-            return self.head(self.neck(backbone.encoder, images), fed, None, stored)  # type: ignore[no-any-return]
+            whole: list[Detections] = self.head(self.neck(backbone.encoder, images), fed, None, stored)
+            return whole
         if not isinstance(self.head, TileHead):
             raise UserError(
                 f"tile: {type(self.head).__name__} has no nms_iou and max_detections to merge tiles with"
@@ -98,8 +99,8 @@ class Detection(DenseTask):
         def detect(part: Tensor) -> Detections:
             height, width = part.shape[-2:]
             padded = nn.functional.pad(part, (0, -width % PATCH, 0, -height % PATCH))
-            (detections,) = self.head(self.neck(backbone.encoder, padded), [(width, height)])
-            return detections  # type: ignore[no-any-return]
+            detections: list[Detections] = self.head(self.neck(backbone.encoder, padded), [(width, height)])
+            return detections[0]
 
         merge = (self.tile, self.stride, self.head.nms_iou, self.head.max_detections)
         return [
@@ -111,7 +112,7 @@ class Detection(DenseTask):
         """Compute average precision, and draw the first rows."""
         return DetectionEvaluator(self, sets, self.with_masks)
 
-    def predictions(self, outputs: Sequence[Detections], batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Sequence[Detections], batch: Batch) -> list[Prediction]:
         """Return the detections of each row as a list: class, score, box."""
         return [
             {
@@ -134,12 +135,12 @@ class Detection(DenseTask):
             for each in outputs
         ]
 
-    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    def export(self, dataset: EvaluationSet, predictions: Sequence[Prediction]) -> Mapping[str, str]:
         """Return ``coco.json``, the detections in the format of COCO's server and tools.
 
         Where masks have scores of their own there is a second file with these, ``coco_masks.json``.
         """
-        ids = getattr(each.rows, "category_ids", range(1, len(self.classes) + 1))
+        ids = getattr(dataset.rows, "category_ids", range(1, len(self.classes) + 1))
         numbers = dict(zip(self.classes, ids, strict=True))
         results, masks = [], []
         for prediction in predictions:

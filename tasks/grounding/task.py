@@ -5,7 +5,7 @@ Shapes: B batch.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities import ImageProcessor, Processor
 from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
 from onepeace_pl.training.supervised import SupervisedTask
+from onepeace_pl.training.task import Prediction
 
 
 class Grounding(SupervisedTask):
@@ -51,7 +52,8 @@ class Grounding(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return corners (B, 4) as shares of the image."""
-        return self.head(self.encode(backbone, batch), self.pool).float().sigmoid()  # type: ignore[no-any-return]
+        logits: Tensor = self.head(self.encode(backbone, batch), self.pool)
+        return logits.float().sigmoid()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Distance of corners, summed; and 1 - GIoU over the boxes whose corners are in order.
@@ -70,7 +72,7 @@ class Grounding(SupervisedTask):
         found = iou(outputs.float(), targets.float())
         return {"accuracy": (found >= ENOUGH).float(), "iou": found}
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the box in pixels of the image where its size is known, else as shares of it."""
         boxes = []
         for box, labels in zip(outputs.cpu(), batch.labels, strict=True):

@@ -20,6 +20,7 @@ from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.supervised import SupervisedTask
+from onepeace_pl.training.task import Prediction
 
 CHOICES = ValueCount(
     2,
@@ -62,7 +63,8 @@ class MultipleChoice(SupervisedTask):
         repeat = dict.fromkeys(self.evidence, choices)
         step = ForwardPass(self.reads.modalities, stop_after=self.reads.stop_after, repeat=repeat)
         (features,), _ = backbone(batch.inputs, [step])
-        return self.head(features, "text").view(-1, choices)  # type: ignore[no-any-return]
+        scores: Tensor = self.head(features, "text")
+        return scores.view(-1, choices)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean over rows of the summed hinge, or of the cross-entropy."""
@@ -76,7 +78,7 @@ class MultipleChoice(SupervisedTask):
         """Return the accuracy of each row."""
         return {"accuracy": (outputs.argmax(-1) == targets).float()}
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the number of the best choice, its text where the row has it, and all scores."""
         found = []
         for scores, labels in zip(outputs.float().tolist(), batch.labels, strict=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,6 +18,7 @@ from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.supervised import SupervisedTask
+from onepeace_pl.training.task import Prediction
 
 
 class OpenAnswer(SupervisedTask):
@@ -47,7 +47,8 @@ class OpenAnswer(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""
-        return self.head(self.encode(backbone, batch), "text")  # type: ignore[no-any-return]
+        logits: Tensor = self.head(self.encode(backbone, batch), "text")
+        return logits
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Binary cross-entropy with confidences, summed over answers, mean over rows."""
@@ -57,11 +58,11 @@ class OpenAnswer(SupervisedTask):
         """Return the confidence in the best answer of each row."""
         return {"accuracy": targets.gather(1, outputs.argmax(-1, keepdim=True))[:, 0]}
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the best answer."""
         return [{"answer": self.classes[number]} for number in outputs.argmax(-1).tolist()]
 
-    def export(self, each: EvaluationSet, predictions: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    def export(self, dataset: EvaluationSet, predictions: Sequence[Prediction]) -> Mapping[str, str]:
         """Return the file of the VQA evaluation server, where all ids are numbers of questions."""
         if not all(str(answer["id"]).isdecimal() for answer in predictions):
             return {}

@@ -24,7 +24,7 @@ from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.tasks.segmentation.inference import Inference, pixel_counts
 from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
-from onepeace_pl.training.task import targets_of
+from onepeace_pl.training.task import Prediction, targets_of
 
 
 class Segmentation(DenseTask):
@@ -86,9 +86,9 @@ class Segmentation(DenseTask):
         """Count the pixels of each class, and draw the first rows."""
         drawings: dict[str, list[Picture]] = {each.name: [] for each in sets}
 
-        def values(backbone: Backbone, batch: Batch, each: EvaluationSet) -> dict[str, Tensor]:
+        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
             outputs = self.outputs(backbone, batch)
-            self.draw_rows(each, drawings[each.name], outputs, batch)
+            self.draw_rows(dataset, drawings[dataset.name], outputs, batch)
             counts = [
                 torch.stack(pixel_counts(predicted, mask.to(predicted.device), len(self.classes)))
                 for predicted, mask in zip(outputs, targets_of(batch), strict=True)
@@ -101,7 +101,7 @@ class Segmentation(DenseTask):
         """Colour the pixels of each class."""
         return draw_semantic_mask(picture, prediction, len(self.classes))
 
-    def predictions(self, outputs: Sequence[Tensor], batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Sequence[Tensor], batch: Batch) -> list[Prediction]:
         """Return the share of the image that each class covers, where it covers any."""
         rows = []
         for predicted in outputs:

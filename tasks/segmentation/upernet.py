@@ -96,4 +96,5 @@ class UPerNet(nn.Module):
         from mmseg.structures import SegDataSample
 
         samples = [SegDataSample(gt_sem_seg=PixelData(data=mask[None])) for mask in masks]
-        return head.loss_by_feat(scores.float(), samples)["loss_ce"]  # type: ignore[no-any-return]
+        loss: Tensor = head.loss_by_feat(scores.float(), samples)["loss_ce"]
+        return loss

@@ -35,4 +35,5 @@ class ClipHead(nn.Module):
     def forward(self, tokens: Tensor, frames: int) -> Tensor:
         """(B T, L, D) without final norm -> (B, C)."""
         summaries = self.norm(tokens[:, 0]).unflatten(0, (-1, frames))
-        return self.linear(self.dropout(summaries.mean(1)))  # type: ignore[no-any-return]
+        logits: Tensor = self.linear(self.dropout(summaries.mean(1)))
+        return logits

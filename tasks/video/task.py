@@ -25,7 +25,7 @@ from onepeace_pl.tasks.video.head import ClipHead
 from onepeace_pl.tasks.video.space_time import SpaceTime
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
 from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import targets_of
+from onepeace_pl.training.task import Prediction, targets_of
 
 
 class VideoClassification(SupervisedTask):
@@ -81,7 +81,8 @@ class VideoClassification(SupervisedTask):
         clips = batch.inputs[self.modality]
         self.needs.check_values(batch.counts())
         tokens = self.space_time(backbone.encoder, clips, self.modality)
-        return self.head(tokens, self.frames)  # type: ignore[no-any-return]
+        logits: Tensor = self.head(tokens, self.frames)
+        return logits
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy."""
@@ -94,7 +95,7 @@ class VideoClassification(SupervisedTask):
     def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
         """Gather the probabilities (B, C) of rows: which ones are views of one clip is known when all are there."""
 
-        def values(backbone: Backbone, batch: Batch, each: EvaluationSet) -> dict[str, Any]:
+        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Any]:
             probabilities = self.outputs(backbone, batch).float().softmax(-1)
             return {"id": batch.ids, "probabilities": probabilities, "target": targets_of(batch)}
 
@@ -110,6 +111,6 @@ class VideoClassification(SupervisedTask):
         metrics = self.metrics(total / views[:, None], targets)
         return {name: float(values.mean()) for name, values in metrics.items()}
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the likeliest classes of each row and their probabilities; views are not averaged."""
         return top_predictions(outputs.float().softmax(-1), self.classes)

@@ -6,7 +6,7 @@ Shapes: B batch.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +18,7 @@ from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.training.supervised import SupervisedTask
+from onepeace_pl.training.task import Prediction
 
 SECOND = "second image"
 PAIR = ValueCount(2, 2, "give the source's image field a tuple of both images")
@@ -53,7 +54,8 @@ class VisualReasoning(SupervisedTask):
         inputs["image"], inputs[SECOND] = _of_pair(pictures, 0), _of_pair(pictures, 1)
         first = ForwardPass(self.reads.modalities, stop_after=self.reads.stop_after)
         passes, _ = backbone(inputs, [first, replace(first, fields={"image": SECOND})])
-        return self.head(passes, self.pool)  # type: ignore[no-any-return]
+        logits: Tensor = self.head(passes, self.pool)
+        return logits
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy."""
@@ -63,7 +65,7 @@ class VisualReasoning(SupervisedTask):
         """Return the accuracy of each row."""
         return {"accuracy": (outputs.argmax(-1) == targets).float()}
 
-    def predictions(self, outputs: Tensor, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the verdict and the probability that the statement is true."""
         shares = outputs.float().softmax(-1)[:, 0].tolist()
         return [{"truth": share >= 0.5, "probability": round(share, 6)} for share in shares]
