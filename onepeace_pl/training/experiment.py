@@ -144,7 +144,7 @@ class Experiment(ResumableModule):
         if line.startswith("head: new") and measures and not self.random_weights:
             raise UserError(
                 f"{line}, so {type(task).__name__} would be measured with random weights: give the model "
-                "folder of a fit of this task, or --ckpt_path, or say --model.random_weights true"
+                "folder of a fit of this task, or --ckpt_path, or set --model.random_weights true"
             )
         if line:
             self._print(line)

@@ -1,4 +1,4 @@
-"""``metrics.csv`` of a run, which goes on in the same file when the run is resumed."""
+"""Logger of ``metrics.csv``, which a resumed run continues."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NAME = "metrics.csv"
 
 
 class MetricsFile(CSVLogger):
-    """Lightning's CSV logger for a folder of its own, written line by line, that continues what is there.
+    """Lightning's CSV logger, written line by line, that continues an existing file.
 
     Args:
-        folder: Where ``metrics.csv`` is written.
-        step: Number of updates at the checkpoint that the run resumes from; rows of later updates are taken out, since
-            they are logged again. None takes out nothing.
-        validate: The validation after the last of these updates is made again.
+        folder: Folder of ``metrics.csv``.
+        step: Number of updates at the checkpoint that the run resumes from; rows of later updates are removed, since
+            they are logged again. None removes none.
+        validate: The validation after the last of these updates is repeated.
     """
 
     def __init__(self, folder: str | Path, step: int | None = None, validate: bool = False) -> None:
@@ -35,7 +35,7 @@ class MetricsFile(CSVLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> ExperimentWriter:
-        """What writes the file."""
+        """The writer of the file."""
         if self._experiment is None:
             os.makedirs(self.root_dir, exist_ok=True)
             if self.step is not None:

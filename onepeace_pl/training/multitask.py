@@ -223,7 +223,7 @@ def _complete(weights: Mapping[str, float], tasks: Mapping[str, Any]) -> dict[st
 
 
 def _check_monitor(task: Task) -> None:
-    """Refuse a metric that is better when smaller: the mean over tasks would say nothing."""
+    """Refuse a metric that is better when smaller: it cannot be averaged with those of other tasks."""
     if task.monitor is not None and task.monitor[1] != "max":
         raise UserError(
             f"{task.monitor[0]} is better when smaller, and {MEAN} is better when greater; give the task a "

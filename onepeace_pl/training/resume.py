@@ -1,4 +1,4 @@
-"""Exact resuming: a checkpoint says where the run stands, whichever hook it was written in.
+"""Exact resuming: a checkpoint holds the position of the run, whichever hook it was written in.
 
 Lightning saves its loops' counters as they are in the middle of a hook, and guesses on loading which hook that was;
 it guesses wrong at the end of an epoch, in the middle of an accumulation window and during a validation. So
@@ -22,7 +22,7 @@ _FIT, _EPOCH, _VALIDATION = "fit_loop", "epoch_loop.batch_progress", "epoch_loop
 
 
 class Progress(NamedTuple):
-    """Where a training run stands.
+    """Position of a training run.
 
     Attributes:
         epoch: Finished epochs.
@@ -40,7 +40,7 @@ class Progress(NamedTuple):
 
 
 def progress_of(trainer: L.Trainer) -> Progress:
-    """Return where training stands, from within any hook."""
+    """Return the position of training, from within any hook."""
     epochs: Any = trainer.fit_loop.epoch_progress.current
     progress = trainer.fit_loop.epoch_loop.batch_progress
     batches: Any = progress.current
@@ -64,7 +64,7 @@ def _validation_is_open(trainer: L.Trainer) -> bool:
 
 
 class ResumableModule(L.LightningModule):
-    """A LightningModule whose stopped and resumed runs are the unbroken run, with automatic optimisation.
+    """A LightningModule whose resumed runs equal uninterrupted ones, with automatic optimisation.
 
     Loaders with ``state_dict`` find ``epoch`` and ``batches`` in their state, the next batch to read. Everything random
     in a training step is a function of seed, epoch, number of the batch and rank.
@@ -73,7 +73,7 @@ class ResumableModule(L.LightningModule):
     _max_steps: int | None = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write down where the run stands, in place of counters in the middle of a hook."""
+        """Save the position of the run, in place of counters in the middle of a hook."""
         progress = progress_of(self.trainer)
         loop = checkpoint["loops"][_FIT]
         epoch, batches, begun = progress.epoch, progress.batches, progress.batches > 0
@@ -99,7 +99,7 @@ class ResumableModule(L.LightningModule):
             self._max_steps, loop.max_steps = loop.max_steps, checkpoint["global_step"] + 1
 
     def on_train_start(self) -> None:
-        """Put right what Lightning makes of the counters of a checkpoint."""
+        """Correct the counters that Lightning restores from a checkpoint."""
         loop = self.trainer.fit_loop.epoch_loop
         if not loop.restarting:
             return
@@ -116,7 +116,7 @@ class ResumableModule(L.LightningModule):
             self._restore_max_steps()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Key the draws of this step, and begin its log: what an earlier step has logged is none of it."""
+        """Seed the draws of this step, and clear what earlier steps have logged."""
         results = self.trainer.fit_loop.epoch_loop._results
         for name in [
             n for n, r in results.items() if not (r.meta.on_epoch or n.startswith("on_train_batch_start"))
@@ -125,7 +125,7 @@ class ResumableModule(L.LightningModule):
         seed_draws(run_seed(), _TRAINING, self.trainer.current_epoch, batch_idx, self.global_rank)
 
     def on_validation_start(self) -> None:
-        """Key the draws of this evaluation, if it makes any, so that they do not depend on those of training."""
+        """Seed the draws of this evaluation, so that they do not depend on those of training."""
         self._restore_max_steps()
         seed_draws(run_seed(), _EVALUATION, self.trainer.global_step, 0, self.global_rank)
 

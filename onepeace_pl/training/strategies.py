@@ -1,4 +1,4 @@
-"""Strategies for many devices that every task shares."""
+"""Strategies for several devices: FSDP2, and FSDP1 with atomic checkpoints."""
 
 from __future__ import annotations
 
