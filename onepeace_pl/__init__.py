@@ -1,4 +1,4 @@
-"""One backbone for pictures, sounds and words, grown modality by modality.
+"""One backbone for image, audio and text, extended modality by modality.
 
 Importing this package costs no torch: the public names are loaded when they are first used.
 """

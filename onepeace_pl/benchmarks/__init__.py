@@ -1,1 +1,1 @@
-"""Speed and memory beside a plain implementation of the original's way, both in one process."""
+"""Benchmarks: speed and memory against a plain implementation of the original."""

@@ -1,4 +1,4 @@
-"""Callbacks for the Trainer."""
+"""Callbacks for the Trainer: reports, checkpoints, model folders, throughput."""
 
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.report import Report

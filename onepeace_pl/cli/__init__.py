@@ -1,4 +1,4 @@
-"""The command line: the first word chooses a verb, and nothing heavy is imported before that is known.
+"""The command line: configs, Trainer verbs and errors. Nothing heavy is imported before the verb is known.
 
 ``fit``, ``validate``, ``test`` and ``predict`` belong to the Trainer. Every other verb is a file
 ``onepeace_pl/commands/<verb>.py`` with ``main(argv) -> exit code``; its docstring's first line is its help.

@@ -1,1 +1,1 @@
-"""One file a verb: ``main(argv) -> exit code``; the first line of its docstring is its help."""
+"""Command-line verbs, one file each. ``main(argv)`` returns the exit code; the docstring's first line is its help."""

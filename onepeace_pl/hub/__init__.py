@@ -1,4 +1,4 @@
-"""Model folders: save, load, embed."""
+"""The embedder ``OnePeace``, and model folders."""
 
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.hub.onepeace import OnePeace

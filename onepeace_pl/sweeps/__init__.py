@@ -1,1 +1,1 @@
-"""Many runs from one file: what to run, each run in a process of its own, one table at the end."""
+"""Sweeps: runs x datasets x seeds x options from one file, one process per run."""
