@@ -6,6 +6,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.training.resume import progress_of
 
 LAST = "last.ckpt"
@@ -36,7 +37,7 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, every_n_steps: int | None = None) -> None:
         super().__init__()
         if every_n_steps is not None and every_n_steps < 1:
-            raise ValueError(f"every_n_steps {every_n_steps} must be at least 1, or null")
+            raise UserError(f"every_n_steps {every_n_steps} must be at least 1, or null")
         self.every_n_steps = every_n_steps
         self._saved = 0
         self._late = False

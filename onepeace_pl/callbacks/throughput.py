@@ -10,6 +10,8 @@ from typing import Any
 import lightning as L
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
+
 
 class TrainClock:
     """Counts samples and seconds of training; stands still while it is paused.
@@ -87,7 +89,7 @@ class Throughput(L.Callback):
     def __init__(self, window: int = 50, every: int = 10) -> None:
         super().__init__()
         if window < 1 or every < 1:
-            raise ValueError(f"window and every must be at least 1, not {window} and {every}")
+            raise UserError(f"window and every must be at least 1, not {window} and {every}")
         self.every = every
         self.clock = TrainClock(window)
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import onepeace_pl
-from onepeace_pl.cli.failures import refusal
+from onepeace_pl.cli.failures import user_message
 from onepeace_pl.errors import nearest
 
 __all__ = ["commands", "console", "main"]
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + 13  # as of a process that SIGPIPE has ended
     except Exception as error:
-        line = refusal(error)
+        line = user_message(error)
         if line is None or os.environ.get("ONEPEACE_PL_DEBUG") == "1":
             raise
         print("error:", line, file=sys.stderr)

@@ -46,12 +46,12 @@ def described_sources(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def made(spec: Mapping[str, Any]) -> tuple[Any, str]:
     """Return what a class and its options make, or None and why not."""
-    from onepeace_pl.cli.failures import refusal
+    from onepeace_pl.cli.failures import user_message
 
     try:
         return _instance(spec), ""
     except Exception as error:
-        line = refusal(error)
+        line = user_message(error)
         if line is None:
             raise
         return None, line

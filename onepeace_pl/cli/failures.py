@@ -1,35 +1,28 @@
-"""Tell a refusal (the user can put it right: one line) from a defect (a traceback).
+"""Show one line (user error) or a traceback (bug).
 
-A refusal is a :class:`UserError`; a ``ValueError`` or ``TypeError`` that a ``raise`` statement of ours, of the
-user's or of Lightning has made on purpose; a file that is missing, may not be read or written, or finds no
-space; a library that does not load; or Lightning's ``MisconfigurationException``. The same exceptions out of the
-depths of another library, or of an expression that went wrong, are defects and keep their traceback.
+The type decides. One line have :class:`UserError`, a file that is missing, may not be read or written or finds no
+space, a library that does not load, and what Lightning's Trainer complains of. While a config is turned into objects,
+a ``ValueError``, ``TypeError`` or ``ImportError`` of a constructor, be it a user's or a library's, becomes a
+:class:`UserError`, too; later they are bugs.
 """
 
 import errno
-import linecache
 import os
 import pickle
 import re
-import sysconfig
 import traceback
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import onepeace_pl
 from onepeace_pl.cli.lost import lost_process
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import LibraryError, library_error
 
-_PACKAGE = Path(onepeace_pl.__file__).parent
-_SPEAKS_TO_USERS = (_PACKAGE, Path(sysconfig.get_path("purelib"), "lightning"))  # wherever installed
-_PARSER = Path(sysconfig.get_path("purelib"), "jsonargparse")
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _IN_WORKER = re.compile(r"Caught (\w+) in \w+ worker process")
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _NOT_INSTALLED = re.compile(r"Requirement '[^']+' not met[^\n]*")
 _OS_ERROR = re.compile(r"(?:\[Errno |\(os error )(\d+)[\])]")  # Python's words and Rust's (safetensors)
 _SPACE = "free some space, or write elsewhere"
-_REMEDIES = {  # of what may go wrong with any file
+_REMEDIES = {  # for every file
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
     errno.EFBIG: "the file system, or a limit of yours, allows no file of that size",
@@ -46,21 +39,45 @@ _REMEDIES = {  # of what may go wrong with any file
 }
 
 
-def refusal(error: BaseException) -> str | None:
-    """Return the one line for the user, or None where ``error`` is a defect."""
-    if missing := _NOT_INSTALLED.search(
-        str(error)
-    ):  # of a logger in a list, in the middle of what the parser says
+def user_message(error: BaseException) -> str | None:
+    """Return the line for the user, or None where ``error`` is a bug."""
+    if missing := _NOT_INSTALLED.search(str(error)):  # of a logger in a list, amid what the parser says
         return missing[0]
-    error = _unwrapped(error)
+    return next(filter(None, map(_message, _causes(error))), None)
+
+
+def is_missing_file(error: BaseException | None) -> bool:
+    """Whether ``error`` comes from a file that does not exist."""
+    return error is not None and any(isinstance(cause, FileNotFoundError) for cause in _causes(error))
+
+
+@contextmanager
+def constructing() -> Iterator[None]:
+    """Turn errors of constructors into user errors: inside, a config is turned into objects."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, TypeError, ImportError) as error:
+        if library_error(error) is not None:
+            raise
+        raise UserError(str(error)) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _message(error: BaseException) -> str | None:
     text = str(error)
-    if type(error).__name__ == "MisconfigurationException":
-        return _line(text)
     if _IN_WORKER.match(text):  # a DataLoader sends the worker's traceback as text
         return _from_worker(type(error), text)
     if (library := library_error(error)) is not None:
         return str(library)
-    if isinstance(error, UserError):
+    if isinstance(error, UserError) or _is_lightnings(error):
         return _line(text)
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}" if error.filename else _line(text)
@@ -70,39 +87,35 @@ def refusal(error: BaseException) -> str | None:
         return lost
     if isinstance(error, RuntimeError | pickle.UnpicklingError):
         return _of_checkpoint(text)
-    if not isinstance(error, ValueError | TypeError | ImportError):
-        return None
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return _line(text) if _on_purpose(frame.filename, frame.lineno or 0) else None
+    return None
 
 
-def misses_file(error: BaseException | None) -> bool:
-    """Say whether a missing file is what ``error`` comes from."""
-    return error is not None and (isinstance(error, FileNotFoundError) or misses_file(error.__cause__))
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    """Return what a constructor has raised, in place of what the parser makes of it."""
-    while (
-        error.__cause__ is not None
-        and _PARSER in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parents
-    ):
-        error = error.__cause__
-    return error
+def _is_lightnings(error: BaseException) -> bool:
+    """Whether Lightning refuses a combination of options; by ``ValueError``, too, and by no type of its own."""
+    if type(error).__name__ == "MisconfigurationException":
+        return True
+    frames = list(traceback.walk_tb(error.__traceback__))
+    module = str(frames[-1][0].f_globals.get("__name__")) if frames else ""
+    return isinstance(error, ValueError) and module.startswith(
+        ("lightning.", "onepeace_pl.")
+    )  # until all raise UserError
 
 
 def _of_file(error: BaseException) -> str | None:
-    """Tell what the system refuses: reason, file and remedy."""
+    """Say what the system refuses: reason, file and remedy."""
     found = _OS_ERROR.search(str(error))
-    number = getattr(error, "errno", None) or (int(found[1]) if found else 0)
+    number = error.errno if isinstance(error, OSError) else None
+    number = number or (int(found[1]) if found else 0)
     if number not in _REMEDIES:
         return None
-    names = [str(name) for a in ("filename", "filename2") if (name := getattr(error, a, None)) is not None]
-    return ": ".join([os.strerror(number).lower(), *names]) + f"; {_REMEDIES[number]}"
+    names = (error.filename, error.filename2) if isinstance(error, OSError) else ()
+    return ": ".join([os.strerror(number).lower(), *(str(n) for n in names if n is not None)]) + (
+        f"; {_REMEDIES[number]}"
+    )
 
 
 def _of_checkpoint(text: str) -> str | None:
-    """Tell what torch says of a file that it can't read or write, without its advice to let the file run code."""
+    """Say what torch finds wrong with a file, without its advice to let the file run code."""
     if found := re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", text):
         return f"the checkpoint holds more than tensors and plain values ({found[1]}), and could run code: not read"
     if "Weights only load failed" in text or re.search(
@@ -115,21 +128,12 @@ def _of_checkpoint(text: str) -> str | None:
 
 
 def _from_worker(kind: type[BaseException], text: str) -> str | None:
-    said = text.rpartition(f"{kind.__name__}: ")[2]
+    message = text.rpartition(f"{kind.__name__}: ")[2]
     if issubclass(kind, UserError | LibraryError | FileNotFoundError):
-        return _line(said)
+        return _line(message)
     if issubclass(kind, OSError):
-        return _line(said) if _of_file(OSError(said)) else None
-    if not issubclass(kind, ValueError | TypeError):
-        return None
-    frames = _FRAME.findall(text)
-    return _line(said) if frames and _on_purpose(frames[-1][0], int(frames[-1][1])) else None
-
-
-def _on_purpose(file: str, line: int) -> bool:
-    path = Path(file)
-    ours = any(map(path.is_relative_to, _SPEAKS_TO_USERS)) or not any(map(path.is_relative_to, _LIBRARIES))
-    return ours and linecache.getline(file, line).lstrip().startswith("raise ")
+        return _line(message) if _of_file(OSError(message)) else None
+    return None
 
 
 def _line(text: str) -> str:

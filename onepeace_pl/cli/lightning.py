@@ -21,6 +21,7 @@ from onepeace_pl.checkpoints.io import AtomicCheckpointIO
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.checkpoints.sharded import check_sharded
 from onepeace_pl.cli import defaults, runs
+from onepeace_pl.cli.failures import constructing
 from onepeace_pl.cli.known_classes import TRUST, TRUST_HELP, known_classes
 from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.origin import dropped, origins
@@ -127,7 +128,7 @@ class ExperimentCLI(LightningCLI):
                 )
         trained = checkpoint or model.get("init_from") or model.get("random_weights")
         if self.subcommand in _NEED_WEIGHTS and not trained:
-            raise ValueError(
+            raise UserError(
                 f"{self.subcommand} would measure random weights: give --ckpt_path or --model.init_from, "
                 "or say --model.random_weights true"
             )
@@ -136,6 +137,11 @@ class ExperimentCLI(LightningCLI):
         for line in dropped(origins(self._words), self.config_dump):
             print("note:", line, file=sys.stderr)
         self._settings.ckpt_path = checkpoint
+
+    def instantiate_classes(self) -> None:
+        """Make model, data module and trainer."""
+        with constructing():
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Make the trainer; loggers, checkpoints and report, left open, go to the run folder."""
@@ -149,7 +155,7 @@ class ExperimentCLI(LightningCLI):
             runs.continues(self.folder, self._checkpoint),
         )
         if init_from and not resume and Path(init_from).resolve().is_relative_to(self.folder.resolve()):
-            raise ValueError(f"model.init_from lies in the run folder '{self.folder}'; choose another --run")
+            raise UserError(f"model.init_from lies in the run folder '{self.folder}'; choose another --run")
         if not self._settings.trainer.fast_dev_run:
             self._hold()
             # without ckpt_path: the file describes the whole run, not the rest of it

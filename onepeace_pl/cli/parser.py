@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import Namespace, add_instantiator
 from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
+from onepeace_pl.cli.failures import constructing
 from onepeace_pl.cli.merge import PARENTS, content_of, mentions
 from onepeace_pl.cli.shipped import ENDINGS
 from onepeace_pl.utils.regular_files import is_endless
@@ -68,6 +69,15 @@ class Parser(LightningArgumentParser):
         )
         print("error:", line, file=sys.stderr)
         raise SystemExit(2)
+
+
+def _construct(kind: type, *args: Any, **options: Any) -> Any:
+    """Make an object that a config names, be it at once or later, as the backbone and the optimizer are."""
+    with constructing():
+        return kind(*args, **options)
+
+
+add_instantiator(_construct, object)
 
 
 def _with_entries(words: Sequence[str]) -> list[str]:

@@ -79,7 +79,7 @@ def find_checkpoint(checkpoint: str | None, folder: Path) -> str | None:
     """Return the path of a checkpoint that is given by path, or by ``best`` or ``last``: that of the run.
 
     Raises:
-        ValueError: There is no such file or folder, or the file is no checkpoint.
+        UserError: There is no such file or folder, or the file is no checkpoint.
     """
     if checkpoint is None:
         return None
@@ -99,13 +99,13 @@ def hold(folder: Path) -> Claim | None:
         The claim, to be given up when the run has ended; None where a sweep holds it for this process.
 
     Raises:
-        ValueError: Another process is training there.
+        UserError: Another process is training there.
     """
     path = claim_file(folder)
     claim = None if os.environ.get(INHERITED) == str(path) else Claim(path)
     if claim is not None and not claim.held:
         hint = "" if claim.owner.startswith(HOST) else f"; if that run has ended, remove {path}"
-        raise ValueError(f"a run is at work in '{folder}': {claim.owner}; choose another --run{hint}")
+        raise UserError(f"a run is at work in '{folder}': {claim.owner}; choose another --run{hint}")
     for place in (folder, folder / CHECKPOINTS):
         recover(place)
     return claim
@@ -151,13 +151,13 @@ def claim(folder: Path, resume: bool) -> str | None:
         A line for the user where an older run has moved.
 
     Raises:
-        ValueError: ``folder`` holds something that is no run.
+        UserError: ``folder`` holds something that is no run.
     """
     if resume or not folder.exists() or {path.name for path in folder.iterdir()} <= {LOG, CELL}:
         return None
     is_run = folder.parent == RUNS or (folder / CONFIG).is_file() or any(folder.glob("report*.md"))
     if not is_run:
-        raise ValueError(f"'{folder}' is not empty and holds no run (no {CONFIG}); choose another --run")
+        raise UserError(f"'{folder}' is not empty and holds no run (no {CONFIG}); choose another --run")
     older = first_free(folder)
     folder.rename(older)
     return f"older run moved to {older}"

@@ -14,7 +14,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, StrategyRegistry
 
 from onepeace_pl.cli import lightning as verbs
-from onepeace_pl.cli.failures import misses_file, refusal
+from onepeace_pl.cli.failures import is_missing_file, user_message
 from onepeace_pl.cli.lightning import ExperimentCLI
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.training.compatibility import check_compatible
@@ -63,9 +63,9 @@ class Blueprint(ExperimentCLI):
         try:
             super().instantiate_classes()
         except Exception as error:
-            if not misses_file(error):
+            if not is_missing_file(error):
                 raise
-            self.without_data, said = refusal(error) or str(error), self._settings.data
+            self.without_data, said = user_message(error) or str(error), self._settings.data
             self._settings.data = Namespace(class_path=f"{__name__}.{NoData.__name__}")  # type: ignore[no-untyped-call]
             super().instantiate_classes()
             self._settings.data = said
@@ -79,9 +79,9 @@ class Blueprint(ExperimentCLI):
         try:
             model.data_info = self.datamodule.data_info
         except Exception as error:
-            if not misses_file(error):
+            if not is_missing_file(error):
                 raise
-            self.without_data, model.data_info = refusal(error) or str(error), NoData.data_info
+            self.without_data, model.data_info = user_message(error) or str(error), NoData.data_info
         with torch.device("meta"):
             model.configure_model()
         if isinstance(model, Experiment) and model.task is not None:

@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from onepeace_pl.errors import UserError
+
 if TYPE_CHECKING:
     from onepeace_pl.checkpoints.comparison import Parameters, Vectors
 
@@ -38,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     missing = next((name for name in expected if name not in vectors), None)
     if missing is not None:
         shared = ", ".join(vectors) or "none"
-        raise ValueError(f"--expect-equal {missing}: the models do not share it; shared are: {shared}")
+        raise UserError(f"--expect-equal {missing}: the models do not share it; shared are: {shared}")
     parameters = compare_parameters(a.state_dict(), b.state_dict())
     wrong = {name: unequal(one, two, name, parameters) for name in vectors}
     _print_vectors(vectors, wrong, a.modalities, b.modalities)

@@ -66,7 +66,7 @@ def _cp(words: list[str]) -> int:
     copies = _copies(find_config(options.file), options.folder)
     taken = next((new for new in copies.values() if new.exists()), None)
     if taken:
-        raise ValueError(f"'{taken}' exists already; nothing was copied")
+        raise UserError(f"'{taken}' exists already; nothing was copied")
     for old, new in copies.items():
         new.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(old, new)
@@ -88,7 +88,7 @@ def _check(words: list[str]) -> int:
 
 
 def _is_right(file: str) -> bool:
-    from onepeace_pl.cli.failures import refusal
+    from onepeace_pl.cli.failures import user_message
     from onepeace_pl.cli.stand_in import build
 
     try:
@@ -96,7 +96,7 @@ def _is_right(file: str) -> bool:
     except SystemExit:  # the parser has said why
         return False
     except Exception as error:
-        line = refusal(error)
+        line = user_message(error)
         if line is None:
             raise
         print(f"error: {file}: {line}", file=sys.stderr)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing, save
 
 METADATA, META = ".metadata", "meta.pt"  # torch's index of the shards, and what Lightning keeps beside them
@@ -26,9 +27,9 @@ def main(argv: Sequence[str]) -> int:
     if not folder.exists():
         raise FileNotFoundError(f"no folder {folder}; check the path")
     if not (folder / METADATA).is_file():
-        raise ValueError(f"{folder} is no sharded checkpoint: a folder with .metadata and shards is wanted")
+        raise UserError(f"{folder} is no sharded checkpoint: a folder with .metadata and shards is wanted")
     if target.exists():
-        raise ValueError(f"{target} exists already; give another --to")
+        raise UserError(f"{target} exists already; give another --to")
 
     checkpoint = _gather(folder)
     with replacing(target) as new:
@@ -56,9 +57,9 @@ def _gather(folder: Path) -> dict[str, Any]:
             dcp_to_torch_save(folder, whole)
         except CheckpointException as error:  # no Exception, but a BaseException
             reason = next(iter(error.failures.values()))[0]
-            raise ValueError(f"{folder}: a shard is missing or damaged ({reason})") from None
+            raise UserError(f"{folder}: a shard is missing or damaged ({reason})") from None
         except Exception as error:
-            raise ValueError(f"{folder}: .metadata or a shard is damaged ({error})") from None
+            raise UserError(f"{folder}: .metadata or a shard is damaged ({error})") from None
         checkpoint: dict[str, Any] = torch.load(whole, map_location="cpu", weights_only=True)
     if (folder / META).is_file():
         checkpoint |= read_pickle(folder / META)

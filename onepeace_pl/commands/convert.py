@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onepeace_pl.errors import UserError
+
 if TYPE_CHECKING:
     from onepeace_pl.backbone import Backbone
     from onepeace_pl.modalities import Processor
@@ -33,9 +35,9 @@ def main(argv: Sequence[str]) -> int:
         raise FileNotFoundError(f"no file or folder {source}; check the path")
     taken = target if target.suffix in FILES else target / "config.json"
     if taken.exists() and not options.overwrite:
-        raise ValueError(f"{taken} exists already; say --overwrite to replace it, or give another --to")
+        raise UserError(f"{taken} exists already; say --overwrite to replace it, or give another --to")
     if taken.exists() and target.resolve() == source.resolve():
-        raise ValueError(f"{source} is source and target; give another --to")
+        raise UserError(f"{source} is source and target; give another --to")
     if target.suffix in FILES:
         _write_official(source, target, options)
     elif source.is_dir():
@@ -137,7 +139,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     set_tokenizer(processors.values(), _tokenizer(options.bpe))
     state, report = fit_state(backbone, weights, str(source))
     if report.new or report.left_over:
-        raise ValueError(f"{source}: weights and config do not belong together; convert it anew")
+        raise UserError(f"{source}: weights and config do not belong together; convert it anew")
     if options.merge:
         backbone, state = merged(backbone, state, str(source))
     print("\n".join(report.lines(10**6 if options.verbose else 6)))
@@ -166,7 +168,7 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
 
     _not_for(options, "an official file as target", "image_size", "preset", "bpe")
     if not source.is_dir():
-        raise ValueError(f"{source} is no model folder; convert it to a folder first, then that to {target}")
+        raise UserError(f"{source} is no model folder; convert it to a folder first, then that to {target}")
     config, wanted = read_config(source), options.checkpoint_format
     if target.suffix == ".pkl" and wanted is None:
         wanted = "vision-only"
@@ -179,7 +181,7 @@ def _write_official(source: Path, target: Path, options: argparse.Namespace) -> 
     state = official_state(backbone, weights, extra, origin, wanted)
     lost = [name for name in extra if name not in state and name.startswith("classify_head.")]
     if lost and options.checkpoint_format is None and not options.drop_head:
-        raise ValueError(
+        raise UserError(
             f"a {wanted} file has no place for the head of {source} ({lost[0]}); leave it out with --drop-head"
         )
     fresh = list(origin.made_new) if origin else []
@@ -221,7 +223,7 @@ def _tell_tokenizer(backbone: "Backbone", processors: "Mapping[str, Processor]")
 def _not_for(options: argparse.Namespace, what: str, *names: str) -> None:
     for name in names:
         if getattr(options, name) is not None:
-            raise ValueError(f"--{name.replace('_', '-')} has no meaning for {what}; leave it out")
+            raise UserError(f"--{name.replace('_', '-')} has no meaning for {what}; leave it out")
 
 
 def _cast(state: Mapping[str, Any], dtype: str) -> dict[str, Any]:

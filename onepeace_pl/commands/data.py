@@ -68,9 +68,9 @@ def _check(words: list[str]) -> int:
     parser.add_argument("--media", default="100", help="rows of each split to open, or 'all'")
     options = parser.parse_args(words)
     if options.media != "all" and not options.media.isdecimal():
-        raise ValueError(f"--media {options.media} is neither a number nor 'all'")
+        raise UserError(f"--media {options.media} is neither a number nor 'all'")
     if options.root is not None and not options.root.is_dir():
-        raise ValueError(f"--root {options.root}: no such folder")
+        raise UserError(f"--root {options.root}: no such folder")
     config = find_config(options.config, kind="parts/data").absolute()
     data = described_data(config)
     with contextlib.chdir(options.root or "."):
@@ -102,7 +102,7 @@ def _layout(words: list[str]) -> int:
     texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
     layouts = dict.fromkeys(filter(None, texts))
     if not layouts:
-        raise ValueError(f"{config}: its sources tell no layout")
+        raise UserError(f"{config}: its sources tell no layout")
     print("each below datasets/:\n" + "\n\n".join(layouts))
     return 0
 
@@ -137,7 +137,7 @@ def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:
     from onepeace_pl.data.needs import EVALUATION_SPLITS
 
     if not isinstance(module, SourceDataModule):
-        raise ValueError(f"{data['class_path']} names no sources; there is nothing to check")
+        raise UserError(f"{data['class_path']} names no sources; there is nothing to check")
     if module.train is not None:
         yield _Split("train", type(module.train).__name__, "", module.train)
     for split in EVALUATION_SPLITS:
@@ -163,7 +163,7 @@ def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | Non
         if name in needed and name != "text":  # text needs no opening, and its processor a tokenizer
             processor, error = made(spec)
             if processor is None:
-                raise ValueError(f"processors.{name}: {error}")
+                raise UserError(f"processors.{name}: {error}")
             processors[name] = processor
     classes = class_names(options.get("classes") or ())
     for split in splits:

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def main(argv: Sequence[str]) -> int:
     given = {"image": options.image, "audio": options.audio, "text": options.text}
     items = {name: values for name, values in given.items() if values}
     if not items:
-        raise ValueError("nothing to embed; give --image, --audio or --text")
+        raise UserError("nothing to embed; give --image, --audio or --text")
     target = None if options.to is None else Path(options.to)
     if target is not None and target.suffix not in (".npz", ".csv"):
-        raise ValueError(f"--to {target}: the ending must be .npz or .csv")
+        raise UserError(f"--to {target}: the ending must be .npz or .csv")
 
     from onepeace_pl.hub import OnePeace
     from onepeace_pl.modalities.text.cleaning import well_formed

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from typing import Any
 
-from onepeace_pl.cli.failures import refusal
+from onepeace_pl.cli.failures import user_message
+from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.plan import Direction
 from onepeace_pl.sweeps.record import Status, status_of
 from onepeace_pl.sweeps.trials import Row, Trial
@@ -21,7 +22,7 @@ def check_commands(rows: Iterable[Row]) -> None:
         rows: All rows, or samples of them.
 
     Raises:
-        ValueError: A command would be refused; the line says which, and why.
+        UserError: A command would be refused; the line says which, and why.
     """
     for row in _telling(rows):
         model = resolved(row, build=True)["model"]
@@ -30,7 +31,7 @@ def check_commands(rows: Iterable[Row]) -> None:
         if cell.steps[0].verb != "fit" and not (
             given or model.get("init_from") or model.get("random_weights")
         ):
-            raise ValueError(
+            raise UserError(
                 f"run '{row.run}' would {cell.steps[0].verb} random weights: give it the option ckpt_path or "
                 "model.init_from, or model.random_weights: true"
             )
@@ -40,13 +41,13 @@ def direction_of(row: Row) -> Direction:
     """Return ``minimize`` or ``maximize``, by the task's own word on its metric.
 
     Raises:
-        ValueError: The metric is not the one that the task is judged by, so nobody knows.
+        UserError: The metric is not the one that the task is judged by, so nobody knows.
     """
     from onepeace_pl.cli.defaults import monitor_of
 
     monitor = monitor_of(resolved(row)["model"])
     if monitor is None or (row.metric and row.metric.partition("/")[2] != monitor[0].partition("/")[2]):
-        raise ValueError(
+        raise UserError(
             f"search.direction is missing: the task of run '{row.run}' does not say whether more of "
             f"'{row.metric or 'its metric'}' is better; write minimize or maximize"
         )
@@ -61,7 +62,7 @@ def resolved(row: Row, build: bool = False) -> dict[str, Any]:
         build: Make model, data module and trainer too, so that more can be found wrong.
 
     Raises:
-        ValueError: It would be refused.
+        UserError: It would be refused.
     """
     from onepeace_pl.cli import lightning
     from onepeace_pl.cli.stand_in import Blueprint
@@ -75,12 +76,12 @@ def resolved(row: Row, build: bool = False) -> dict[str, Any]:
             config = blueprint.resolved()
     except SystemExit:  # the parser has said why
         line = next(line for line in said.getvalue().splitlines() if line.startswith("error: "))
-        raise ValueError(f"{row.label}: {line.removeprefix('error: ')}") from None
+        raise UserError(f"{row.label}: {line.removeprefix('error: ')}") from None
     except Exception as error:
-        line = refusal(error) or ""
+        line = user_message(error) or ""
         if not line:
             raise
-        raise ValueError(f"{row.label}: {line}") from None
+        raise UserError(f"{row.label}: {line}") from None
     print(said.getvalue(), end="", file=sys.stderr)
     return config
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.plan import Plan
 from onepeace_pl.sweeps.trial_run import Stop, TrialRun
 
@@ -86,7 +87,7 @@ class Cluster:
         folder: For submitit's own files.
 
     Raises:
-        ValueError: submitit is missing, refuses a parameter, or finds no cluster.
+        UserError: submitit is missing, refuses a parameter, or finds no cluster.
     """
 
     patience = 30.0
@@ -95,12 +96,12 @@ class Cluster:
         try:
             import submitit
         except ImportError:
-            raise ValueError(missing("executor.cluster", "submitit")) from None
+            raise UserError(missing("executor.cluster", "submitit")) from None
         try:
             self._executor = submitit.AutoExecutor(folder, cluster=plan.executor.cluster)
             self._executor.update_parameters(name=plan.name, **plan.executor.options)
         except (NameError, RuntimeError, ValueError, AssertionError) as error:
-            raise ValueError(f"executor: {' '.join(str(error).split())}") from None
+            raise UserError(f"executor: {' '.join(str(error).split())}") from None
         self._jobs: list[Any] = []
 
     def submit(self, attempt: TrialRun) -> Job:

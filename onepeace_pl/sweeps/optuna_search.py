@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.executor import missing
 from onepeace_pl.sweeps.fingerprint import fingerprint
 from onepeace_pl.sweeps.plan import Direction, Range
@@ -40,14 +41,14 @@ class OptunaSearch:
         folder: The sweep's folder.
 
     Raises:
-        ValueError: Optuna is missing.
+        UserError: Optuna is missing.
     """
 
     def __init__(self, make_row: MakeRow, options: Options, direction: Direction, folder: Path) -> None:
         try:
             import optuna
         except ImportError:
-            raise ValueError(missing("search.method: optuna", "optuna")) from None
+            raise UserError(missing("search.method: optuna", "optuna")) from None
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser
 from onepeace_pl.cli.explain import explain
 from onepeace_pl.cli.shipped import find_config
 from onepeace_pl.cli.yaml_text import parse_yaml, read_yaml_text, shown
+from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps import plan as plans
 from onepeace_pl.sweeps.plan import Plan
 from onepeace_pl.sweeps.rules import check
@@ -30,7 +31,7 @@ def read_plan(path: Path) -> Plan:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Something in it can't be right; one line says what and where.
+        UserError: Something in it can't be right; one line says what and where.
     """
     content = read_yaml_text(path)
     try:
@@ -39,7 +40,7 @@ def read_plan(path: Path) -> Plan:
         check(plan)
         _find_files(plan, path.parent)
     except ValueError as error:
-        raise ValueError(f"{shown(path)}: {error}") from None
+        raise UserError(f"{shown(path)}: {error}") from None
     return plan
 
 
@@ -51,7 +52,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise ValueError(f"line {key.start_mark.line + 1}: '{key.value}' comes twice; rename one")
+                raise UserError(f"line {key.start_mark.line + 1}: '{key.value}' comes twice; rename one")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -60,9 +61,9 @@ def _load(text: str) -> dict[str, Any]:
     try:
         content = parse_yaml(text, _Loader)
     except yaml.YAMLError as error:
-        raise ValueError(f"no valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ValueError("a sweep is a mapping that names 'runs'; see docs/guide/sweeps.md")
+        raise UserError("a sweep is a mapping that names 'runs'; see docs/guide/sweeps.md")
     return content
 
 
@@ -73,7 +74,7 @@ def _parsed(content: dict[str, Any]) -> Plan:
         return Plan(**vars(parser.instantiate(parser.parse_object(content))))
     except Exception as error:
         line = explain(str(error), error, parser.get_defaults().keys())
-    raise ValueError(re.sub(rf"{re.escape(plans.__name__)}\.(\w+)", r"\1", line))
+    raise UserError(re.sub(rf"{re.escape(plans.__name__)}\.(\w+)", r"\1", line))
 
 
 def _find_files(plan: Plan, folder: Path) -> None:
@@ -100,11 +101,11 @@ def _found_config(name: str, folder: Path, key: str) -> str:
     try:
         return shown(find_config(name, folder))
     except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
+        raise UserError(f"{key}: {error}") from None
 
 
 def _seen_from_here(name: str, folder: Path, key: str) -> str:
     path = Path(os.path.normpath(folder / name))
     if not path.is_file():
-        raise ValueError(f"{key}: no file '{name}'; a path is seen from the folder of the sweep's file")
+        raise UserError(f"{key}: no file '{name}'; a path is seen from the folder of the sweep's file")
     return shown(path)

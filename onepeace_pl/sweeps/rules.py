@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.plan import Plan, Range, Run, Search
 
 _LABEL = re.compile(r"[\w.+-]+")
@@ -28,21 +29,21 @@ def check(plan: Plan) -> None:
         plan: What a file says.
 
     Raises:
-        ValueError: What is wrong, where, and what to do.
+        UserError: What is wrong, where, and what to do.
     """
     _check_labels("name", [plan.name])
     _check_labels("runs", plan.runs)
     _check_labels("axes", plan.axes)
     for axis, labels in plan.axes.items():
         if axis in _COLUMNS:
-            raise ValueError(f"axes.{axis}: the table has a column of this name already; rename the axis")
+            raise UserError(f"axes.{axis}: the table has a column of this name already; rename the axis")
         _check_labels(f"axes.{axis}", labels)
     empty = next((key for key, labels in {"runs": plan.runs, **_axes(plan)}.items() if not labels), None)
     if empty:
-        raise ValueError(f"{empty} is empty; name at least one")
+        raise UserError(f"{empty} is empty; name at least one")
     _check_seeds("seeds", plan.seeds)
     if plan.workers < 1:
-        raise ValueError(f"workers {plan.workers}: at least 1 is needed")
+        raise UserError(f"workers {plan.workers}: at least 1 is needed")
     for label, run in plan.runs.items():
         _check_run(f"runs.{label}", run)
     fits = any("fit" in run.verbs for run in plan.runs.values())
@@ -53,11 +54,11 @@ def check(plan: Plan) -> None:
         _check_search(plan.search)
         _check_options("search.space", plan.search.space, _OWN | _CHECKPOINT)
     if plan.executor.gpus and plan.executor.cluster:
-        raise ValueError(
+        raise UserError(
             "executor.gpus is for processes of this machine; a cluster takes options.gpus_per_node"
         )
     if plan.executor.gpus and len(plan.executor.gpus) < plan.workers:
-        raise ValueError(
+        raise UserError(
             f"executor.gpus: {plan.workers} workers need as many entries, not {len(plan.executor.gpus)}"
         )
 
@@ -69,21 +70,19 @@ def _axes(plan: Plan) -> dict[str, Mapping[str, Any]]:
 def _check_labels(key: str, labels: Iterable[str]) -> None:
     wrong = next((label for label in labels if not _LABEL.fullmatch(str(label))), None)
     if wrong is not None:
-        raise ValueError(
-            f"{key}: '{wrong}' becomes part of a folder's name: letters, digits and . _ + - only"
-        )
+        raise UserError(f"{key}: '{wrong}' becomes part of a folder's name: letters, digits and . _ + - only")
 
 
 def _check_seeds(key: str, seeds: list[int]) -> None:
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"{key} {seeds}: name at least one, and each once")
+        raise UserError(f"{key} {seeds}: name at least one, and each once")
 
 
 def _check_run(key: str, run: Run) -> None:
     if not run.config:
-        raise ValueError(f"{key} has no config; name the file that 'fit --config' would take")
+        raise UserError(f"{key} has no config; name the file that 'fit --config' would take")
     if not run.verbs or len(set(run.verbs)) < len(run.verbs) or "fit" in run.verbs[1:]:
-        raise ValueError(f"{key}.verbs {run.verbs}: name each once, and fit first")
+        raise UserError(f"{key}.verbs {run.verbs}: name each once, and fit first")
     if run.seeds is not None:
         _check_seeds(f"{key}.seeds", run.seeds)
 
@@ -91,22 +90,22 @@ def _check_run(key: str, run: Run) -> None:
 def _check_options(key: str, options: Iterable[str], own: Mapping[str, str]) -> None:
     wrong = next((option for option in options if option in own), None)
     if wrong:
-        raise ValueError(f"{key}: '{wrong}' is the sweep's to say; {own[wrong]}")
+        raise UserError(f"{key}: '{wrong}' is the sweep's to say; {own[wrong]}")
 
 
 def _check_search(search: Search) -> None:
     if not search.space:
-        raise ValueError("search.space is empty; name an option and its values, or drop 'search'")
+        raise UserError("search.space is empty; name an option and its values, or drop 'search'")
     if search.trials < 1:
-        raise ValueError(f"search.trials {search.trials}: at least 1 is needed")
+        raise UserError(f"search.trials {search.trials}: at least 1 is needed")
     for option, values in search.space.items():
         key = f"search.space.{option}"
         if not isinstance(values, Range):
             if not values or len(set(map(str, values))) < len(values):
-                raise ValueError(f"{key} {values}: name at least one value, and each once")
+                raise UserError(f"{key} {values}: name at least one value, and each once")
         elif search.method == "grid":
-            raise ValueError(f"{key}: a grid needs a list of values; ranges are for 'method: optuna'")
+            raise UserError(f"{key}: a grid needs a list of values; ranges are for 'method: optuna'")
         elif values.low >= values.high:
-            raise ValueError(f"{key}: low {values.low} must be below high {values.high}")
+            raise UserError(f"{key}: low {values.low} must be below high {values.high}")
         elif values.log and values.low <= 0:
-            raise ValueError(f"{key}: low {values.low} must be above 0 on a logarithmic scale")
+            raise UserError(f"{key}: low {values.low} must be above 0 on a logarithmic scale")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from onepeace_pl.cli.runs import CONFIG
+from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.check import check_commands, direction_of
 from onepeace_pl.sweeps.executor import make_executor
 from onepeace_pl.sweeps.optuna_search import OptunaSearch
@@ -30,14 +31,14 @@ class Sweep:
         path: Its YAML.
 
     Raises:
-        ValueError: The file can't be right, or the sweep's folder is something else.
+        UserError: The file can't be right, or the sweep's folder is something else.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.plan = path, read_plan(path)
         self.folder = sweep_folder(self.plan)
         if (self.folder / CONFIG).exists():
-            raise ValueError(f"'{self.folder}' is the folder of a run; give the sweep another name")
+            raise UserError(f"'{self.folder}' is the folder of a run; give the sweep another name")
         self._makers: list[MakeRow] = [
             partial(make_row, self.plan, label, axes) for label, axes in combinations(self.plan)
         ]
@@ -46,7 +47,7 @@ class Sweep:
         """Refuse commands that the command line would refuse.
 
         Raises:
-            ValueError: One would be refused.
+            UserError: One would be refused.
         """
         check_commands(self._samples())
 
@@ -88,10 +89,10 @@ class Sweep:
             Whether every row has all its numbers.
 
         Raises:
-            ValueError: Nothing is there.
+            UserError: Nothing is there.
         """
         if not self.folder.is_dir():
-            raise ValueError(f"no folder '{self.folder}': the sweep has not run yet; leave out --table")
+            raise UserError(f"no folder '{self.folder}': the sweep has not run yet; leave out --table")
         return self._write([summarise(row) for search in self._searches() for row in search.rows()])
 
     def _samples(self) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from typing import Any, TypeVar
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.plugins import plugin_packages
 
 T = TypeVar("T")
@@ -27,19 +28,19 @@ def find_class(path: Any, base: type[T], owner: str, trust: bool = False) -> typ
         trust: Import its module, whatever it is.
 
     Raises:
-        ValueError: The class cannot be found, or its module would have to be imported and is not trusted.
-        TypeError: It is no ``base``.
+        UserError: The class cannot be found, or its module would have to be imported and is not trusted.
+        UserError: It is no ``base``.
     """
     module, _, name = str(path).rpartition(".")
     known = trust or (module.startswith("onepeace_pl.") and not module.endswith("__main__"))
     if not (known or sys.modules.get(module)):
         known = module.partition(".")[0] in plugin_packages()
         if not known:
-            raise ValueError(f"{owner}: {path} is neither a class of onepeace_pl nor of a plug-in; {HOW}")
+            raise UserError(f"{owner}: {path} is neither a class of onepeace_pl nor of a plug-in; {HOW}")
     try:
         found = getattr(import_module(module), name) if known else vars(sys.modules[module])[name]
     except (ImportError, AttributeError, ValueError, KeyError) as error:
-        raise ValueError(f"{owner}: cannot import {path}; is its folder on PYTHONPATH?") from error
+        raise UserError(f"{owner}: cannot import {path}; is its folder on PYTHONPATH?") from error
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise TypeError(f"{owner}: {path} is no {base.__name__}")
+        raise UserError(f"{owner}: {path} is no {base.__name__}")
     return found

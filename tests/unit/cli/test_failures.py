@@ -1,4 +1,4 @@
-"""What is put down to the user, and what keeps its traceback."""
+"""User errors take one line, bugs keep their traceback."""
 
 import textwrap
 from pathlib import Path
@@ -6,41 +6,66 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from onepeace_pl.cli.failures import refusal
+from onepeace_pl.cli.failures import constructing, user_message
 from onepeace_pl.errors import UserError
 
 
 def caught(call):
     with pytest.raises(Exception) as information:
         call()
-    return refusal(information.value)
+    return user_message(information.value)
 
 
 def refuse():
-    raise ValueError(
-        "row 3 has no picture;\n"
-        "  add one"
-    )  # fmt: skip
+    raise UserError("row 3 has no picture;\n  add one")
 
 
-def test_refused_on_purpose():
+def test_the_type_decides():
     assert caught(refuse) == "row 3 has no picture; add one"
 
+    assert caught(lambda: (_ for _ in ()).throw(UserError("give a\n file"))) == "give a file"
 
-def test_defects():
+
+def fail_on_purpose():
+    raise ValueError("unfit")
+
+
+def test_bugs():
+    assert caught(fail_on_purpose) is None
     assert caught(lambda: int("x")) is None
     assert caught(lambda: None + 1) is None
     assert caught(lambda: {}["x"]) is None
     assert caught(lambda: textwrap.indent(3, "")) is None
 
 
-def test_a_user_error_is_refused_wherever_it_is_raised():
-    def fail():
-        error = UserError("give a\n file")
-        error.with_traceback(None)
-        (_ for _ in ()).throw(error)  # on no line that begins with `raise`
+@pytest.mark.parametrize("call", [fail_on_purpose, lambda: textwrap.indent(3, ""), refuse])
+def test_constructors_of_any_class_speak_to_the_user(call):
+    def constructed():
+        with constructing():
+            call()
 
-    assert caught(fail) == "give a file"
+    with pytest.raises(UserError) as information:
+        constructed()
+    assert user_message(information.value)
+
+
+def test_other_errors_of_constructors_are_bugs():
+    def constructed():
+        with constructing():
+            {}["x"]
+
+    with pytest.raises(KeyError):
+        constructed()
+
+
+def test_a_user_error_behind_another_error():
+    def fail():
+        try:
+            refuse()
+        except UserError as error:
+            raise RuntimeError("while it was made") from error
+
+    assert caught(fail) == "row 3 has no picture; add one"
 
 
 def test_what_the_system_refuses(tmp_path):
@@ -55,14 +80,14 @@ def test_what_the_system_refuses(tmp_path):
     )
     with pytest.raises(ConnectionRefusedError) as information:  # no matter of files: a defect
         raise ConnectionRefusedError(111, "Connection refused")
-    assert refusal(information.value) is None
+    assert user_message(information.value) is None
 
 
 def test_no_space_for_weights():
     from safetensors import SafetensorError
 
     error = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
-    assert refusal(error) == "no space left on device; free some space, or write elsewhere"
+    assert user_message(error) == "no space left on device; free some space, or write elsewhere"
 
 
 def test_missing_file():
@@ -86,6 +111,7 @@ class Rows(Dataset):
     [
         (refuse, "row 3 has no picture; add one"),
         (lambda: int("x"), None),
+        (fail_on_purpose, None),
         (lambda: open("/"), "[Errno 21] Is a directory: '/'"),  # noqa: SIM115
         (lambda: open("gone.png"), "[Errno 2] No such file or directory: 'gone.png'"),  # noqa: SIM115
     ],

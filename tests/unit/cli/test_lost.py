@@ -6,7 +6,7 @@ import signal
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from onepeace_pl.cli.failures import refusal
+from onepeace_pl.cli.failures import user_message
 
 
 class Deadly(Dataset):
@@ -21,10 +21,10 @@ class Deadly(Dataset):
 def test_a_killed_worker():
     with pytest.raises(RuntimeError) as caught:
         list(DataLoader(Deadly(), num_workers=1))
-    line = refusal(caught.value)
+    line = user_message(caught.value)
     assert line.startswith("a process that loads data ")
     assert "data.num_workers" in line
 
 
 def test_other_errors_are_not_taken_for_it():
-    assert refusal(RuntimeError("the request timed out")) is None
+    assert user_message(RuntimeError("the request timed out")) is None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onepeace_pl.cli.failures import refusal
+from onepeace_pl.cli.failures import user_message
 from onepeace_pl.data import datasets
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.labels.checking import bad_labels
@@ -169,7 +169,7 @@ def read_all(path: Path, make: Make) -> str:
     try:
         source = make(str(path))
     except ValueError as error:
-        line = refusal(error)
+        line = user_message(error)
         assert line is not None, f"{path.read_bytes()[:2000]!r}"
         assert path.name in line or "refs" in line
         assert len(line) < 1000
@@ -182,7 +182,7 @@ def read_all(path: Path, make: Make) -> str:
             if targets is not None:
                 targets(row.labels)
         except ValueError as error:
-            line = refusal(error)
+            line = user_message(error)
             assert line is not None
             assert len(line) < 1000
             bad.append((number, line))
@@ -190,7 +190,7 @@ def read_all(path: Path, make: Make) -> str:
         try:
             list(getattr(source, name, list)())
         except ValueError as error:
-            line = refusal(error)
+            line = user_message(error)
             assert line is not None
             bad.append((0, line))
     return "a bad row" if bad else "read"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from onepeace_pl.cli.failures import refusal
+from onepeace_pl.cli.failures import user_message
 from onepeace_pl.data.loading.dataset import PreparedRows
 from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import AudioProcessor
@@ -78,7 +78,7 @@ def test_rows_are_not_to_blame(workers: int) -> None:
     )
     with pytest.raises(LibraryError) as caught:
         list(loader)
-    assert re.fullmatch(line("torchaudio"), refusal(caught.value) or "")
+    assert re.fullmatch(line("torchaudio"), user_message(caught.value) or "")
 
 
 def test_a_verb_and_the_package_say_it(broken: Path) -> None:

@@ -1,0 +1,36 @@
+"""Renamed config keys and classes: a config of old names is told the new ones."""
+
+from collections.abc import Collection
+
+from onepeace_pl.cli.short_names import modules_by_class
+
+KEYS = (  # old, new; an old name that had several meanings may come several times
+    ("everywhere", "global_blocks"),
+    ("facts", "data_info"),
+    ("picture_size", "image_size"),
+    ("restores", "reconstructs"),
+    ("until", "stop_after"),
+)
+CLASSES: dict[str, str] = {}  # old name -> new name; a class that only moved is found by its name
+
+
+def renamed_key(key: str, valid: Collection[str]) -> str | None:
+    """Return the new name of a dotted key, None where it has none.
+
+    Args:
+        key: The unknown key; its last step is looked up.
+        valid: Keys that would be right; the new one must be among them, alone or below the same key.
+    """
+    above, dot, last = key.rpartition(".")
+    candidates = [f"{above}{dot}{new}" for old, new in KEYS if old == last]
+    return next((new for new in candidates if new in valid), None)
+
+
+def moved_class(path: str) -> str | None:
+    """Return the dotted path of a class of this package that has moved or has another name; None for others."""
+    package, _, rest = path.partition(".")
+    old = rest.rpartition(".")[2] or package
+    name = CLASSES.get(old, old)
+    module = modules_by_class().get(name) if package == "onepeace_pl" or old in CLASSES else None
+    new = f"{module}.{name}"
+    return new if module and new != path else None

@@ -1,0 +1,75 @@
+"""Old names of keys and classes: the line says the new one, in ``configs check`` and ``fit`` alike."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from onepeace_pl.cli import main, renamed
+from onepeace_pl.cli.renamed import CLASSES, KEYS, moved_class, renamed_key
+
+OLD = [
+    (
+        "model: {task: {class_path: onepeace_pl.multitask.MultiTask}}",
+        "model.task: 'onepeace_pl.multitask.MultiTask' is called 'onepeace_pl.training.multitask.MultiTask' now",
+    ),
+    (
+        "data: {class_path: onepeace_pl.data.TriWorldData}",
+        "'onepeace_pl.data.TriWorldData' is called 'onepeace_pl.triworld.datamodule.TriWorldData' now",
+    ),
+    (
+        "trainer: {strategy: {class_path: onepeace_pl.strategies.FSDP1Strategy}}",
+        "'onepeace_pl.strategies.FSDP1Strategy' is called 'onepeace_pl.training.strategies.FSDP1Strategy' now",
+    ),
+    ("data: {picture_size: 48}", "has no option 'picture_size'; it is called 'image_size' now"),
+]
+
+
+@pytest.mark.parametrize(("old", "line"), OLD)
+def test_the_new_name_is_said(old, line, capsys):
+    Path("old.yaml").write_text(f"config: quickstart\n{old}\n")
+    for words in (["configs", "check", "old.yaml"], ["fit", "--config", "old.yaml"]):
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: old.yaml: ")
+        assert line in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "onepeace_pl.experiment.Experiment",
+        "onepeace_pl.data.triworld_tasks.TriWorldTask",
+        "onepeace_pl.data.transforms.JointTransform",
+        "onepeace_pl.modalities.processors.ImageProcessor",
+        "onepeace_pl.multitask.MultiTask",
+        "onepeace_pl.strategies.FullyShardedStrategy",
+    ],
+)
+def test_a_class_that_has_moved(path):
+    module, _, name = (moved_class(path) or "").rpartition(".")
+    assert name == path.rpartition(".")[2]
+    assert hasattr(import_module(module), name)
+
+
+def test_a_class_with_another_name(monkeypatch):
+    monkeypatch.setitem(renamed.CLASSES, "OldFolder", "ClassFolder")
+    for path in ("OldFolder", "onepeace_pl.data.OldFolder"):
+        assert (moved_class(path) or "").endswith(".ClassFolder")
+
+
+@pytest.mark.parametrize("path", ["onepeace_pl.data.Nothing", "other.Experiment", "Experiment", ""])
+def test_classes_that_have_not(path):
+    assert moved_class(path) is None
+
+
+def test_keys():
+    assert renamed_key("task.until", ["task.stop_after"]) == "task.stop_after"
+    assert renamed_key("until", ["other"]) is None  # of a class that never had it
+    assert renamed_key("anything", ["anything_else"]) is None
+
+
+def test_no_new_name_is_an_old_one():
+    assert not {new for _, new in KEYS} & {old for old, _ in KEYS}
+    assert not set(CLASSES) & set(CLASSES.values())
