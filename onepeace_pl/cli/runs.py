@@ -19,7 +19,7 @@ RUNS = Path("runs")
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 KEYWORDS = ("best", "last")  # checkpoints of the run's own folder
-LOG, CELL = "log.txt", "cell.json"  # what a sweep puts into the folder before its run begins
+LOG, TRIAL = "log.txt", "trial.json"  # what a sweep puts into the folder before its run begins
 STOPPED = "stopped by a signal"
 
 
@@ -153,7 +153,7 @@ def claim(folder: Path, resume: bool) -> str | None:
     Raises:
         UserError: ``folder`` holds something that is no run.
     """
-    if resume or not folder.exists() or {path.name for path in folder.iterdir()} <= {LOG, CELL}:
+    if resume or not folder.exists() or {path.name for path in folder.iterdir()} <= {LOG, TRIAL}:
         return None
     is_run = folder.parent == RUNS or (folder / CONFIG).is_file() or any(folder.glob("report*.md"))
     if not is_run:

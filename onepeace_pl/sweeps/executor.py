@@ -1,4 +1,4 @@
-"""Where attempts run: threads that start processes of this machine, or jobs of a cluster through submitit."""
+"""Executors: local processes, or cluster jobs through submitit."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from onepeace_pl.errors import UserError
-from onepeace_pl.sweeps.plan import Plan
+from onepeace_pl.sweeps.plan import SweepPlan
 from onepeace_pl.sweeps.trial_run import Stop, TrialRun
 
 
 class Job(Protocol):
-    """An attempt that has been handed out."""
+    """A submitted trial run."""
 
     def done(self) -> bool:
-        """Say whether it has ended."""
+        """Whether it has ended."""
 
     def result(self) -> str | None:
-        """Return who else is at work on its cell, or raise what went wrong with the job itself."""
+        """Return who else runs its trial, if anyone; raises the error of the job itself."""
 
 
 class Executor(Protocol):
-    """Hands out attempts.
+    """Runs trials.
 
     Attributes:
-        patience: Seconds until a cell on which somebody else is at work is asked for again.
+        patience: Seconds before a trial that another process runs is tried again.
     """
 
     patience: float
 
-    def submit(self, attempt: TrialRun) -> Job:
-        """Hand out an attempt."""
+    def submit(self, run: TrialRun) -> Job:
+        """Submit a run."""
 
     def stop(self, at_once: bool) -> None:
-        """End what is handed out."""
+        """Stop all submitted runs."""
 
 
 class Processes:
@@ -48,7 +48,7 @@ class Processes:
 
     patience = 1.0
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SweepPlan) -> None:
         self._stop = Stop()
         self._threads = ThreadPoolExecutor(plan.workers)
         self._gpus: SimpleQueue[str] = SimpleQueue()
@@ -58,23 +58,23 @@ class Processes:
         share = max(1, (os.cpu_count() or 1) // plan.workers)
         self._threads_each = {} if plan.workers == 1 else {"OMP_NUM_THREADS": str(share)}
 
-    def submit(self, attempt: TrialRun) -> Job:
-        """Start an attempt, or let it wait for a free thread."""
-        return self._threads.submit(self._run, attempt)
+    def submit(self, run: TrialRun) -> Job:
+        """Start a run, or queue it for a free thread."""
+        return self._threads.submit(self._run, run)
 
     def stop(self, at_once: bool) -> None:
-        """Let runs write their checkpoint and end; or kill them."""
+        """Stop runs after a checkpoint, or kill them."""
         self._stop.asked.set()
         if at_once:
             self._stop.at_once.set()
 
-    def _run(self, attempt: TrialRun) -> str | None:
+    def _run(self, run: TrialRun) -> str | None:
         environment = {} if "OMP_NUM_THREADS" in os.environ else dict(self._threads_each)
         if self._gpus.empty():  # no more threads than GPUs, so only where none are named
-            return attempt(self._stop, environment)
+            return run(self._stop, environment)
         gpu = self._gpus.get()
         try:
-            return attempt(self._stop, environment | {"CUDA_VISIBLE_DEVICES": gpu})
+            return run(self._stop, environment | {"CUDA_VISIBLE_DEVICES": gpu})
         finally:
             self._gpus.put(gpu)
 
@@ -92,7 +92,7 @@ class Cluster:
 
     patience = 30.0
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: SweepPlan, folder: Path) -> None:
         try:
             import submitit
         except ImportError:
@@ -104,9 +104,9 @@ class Cluster:
             raise UserError(f"executor: {' '.join(str(error).split())}") from None
         self._jobs: list[Any] = []
 
-    def submit(self, attempt: TrialRun) -> Job:
+    def submit(self, run: TrialRun) -> Job:
         """Hand a job to the cluster."""
-        job: Any = self._executor.submit(attempt)
+        job: Any = self._executor.submit(run)
         self._jobs.append(job)
         return job  # type: ignore[no-any-return]
 
@@ -117,11 +117,11 @@ class Cluster:
                 job.cancel()
 
 
-def make_executor(plan: Plan, folder: Path) -> Executor:
-    """Return what the plan asks for; ``folder`` is for submitit's own files."""
+def make_executor(plan: SweepPlan, folder: Path) -> Executor:
+    """Make the executor of a plan; ``folder`` is for submitit's own files."""
     return Processes(plan) if plan.executor.cluster is None else Cluster(plan, folder)
 
 
 def missing(key: str, package: str) -> str:
-    """Say that an optional package is missing."""
+    """Return the error message for a missing optional package."""
     return f"{key} needs {package}: pip install 'onepeace-pl[sweep]'"

@@ -1,4 +1,4 @@
-"""The picture of a sweep: a line a row, a panel a metric, mean and deviation beside chance and optimum."""
+"""Plot of a sweep: a panel for each metric, mean and standard deviation beside chance and optimum."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onepeace_pl.sweeps.summary import Summary
+from onepeace_pl.sweeps.table import Summary
 from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def _draw_panel(axes: Axes, metric: str, rows: Sequence[Summary]) -> None:
 
 def _label(summary: Summary) -> str:
     seeds = f" ({len(summary.values)})" if len(summary.values) > 1 else ""
-    label = re.sub(r"~[0-9a-f]{6}", "", summary.row.label)  # digests are for folders
+    label = re.sub(r"~[0-9a-f]{6}", "", summary.group.label)  # digests are for folders
     return f"{label.replace(',', ', ')}{seeds}"

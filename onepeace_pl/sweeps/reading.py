@@ -1,4 +1,4 @@
-"""Read a sweep's YAML: keys and types by the parser of the command line, paths seen from the file's folder."""
+"""Read a sweep's YAML: keys and types are parsed as on the command line; paths are relative to the file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from onepeace_pl.cli.shipped import find_config
 from onepeace_pl.cli.yaml_text import parse_yaml, read_yaml_text, shown
 from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps import plan as plans
-from onepeace_pl.sweeps.plan import Plan
-from onepeace_pl.sweeps.rules import check
+from onepeace_pl.sweeps.plan import SweepPlan, check
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> SweepPlan:
     """Read a sweep's YAML.
 
     Args:
@@ -67,17 +66,17 @@ def _load(text: str) -> dict[str, Any]:
     return content
 
 
-def _parsed(content: dict[str, Any]) -> Plan:
+def _parsed(content: dict[str, Any]) -> SweepPlan:
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Plan)
+    parser.add_class_arguments(SweepPlan)
     try:
-        return Plan(**vars(parser.instantiate(parser.parse_object(content))))
+        return SweepPlan(**vars(parser.instantiate(parser.parse_object(content))))
     except Exception as error:
         line = explain(str(error), error, parser.get_defaults().keys())
     raise UserError(re.sub(rf"{re.escape(plans.__name__)}\.(\w+)", r"\1", line))
 
 
-def _find_files(plan: Plan, folder: Path) -> None:
+def _find_files(plan: SweepPlan, folder: Path) -> None:
     for key, part in plan.parts():
         names = [part.config] if isinstance(part.config, str) else part.config
         part.config = [_found_config(name, folder, f"{key}.config") for name in names]

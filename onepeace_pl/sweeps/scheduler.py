@@ -1,4 +1,4 @@
-"""The loop of a sweep: keep so many cells at work, take note of what ends, stop all when told to."""
+"""Main loop of a sweep: keep the workers busy, collect finished trials, stop on a signal."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from types import FrameType
 from onepeace_pl.sweeps.executor import Executor, Job
 from onepeace_pl.sweeps.record import Status, read_outcome, status_of
 from onepeace_pl.sweeps.search import Search
-from onepeace_pl.sweeps.summary import duration, summarise
+from onepeace_pl.sweeps.table import duration, summarise
 from onepeace_pl.sweeps.trial_run import TrialRun
-from onepeace_pl.sweeps.trials import Row, Trial
+from onepeace_pl.sweeps.trials import Trial, TrialGroup
 from onepeace_pl.utils.claim import HOST
 
 _GLANCE = 0.1  # seconds
 
 
 class Scheduler:
-    """Runs the rows that searches choose.
+    """Runs the groups that searches choose.
 
     Args:
         searches: Asked in this order.
-        executor: Where cells run.
-        workers: How many cells at a time.
-        attempt: Makes what runs a cell.
+        executor: Where trials run.
+        workers: How many trials at a time.
+        make_run: Makes the run of a trial.
         retry_failed: Cells that failed before are run again.
 
     Attributes:
-        notes: Name of a cell -> what happened to its job, where that stands nowhere else.
+        notes: Name of a trial -> what happened to its job, where that stands nowhere else.
         stopped: Whether a signal has ended the sweep.
     """
 
@@ -41,15 +41,15 @@ class Scheduler:
         searches: Sequence[Search],
         executor: Executor,
         workers: int,
-        attempt: Callable[[Trial], TrialRun] = TrialRun,
+        make_run: Callable[[Trial], TrialRun] = TrialRun,
         retry_failed: bool = False,
     ) -> None:
         self.notes: dict[str, str] = {}
         self._searches, self._executor, self._workers = searches, executor, workers
-        self._attempt, self._retry_failed = attempt, retry_failed
-        self._open: dict[str, tuple[Search, Row]] = {}
+        self._make_run, self._retry_failed = make_run, retry_failed
+        self._open: dict[str, tuple[Search, TrialGroup]] = {}
         self._waiting: deque[Trial] = deque()
-        self._elsewhere: dict[str, tuple[float, Trial]] = {}  # cells of others, with when to ask again
+        self._elsewhere: dict[str, tuple[float, Trial]] = {}  # trials of others, with when to ask again
         self._jobs: dict[str, tuple[Trial, Job]] = {}
         self._done = 0
         self._signals = 0
@@ -69,43 +69,43 @@ class Scheduler:
                     self._stop()
                 time.sleep(_GLANCE)
                 self._collect()
-                self._close_rows()
+                self._close_groups()
 
     def _refill(self) -> bool:
         """Give free workers something to do; say whether anything waits for one."""
         while not self.stopped and len(self._jobs) < self._workers:
-            cell = self._next_cell()
-            if cell is None:
+            trial = self._next_trial()
+            if trial is None:
                 break
-            self._jobs[cell.name] = cell, self._executor.submit(self._attempt(cell))
+            self._jobs[trial.name] = trial, self._executor.submit(self._make_run(trial))
         return bool(self._waiting)
 
-    def _next_cell(self) -> Trial | None:
+    def _next_trial(self) -> Trial | None:
         due = [name for name, (when, _) in self._elsewhere.items() if when <= time.monotonic()]
         if due:
             return self._elsewhere.pop(due[0])[1]
         while not self._waiting:
-            found = next(((search, row) for search in self._searches if (row := search.next())), None)
+            found = next(((search, group) for search in self._searches if (group := search.next())), None)
             if found is None:
                 return None
             self._take_in(*found)
         return self._waiting.popleft()
 
-    def _take_in(self, search: Search, row: Row) -> None:
-        """Open a row, and leave out those of its cells that are done."""
-        self._open[row.label] = search, row
-        for cell in row.cells:
-            status = status_of(cell)
+    def _take_in(self, search: Search, group: TrialGroup) -> None:
+        """Open a group, and leave out those of its trials that are done."""
+        self._open[group.label] = search, group
+        for trial in group.trials:
+            status = status_of(trial)
             if status is Status.FINISHED or (status is Status.FAILED and not self._retry_failed):
-                self._report(cell, "already ")
-            elif cell not in self._waiting and cell.name not in {*self._jobs, *self._elsewhere}:
+                self._report(trial, "already ")
+            elif trial not in self._waiting and trial.name not in {*self._jobs, *self._elsewhere}:
                 if status is Status.CHANGED:
-                    print(f"{cell.name}: {status}; it runs anew, the older run is kept aside", flush=True)
-                self._waiting.append(cell)
-        self._close_rows()
+                    print(f"{trial.name}: {status}; it runs anew, the older run is kept aside", flush=True)
+                self._waiting.append(trial)
+        self._close_groups()
 
     def _collect(self) -> None:
-        for name, (cell, job) in list(self._jobs.items()):
+        for name, (trial, job) in list(self._jobs.items()):
             if not job.done():
                 continue
             del self._jobs[name]
@@ -115,34 +115,34 @@ class Scheduler:
                 self.notes[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
                 holder = None
             if holder is None:
-                self._report(cell)
+                self._report(trial)
             elif not self.stopped:
                 if name not in self.notes:
                     hint = "" if holder.startswith(f"{HOST} ") else "; if that is gone, add --take-over"
                     print(f"{name}: {holder} is at work on it{hint}", flush=True)
                     self.notes[name] = f"{holder} is at work on it"
-                self._elsewhere[name] = time.monotonic() + self._executor.patience, cell
+                self._elsewhere[name] = time.monotonic() + self._executor.patience, trial
 
-    def _close_rows(self) -> None:
-        """Tell searches of rows that have come to their end."""
-        busy = {*self._jobs, *self._elsewhere, *(cell.name for cell in self._waiting)}
-        for label, (search, row) in list(self._open.items()):
-            if self.stopped or any(cell.name in busy for cell in row.cells):
+    def _close_groups(self) -> None:
+        """Tell searches of groups that have come to their end."""
+        busy = {*self._jobs, *self._elsewhere, *(trial.name for trial in self._waiting)}
+        for label, (search, group) in list(self._open.items()):
+            if self.stopped or any(trial.name in busy for trial in group.trials):
                 continue
             del self._open[label]
-            summary = summarise(row)
-            search.tell(row, summary.mean if summary.complete else None)
+            summary = summarise(group)
+            search.tell(group, summary.mean if summary.complete else None)
 
-    def _report(self, cell: Trial, how: str = "") -> None:
-        outcome = read_outcome(cell)
+    def _report(self, trial: Trial, how: str = "") -> None:
+        outcome = read_outcome(trial)
         if how or outcome.status in (Status.FINISHED, Status.FAILED):
             self._done += 1
-        total = sum(search.cells() for search in self._searches)
+        total = sum(search.trials() for search in self._searches)
         value = outcome.metrics.get(outcome.monitor or "")
         number = "" if value is None else f", {outcome.monitor} {value:.4g}"
-        said = outcome.error or self.notes.get(cell.name, "")
+        said = outcome.error or self.notes.get(trial.name, "")
         print(
-            f"[{self._done}/{total}] {cell.name}: {how}{outcome.status}"
+            f"[{self._done}/{total}] {trial.name}: {how}{outcome.status}"
             f" ({duration(outcome.seconds)}){number}{': ' + said if said else ''}",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""A sweep from its plan to its table."""
+"""A sweep: check, run, write the table."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from onepeace_pl.cli.runs import CONFIG
 from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.check import check_commands, direction_of
 from onepeace_pl.sweeps.executor import make_executor
-from onepeace_pl.sweeps.optuna_search import OptunaSearch
 from onepeace_pl.sweeps.plot import draw
 from onepeace_pl.sweeps.reading import read_plan
 from onepeace_pl.sweeps.scheduler import Scheduler
-from onepeace_pl.sweeps.search import Grid, MakeRow, Search, samples
-from onepeace_pl.sweeps.summary import Summary, summarise
-from onepeace_pl.sweeps.table import comma_separated, commands_of, markdown
+from onepeace_pl.sweeps.search import Grid, MakeGroup, OptunaSearch, Search, samples
+from onepeace_pl.sweeps.table import Summary, comma_separated, commands_of, markdown, summarise
 from onepeace_pl.sweeps.trial_run import TrialRun
-from onepeace_pl.sweeps.trials import Row, combinations, make_row, sweep_folder
+from onepeace_pl.sweeps.trials import TrialGroup, combinations, make_group, sweep_folder
 from onepeace_pl.utils.claim import CLAIMS
 from onepeace_pl.utils.files import write_text
 
@@ -39,8 +37,8 @@ class Sweep:
         self.folder = sweep_folder(self.plan)
         if (self.folder / CONFIG).exists():
             raise UserError(f"'{self.folder}' is the folder of a run; give the sweep another name")
-        self._makers: list[MakeRow] = [
-            partial(make_row, self.plan, label, axes) for label, axes in combinations(self.plan)
+        self._makers: list[MakeGroup] = [
+            partial(make_group, self.plan, label, axes) for label, axes in combinations(self.plan)
         ]
 
     def check(self) -> None:
@@ -53,7 +51,9 @@ class Sweep:
 
     def commands(self) -> list[str]:
         """Return all commands; of an Optuna search those of the ends of its space."""
-        return [command for row in self._samples() for cell in row.cells for command in commands_of(cell)]
+        return [
+            command for group in self._samples() for trial in group.trials for command in commands_of(trial)
+        ]
 
     def run(self, retry_failed: bool = False, take_over: bool = False) -> bool:
         """Run what has not been run, then write the table.
@@ -63,7 +63,7 @@ class Sweep:
             take_over: Disregard claims of other hosts.
 
         Returns:
-            Whether every row has all its numbers.
+            Whether every group has all its numbers.
         """
         self.check()
         executor = make_executor(self.plan, self.folder / CLAIMS / "jobs")
@@ -72,12 +72,12 @@ class Sweep:
         searches = self._searches()
         for search in searches:
             search.recover(take_over, retry_failed)
-        attempt = partial(TrialRun, retry_failed=retry_failed, take_over=take_over)
-        scheduler = Scheduler(searches, executor, self.plan.workers, attempt, retry_failed)
+        make_run = partial(TrialRun, retry_failed=retry_failed, take_over=take_over)
+        scheduler = Scheduler(searches, executor, self.plan.workers, make_run, retry_failed)
         scheduler.run()
         for search in searches:
             search.close()
-        complete = self._write([summarise(row, scheduler.notes) for s in searches for row in s.rows()])
+        complete = self._write([summarise(group, scheduler.notes) for s in searches for group in s.groups()])
         if scheduler.stopped:
             print("stopped by a signal; the same command goes on with what is left")
         return complete and not scheduler.stopped
@@ -86,20 +86,20 @@ class Sweep:
         """Write the table from what is there.
 
         Returns:
-            Whether every row has all its numbers.
+            Whether every group has all its numbers.
 
         Raises:
             UserError: Nothing is there.
         """
         if not self.folder.is_dir():
             raise UserError(f"no folder '{self.folder}': the sweep has not run yet; leave out --table")
-        return self._write([summarise(row) for search in self._searches() for row in search.rows()])
+        return self._write([summarise(group) for search in self._searches() for group in search.groups()])
 
-    def _samples(self) -> Iterator[Row]:
+    def _samples(self) -> Iterator[TrialGroup]:
         search = self.plan.search
         for make in self._makers:
             if search is None or search.method == "grid":
-                yield from Grid(make, search).rows()
+                yield from Grid(make, search).groups()
             else:
                 yield from map(make, samples(search))
 

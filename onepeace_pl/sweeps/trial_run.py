@@ -1,4 +1,4 @@
-"""Run one cell: claim it, see what is there, start its commands or go on with them, write down what became of it."""
+"""Execution of one trial: claim it, start or resume its commands, record the outcome."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import IO, Any
 
-from onepeace_pl.cli.runs import CELL, LOG, first_free
-from onepeace_pl.sweeps.fingerprint import fingerprint
-from onepeace_pl.sweeps.log import why_it_ended
-from onepeace_pl.sweeps.record import Record, Status, read_record, results_file, status_of, write_record
-from onepeace_pl.sweeps.trials import Step, Trial, has_checkpoint
+from onepeace_pl.cli.runs import LOG, TRIAL, first_free
+from onepeace_pl.sweeps.record import (
+    Record,
+    Status,
+    fingerprint,
+    read_record,
+    results_file,
+    status_of,
+    why_it_ended,
+    write_record,
+)
+from onepeace_pl.sweeps.trials import Command, Trial, has_checkpoint
 from onepeace_pl.utils.claim import INHERITED, Claim, claim_file
 
 PROGRAM = (sys.executable, "-m", "onepeace_pl")
@@ -28,11 +35,11 @@ _GLANCE = 0.2  # seconds
 
 @dataclass(frozen=True)
 class Stop:
-    """A wish that all attempts end.
+    """Request to stop all runs.
 
     Attributes:
-        asked: Set: runs are to write a checkpoint and end.
-        at_once: Set: they are killed.
+        asked: Set: runs write a checkpoint and end.
+        at_once: Set: runs are killed.
     """
 
     asked: Event = field(default_factory=Event)
@@ -41,16 +48,16 @@ class Stop:
 
 @dataclass
 class TrialRun:
-    """Brings one cell to its end. May be called in a thread, or pickled and called in a job of a cluster.
+    """Runs one trial to its end. May be called in a thread, or pickled and called in a job of a cluster.
 
     Attributes:
-        cell: The cell.
+        trial: The trial.
         retry_failed: Run it again if it has failed before.
         take_over: Disregard claims of other hosts.
         program: What the commands' words are given to.
     """
 
-    cell: Trial
+    trial: Trial
     retry_failed: bool = False
     take_over: bool = False
     program: tuple[str, ...] = field(default_factory=lambda: PROGRAM)
@@ -59,21 +66,21 @@ class TrialRun:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, stop: Stop | None = None, environment: Mapping[str, str] | None = None) -> str | None:
-        """Run what is left of the cell.
+        """Run what is left of the trial.
 
         Args:
-            stop: Ends the attempt when it is set.
+            stop: Ends the run when it is set.
             environment: Variables for the run, beside those of this process.
 
         Returns:
-            Who is at work on the cell, if somebody else is; what became of it stands in its record.
+            The owner of the trial where another process runs it, else None; the outcome is in its record.
         """
-        with claim_of(self.cell, self.take_over) as claim:
+        with claim_of(self.trial, self.take_over) as claim:
             if not claim.held:
                 return claim.owner
-            status = status_of(self.cell)
+            status = status_of(self.trial)
             if status is not Status.FINISHED and (self.retry_failed or status is not Status.FAILED):
-                _make_room(self.cell, status)
+                _make_room(self.trial, status)
                 self._run(claim, stop or Stop(), environment or {})
             return None
 
@@ -86,26 +93,26 @@ class TrialRun:
         return DelayedSubmission(replace(self), *arguments)
 
     def _run(self, claim: Claim, stop: Stop, environment: Mapping[str, str]) -> None:
-        folder, started = self.cell.folder, time.monotonic()
-        record = read_record(folder) or Record(fingerprint(self.cell))
+        folder, started = self.trial.folder, time.monotonic()
+        record = read_record(folder) or Record(fingerprint(self.trial))
         before = record.seconds
         record.attempts, record.failed, record.error = record.attempts + 1, False, ""
         write_record(folder, record)
         try:
-            for step in self.cell.steps:
-                if not results_file(folder, step.verb).is_file():
-                    self._run_step(step, record, claim, stop, environment)
+            for command in self.trial.commands:
+                if not results_file(folder, command.verb).is_file():
+                    self._run_command(command, record, claim, stop, environment)
                 if record.error or stop.asked.is_set():
                     break
         finally:
             record.seconds = round(before + time.monotonic() - started, 3)
             write_record(folder, record)
 
-    def _run_step(
-        self, step: Step, record: Record, claim: Claim, stop: Stop, environment: Mapping[str, str]
+    def _run_command(
+        self, command: Command, record: Record, claim: Claim, stop: Stop, environment: Mapping[str, str]
     ) -> None:
-        words = step.words_now(self.cell.folder)
-        path = self.cell.folder / LOG
+        words = command.words_now(self.trial.folder)
+        path = self.trial.folder / LOG
         with path.open("ab") as log:
             log.write(f"$ python -m onepeace_pl {' '.join(words)}\n".encode())
             log.flush()
@@ -118,28 +125,28 @@ class TrialRun:
                         break
             finally:
                 _end(process, stop)
-        if process.returncode == 0 and results_file(self.cell.folder, step.verb).is_file():
+        if process.returncode == 0 and results_file(self.trial.folder, command.verb).is_file():
             return
         if not stop.asked.is_set():
             record.error, record.failed = why_it_ended(process.returncode, path, start)
 
 
-def claim_of(cell: Trial, take_over: bool = False) -> Claim:
-    """Claim a cell, unless its run is at work, whoever has started that."""
-    return Claim(claim_file(cell.folder), take_over)
+def claim_of(trial: Trial, take_over: bool = False) -> Claim:
+    """Claim a trial, unless its run is at work, whoever has started that."""
+    return Claim(claim_file(trial.folder), take_over)
 
 
-def _make_room(cell: Trial, status: Status) -> None:
+def _make_room(trial: Trial, status: Status) -> None:
     """Move an older run of another config aside; clear away one of the same that has nothing to go on from."""
-    folder = cell.folder
+    folder = trial.folder
     if status in (Status.NEW, Status.CHANGED):
         if folder.exists():
             folder.rename(first_free(folder))
-    elif cell.steps[0].verb == "fit" and not (
+    elif trial.commands[0].verb == "fit" and not (
         has_checkpoint(folder, "last") or results_file(folder, "fit").is_file()
     ):
         for path in folder.iterdir():
-            if path.name not in (LOG, CELL):
+            if path.name not in (LOG, TRIAL):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

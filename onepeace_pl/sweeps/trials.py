@@ -1,4 +1,4 @@
-"""From a plan to commands: a row of the table is a run, labels and a point of the space; a cell is one seed of it."""
+"""Trials and their commands. A trial is a run, labels of the axes, a point of the search space and a seed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from onepeace_pl.cli.runs import CHECKPOINTS, RUNS
-from onepeace_pl.sweeps.plan import Part, Plan, Run, Verb
+from onepeace_pl.sweeps.plan import Part, Run, SweepPlan, Verb
 from onepeace_pl.utils.files import existing
 
 Point = Mapping[str, Any]
-"""Dotted option -> value: what a search tries out."""
+"""Dotted option -> value, as chosen by a search."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """One command of a cell.
+class Command:
+    """One command of a trial.
 
     Attributes:
-        verb: What it does.
+        verb: ``fit``, ``validate`` or ``test``.
         words: The words after ``python -m onepeace_pl``.
     """
 
@@ -32,7 +32,7 @@ class Step:
     words: tuple[str, ...]
 
     def words_now(self, folder: Path) -> tuple[str, ...]:
-        """Return the words with the checkpoint that a fit goes on from, or that is measured, if one is there."""
+        """Return the words with the checkpoint to resume from or to evaluate, if there is one."""
         names = ("last",) if self.verb == "fit" else ("best", "last")
         given = any(word.startswith("--ckpt_path") for word in self.words)
         found = [] if given else [name for name in names if has_checkpoint(folder, name)]
@@ -41,59 +41,59 @@ class Step:
 
 @dataclass(frozen=True)
 class Trial:
-    """One seed of a row: what has a run folder.
+    """One run folder: one seed of a group.
 
     Attributes:
         name: The folder's name, the same whenever the plan says the same.
         folder: The run folder.
         seed: The seed.
-        steps: Its commands, in order.
+        commands: In order.
     """
 
     name: str
     folder: Path
     seed: int
-    steps: tuple[Step, ...]
+    commands: tuple[Command, ...]
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of the table.
+class TrialGroup:
+    """Trials that differ by their seed alone: one line of the table.
 
     Attributes:
         run: The run's label.
         axes: Axis -> label.
-        point: What the search has chosen.
-        metric: What the plan says that it is judged by; None leaves it to the task.
-        cells: One a seed.
+        point: As chosen by the search.
+        metric: Metric of the table; None for the monitored metric of the task.
+        trials: One for each seed.
     """
 
     run: str
     axes: Mapping[str, str]
     point: Point
     metric: str | None
-    cells: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
 
     @property
     def label(self) -> str:
         """Run, labels and point in one word."""
-        return self.cells[0].name.rpartition(",")[0]
+        return self.trials[0].name.rpartition(",")[0]
 
 
-def sweep_folder(plan: Plan) -> Path:
-    """Return where the sweep writes: ``runs/NAME``."""
+def sweep_folder(plan: SweepPlan) -> Path:
+    """Return the folder of a sweep: ``runs/NAME``."""
     return RUNS / plan.name
 
 
-def combinations(plan: Plan) -> Iterator[tuple[str, dict[str, str]]]:
+def combinations(plan: SweepPlan) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every run's label with every combination of the axes' labels."""
     for label in plan.runs:
         for labels in product(*plan.axes.values()):
             yield label, dict(zip(plan.axes, labels, strict=True))
 
 
-def make_row(plan: Plan, label: str, axes: Mapping[str, str], point: Point) -> Row:
-    """Write down the commands of one row.
+def make_group(plan: SweepPlan, label: str, axes: Mapping[str, str], point: Point) -> TrialGroup:
+    """Make the trials of one group.
 
     Configs come in the order run, common, axes; after them options in the order common, run, axes, point, so
     that what is said more specifically wins.
@@ -112,12 +112,12 @@ def make_row(plan: Plan, label: str, axes: Mapping[str, str], point: Point) -> R
     chosen = [f"{axis}={label}" for axis, label in axes.items()]
     name = ",".join([label, *chosen, *_point_labels(point)])
     seeds = plan.seeds if run.seeds is None else run.seeds
-    cells = tuple(_cell(plan, f"{name},seed={seed}", seed, run, files, options) for seed in seeds)
-    return Row(label, axes, point, _metric(plan.common, run, *added), cells)
+    trials = tuple(_trial(plan, f"{name},seed={seed}", seed, run, files, options) for seed in seeds)
+    return TrialGroup(label, axes, point, _metric(plan.common, run, *added), trials)
 
 
 def has_checkpoint(folder: Path, name: str) -> bool:
-    """Say whether a run has its ``best`` or ``last`` checkpoint."""
+    """Whether a run has its ``best`` or ``last`` checkpoint."""
     return existing(folder / CHECKPOINTS / f"{name}.ckpt").exists()
 
 
@@ -126,12 +126,14 @@ def flag_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _cell(plan: Plan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, Any]) -> Trial:
+def _trial(
+    plan: SweepPlan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, Any]
+) -> Trial:
     folder = sweep_folder(plan) / name
     words = [word for file in files for word in ("--config", file)]
     words += ["--run", str(folder), f"--seed_everything={seed}"]
     words += [f"--{option}={flag_value(value)}" for option, value in options.items()]
-    return Trial(name, folder, seed, tuple(Step(verb, (verb, *words)) for verb in run.verbs))
+    return Trial(name, folder, seed, tuple(Command(verb, (verb, *words)) for verb in run.verbs))
 
 
 def _metric(*parts: Part) -> str | None:

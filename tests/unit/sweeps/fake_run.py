@@ -27,7 +27,7 @@ checkpoint.parent.mkdir(exist_ok=True)
 signal.signal(signal.SIGTERM, stop)
 with Path("starts.txt").open("a") as starts:  # from here on it listens
     starts.write(f"{folder.name} {words[0]}{' on' if '--ckpt_path' in words else ''}\n")
-if words[0] == "fit" and {path.name for path in folder.iterdir()} > {"log.txt", "cell.json", "checkpoints"}:
+if words[0] == "fit" and {path.name for path in folder.iterdir()} > {"log.txt", "trial.json", "checkpoints"}:
     assert "--ckpt_path" in words, "a fresh fit finds a fresh folder"
 if "fake.error" in options:
     print(f"error: {options['fake.error']}")

@@ -32,7 +32,7 @@ def test_what_is_finished_is_not_run_again(sweep, starts, capsys):
 def test_a_result_counts_although_the_sweep_was_killed_before_it_took_note(sweep, starts):
     sweep().run()
     starts()
-    record = Path("runs/s/a,seed=0/cell.json")
+    record = Path("runs/s/a,seed=0/trial.json")
     record.write_text(record.read_text().replace('"seconds": ', '"seconds": 10'))
     assert sweep().run()
     assert starts() == []

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onepeace_pl.sweeps.log import why_it_ended
-from onepeace_pl.sweeps.summary import duration
+from onepeace_pl.sweeps.record import why_it_ended
+from onepeace_pl.sweeps.table import duration
 
 
 def rows_of(page):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from onepeace_pl.sweeps.optuna_search import OptunaSearch
 from onepeace_pl.sweeps.reading import read_plan
-from onepeace_pl.sweeps.trials import make_row
+from onepeace_pl.sweeps.search import OptunaSearch
+from onepeace_pl.sweeps.trials import make_group
 
 SPACE = {"fake.value": {"low": 0.0, "high": 1.0}, "n": {"low": 1, "high": 3}, "kind": ["x", None, [1, 2]]}
 SEARCH = {"method": "optuna", "space": SPACE, "trials": 3, "direction": "maximize"}
@@ -17,7 +17,7 @@ SEARCH = {"method": "optuna", "space": SPACE, "trials": 3, "direction": "maximiz
 def open_search(write):
     def call(**changed):
         plan = read_plan(write(search=SEARCH | changed))
-        return OptunaSearch(partial(make_row, plan, "a", {}), plan.search, "maximize", Path("runs/s"))
+        return OptunaSearch(partial(make_group, plan, "a", {}), plan.search, "maximize", Path("runs/s"))
 
     return call
 
@@ -63,7 +63,7 @@ def test_what_died_is_queued_again_and_what_lives_is_left_alone(open_search):
 
 def test_a_trial_of_another_host_is_left_alone_unless_told(open_search, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("onepeace_pl.sweeps.optuna_search.HOST", "elsewhere")
+        patch.setattr("onepeace_pl.sweeps.search.HOST", "elsewhere")
         theirs = open_search()
         theirs.next()
     assert open_search().recover() == 0
