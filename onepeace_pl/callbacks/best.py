@@ -9,16 +9,18 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
-META = "meta.pt"  # what Lightning keeps beside the shards of a checkpoint
+from onepeace_pl.callbacks.interfaces import init_from
+from onepeace_pl.utils.ranks import is_first_rank
+
+META = "meta.pt"  # of Lightning, beside the shards of a checkpoint
 
 
 @dataclass(frozen=True)
 class WeightsOrigin:
-    """Which weights of a run these are.
+    """Origin of evaluated or saved weights.
 
     Attributes:
         checkpoint: The checkpoint, seen from the run folder; None for the weights at the end of training.
@@ -34,8 +36,8 @@ class WeightsOrigin:
     value: float | None = None
     note: str | None = None
 
-    def tell(self) -> dict[str, Any]:
-        """Return plain data without what is unknown."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the known values as plain data."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
@@ -56,10 +58,10 @@ def last_weights(trainer: L.Trainer, note: str | None = None) -> WeightsOrigin:
 
 
 def measured(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any]:
-    """Say in plain data which weights an evaluation measures."""
+    """Return the origin of the evaluated weights as plain data."""
     if trainer.state.fn == "fit":
-        return last_weights(trainer).tell()
-    given = trainer.ckpt_path or getattr(module, "init_from", None)
+        return last_weights(trainer).to_dict()
+    given = trainer.ckpt_path or init_from(module)
     return {"checkpoint": str(given)} if given else {}
 
 
@@ -97,7 +99,7 @@ def _gather(path: Path, module: nn.Module) -> dict[str, Tensor]:
         if f"state_dict.{name}" not in known:
             raise KeyError(name)
     load({"state_dict": state}, checkpoint_id=path)
-    whole, first = {}, getattr(rank_zero_only, "rank", 0) == 0
+    whole, first = {}, is_first_rank()
     for name, tensor in state.items():
         full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
         if first:

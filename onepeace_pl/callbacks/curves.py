@@ -1,4 +1,4 @@
-"""The picture of a run: losses by step, and R@1 by validation beside it."""
+"""Plot of a run: losses by step, and R@1 by validation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The picture of a retrieval: queries with their five best answers, the right one framed.
+"""Plot of retrieval results: queries with their top results, correct ones framed.
 
-Shapes: H, W pixels; N samples of a sound.
+Shapes: H, W pixels; N audio samples.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from onepeace_pl.data.source import Source
 
 RIGHT, WRONG, QUERY = "#1a9850", "#c8c8c8", "#333333"
-SOUNDS = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus"})
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+AUDIO_ENDINGS = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus"})
+IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 CELL, GAP, HEADING, MARGIN = 1.0, 0.08, 0.42, 0.25  # inches
 
 
@@ -38,8 +38,8 @@ def draw_gallery(
 ) -> None:
     """Write queries and their leading answers as a PNG, galleries below each other, directions side by side.
 
-    Queries are taken at even distances through the gallery, not by how well they did. What a thing is drawn
-    as follows from its raw value: a picture, a spectrogram, lines of an array, or words.
+    Queries are evenly spaced in the gallery. An item is drawn by the type of its raw value: an image, a spectrogram,
+    curves of an array, or text.
 
     Args:
         results: Name of the gallery -> result.
@@ -109,7 +109,7 @@ def _draw_direction(
         y, x = top + HEADING + line * (CELL + GAP), left
         row = rows[int(direction.queries[q])]
         for modality in direction.query:
-            _draw_thing(axes, row.fields[modality], x, y)
+            _draw_item(axes, row.fields[modality], x, y)
             _frame(axes, x, y, QUERY, 1.2)
             x += CELL + GAP
         label = f"rank {direction.ranks[q]}"
@@ -119,7 +119,7 @@ def _draw_direction(
             row = rows[int(direction.top[q, place])]
             right = bool(direction.right[q, place])
             for modality in direction.target:
-                _draw_thing(axes, row.fields[modality], x, y)
+                _draw_item(axes, row.fields[modality], x, y)
                 _frame(axes, x, y, RIGHT if right else WRONG, 2.5 if right else 0.6)
                 x += CELL + GAP
 
@@ -133,7 +133,7 @@ def _frame(axes: Axes, x: float, y: float, colour: str, width: float) -> None:
     axes.add_patch(Rectangle((x, y), CELL, CELL, fill=False, edgecolor=colour, linewidth=width, zorder=3))
 
 
-def _draw_thing(axes: Axes, raw: Any, x: float, y: float) -> None:
+def _draw_item(axes: Axes, raw: Any, x: float, y: float) -> None:
     """Draw one raw value into the cell whose upper left corner is (x, y)."""
     raw = _loaded(raw)
     extent = (x, x + CELL, y + CELL, y)
@@ -171,14 +171,14 @@ def _loaded(raw: Any) -> Any:
     if not isinstance(raw, (str, Path)):
         return raw
     suffix = Path(raw).suffix.lower()
-    if suffix in SOUNDS:
+    if suffix in AUDIO_ENDINGS:
         _, samples, rate = open_audio(raw, 16_000)
         return samples.numpy(), rate
-    return np.asarray(open_image(raw)) if suffix in PICTURES else str(raw)
+    return np.asarray(open_image(raw)) if suffix in IMAGE_ENDINGS else str(raw)
 
 
 def spectrogram(samples: Sequence[float] | NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Turn a sound into a picture of it.
+    """Compute a spectrogram for display.
 
     Args:
         samples: (N,) waveform.

@@ -1,4 +1,4 @@
-"""What happened during a run: losses by step, recalls by validation.
+"""Training curves: losses by step, recalls by validation.
 
 Losses are kept as tensors, so that no device is asked while it works.
 """

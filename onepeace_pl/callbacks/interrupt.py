@@ -1,4 +1,4 @@
-"""A run stopped by a signal leaves a checkpoint to go on from."""
+"""Checkpoint on SIGTERM and Ctrl+C."""
 
 import signal
 import threading
@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from onepeace_pl.callbacks.interfaces import callbacks_of
 from onepeace_pl.callbacks.last import save_last
 from onepeace_pl.training.resume import progress_of
 
@@ -54,7 +55,7 @@ class StopOnSignal(Checkpoint):
     ) -> None:
         """Stop here, if a process was asked to."""
         if trainer.state.fn == "fit" and not progress_of(trainer).pending and self._stops(trainer):
-            for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            for callback in callbacks_of(trainer):
                 if isinstance(callback, WeightAveraging):  # has lent the averages to the validation
                     callback.on_validation_epoch_end(trainer, pl_module)
             raise SIGTERMException

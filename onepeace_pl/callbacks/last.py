@@ -1,4 +1,4 @@
-"""``last.ckpt``: always the newest state of a run."""
+"""Last checkpoint of a run (``last.ckpt``)."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+from onepeace_pl.callbacks.interfaces import is_trial_run
 from onepeace_pl.errors import UserError
 from onepeace_pl.training.resume import progress_of
 
@@ -66,6 +67,6 @@ class LastCheckpoint(Checkpoint):
         self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
-        if not trainer.fast_dev_run and self._saved != trainer.global_step:  # type: ignore[attr-defined]
+        if not is_trial_run(trainer) and self._saved != trainer.global_step:
             self._saved, self._late = trainer.global_step, False
             save_last(trainer)

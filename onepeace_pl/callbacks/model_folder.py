@@ -1,4 +1,4 @@
-"""Every run leaves a model folder."""
+"""Model folder of a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from onepeace_pl.callbacks.best import WeightsOrigin, read_best
+from onepeace_pl.callbacks.interfaces import datamodule_of, is_trial_run
 from onepeace_pl.modalities import Processor
 from onepeace_pl.optim.finite import check_finite
 from onepeace_pl.utils.files import NEW, beside, discard, replace
@@ -60,7 +61,7 @@ class ModelFolder(L.Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Gather the weights on the first rank and write the folder."""
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not is_trial_run(trainer):
             self._write(trainer, pl_module)
 
     def on_exception(
@@ -74,10 +75,11 @@ class ModelFolder(L.Callback):
         from onepeace_pl.checkpoints.folder import save_folder
         from onepeace_pl.checkpoints.head import save_head
 
-        backbone: Any = pl_module.backbone
-        base = None if self.whole else getattr(pl_module, "base_weights", None)
-        given: frozenset[str] = frozenset() if base is None else getattr(pl_module, "omitted", frozenset())
-        task: Any = pl_module.task
+        module: Any = pl_module
+        backbone = module.backbone
+        base = None if self.whole else module.base_weights
+        given: frozenset[str] = frozenset() if base is None else module.omitted
+        task = module.task
         for part in (backbone, task):
             check_finite(part)
         best, self.origin = read_best(trainer, pl_module)
@@ -89,8 +91,8 @@ class ModelFolder(L.Callback):
             path = Path(trainer.default_root_dir) / FOLDER
             new = beside(path, NEW)
             discard(new)
-            save_folder(new, backbone, self._processors, state, base=base, weights=self.origin.tell())
-            save_head(new, head, pl_module.describe_task())  # type: ignore[operator]
+            save_folder(new, backbone, self._processors, state, base=base, weights=self.origin.to_dict())
+            save_head(new, head, module.describe_task())
             replace(new, path)
             rank_zero_info(f"model folder: {path}, weights of {self.origin}")
         trainer.strategy.barrier()
@@ -101,10 +103,10 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     from onepeace_pl.checkpoints.folder import load_processors, read_config
     from onepeace_pl.checkpoints.loading import CONFIG
 
-    known = dict(trainer.datamodule.processors)  # type: ignore[attr-defined]
-    start = Path(getattr(module, "init_from", None) or "")
+    known = dict(datamodule_of(trainer).processors)
+    start = Path(module.init_from or "")
     if any(name not in known for name in module.backbone.modalities) and (start / CONFIG).is_file():
-        known = load_processors(start, read_config(start), getattr(module, "trust", False)) | known
+        known = load_processors(start, read_config(start), module.trust) | known
     return {name: known[name] for name in module.backbone.modalities if name in known}
 
 

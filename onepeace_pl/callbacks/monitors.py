@@ -1,6 +1,7 @@
-"""A mistyped ``monitor`` is an error as soon as the names of metrics are known: in the sanity check, if there is one.
+"""Early check of the metrics that callbacks monitor.
 
-Lightning says so at the end of the first epoch, or never.
+A mistyped ``monitor`` is an error as soon as the names of metrics are known, which is in the sanity check, if there is
+one; Lightning reports it at the end of the first epoch, or never.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import lightning as L
 
+from onepeace_pl.callbacks.interfaces import callbacks_of
 from onepeace_pl.errors import UserError, nearest
 
 _ALWAYS = ("epoch", "step")  # which ModelCheckpoint knows without their being logged
@@ -47,7 +49,7 @@ def monitor_of(callback: L.Callback) -> str | None:
 
 def _check(trainer: L.Trainer, concerns: Callable[[str], bool]) -> None:
     logged = [str(name) for name in trainer.callback_metrics]
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+    for callback in callbacks_of(trainer):
         name = monitor_of(callback)
         if name is None or name in (*logged, *_ALWAYS) or not concerns(name):
             continue

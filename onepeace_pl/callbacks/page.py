@@ -1,4 +1,4 @@
-"""The words and tables of a run's report, in Markdown."""
+"""Markdown tables of a report."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def facts_table(facts: Mapping[str, str]) -> str:
-    """Return what was run, as a table of two columns."""
-    rows = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in facts.items()]
+def info_table(info: Mapping[str, str]) -> str:
+    """Return a table of two columns: name and value."""
+    rows = [f"| {name} | {value.replace('|', chr(92) + '|')} |" for name, value in info.items()]
     return "\n".join(["| | |", "| --- | --- |", *rows]) + "\n"
 
 
 def training_table(history: History) -> str:
-    """Return everything that the training logged, at the start and at the end of the run."""
+    """Return the logged training values at the start and at the end of the run."""
     rows = []
     for name, curve in sorted(history.losses.items(), key=lambda item: (item[0] != "loss", item[0])):
         first, last = history.ends(curve)
@@ -37,9 +37,9 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
 
 
 def labelled_table(results: Iterable[LabelledResult]) -> str:
-    """Return a line for each metric of each set: the value with chance, baseline and optimum.
+    """Return one row for each metric of each set: value, chance, best-constant baseline and optimum.
 
-    The last column says how far the value lies on the way from chance to the best achievable.
+    The last column is the chance-normalised score: 0 % at chance, 100 % at the optimum.
     """
     rows = []
     for result in results:
@@ -50,11 +50,11 @@ def labelled_table(results: Iterable[LabelledResult]) -> str:
             row = [f"{result.name}: {metric}, {result.rows} rows{note}", f"**{value:.3f}**"]
             row += [_number(beside.chance), _number(beside.baseline), _number(beside.optimum)]
             rows.append([*row, "" if share is None else f"{100 * share:.0f} %"])
-    return table(["", "result", "chance", "baseline", "optimum", "of the way"], rows)
+    return table(["", "result", "chance", "baseline", "optimum", "chance-to-optimum"], rows)
 
 
 def groups_table(results: Iterable[LabelledResult]) -> str:
-    """Return a line for each group of rows of each set; empty where there are none."""
+    """Return one row for each group of rows of each set; empty without groups."""
     groups = [(result, *group) for result in results for group in result.groups.items()]
     names = list(dict.fromkeys(name for _, _, metrics in groups for name in metrics))
     rows = [
@@ -69,7 +69,7 @@ def _number(value: float | None) -> str:
 
 
 def overview(results: Iterable[RetrievalResult]) -> str:
-    """Return one line for each direction of each gallery: the shortest list beside chance and optimum."""
+    """Return R@k at the smallest k for each direction of each gallery, beside chance and optimum."""
     directions = [
         (result.gallery, direction) for result in results for direction in result.directions.values()
     ]
@@ -87,14 +87,14 @@ def overview(results: Iterable[RetrievalResult]) -> str:
 
 
 def retrieval_section(result: RetrievalResult) -> str:
-    """Return the tables of one gallery: recalls beside chance and optimum, groups apart, then factors."""
+    """Return the tables of one gallery: recalls beside chance and optimum, for each group, then factors."""
     parts = [f"### {result.gallery}\n"]
     if result.partial:
-        parts.append("Only a part of this gallery was evaluated: compare these numbers with nothing.\n")
+        parts.append("Only a part of this gallery was evaluated: these numbers are not comparable.\n")
     equal = ", ".join(f"{count} of {side}" for side, count in result.duplicates.items() if count)
     if equal:
-        counted = "count as one with it" if result.merged else "count apart, and stand before it"
-        parts.append(f"Items that are equal to an earlier one: {equal}. They {counted}.\n")
+        counted = "are merged with it" if result.merged else "are ranked separately"
+        parts.append(f"Duplicates of an earlier item: {equal}. They {counted}.\n")
     for direction in result.directions.values():
         ks = sorted(direction.recall)
         counts = f"{len(direction.queries)} queries, {len(direction.candidates)} candidates"
@@ -102,7 +102,7 @@ def retrieval_section(result: RetrievalResult) -> str:
         parts.append(table(head, _recall_rows(direction, ks)))
     factors = _factor_table(list(result.directions.values()))
     if factors:
-        parts.append("Share of first answers that agree with the query in one factor (by chance):\n")
+        parts.append("Share of top-1 results that agree with the query in a factor (chance in brackets):\n")
         parts.append(factors)
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""``predict`` writes what it has embedded."""
+"""Prediction files of ``predict``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
 
+from onepeace_pl.callbacks.interfaces import datamodule_of, task_of
 from onepeace_pl.utils.files import replacing, write_text
 
 FOLDER = "predictions"
@@ -40,7 +41,7 @@ class Predictions(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write drawings, which are too many to be kept."""
-        each = trainer.datamodule.predicted[dataloader_idx]  # type: ignore[attr-defined]
+        each = datamodule_of(trainer).predicted[dataloader_idx]
         for row, answer in zip(prediction["ids"], prediction.get("answers") or (), strict=False):
             drawing = answer.pop("drawing", None)
             if drawing is not None:
@@ -58,7 +59,7 @@ class Predictions(BasePredictionWriter):
         batch_indices: Sequence[Any],
     ) -> None:
         """Write one file for each set."""
-        sets = trainer.datamodule.predicted  # type: ignore[attr-defined]
+        sets = datamodule_of(trainer).predicted
         folder = Path(trainer.default_root_dir) / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
@@ -92,7 +93,7 @@ class Predictions(BasePredictionWriter):
 def _exported(
     module: L.LightningModule, each: Any, answers: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, str]:
-    task = getattr(module, "task", None)
+    task = task_of(module)
     return {} if task is None else task.export(each, answers)
 
 

@@ -1,31 +1,33 @@
-"""A page about a run, written into its folder when it ends."""
+"""Markdown report of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import lightning as L
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from onepeace_pl.callbacks.best import measured
 from onepeace_pl.callbacks.curves import draw_curves
-from onepeace_pl.callbacks.facts import run_facts
 from onepeace_pl.callbacks.gallery import draw_gallery
 from onepeace_pl.callbacks.history import History
+from onepeace_pl.callbacks.image_grid import image_grid, write_image_grids
+from onepeace_pl.callbacks.interfaces import callbacks_of, datamodule_of, drawings_of, results_of
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.page import (
-    facts_table,
     groups_table,
+    info_table,
     labelled_table,
     metrics_table,
     overview,
     retrieval_section,
     training_table,
 )
-from onepeace_pl.callbacks.sheet import sheet_of, write_sheet
+from onepeace_pl.callbacks.run_info import run_info
 from onepeace_pl.callbacks.throughput import RunClock, TrainClock, batch_size
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
 from onepeace_pl.training.resume import progress_of
@@ -33,29 +35,30 @@ from onepeace_pl.utils.files import write_text
 
 if TYPE_CHECKING:
     from onepeace_pl.data.source import Source
+    from onepeace_pl.data.evaluation.sets import EvaluationSet
 
 
 LOGGED = "train/"
-"""Prefix of the names under which a training logs."""
+"""Prefix of metrics logged by training steps."""
 
 
 class Report(L.Callback):
     """Writes ``report.md``, ``curves.png`` and ``gallery.png`` into the run's folder when ``fit`` ends.
 
-    What a dense task found is drawn into ``predictions.png``, and into TensorBoard after every evaluation.
+    Predictions of a dense task are drawn into ``predictions.png``, and into TensorBoard after every evaluation.
 
     ``validate`` and ``test`` write ``report-validate.md`` and so on, so that the report of the training
-    stays. The page says what was run (command, versions, seed, data, parameters, time, samples a second), how
-    the losses went, and what retrieval reached in every direction, beside chance and the best achievable,
-    novel combinations apart, factor by factor. A run that is stopped early is reported too.
+    stays. The report lists command, versions, seed, data, parameters, time and samples per second, losses, metrics
+    beside chance and optimum, and retrieval in every direction, by group and by factor. A run that is stopped early
+    has a report, too.
 
     The galleries' raw rows come from the datamodule's ``evaluation_sets(split)``; without them there is no
     ``gallery.png``. Without matplotlib there are no pictures, and the page says so.
 
     Args:
-        queries: Queries shown of each direction in the picture.
-        answers: Answers shown of each query.
-        points: Roughly how many points a curve has.
+        queries: Queries shown for each direction.
+        answers: Results shown for each query.
+        points: Approximate number of points of a curve.
     """
 
     def __init__(self, queries: int = 4, answers: int = 5, points: int = 100) -> None:
@@ -96,7 +99,7 @@ class Report(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Take in the loss of the step; now and then, what the training logs besides."""
+        """Record the loss of the step; at some steps the other logged values, too."""
         self.clock.lap(batch_size(batch) * trainer.world_size)
         loss = outputs if isinstance(outputs, Tensor) else (outputs or {}).get("loss")
         if loss is not None:
@@ -118,7 +121,7 @@ class Report(L.Callback):
         self.clock.pause()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take in what was retrieved; at the end of ``validate``, write."""
+        """Record recalls; at the end of ``validate``, write."""
         self.clock.start()
         if not trainer.sanity_checking:
             self.history.add_results(trainer.global_step, _results(pl_module))
@@ -137,7 +140,7 @@ class Report(L.Callback):
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
-        """Write what there is of a training that stops early."""
+        """Write the report of a training that stops early."""
         if trainer.state.fn == "fit" and trainer.global_step:
             try:
                 self._write(
@@ -154,33 +157,33 @@ class Report(L.Callback):
         folder.mkdir(parents=True, exist_ok=True)
         suffix = "" if verb == "fit" else f"-{verb}"
         results = _results(module)
-        labelled = [r for r in getattr(module, "results", {}).values() if isinstance(r, LabelledResult)]
+        labelled = [r for r in results_of(module).values() if isinstance(r, LabelledResult)]
         parts = [f"# {folder.resolve().name}: {verb}\n"]
         if remark:
             parts.append(f"**{remark}**\n")
-        facts = run_facts(trainer, module, self.clock, self._run.seconds)
-        parts.append(facts_table(facts | _weights(trainer, module)))
+        info = run_info(trainer, module, self.clock, self._run.seconds)
+        parts.append(info_table(info | _weights(trainer, module)))
         if history.losses:
             parts += ["## Training\n", training_table(history)]
             curves = folder / f"curves{suffix}.png"
             parts.append(_picture(curves, "losses by step", lambda: draw_curves(history, curves)))
         if labelled:
             parts += ["## Results\n", labelled_table(labelled), groups_table(labelled)]
-        drawings = {name: few for name, few in getattr(module, "drawings", {}).items() if few}
+        drawings = drawings_of(module)
         if drawings:
-            sheet = folder / f"predictions{suffix}.png"
-            write_sheet(drawings, sheet)
-            parts += ["Found, and what is there, side by side:\n", f"![predictions]({sheet.name})\n"]
+            grid = folder / f"predictions{suffix}.png"
+            write_image_grids(drawings, grid)
+            parts += ["Prediction and ground truth, side by side:\n", f"![predictions]({grid.name})\n"]
         metrics = _evaluation_metrics(trainer, {**results, **{r.name: r for r in labelled}})
         if metrics:
-            parts += ["## Evaluation\n", metrics_table(metrics)]
+            parts += ["## Other metrics\n", metrics_table(metrics)]
         if results:
             parts += ["## Retrieval\n", overview(results.values())]
             parts += [retrieval_section(result) for result in results.values()]
             gallery, rows = folder / f"gallery{suffix}.png", _rows(trainer, verb)
             if rows.keys() & results.keys():
                 parts.append(
-                    "Queries at even distances, five best answers each, the right one framed in green:\n"
+                    f"Evenly spaced queries with their top {self.answers} results, correct ones framed in green:\n"
                 )
                 draw = lambda: draw_gallery(results, rows, gallery, self.queries, self.answers)  # noqa: E731
                 parts.append(_picture(gallery, "queries and answers", draw))
@@ -189,35 +192,46 @@ class Report(L.Callback):
         rank_zero_info(f"report: {page}")
 
 
+@runtime_checkable
+class HasEvaluationSets(Protocol):
+    """A data module with named evaluation sets."""
+
+    def evaluation_sets(self, split: str) -> Sequence[EvaluationSet]:
+        """Return the sets of ``validation`` or ``test``."""
+
+
 def _show(trainer: L.Trainer, module: L.LightningModule) -> None:
-    """Hand drawings to TensorBoard."""
+    """Log images of predictions to TensorBoard."""
     if not trainer.is_global_zero:
         return
-    for name, few in getattr(module, "drawings", {}).items():
+    for name, images in drawings_of(module).items():
         for logger in trainer.loggers:
-            add = getattr(getattr(logger, "experiment", None), "add_image", None)
-            if callable(add) and few:
-                add(f"predictions/{name}", sheet_of(few), trainer.global_step, dataformats="HWC")
+            if isinstance(logger, TensorBoardLogger):
+                grid = image_grid(images)
+                logger.experiment.add_image(
+                    f"predictions/{name}", grid, trainer.global_step, dataformats="HWC"
+                )
 
 
 def _results(module: L.LightningModule) -> dict[str, RetrievalResult]:
-    results = getattr(module, "results", {})
-    return {name: result for name, result in results.items() if isinstance(result, RetrievalResult)}
+    return {
+        name: result for name, result in results_of(module).items() if isinstance(result, RetrievalResult)
+    }
 
 
 def _weights(trainer: L.Trainer, module: L.LightningModule) -> dict[str, str]:
-    """Say which weights were measured, and which are in the model folder."""
+    """Return which weights were evaluated, and which are in the model folder."""
     known = measured(trainer, module)
-    told = known.get("checkpoint") or (f"those of step {known['step']}" if "step" in known else "as built")
-    folders = (c for c in trainer.callbacks if isinstance(c, ModelFolder))  # type: ignore[attr-defined]
+    weights = known.get("checkpoint") or (f"of step {known['step']}" if "step" in known else "untrained")
+    folders = (c for c in callbacks_of(trainer) if isinstance(c, ModelFolder))
     origin = next((folder.origin for folder in folders), None)
-    return {"measured weights": str(told)} | ({} if origin is None else {"model folder": str(origin)})
+    return {"evaluated weights": str(weights)} | ({} if origin is None else {"model folder": str(origin)})
 
 
 def _evaluation_metrics(
     trainer: L.Trainer, results: Mapping[str, RetrievalResult | LabelledResult]
 ) -> dict[str, float]:
-    """What the last evaluation logged and no table shows."""
+    """Return logged metrics that no other table has."""
     logged = {
         name: float(value)
         for name, value in trainer.callback_metrics.items()
@@ -228,16 +242,16 @@ def _evaluation_metrics(
 
 
 def _rows(trainer: L.Trainer, verb: str) -> dict[str, Source]:
-    """Raw rows of every gallery, by its name."""
-    sets = getattr(trainer.datamodule, "evaluation_sets", None)  # type: ignore[attr-defined]
-    if not callable(sets):
+    """Return the raw rows of every evaluation set, by name."""
+    data = datamodule_of(trainer)
+    if not isinstance(data, HasEvaluationSets):
         return {}
-    return {each.name: each.rows for each in sets("test" if verb == "test" else "validation")}
+    return {each.name: each.rows for each in data.evaluation_sets("test" if verb == "test" else "validation")}
 
 
 def _picture(path: Path, title: str, draw: Callable[[], None]) -> str:
     try:
         draw()
     except ImportError:
-        return f"(no picture of {title}: matplotlib is not installed)\n"
+        return f"(no plot of {title}: matplotlib is not installed)\n"
     return f"![{title}]({path.name})\n"

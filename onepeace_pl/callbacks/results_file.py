@@ -1,4 +1,4 @@
-"""``results.json``: what a run measured, for programs; the report says the same to people.
+"""Machine-readable results of a run (``results.json``); the report has the same for people.
 
 A run that is stopped, or breaks, leaves none: the file says that the run has come to its end.
 """
@@ -14,12 +14,14 @@ from typing import Any
 import lightning as L
 
 from onepeace_pl.callbacks.best import measured
+from onepeace_pl.callbacks.interfaces import Result, is_trial_run, results_of, task_of
 from onepeace_pl.callbacks.throughput import RunClock
+from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import RetrievalResult
 from onepeace_pl.utils.files import write_text
 
 KINDS = ("chance", "baseline", "optimum")
-"""What a metric may be compared with."""
+"""Reference values of a metric."""
 
 References = dict[str, dict[str, float]]
 
@@ -70,7 +72,7 @@ class ResultsFile(L.Callback):
 
     def _keep(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         prefix = "test" if trainer.state.fn == "test" else "val"
-        results = getattr(module, "results", {})
+        results = results_of(module)
         metrics = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
@@ -81,13 +83,14 @@ class ResultsFile(L.Callback):
             "metrics": metrics,
             "references": references(results, prefix, metrics),
             "weights": measured(trainer, module),
-            "partial": any(getattr(result, "partial", False) for result in results.values()),
+            "partial": any(result.partial for result in results.values()),
         }
 
     def _monitor(
         self, module: L.LightningModule, prefix: str, metrics: Mapping[str, float]
     ) -> dict[str, Any] | None:
-        monitor = getattr(getattr(module, "task", None), "monitor", None)
+        task = task_of(module)
+        monitor = None if task is None else task.monitor
         if monitor is None or (name := f"{prefix}/{monitor[0]}") not in metrics:
             return None
         before = (self._found.get("monitor") or {}).get("best")
@@ -97,7 +100,7 @@ class ResultsFile(L.Callback):
         return {"name": name, "mode": monitor[1], "value": metrics[name], "best": best}
 
     def _write(self, trainer: L.Trainer, verb: str) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or is_trial_run(trainer):
             return
         nothing: dict[str, Any] = {"monitor": None, "metrics": {}, "references": {}, "partial": False}
         content = {"verb": verb, **(self._found or nothing)}
@@ -106,8 +109,8 @@ class ResultsFile(L.Callback):
         write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def references(results: Mapping[str, Any], prefix: str, metrics: Iterable[str]) -> References:
-    """Return what logged metrics are compared with.
+def references(results: Mapping[str, Result], prefix: str, metrics: Iterable[str]) -> References:
+    """Return the reference values of logged metrics.
 
     Args:
         results: Name of the evaluated set -> its result. What is known of chance and optimum stands in its
@@ -139,14 +142,14 @@ def results_name(verb: str) -> str:
     return "results.json" if verb == "fit" else f"results-{verb}.json"
 
 
-def _of_result(result: Any) -> References:
+def _of_result(result: Result) -> References:
     if isinstance(result, RetrievalResult):
         return _of_retrieval(result)
-    return {metric: _known(reference) for metric, reference in getattr(result, "references", {}).items()}
+    return {metric: _known(reference) for metric, reference in result.references.items()}
 
 
-def _known(reference: Any) -> dict[str, float]:
-    values = {kind: getattr(reference, kind, None) for kind in KINDS}
+def _known(reference: Reference) -> dict[str, float]:
+    values = {"chance": reference.chance, "baseline": reference.baseline, "optimum": reference.optimum}
     return {kind: float(value) for kind, value in values.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Training speed in samples a second, validation left out."""
+"""Training throughput in samples per second, without validation."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class ExecutorOptions:
     """Where trials run.
 
     Attributes:
-        cluster: None: processes of this machine. ``slurm``: a job for each trial, through submitit; ``local`` tries it out.
+        cluster: None: processes of this machine. ``slurm``: one job a trial, through submitit; ``local``: a dry run.
         options: For a cluster: parameters of submitit's ``AutoExecutor``, such as ``timeout_min``.
         gpus: ``CUDA_VISIBLE_DEVICES`` of each worker on this machine, such as ``["0", "1"]``.
     """

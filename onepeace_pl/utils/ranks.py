@@ -17,6 +17,11 @@ def rank_and_size(trainer: L.Trainer | None) -> tuple[int, int]:
     return (ranks["rank"], ranks["num_replicas"]) if ranks else (0, 1)
 
 
+def is_first_rank() -> bool:
+    """Whether this is the first of all processes, also before the strategy knows."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
 def stop_together(message: str) -> NoReturn:
     """Stop a run whose processes have all found the same thing wrong: the first says so, the others say nothing.
 
@@ -26,6 +31,6 @@ def stop_together(message: str) -> NoReturn:
     Raises:
         UserError: In the first process.
     """
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    if is_first_rank():
         raise UserError(message)
     raise SystemExit(2 if os.environ.get("LOCAL_RANK", "0") == "0" else 0)

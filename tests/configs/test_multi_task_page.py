@@ -41,7 +41,7 @@ def test_the_commands_run() -> None:
     report = Path("runs/several/report.md").read_text()
     assert "| questions/triworld: accuracy, 4 rows |" in report
     assert "| val/mean_of_tasks |" in report
-    assert "classes: TriWorldTaskDataModule, ClassScenes of 8 rows with image, 4 a batch" in report
+    assert "classes: TriWorldTaskDataModule, ClassScenes of 8 rows with image, batches of 4" in report
     assert json.loads(Path("runs/several/results.json").read_text())["monitor"]["name"] == "val/mean_of_tasks"
     told = json.loads(Path("runs/several/model/task.json").read_text())
     assert (

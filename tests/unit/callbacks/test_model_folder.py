@@ -77,7 +77,7 @@ def test_the_folder_is_that_of_the_best_checkpoint_and_says_so(tmp_path: Path) -
     }
     assert "| checkpoint | checkpoints/best.ckpt |" in (tmp_path / "model/README.md").read_text()
     page = (tmp_path / "report.md").read_text()
-    assert "| measured weights | those of step 4 |" in page
+    assert "| evaluated weights | of step 4 |" in page
     assert f"| model folder | checkpoints/best.ckpt (step {told['step']}, train/loss" in page
     if os.name == "posix":
         assert (tmp_path / "model/model.safetensors").stat().st_mode == (

@@ -2,9 +2,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from matplotlib.figure import Figure
+from onepeace_pl.callbacks.facts import data_line
 
 from onepeace_pl.callbacks.curves import draw_curves
-from onepeace_pl.callbacks.facts import data_line
 from onepeace_pl.callbacks.history import Curve, History
 from onepeace_pl.callbacks.page import groups_table, retrieval_section
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
@@ -58,7 +58,7 @@ def test_what_is_no_loss_is_not_drawn_behind_the_name_of_a_task_either(
 def test_the_data_of_every_task_are_named() -> None:
     one, two = SimpleNamespace(batch_size=4, train=None), SimpleNamespace(batch_size=8, train=None)
     assert data_line(SimpleNamespace(tasks={"one": one, "two": two})) == (
-        "one: SimpleNamespace, 4 a batch and process; two: SimpleNamespace, 8 a batch and process"
+        "one: SimpleNamespace, batches of 4 in each process; two: SimpleNamespace, batches of 8 in each process"
     )
-    assert data_line(two) == "SimpleNamespace, 8 a batch and process"
-    assert data_line(None) == "loaders given by hand"
+    assert data_line(two) == "SimpleNamespace, batches of 8 in each process"
+    assert data_line(None) == "loaders passed to the Trainer"

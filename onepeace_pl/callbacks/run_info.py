@@ -1,4 +1,4 @@
-"""What a report says of a run besides its results: command, versions, machine, data, parameters, time."""
+"""Run information for the report: command, versions, hardware, data, parameters, time."""
 
 from __future__ import annotations
 
@@ -7,51 +7,56 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
 
+from onepeace_pl.callbacks.interfaces import datamodule_of
 from onepeace_pl.callbacks.throughput import TrainClock
+
+if TYPE_CHECKING:
+    from onepeace_pl.data.loading.skips import Skips
 
 PACKAGES = ("onepeace-pl", "torch", "lightning", "torchvision", "torchaudio", "numpy")
 
 
-def run_facts(
+def run_info(
     trainer: L.Trainer, module: L.LightningModule, clock: TrainClock, seconds: float
 ) -> dict[str, str]:
-    """Collect what was run, as lines of a table.
+    """Collect the information about a run, as rows of a table.
 
     Args:
         trainer: The trainer, at the end of its work.
-        module: What was trained or evaluated.
+        module: The trained or evaluated module.
         clock: Samples and seconds of training; unused where nothing was trained.
         seconds: Wall-clock time from setup to now.
     """
-    facts = {
+    data = datamodule_of(trainer)
+    info = {
         "command": f"`{command()}`",
         "date": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))),
-        "machine": _machine(trainer),
+        "hardware": _machine(trainer),
         "seed": os.environ.get("PL_GLOBAL_SEED", "not set"),
-        "data": data_line(trainer.datamodule),  # type: ignore[attr-defined]
+        "data": data_line(data),
         "parameters": _parameters(module),
     }
-    skips = getattr(trainer.datamodule, "skips", None)  # type: ignore[attr-defined]
-    if skips is not None and skips.count:
-        facts["left out"] = f"{skips.count:,} rows that could not be prepared, listed in {skips.path}"
+    if isinstance(data, HasSkips) and data.skips.count:
+        info["skipped rows"] = f"{data.skips.count:,} that could not be prepared, listed in {data.skips.path}"
     if clock.samples:
-        facts["training"] = (
+        info["training"] = (
             f"{trainer.global_step:,} updates, {clock.samples:,} samples, {trainer.current_epoch} epochs"
         )
-        facts["samples/s"] = f"{clock.mean_rate:,.1f}"
-        facts["time"] = f"{_duration(seconds)}, of which {_duration(clock.seconds)} training"
+        info["samples/s"] = f"{clock.mean_rate:,.1f}"
+        info["time"] = f"{_duration(seconds)}, of which {_duration(clock.seconds)} training"
     else:
-        facts["time"] = _duration(seconds)
-    facts["peak memory"] = _memory()
-    return facts
+        info["time"] = _duration(seconds)
+    info["peak memory"] = _memory()
+    return info
 
 
 def command() -> str:
@@ -60,6 +65,44 @@ def command() -> str:
     if program.name == "__main__.py":
         return shlex.join(["python", "-m", program.parent.name, *sys.argv[1:]])
     return shlex.join([program.name, *sys.argv[1:]])
+
+
+@runtime_checkable
+class HasSkips(Protocol):
+    """A data module that counts rows that could not be prepared."""
+
+    skips: Skips
+
+
+@runtime_checkable
+class HasTasks(Protocol):
+    """A data module of several tasks."""
+
+    tasks: Mapping[str, Any]
+
+
+@runtime_checkable
+class HasTrain(Protocol):
+    """A data module with training data."""
+
+    train: Any
+
+
+@runtime_checkable
+class HasModalities(Protocol):
+    """Training data that name their modalities."""
+
+    modalities: Sequence[str]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+
+@runtime_checkable
+class HasBatchSize(Protocol):
+    """A data module with batches of a fixed size."""
+
+    batch_size: int
 
 
 def _version(package: str) -> str | None:
@@ -80,23 +123,22 @@ def _machine(trainer: L.Trainer) -> str:
 
 
 def data_line(data: Any) -> str:
-    """Return what a data module trains on, task by task where there are several."""
-    tasks = getattr(data, "tasks", None)
-    if tasks:
-        return "; ".join(f"{name}: {data_line(own)}" for name, own in tasks.items())
+    """Return a one-line description of the training data, for each task where there are several."""
+    if isinstance(data, HasTasks) and data.tasks:
+        return "; ".join(f"{name}: {data_line(own)}" for name, own in data.tasks.items())
     parts = [type(data).__name__] if data is not None else []
-    train = getattr(data, "train", None)
-    if train is not None and hasattr(train, "modalities"):
+    if isinstance(data, HasTrain) and isinstance(data.train, HasModalities):
+        train = data.train
         parts.append(f"{type(train).__name__} of {len(train):,} rows with {', '.join(train.modalities)}")
-    if getattr(data, "batch_size", None):
-        parts.append(f"{data.batch_size} a batch and process")
-    return ", ".join(parts) or "loaders given by hand"
+    if isinstance(data, HasBatchSize) and data.batch_size:
+        parts.append(f"batches of {data.batch_size} in each process")
+    return ", ".join(parts) or "loaders passed to the Trainer"
 
 
 def _parameters(module: L.LightningModule) -> str:
     parameters = list(module.parameters())
     whole = sum(p.numel() for p in parameters)
-    return f"{whole:,}, of which {sum(p.numel() for p in parameters if p.requires_grad):,} train"
+    return f"{whole:,}, {sum(p.numel() for p in parameters if p.requires_grad):,} trainable"
 
 
 def _memory() -> str:
