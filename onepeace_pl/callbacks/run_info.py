@@ -19,7 +19,7 @@ from onepeace_pl.callbacks.interfaces import datamodule_of
 from onepeace_pl.callbacks.throughput import TrainClock
 
 if TYPE_CHECKING:
-    from onepeace_pl.data.loading.skips import Skips
+    from onepeace_pl.data.loading.skips import SkipLog
 
 PACKAGES = ("onepeace-pl", "torch", "lightning", "torchvision", "torchaudio", "numpy")
 
@@ -71,7 +71,7 @@ def command() -> str:
 class HasSkips(Protocol):
     """A data module that counts rows that could not be prepared."""
 
-    skips: Skips
+    skips: SkipLog
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 from jsonargparse import Namespace, add_instantiator
@@ -17,6 +17,8 @@ from onepeace_pl.cli.failures import constructing
 from onepeace_pl.cli.merge import PARENTS, content_of, mentions
 from onepeace_pl.cli.shipped import ENDINGS
 from onepeace_pl.utils.regular_files import is_endless
+
+_Class = TypeVar("_Class")
 
 
 class Parser(LightningArgumentParser):
@@ -71,10 +73,10 @@ class Parser(LightningArgumentParser):
         raise SystemExit(2)
 
 
-def _construct(kind: type, *args: Any, **options: Any) -> Any:
+def _construct(class_type: type[_Class], *args: Any, **kwargs: Any) -> _Class:
     """Make an object that a config names, be it at once or later, as the backbone and the optimizer are."""
     with constructing():
-        return kind(*args, **options)
+        return class_type(*args, **kwargs)
 
 
 add_instantiator(_construct, object)

@@ -2,11 +2,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from matplotlib.figure import Figure
-from onepeace_pl.callbacks.facts import data_line
 
 from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.history import Curve, History
 from onepeace_pl.callbacks.page import groups_table, retrieval_section
+from onepeace_pl.callbacks.run_info import data_line
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
 
 
@@ -27,10 +27,10 @@ def test_groups_of_sets_with_other_metrics_keep_their_columns() -> None:
 
 def test_equal_items_of_a_gallery_are_told() -> None:
     told = RetrievalResult("pairs", {}, duplicates={"image": 0, "text": 46})
-    assert "equal to an earlier one: 46 of text. They count as one with it." in retrieval_section(told)
+    assert "Duplicates of an earlier item: 46 of text. They are merged with it." in retrieval_section(told)
     apart = RetrievalResult("pairs", {}, duplicates={"text": 46}, merged=False)
-    assert "They count apart, and stand before it." in retrieval_section(apart)
-    assert "equal" not in retrieval_section(RetrievalResult("pairs", {}, duplicates={"text": 0}))
+    assert "They are ranked separately." in retrieval_section(apart)
+    assert "Duplicates" not in retrieval_section(RetrievalResult("pairs", {}, duplicates={"text": 0}))
 
 
 def test_what_is_no_loss_is_not_drawn_behind_the_name_of_a_task_either(

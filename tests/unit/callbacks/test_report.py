@@ -126,7 +126,7 @@ def test_the_page_says_what_was_run(fitted: tuple[Path, Toy, L.Trainer]) -> None
     page = lines(folder / "report.md")
     assert (folder / "report.md").read_text().startswith("# quickstart: fit\n")
     assert "torch" in page["versions"][0]
-    assert page["parameters"] == ["6, of which 1 train"]
+    assert page["parameters"] == ["6, 1 trainable"]
     assert page["training"] == ["12 updates, 48 samples, 3 epochs"]
     assert "Scenes of 16 rows with image, audio, text" in page["data"][0]
     assert float(page["samples/s"][0].replace(",", "")) > 0

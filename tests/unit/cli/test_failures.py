@@ -38,7 +38,7 @@ def test_bugs():
     assert caught(lambda: textwrap.indent(3, "")) is None
 
 
-@pytest.mark.parametrize("call", [fail_on_purpose, lambda: textwrap.indent(3, ""), refuse])
+@pytest.mark.parametrize("call", [fail_on_purpose, lambda: None + 1, refuse])
 def test_constructors_of_any_class_speak_to_the_user(call):
     def constructed():
         with constructing():

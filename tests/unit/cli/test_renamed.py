@@ -1,39 +1,11 @@
-"""Old names of keys and classes: the line says the new one, in ``configs check`` and ``fit`` alike."""
+"""Old names of keys and classes are answered with the new ones."""
 
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-from onepeace_pl.cli import main, renamed
+from onepeace_pl.cli import renamed
 from onepeace_pl.cli.renamed import CLASSES, KEYS, moved_class, renamed_key
-
-OLD = [
-    (
-        "model: {task: {class_path: onepeace_pl.multitask.MultiTask}}",
-        "model.task: 'onepeace_pl.multitask.MultiTask' is called 'onepeace_pl.training.multitask.MultiTask' now",
-    ),
-    (
-        "data: {class_path: onepeace_pl.data.TriWorldData}",
-        "'onepeace_pl.data.TriWorldData' is called 'onepeace_pl.triworld.datamodule.TriWorldData' now",
-    ),
-    (
-        "trainer: {strategy: {class_path: onepeace_pl.strategies.FSDP1Strategy}}",
-        "'onepeace_pl.strategies.FSDP1Strategy' is called 'onepeace_pl.training.strategies.FSDP1Strategy' now",
-    ),
-    ("data: {picture_size: 48}", "has no option 'picture_size'; it is called 'image_size' now"),
-]
-
-
-@pytest.mark.parametrize(("old", "line"), OLD)
-def test_the_new_name_is_said(old, line, capsys):
-    Path("old.yaml").write_text(f"config: quickstart\n{old}\n")
-    for words in (["configs", "check", "old.yaml"], ["fit", "--config", "old.yaml"]):
-        assert main(words) == 2
-        error = capsys.readouterr().err
-        assert error.startswith("error: old.yaml: ")
-        assert line in error
-        assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

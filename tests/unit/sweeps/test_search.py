@@ -42,7 +42,7 @@ def test_as_many_trials_as_asked_for_and_the_same_from_the_same_seed(open_search
     more = run_to_its_end(open_search(trials=5))
     assert len(more) == 2
     assert not [point for point in more if point in points]
-    assert [row.point for row in open_search(trials=5).rows()] == points + more
+    assert [row.point for row in open_search(trials=5).groups()] == points + more
     Path("runs/s/study.log").unlink()
     assert run_to_its_end(open_search()) == points
 
