@@ -34,8 +34,8 @@ from onepeace_pl.training.resume import progress_of
 from onepeace_pl.utils.files import write_text
 
 if TYPE_CHECKING:
-    from onepeace_pl.data.source import Source
     from onepeace_pl.data.evaluation.sets import EvaluationSet
+    from onepeace_pl.data.source import Source
 
 
 LOGGED = "train/"

@@ -11,7 +11,10 @@ KEYS = (  # old, new; an old name that had several meanings may come several tim
     ("restores", "reconstructs"),
     ("until", "stop_after"),
 )
-CLASSES: dict[str, str] = {}  # old name -> new name; a class that only moved is found by its name
+CLASSES = {  # old name -> new name; a class that only moved is found by its name
+    "TriWorldData": "TriWorldDataModule",
+    "TriWorldTask": "TriWorldTaskDataModule",
+}
 
 
 def renamed_key(key: str, valid: Collection[str]) -> str | None:

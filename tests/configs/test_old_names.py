@@ -13,7 +13,7 @@ OLD = [
     ),
     (
         "data: {class_path: onepeace_pl.data.TriWorldData}",
-        "'onepeace_pl.data.TriWorldData' is called 'onepeace_pl.triworld.datamodule.TriWorldData' now",
+        "'onepeace_pl.data.TriWorldData' is called 'onepeace_pl.triworld.datamodule.TriWorldDataModule' now",
     ),
     (
         "trainer: {strategy: {class_path: onepeace_pl.strategies.FSDP1Strategy}}",

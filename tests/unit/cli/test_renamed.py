@@ -12,7 +12,6 @@ from onepeace_pl.cli.renamed import CLASSES, KEYS, moved_class, renamed_key
     "path",
     [
         "onepeace_pl.experiment.Experiment",
-        "onepeace_pl.data.triworld_tasks.TriWorldTask",
         "onepeace_pl.data.transforms.JointTransform",
         "onepeace_pl.modalities.processors.ImageProcessor",
         "onepeace_pl.multitask.MultiTask",
