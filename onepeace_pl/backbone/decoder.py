@@ -115,14 +115,14 @@ class Decoder(nn.Module):
                 mask, length = (forward_pass.masks or {})[name], feature.lengths[name]
                 padding = first_rows(inputs[name].padding, forward_pass.rows)
                 parts[name] = self.adapters[name](visible, mask, padding, length)
-            x, biases, sequence = join(parts)
-            joined.append((x, biases, sequence if self.hide_padding else replace(sequence, key_padding=None)))
+            sequence = join(parts)
+            joined.append(sequence if self.hide_padding else replace(sequence, key_padding=None))
         read = {name for feature in features for name in feature.tokens}
         unread = [adapter for name, adapter in self.adapters.items() if name not in read]
         if unread:
-            joined[0] = (with_zero_grad(joined[0][0], unread), *joined[0][1:])
-        outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
+            joined[0] = replace(joined[0], tokens=with_zero_grad(joined[0].tokens, unread))
+        outputs = self.transformer(joined)
         return [
             {s.name: self.adapter(s.name).restore(x[:, s.start : s.stop]) for s in sequence.segments}
-            for x, (_, _, sequence) in zip(outputs, joined, strict=True)
+            for x, sequence in zip(outputs, joined, strict=True)
         ]

@@ -6,6 +6,7 @@ Shapes: B batch, L tokens with the CLS token at index 0, D width, H heads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.passes import Features, ForwardPass
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
-from onepeace_pl.nn import PackedInput, Segment, Transformer, TransformerConfig
+from onepeace_pl.nn import Segment, TokenSequence, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
 from onepeace_pl.nn.zero_grad import with_zero_grad
 
@@ -69,10 +70,10 @@ class Encoder(nn.Module):
         ]
         first = next((i for i, forward_pass in enumerate(passes) if forward_pass.grad), None)
         if unread and first is not None:
-            joined[first] = (with_zero_grad(joined[first][0], unread), *joined[first][1:])
-        outputs = self.transformer([j[0] for j in joined], [j[1] for j in joined], [j[2] for j in joined])
+            joined[first] = replace(joined[first], tokens=with_zero_grad(joined[first].tokens, unread))
+        outputs = self.transformer(joined)
         features = []
-        for x, (_, _, sequence), parts, forward_pass in zip(outputs, joined, tokens, passes, strict=True):
+        for x, sequence, parts, forward_pass in zip(outputs, joined, tokens, passes, strict=True):
             rows = {s.name: x[:, s.start : s.stop] for s in sequence.segments}
             result = Features(
                 rows,
@@ -115,15 +116,10 @@ def _view(forward_pass: ForwardPass, name: str) -> View:
     )
 
 
-def join(
-    parts: Mapping[str, Tokens], grad: bool = True, norm: bool = True
-) -> tuple[Tensor, list[Tensor], PackedInput]:
+def join(parts: Mapping[str, Tokens], grad: bool = True, norm: bool = True) -> TokenSequence:
     """Concatenate the modalities of one pass.
 
     Padded tokens are zeroed. The bias is block-diagonal: there is none between modalities.
-
-    Returns:
-        Embeddings (B, L, D), the biases (none, one, or one for each layer), and the layout of the sequence.
     """
     with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
         segments, start = [], 0
@@ -140,7 +136,7 @@ def join(
             _block_diagonal([t.bias[i % len(t.bias)] if t.bias else None for t in tokens], segments)
             for i in range(count)  # beside one bias for each layer, a single one serves them all
         ]
-        return x, biases, PackedInput(tuple(segments), padding, grad, norm)
+        return TokenSequence(x, tuple(segments), biases, padding, grad, norm)
 
 
 def _join_padding(tokens: Sequence[Tokens]) -> Tensor | None:

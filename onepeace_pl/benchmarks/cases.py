@@ -1,6 +1,6 @@
-"""The pairs that are timed: this project's part and the original's way of it, from the same weights.
+"""Timed pairs: a part of this project and the original implementation's way of it, with the same weights.
 
-Shapes: B samples, L tokens with the summary at index 0, K visible tokens, H heads, D width.
+Shapes: B samples, L tokens with the CLS token at index 0, K visible tokens, H heads, D width.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.benchmarks import reference as plain
 from onepeace_pl.benchmarks import reference_losses, workload
-from onepeace_pl.nn import GridBuckets, PackedInput, RelativeBias, Segment
+from onepeace_pl.nn import GridBuckets, RelativeBias, Segment, TokenSequence
 from onepeace_pl.nn.fast.kernels import attend, choose
+from onepeace_pl.nn.fast.packing import pack, unpack
 from onepeace_pl.nn.presets import preset_sizes
 
 
@@ -38,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all cases of one run share: a preset's sizes, samples B, dtype and device."""
+    """Settings that all cases of one run share: a preset's sizes, samples B, dtype and device."""
 
     preset: str
     batch: int
@@ -126,7 +127,7 @@ def _attentions(qkv: Tensor, parts: tuple[Tensor, ...], bias: Tensor, expanded: 
 
 
 def bias(setting: Setting, side: int) -> list[Case]:
-    """Time the look-up of a picture's bias with its gradient: of all ``side ** 2`` patches, of a visible quarter."""
+    """Time the look-up of an image's bias with its gradient: of all ``side ** 2`` patches, of a visible quarter."""
     heads, buckets = preset_sizes(setting.preset).heads, GridBuckets(side)
     length, visible = side * side + 1, side * side // 4 + 1
     module = RelativeBias(buckets, heads, 1).to(device=setting.device, dtype=setting.dtype)
@@ -175,11 +176,12 @@ def _layers(backbone: Backbone, model: plain.ReferenceModel, setting: Setting, l
     x = setting.random(setting.batch, length, backbone.config.width)
     own = setting.random(1, heads, length, length)
     expanded = own.detach().expand(setting.batch, -1, -1, -1).contiguous().requires_grad_()
-    sequence = PackedInput((Segment("image", 0, length),))
+    sequence = TokenSequence(x, (Segment("image", 0, length),))
     name = "encoder_wrapper.fusion_model.layers.0"
 
     def ours() -> Tensor:
-        return block([x], [own], [sequence])[0]  # type: ignore[no-any-return]
+        rows, packings = pack([sequence])
+        return unpack(block(rows, [[own]], packings), packings)[0]
 
     def reference() -> Tensor:
         return model.layer(x, expanded, {"image": length}, heads, name)

@@ -21,11 +21,12 @@ from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.dense.windows import Windows
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ImageAdapter
-from onepeace_pl.nn import GridBuckets, PackedInput, Segment, TransformerConfig
-from onepeace_pl.nn.attention import Bias
+from onepeace_pl.nn import GridBuckets, Segment, TokenSequence, TransformerConfig
 from onepeace_pl.nn.decomposed_bias import DecomposedBias
+from onepeace_pl.nn.fast.packing import pack, unpack
 from onepeace_pl.nn.interpolation import relative_table_of, resize_positions
 from onepeace_pl.nn.relative_bias import look_up
+from onepeace_pl.nn.sequence import Bias
 
 CACHED_GRIDS = 4
 """Size of the cache of relative-position indices, by grid: those of images of many sizes would fill a GPU."""
@@ -151,19 +152,18 @@ class DenseBranch(nn.Module):
             windowed = bool(self.window_size) and number not in self.global_blocks
             grid = (self.window_size, self.window_size) if windowed else patches.grid
             bias = self._bias(encoder, number, grid, biases)
-            segment = (Segment(self.modality, 0, grid[0] * grid[1] + self.cls_token),)
-            sequence = PackedInput(segment)
-            if windowed:
-                sequence = replace(
-                    sequence, key_padding=windows.padding(len(x), x.device), group=windows.num_windows
-                )
-                x = windows.partition(x)
-            inputs = ([x], [bias], [sequence])
-            (x,) = (
+            padding = windows.padding(len(x), x.device) if windowed else None
+            x = windows.partition(x) if windowed else x
+            segment = Segment(self.modality, 0, grid[0] * grid[1] + self.cls_token)
+            group = windows.num_windows if windowed else 1
+            rows, packings = pack([TokenSequence(x, (segment,), key_padding=padding, group=group)])
+            inputs = (rows, [[bias]], packings)
+            done = (
                 checkpoint(blocks[number], *inputs, use_reentrant=False)
                 if recompute
                 else blocks[number](*inputs)
             )
+            (x,) = unpack(done, packings)
             if windowed:
                 x = windows.unpartition(x)
         return replace(patches, tokens=x)

@@ -3,14 +3,15 @@
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.interpolation import enlarge_relative_table, resize_positions
 from onepeace_pl.nn.relative_bias import GridBuckets, RelativeBias, SequenceBuckets
-from onepeace_pl.nn.transformer import PackedInput, Segment, Transformer
+from onepeace_pl.nn.sequence import Segment, TokenSequence
+from onepeace_pl.nn.transformer import Transformer
 
 __all__ = [
     "GridBuckets",
-    "PackedInput",
     "RelativeBias",
     "Segment",
     "SequenceBuckets",
+    "TokenSequence",
     "Transformer",
     "TransformerConfig",
     "enlarge_relative_table",

@@ -1,11 +1,11 @@
-"""Self-attention within each of several sequences (docs/reference/model.md, section 4).
+"""Multi-head self-attention with additive position bias, for several packed sequences (paper, section 3.1).
 
 Shapes: B batch, L tokens, N rows, D width, H heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +16,8 @@ from onepeace_pl.nn.fast.kernels import attend_rows
 from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 from onepeace_pl.nn.low_rank import LowRankLinear
-from onepeace_pl.nn.routing import Routed, Segment
-
-# (1 or B, H, L, L), or what makes it of queries, keys and values (B, L, 3, H, K) as projected, or none
-Bias = Tensor | Callable[[Tensor], Tensor | None] | None
+from onepeace_pl.nn.routing import Routed
+from onepeace_pl.nn.sequence import Bias, Segment
 
 
 class FusedProjection(LowRankLinear):
@@ -85,39 +83,32 @@ class SelfAttention(nn.Module):
         if self.head_scale is not None:
             nn.init.ones_(self.head_scale)
 
-    def forward(
-        self,
-        rows: Tensor,
-        packing: Packing,
-        biases: Sequence[Bias],
-        paddings: Sequence[Tensor | None],
-    ) -> Tensor:
-        """Let the tokens of each sequence look at each other.
+    def forward(self, rows: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
+        """Attend within each sequence.
 
         Args:
             rows: (N, D), the packed tokens of all sequences.
-            packing: Which rows belong to which sequence.
+            packing: Which rows belong to which sequence, and which of its tokens are padded.
             biases: For each sequence (1 or B, H, L, L), a function that makes it of queries, or None.
-            paddings: For each sequence (B, L) bool, True where a key must not be seen, or None.
 
         Returns:
             (N, D).
         """
         qkv = self.project_in(rows, packing.segments)
-        dropout = self.dropout if self.training else 0.0
-        out = attend_rows(qkv, packing, self.heads, self._made(biases, qkv, packing), paddings, dropout)
+        made = [self._made(bias, qkv, packing, i) for i, bias in enumerate(biases)]
+        out = attend_rows(qkv, packing, self.heads, made, self.dropout if self.training else 0.0)
         if self.head_scale is not None:
-            out = (out.view(len(out), self.heads, -1) * self.head_scale[:, None]).flatten(1)
+            out = (out.view(out.shape[0], self.heads, -1) * self.head_scale[:, None]).flatten(1)
         return self.project_out(out, packing.segments)  # type: ignore[no-any-return]
 
-    def _made(self, biases: Sequence[Bias], qkv: Tensor, packing: Packing) -> list[Tensor | None]:
-        if not any(callable(bias) for bias in biases):
-            return list(biases)  # type: ignore[arg-type]
-        each = [one.view(*one.shape[:2], 3, self.heads, -1) for one in packing.unpack(qkv)]
-        return [bias(one) if callable(bias) else bias for bias, one in zip(biases, each, strict=True)]
+    def _made(self, bias: Bias, qkv: Tensor, packing: Packing, sequence: int) -> Tensor | None:
+        if not callable(bias):
+            return bias
+        own = packing.unpack(qkv)[sequence]
+        return bias(own.view(*own.shape[:2], 3, self.heads, -1))
 
     def attend(self, tokens: Tensor, modality: str, bias: Tensor | None = None) -> Tensor:
-        """Let the tokens of one modality look at each other, outside a block.
+        """Attend within sequences of one modality, outside a block.
 
         Args:
             tokens: (B, L, D), none padded.
@@ -127,5 +118,5 @@ class SelfAttention(nn.Module):
         Returns:
             (B, L, D).
         """
-        packing = Packing([len(tokens)], [(Segment(modality, 0, tokens.shape[1]),)])
-        return packing.unpack(self(packing.pack([tokens]), packing, [bias], [None]))[0]
+        packing = Packing([tokens.shape[0]], [(Segment(modality, 0, tokens.shape[1]),)])
+        return packing.unpack(self(packing.pack([tokens]), packing, [bias]))[0]

@@ -1,4 +1,4 @@
-"""Convolution along time with channels last, so that what follows (norms, linear layers) needs no transposition.
+"""1-D convolution with channels last, so that the norms and linear layers that follow need no transposition.
 
 Shapes: B batch, T frames, C channels in, O channels out, W width of a window in frames.
 """

@@ -1,4 +1,4 @@
-"""Decomposed relative position bias (arXiv 2112.01526; docs/reference/tasks.md, section 14).
+"""Decomposed relative position bias: query-dependent, rows and columns apart (arXiv 2112.01526, section 4.1).
 
 Shapes: B batch, h and w sides of a grid, L = h w tokens, H heads, K head size, S side the tables were made for.
 """
@@ -29,7 +29,7 @@ class DecomposedBias(nn.Module):
         nn.init.zeros_(self.columns)
 
     def forward(self, queries: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return the bias of each query for each key.
+        """Bias of each query for each key.
 
         Args:
             queries: (B, L, H, K), as projected, not scaled.

@@ -1,37 +1,91 @@
-"""Stochastic depth (docs/reference/model.md, section 4).
+"""Stochastic depth (arXiv 1603.09382).
 
-Shapes: B batch, L tokens, D width.
+Shapes: B batch, L tokens, D width, N rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from onepeace_pl.nn.fast.packing import Packing
+from onepeace_pl.nn.layer_scale import add_scaled
+from onepeace_pl.nn.sequence import Bias
 
 
 def keep_factor(x: Tensor, rate: float, group: int = 1) -> Tensor:
-    """Draw for each sample of (B, L, D) whether a branch is kept -> (B, 1, 1): 0, or 1 / (1 - rate).
+    """Draw for each sample of (B, ...) whether a branch is kept -> (B, 1, 1): 0, or 1 / (1 - rate).
 
     Args:
-        x: Tokens.
+        x: Of the shape's first axis, dtype and device.
         rate: Probability of dropping the branch.
         group: Consecutive rows of ``x`` that are one sample.
     """
     keep = 1.0 - rate
-    factor = x.new_empty(len(x) // group, 1, 1).bernoulli_(keep).div_(keep)
+    factor = x.new_empty(x.shape[0] // group, 1, 1).bernoulli_(keep).div_(keep)
     return factor if group == 1 else factor.repeat_interleave(group, 0)
 
 
 def kept_samples(x: Tensor, rate: float, group: int = 1) -> Tensor:
-    """Choose ``round(B (1 - rate))`` samples of (B, L, D), at least one -> (B',) indices.
+    """Choose ``round(B (1 - rate))`` samples of (B, ...), at least one -> (B',) indices.
 
     Args:
-        x: Tokens.
+        x: Of the shape's first axis and device.
         rate: Share of the samples that are left out.
         group: Consecutive rows of ``x`` that are one sample; their indices stay together.
     """
-    samples = len(x) // group
+    samples = x.shape[0] // group
     chosen = torch.randperm(samples, device=x.device)[: max(1, round(samples * (1.0 - rate)))]
     if group == 1:
         return chosen
     return (chosen[:, None] * group + torch.arange(group, device=x.device)).flatten()
+
+
+class Branch(Protocol):
+    """A residual branch of a block, such as attention: (N, D) -> (N, D)."""
+
+    def __call__(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
+        """Compute the branch for packed rows."""
+
+
+@dataclass(frozen=True)
+class DropPath:
+    """Residual connection with stochastic depth: one draw for a sample, whatever modalities it has.
+
+    Attributes:
+        rate: Probability of dropping the branch.
+        subset: Compute the branch for a fixed share of the samples only, instead of dropping it afterwards.
+    """
+
+    rate: float
+    subset: bool
+
+    def __call__(
+        self, branch: Branch, scale: nn.Module, x: Tensor, packing: Packing, biases: Sequence[Bias]
+    ) -> Tensor:
+        """Return ``x`` plus the scaled branch of it, both (N, D)."""
+        if not self.rate:
+            return add_scaled(x, branch(x, packing, biases), scale)
+        stubs = [x.new_empty(batch, 1, 1) for batch in packing.batches]
+        if not self.subset:
+            out = branch(x, packing, biases)
+            draws = [keep_factor(s, self.rate, g) for s, g in zip(stubs, packing.groups, strict=True)]
+            return add_scaled(x, out * packing.pack(draws), scale)
+        samples = [kept_samples(s, self.rate, g) for s, g in zip(stubs, packing.groups, strict=True)]
+        rows, part = packing.rows_of(samples), packing.part(samples)
+        own = [
+            bias[kept] if isinstance(bias, Tensor) and bias.shape[0] > 1 else bias
+            for bias, kept in zip(biases, samples, strict=True)
+        ]
+        factor = part.pack(
+            [
+                x.new_full((len(kept), 1, 1), batch / len(kept))
+                for kept, batch in zip(samples, packing.batches, strict=True)
+            ]
+        )
+        out = scale(branch(x[rows], part, own))
+        return x.index_add(0, rows, (out * factor).to(x.dtype))

@@ -1,4 +1,4 @@
-"""The gated feed-forward of one modality (docs/reference/model.md, section 4).
+"""The gated feed-forward (GeGLU) of one modality (paper, section 3.1).
 
 Shapes: D width, F inner width.
 """

@@ -1,4 +1,4 @@
-"""Initialisation of the original (docs/reference/model.md, section 8)."""
+"""Initialisation of the released model (docs/reference/model.md)."""
 
 from __future__ import annotations
 

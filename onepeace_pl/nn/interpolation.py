@@ -1,4 +1,4 @@
-"""Position tables for another grid (docs/reference/model.md, section 9; checkpoints.md, section 5).
+"""Interpolation of position tables to another grid (docs/reference/model.md).
 
 Shapes: S grid side, h and w sides of another grid, D width, H heads.
 """
@@ -16,10 +16,10 @@ from onepeace_pl.utils.libraries import importing
 
 
 def resize_positions(table: Tensor, grid: int | tuple[int, int]) -> Tensor:
-    """Resize learnt positions of a square grid, bicubic without antialiasing, computed in fp32.
+    """Resize learned positions of a square grid, bicubic without antialiasing, computed in fp32.
 
     Args:
-        table: (S * S + 1, D), row 0 for the summary, which stays as it is.
+        table: (S * S + 1, D), row 0 for the CLS token, which stays as it is.
         grid: Wanted side, or height and width.
 
     Returns:
@@ -38,10 +38,10 @@ def relative_table_of(table: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return the relative positions of a grid that need not be square: a part of the table's, or a larger one.
 
     Along an axis on which the grid fits, offsets are those that the table knows; along a longer one they are stretched,
-    bicubic without antialiasing, computed in fp32 (docs/reference/tasks.md, section 14).
+    bicubic without antialiasing, computed in fp32.
 
     Args:
-        table: ((2 S - 1) ** 2 + 3, H), the last three rows for the summary, which stay as they are.
+        table: ((2 S - 1) ** 2 + 3, H), the last three rows for the CLS token, which stay as they are.
         grid: Height and width.
 
     Returns:
@@ -66,7 +66,7 @@ def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
     by a factor chosen such that the outermost lands on the new outermost.
 
     Args:
-        table: ((2 S - 1) ** 2 + 3, H), the last three rows for the summary, which stay as they are.
+        table: ((2 S - 1) ** 2 + 3, H), the last three rows for the CLS token, which stay as they are.
         side: Wanted grid side; (2 side - 1) must be at least the table's.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Relative position bias: a learnt number for each head and each bucket of (query, key) positions.
+"""Relative position bias: a learnable number for each head and each bucket of (query, key) positions.
 
-Positions are put into buckets once and remembered; a bias is one look-up a forward, shared by the batch
-(docs/reference/model.md, section 3). Index 0 of every sequence is the summary; its row, column and corner have
-buckets of their own at the end of the table, in that order.
+Buckets are computed once for each length; a bias is one look-up a forward, shared by the batch
+(docs/reference/model.md). Index 0 of every sequence is the CLS token; its row, column and corner have buckets of their
+own at the end of the table, in that order.
 
 Shapes: B batch, H heads, L tokens, K visible tokens, R rows of a table.
 """
@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 
 class Buckets(Protocol):
-    """Assigns a bucket to each pair of positions of a sequence."""
+    """Assignment of a bucket to each pair of positions of a sequence."""
 
     @property
     def rows(self) -> int:
@@ -29,7 +29,7 @@ class Buckets(Protocol):
         """Length for which the original keeps a table of buckets in its checkpoints."""
 
     def index(self, length: int) -> Tensor:
-        """Return (L, L) int64, query rows and key columns."""
+        """Bucket of each pair of positions, (L, L) int64, query rows and key columns."""
 
 
 class SequenceBuckets:
@@ -50,7 +50,7 @@ class SequenceBuckets:
         self.original_length = reach
 
     def index(self, length: int) -> Tensor:
-        """Return (L, L) int64; computed in float32 like the original, on which the last digit depends."""
+        """Bucket of each pair, (L, L) int64; computed in float32 like the original, on which the last digit depends."""
         position = torch.arange(length, device="cpu")
         offset = position[:, None] - position[None, :]
         middle = self.buckets // 2
@@ -58,11 +58,11 @@ class SequenceBuckets:
         steps = torch.log(distance.clamp(min=1) / middle) / math.log((self.reach - 1) / middle) * (middle - 1)
         far = torch.ceil(steps).long() + middle
         index = torch.where(distance <= middle, offset, far * offset.sign()) + self.buckets - 1
-        return _with_summary(index, 2 * self.buckets - 1)
+        return _with_cls(index, 2 * self.buckets - 1)
 
 
 class GridBuckets:
-    """Vertical and horizontal offset on a grid of patches in row-major order behind the summary.
+    """Vertical and horizontal offset on a grid of patches in row-major order behind the CLS token.
 
     Args:
         side: Patches along a side, or from top to bottom.
@@ -75,20 +75,20 @@ class GridBuckets:
         self.original_length = side * self.width + 1
 
     def index(self, length: int) -> Tensor:
-        """Return (L, L) int64 for as many patches as the grid has, and the summary."""
+        """Bucket of each pair, (L, L) int64, for as many patches as the grid has, and the CLS token."""
         height, width = self.side, self.width
         if length != height * width + 1:
             raise ValueError(
-                f"{length - 1} patches do not fill a grid of {height} x {width}; resize the picture"
+                f"{length - 1} patches do not fill a grid of {height} x {width}; resize the image"
             )
         sides = (torch.arange(side, device="cpu") for side in (height, width))
         y, x = (place.flatten() for place in torch.meshgrid(*sides, indexing="ij"))
         index = torch.zeros(length, length, dtype=torch.long, device="cpu")
         index[1:, 1:] = (y[:, None] - y + height - 1) * (2 * width - 1) + (x[:, None] - x + width - 1)
-        return _with_summary(index, self.rows - 3)
+        return _with_cls(index, self.rows - 3)
 
 
-def _with_summary(index: Tensor, first: int) -> Tensor:
+def _with_cls(index: Tensor, first: int) -> Tensor:
     index[0, :] = first
     index[:, 0] = first + 1
     index[0, 0] = first + 2
@@ -145,7 +145,7 @@ class RelativeBias(nn.Module):
         """Look up the bias of every table.
 
         Args:
-            length: Number of tokens L with the summary.
+            length: Number of tokens L with the CLS token.
             keep: (B, K) positions of the visible tokens of each sample, or None for all tokens.
 
         Returns:
@@ -158,6 +158,9 @@ class RelativeBias(nn.Module):
         return [look_up(table, visible).transpose(0, 1) for table in self.tables]
 
     def _buckets(self, length: int, device: torch.device) -> Tensor:
-        if (length, device) not in self._index:
-            self._index[length, device] = self.buckets.index(length).to(device)
-        return self._index[length, device]
+        if (length, device) in self._index:
+            return self._index[length, device]
+        index = self.buckets.index(length).to(device)
+        if not torch.compiler.is_compiling():  # a tracer's tensors are of no use afterwards
+            self._index[length, device] = index
+        return index

@@ -1,4 +1,4 @@
-"""One module for every modality, or one for all: the same call for both.
+"""One module for each modality, or one shared by all, with the same call.
 
 Shapes: B batch, L tokens, N rows.
 """
@@ -6,26 +6,18 @@ Shapes: B batch, L tokens, N rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.nn.sequence import Segment
 from onepeace_pl.nn.zero_grad import with_zero_grad
 
 SHARED = "shared"
 
 
-class Segment(NamedTuple):
-    """A stretch ``start:stop`` of rows, or of a sequence, that belongs to one modality."""
-
-    name: str
-    start: int
-    stop: int
-
-
 class Routed(nn.ModuleDict):
-    """Sends each segment of rows through the module of its modality, or all rows through the shared one.
+    """Modules by modality; each segment of the rows goes through its own, or all rows through a shared one.
 
     Args:
         names: Modalities.

@@ -1,7 +1,7 @@
-"""Which attention kernel runs where: one visible table, and the kernels themselves.
+"""Attention kernels and the table by which one is chosen.
 
 PyTorch's fused attention silently falls back to its slowest path when the additive bias needs a gradient on
-CPU, and its backward pass is slow there in bfloat16. So the choice is made here, by rules that can be read,
+CPU, and its backward pass is slow there in bfloat16. So the choice is made here, by rules that can be
 printed (``python -m onepeace_pl info``) and measured (``python -m onepeace_pl bench attention``).
 
 Shapes: B batch, H heads, L tokens, K head size. Biases are (1, H, L, L) shared by the batch or (B, H, L, L).
@@ -9,7 +9,6 @@ Shapes: B batch, H heads, L tokens, K head size. Biases are (1, H, L, L) shared 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,14 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onepeace_pl.nn.fast.packing import Packing, Place
+from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.fast.shared_bias import shared_bias_of_rows
-
-log = logging.getLogger(__name__)
+from onepeace_pl.nn.sequence import Segment
 
 
 @dataclass(frozen=True)
-class Rule:
+class KernelRule:
     """One row of the table; None matches anything.
 
     Attributes:
@@ -50,9 +48,9 @@ class Rule:
 
 
 RULES = (
-    Rule("cpu", torch.float32, False, "fused", "no gradient: 1.3 to 3 times faster", grad=False),
-    Rule("cpu", torch.float32, False, "fused", "long: its backward pass pays, too", length=400),
-    Rule(
+    KernelRule("cpu", torch.float32, False, "fused", "no gradient: 1.3 to 3 times faster", grad=False),
+    KernelRule("cpu", torch.float32, False, "fused", "long: its backward pass pays, too", length=400),
+    KernelRule(
         "cpu",
         torch.bfloat16,
         False,
@@ -62,36 +60,25 @@ RULES = (
         length=64,
         tiles=True,
     ),
-    Rule("cpu", None, None, "shared_bias", "fused attention has no bias gradient on CPU"),
-    Rule("cuda", None, None, "fused", "cuDNN or memory-efficient; the latter has the bias gradient"),
-    Rule(None, None, None, "fused", "the device's own choice"),
+    KernelRule("cpu", None, None, "shared_bias", "fused attention has no bias gradient on CPU"),
+    KernelRule("cuda", None, None, "fused", "cuDNN or memory-efficient; the latter has the bias gradient"),
+    KernelRule(None, None, None, "fused", "the device's own choice"),
 )
 
 
 @lru_cache(maxsize=1)
 def has_tiles() -> bool:
-    """Return whether this processor multiplies matrices in tiles (AMX)."""
+    """Whether this processor has matrix tiles (AMX)."""
     ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(ask()) if ask else False
 
 
-@lru_cache(maxsize=4096)
 def choose(device: str, dtype: torch.dtype, bias_grad: bool, grad: bool, length: int) -> str:
-    """Return the kernel's name for this situation; each situation is logged once."""
+    """Name of the kernel for this situation."""
     for rule in RULES:
         wanted = (rule.device, rule.dtype, rule.bias_grad, rule.grad)
         fits = all(w is None or w == h for w, h in zip(wanted, (device, dtype, bias_grad, grad), strict=True))
         if fits and length >= rule.length and (not rule.tiles or has_tiles()):
-            log.debug(
-                "attention over %s tokens on %s, %s, bias gradient %s, gradient %s: %s (%s)",
-                length,
-                device,
-                dtype,
-                bias_grad,
-                grad,
-                rule.kernel,
-                rule.why,
-            )
             return rule.kernel
     raise AssertionError("the last rule matches everything")
 
@@ -126,12 +113,7 @@ def _choose(qkv: Tensor, bias: Tensor | None, length: int) -> str:
 
 
 def attend_rows(
-    qkv: Tensor,
-    packing: Packing,
-    heads: int,
-    biases: Sequence[Tensor | None],
-    paddings: Sequence[Tensor | None],
-    dropout: float = 0.0,
+    qkv: Tensor, packing: Packing, heads: int, biases: Sequence[Tensor | None], dropout: float = 0.0
 ) -> Tensor:
     """Run :func:`attend` for each of several packed sequences.
 
@@ -140,18 +122,17 @@ def attend_rows(
         packing: Which rows belong to which sequence.
         heads: H.
         biases: For each sequence (1 or B, H, L, L) or None.
-        paddings: For each sequence (B, L) bool or None.
         dropout: Probability of dropping an attention weight.
 
     Returns:
         (N, H K).
     """
-    names = {_choose(qkv, bias, place.length) for bias, place in zip(biases, packing.places, strict=True)}
+    names = {_choose(qkv, bias, length) for bias, length in zip(biases, packing.lengths, strict=True)}
     if names == {"shared_bias"} and not dropout:
-        return shared_bias_of_rows(qkv, heads, packing.places, biases, paddings)
+        return shared_bias_of_rows(qkv, packing, heads, biases)
     outputs = [
         attend(one.view(*one.shape[:2], 3, heads, -1), bias, padding, dropout)
-        for one, bias, padding in zip(packing.unpack(qkv), biases, paddings, strict=True)
+        for one, bias, padding in zip(packing.unpack(qkv), biases, packing.paddings, strict=True)
     ]
     return packing.pack(outputs)
 
@@ -178,10 +159,8 @@ def shared_bias(qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None, dr
     if dropout:
         return plain(qkv, bias, key_padding, dropout)
     batch, length, _, heads, _ = qkv.shape
-    place = Place(batch, length, [(0, batch * length, 0, length)])
-    return shared_bias_of_rows(qkv.flatten(2).flatten(0, 1), heads, [place], [bias], [key_padding]).view(
-        batch, length, -1
-    )
+    packing = Packing([batch], [(Segment("", 0, length),)], [key_padding])
+    return packing.unpack(shared_bias_of_rows(qkv.flatten(2).flatten(0, 1), packing, heads, [bias]))[0]
 
 
 def plain(qkv: Tensor, bias: Tensor | None, key_padding: Tensor | None, dropout: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Products of float32 matrices on CPU by way of oneDNN, where that is as exact and faster.
+"""Float32 matrix products on CPU by oneDNN, where that is as exact and faster.
 
 On processors where PyTorch's own library runs below their speed (AMD's, for one), allowing oneDNN its lower internal
 precision routes float32 products to it, and it still computes them in float32. On a processor with bfloat16 matrix
@@ -21,7 +21,7 @@ SIZE = 512
 
 @dataclass(frozen=True)
 class FastFloat32:
-    """What :func:`enable_fast_float32` found.
+    """Result of :func:`enable_fast_float32`.
 
     Attributes:
         enabled: Whether products now go that way.

@@ -14,20 +14,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from onepeace_pl.nn.fast.packing import Place
+from onepeace_pl.nn.fast.packing import Packing
 
 SHORT = 64  # in bfloat16, a softmax over fewer keys is faster by way of float32
 
 
-def shared_bias_of_rows(
-    qkv: Tensor,
-    heads: int,
-    places: Sequence[Place],
-    biases: Sequence[Tensor | None],
-    paddings: Sequence[Tensor | None],
-) -> Tensor:
+def shared_bias_of_rows(qkv: Tensor, packing: Packing, heads: int, biases: Sequence[Tensor | None]) -> Tensor:
     """Attend within each sequence: (N, 3 H K) -> (N, H K). See :func:`onepeace_pl.nn.fast.kernels.attend_rows`."""
-    return _SharedBias.apply(qkv, heads, places, paddings, *biases)  # type: ignore[no-any-return]
+    return _SharedBias.apply(qkv, packing, heads, *biases)  # type: ignore[no-any-return]
 
 
 class _SharedBias(torch.autograd.Function):
@@ -37,54 +31,49 @@ class _SharedBias(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        qkv: Tensor,
-        heads: int,
-        places: Sequence[Place],
-        paddings: Sequence[Tensor | None],
-        *biases: Tensor | None,
-    ) -> Tensor:
+    def forward(ctx: Any, qkv: Tensor, packing: Packing, heads: int, *biases: Tensor | None) -> Tensor:
         width = qkv.shape[1] // 3
-        output = qkv.new_empty(len(qkv), width)
+        output = qkv.new_empty(qkv.shape[0], width)
         kept: list[Tensor | None] = []
-        for place, bias, padding in zip(places, biases, paddings, strict=True):
-            parts = qkv.new_empty(3, place.batch, heads, place.length, width // heads)
-            for start, stop, first, last in place.pieces:
-                piece = qkv[start:stop].view(place.batch, last - first, 3, heads, -1)
+        for i, (batch, length, bias) in enumerate(zip(packing.batches, packing.lengths, biases, strict=True)):
+            parts = qkv.new_empty(3, batch, heads, length, width // heads)
+            pieces = packing.pieces_of(i)
+            for _, _, (_, first, last), start, stop in pieces:
+                piece = qkv[start:stop].view(batch, last - first, 3, heads, -1)
                 parts[:, :, :, first:last].copy_(piece.permute(2, 0, 3, 1, 4))
-            context, weights, narrow = _weigh(parts, bias, padding)
-            for start, stop, first, last in place.pieces:
-                rows = output[start:stop].view(place.batch, last - first, heads, -1)
+            context, weights, narrow = _weigh(parts, bias, packing.paddings[i])
+            for _, _, (_, first, last), start, stop in pieces:
+                rows = output[start:stop].view(batch, last - first, heads, -1)
                 rows.copy_(context[:, :, first:last].transpose(1, 2))
             kept += [parts, weights, narrow if narrow is not weights else None]
         ctx.save_for_backward(*kept)
-        ctx.heads, ctx.places = heads, places
-        ctx.biases = [None if bias is None else (len(bias), bias.dtype) for bias in biases]
+        ctx.heads, ctx.packing = heads, packing
+        ctx.biases = [None if bias is None else (bias.shape[0], bias.dtype) for bias in biases]
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        heads, kept = ctx.heads, ctx.saved_tensors
-        result = grad.new_empty(len(grad), 3 * grad.shape[1])
+        heads, packing, kept = ctx.heads, ctx.packing, ctx.saved_tensors
+        result = grad.new_empty(grad.shape[0], 3 * grad.shape[1])
         bias_grads: list[Tensor | None] = []
-        for i, place in enumerate(ctx.places):
+        for i, batch in enumerate(packing.batches):
             parts, weights, narrow = kept[3 * i : 3 * i + 3]
             context_grad = parts.new_empty(parts.shape[1:])
-            for start, stop, first, last in place.pieces:
-                rows = grad[start:stop].view(place.batch, last - first, heads, -1)
+            pieces = packing.pieces_of(i)
+            for _, _, (_, first, last), start, stop in pieces:
+                rows = grad[start:stop].view(batch, last - first, heads, -1)
                 context_grad[:, :, first:last].copy_(rows.transpose(1, 2))
             parts_grad, scores_grad = _weigh_back(parts, weights, narrow, context_grad)
-            for start, stop, first, last in place.pieces:
-                rows = result[start:stop].view(place.batch, last - first, 3, heads, -1)
+            for _, _, (_, first, last), start, stop in pieces:
+                rows = result[start:stop].view(batch, last - first, 3, heads, -1)
                 rows.copy_(parts_grad[:, :, :, first:last].permute(1, 3, 0, 2, 4))
-            if ctx.needs_input_grad[4 + i]:
+            if ctx.needs_input_grad[3 + i]:
                 count, dtype = ctx.biases[i]
                 bias_grads.append((scores_grad.sum(0, keepdim=True) if count == 1 else scores_grad).to(dtype))
             else:
                 bias_grads.append(None)
-        return result, None, None, None, *bias_grads
+        return result, None, None, *bias_grads
 
 
 def _weigh(parts: Tensor, bias: Tensor | None, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A block and its parts against their formulas (docs/reference/model.md, section 4), with every switch."""
+"""A block and its parts against their formulas, with every switch."""
 
 import math
 from typing import Any
@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onepeace_pl.nn import PackedInput, Segment, TransformerConfig
+from onepeace_pl.nn import Segment, TokenSequence, TransformerConfig
 from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.block import Block
-from onepeace_pl.nn.fast.packing import Packing
+from onepeace_pl.nn.fast.packing import Packing, pack, unpack
 from onepeace_pl.nn.feed_forward import GatedFeedForward
 
 SIZES = {"width": 16, "depth": 2, "heads": 4, "feed_forward": 24}
@@ -40,7 +40,7 @@ def norm(x: Tensor, layer: nn.Module) -> Tensor:
 def attention_formula(
     module: SelfAttention, x: Tensor, bias: Tensor | None, padding: Tensor | None, options: dict[str, Any]
 ) -> Tensor:
-    """Head by head, in the words of the specification."""
+    """Head by head, as in the paper."""
     size, outputs = 4, []
     part = "shared" if options.get("share_attention", True) else None
     rows = [part or s.name for s in SEGMENTS for _ in range(s.start, s.stop)]
@@ -69,8 +69,13 @@ def attention_formula(
 
 
 def attend(module: SelfAttention, x: Tensor, bias: Tensor | None, padding: Tensor | None) -> Tensor:
-    packing = Packing([len(x)], [SEGMENTS])
-    return packing.unpack(module(packing.pack([x]), packing, [bias], [padding]))[0]
+    packing = Packing([len(x)], [SEGMENTS], [padding])
+    return packing.unpack(module(packing.pack([x]), packing, [bias]))[0]
+
+
+def run(block: Block, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    rows, packings = pack([TokenSequence(x, SEGMENTS)])
+    return unpack(block(rows, [[bias]], packings), packings)[0]
 
 
 ATTENTION = [
@@ -160,8 +165,7 @@ def test_block(options: dict[str, Any]) -> None:
     ]
     fed = torch.cat(parts, dim=1)
     expected = y + (fed * block.feed_forward_scale.gamma if scaled else fed)
-    (out,) = block([x], [bias], [PackedInput(SEGMENTS)])
-    assert torch.allclose(out, expected, atol=1e-5)
+    assert torch.allclose(run(block, x, bias), expected, atol=1e-5)
 
 
 def test_a_block_scale_starts_where_the_config_says() -> None:
@@ -176,10 +180,9 @@ def test_a_block_scale_starts_where_the_config_says() -> None:
 def test_dropouts_act_in_training_alone_and_keep_the_mean(options: dict[str, float]) -> None:
     torch.manual_seed(4)
     block = shaken(Block(config(sub_norm=False, feed_forward_norm=False, **options), NAMES, 0.0))
-    x, sequence = torch.randn(1, 7, 16), [PackedInput(SEGMENTS)]
+    x = torch.randn(1, 7, 16)
     with torch.no_grad():
-        (still,) = block.eval()([x], [None], sequence)
-        assert torch.equal(still, block([x], [None], sequence)[0])
+        assert torch.equal(run(block.eval(), x), run(block, x))
         block.train()
         attended = attend(block.eval().attention, x, None, None)
         block.train()

@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from onepeace_pl.nn import PackedInput, Segment, TransformerConfig
+from onepeace_pl.nn import Segment, TokenSequence, TransformerConfig
 from onepeace_pl.nn.block import Block
 from onepeace_pl.nn.drop_path import keep_factor, kept_samples
+from onepeace_pl.nn.fast.packing import pack, unpack
 
 X = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
-SEQUENCE = PackedInput((Segment("a", 0, 2), Segment("b", 2, 5)))
+SEQUENCE = TokenSequence(X, (Segment("a", 0, 2), Segment("b", 2, 5)))
 
 
 def block(rate: float, mode: str) -> Block:
@@ -29,6 +30,11 @@ def block(rate: float, mode: str) -> Block:
     return made
 
 
+def run(block: Block) -> Tensor:
+    rows, packings = pack([SEQUENCE])
+    return unpack(block(rows, [[None]], packings), packings)[0]
+
+
 def branches(out: Tensor) -> tuple[Tensor, Tensor]:
     """Both branches' factors of each sample (B,), one for all its tokens and channels."""
     added = out - X
@@ -39,7 +45,7 @@ def branches(out: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("mode", ["bernoulli", "subset"])
 @pytest.mark.parametrize(("rate", "training"), [(0.9, False), (0.0, True), (0.0, False)])
 def test_nothing_is_dropped(rate: float, training: bool, mode: str) -> None:
-    (out,) = block(rate, mode).train(training)([X], [None], [SEQUENCE])
+    out = run(block(rate, mode).train(training))
     assert torch.allclose(out, X + 11, atol=1e-5)
 
 
@@ -66,7 +72,7 @@ def test_subset_computes_a_fixed_share(rate: float, count: int) -> None:
 def test_a_sample_is_dropped_as_a_whole_and_each_branch_by_itself(mode: str, factor: float) -> None:
     torch.manual_seed(3)
     made = block(0.5, mode).train()
-    sums = torch.stack([branches(made([X], [None], [SEQUENCE])[0])[0] for _ in range(400)])
+    sums = torch.stack([branches(run(made))[0] for _ in range(400)])
     allowed = torch.tensor([0.0, 1.0, 10.0, 11.0]) * factor
     nearest = (sums[..., None] - allowed).abs().min(-1)
     assert nearest.values.max() < 1e-4
@@ -78,7 +84,7 @@ def test_a_sample_is_dropped_as_a_whole_and_each_branch_by_itself(mode: str, fac
 def test_gradients_pass_the_kept_alone(mode: str) -> None:
     torch.manual_seed(4)
     made = block(0.5, mode).train()
-    (out,) = made([X], [None], [SEQUENCE])
+    out = run(made)
     out[:, :2].sum().backward()
     fed = branches(out.detach())[0] > 10
     expected = 2.0 * fed.sum() * 2  # two tokens of each kept sample, divided by the share that is kept

@@ -1,4 +1,4 @@
-"""Buckets of positions and the bias tables over them (docs/reference/model.md, section 3)."""
+"""Buckets of positions and the bias tables over them (docs/reference/model.md)."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_distances_of_the_released_model(buckets: int, known: dict[int, int]) ->
     assert index[1025, 1].item() == index[1024, 1].item()  # beyond the reach there is one bucket
 
 
-def test_summary_has_buckets_of_its_own() -> None:
+def test_the_cls_token_has_buckets_of_its_own() -> None:
     index = SequenceBuckets(8).index(12)
     assert index[0, 1:].unique().tolist() == [15]
     assert index[1:, 0].unique().tolist() == [16]
@@ -32,7 +32,7 @@ def test_grid() -> None:
     rows = [[11, 9, 9, 9, 9], [10, 4, 3, 1, 0], [10, 5, 4, 2, 1], [10, 7, 6, 4, 3], [10, 8, 7, 5, 4]]
     assert GridBuckets(2).index(5).tolist() == rows
     assert [GridBuckets(side).rows for side in (16, 24, 48)] == [964, 2212, 9028]
-    with pytest.raises(ValueError, match="6 patches do not fill a grid of 2 x 2; resize the picture"):
+    with pytest.raises(ValueError, match="6 patches do not fill a grid of 2 x 2; resize the image"):
         GridBuckets(2).index(7)
 
 

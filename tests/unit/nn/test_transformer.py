@@ -1,12 +1,12 @@
 """A stack of blocks: several sequences in one call, biases by layer, recomputing, depth of drop path."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from onepeace_pl.nn import PackedInput, Segment, Transformer, TransformerConfig
+from onepeace_pl.nn import Segment, TokenSequence, Transformer, TransformerConfig
 
 NAMES = ("a", "b")
 
@@ -22,65 +22,49 @@ def stack(**options: Any) -> Transformer:
     return transformer
 
 
-def sequences() -> tuple[list[Tensor], list[list[Tensor]], list[PackedInput]]:
+def sequences() -> list[TokenSequence]:
     generator = torch.Generator().manual_seed(1)
-    tokens = [torch.randn(4, length, 16, generator=generator) for length in (5, 8, 3)]
-    biases = [
-        [torch.randn(1, 2, 5, 5, generator=generator)],
-        [torch.randn(1, 2, 8, 8, generator=generator) for _ in range(3)],
-        [],
-    ]
+    five, eight, three = (torch.randn(4, length, 16, generator=generator) for length in (5, 8, 3))
+    shared = [torch.randn(1, 2, 5, 5, generator=generator)]
+    by_layer = [torch.randn(1, 2, 8, 8, generator=generator) for _ in range(3)]
     padding = torch.arange(5) >= torch.tensor([5, 4, 3, 5])[:, None]
-    made = [
-        PackedInput((Segment("a", 0, 5),), padding),
-        PackedInput((Segment("a", 0, 3), Segment("b", 3, 8))),
-        PackedInput((Segment("b", 0, 3),), grad=False),
+    return [
+        TokenSequence(five, (Segment("a", 0, 5),), shared, padding),
+        TokenSequence(eight, (Segment("a", 0, 3), Segment("b", 3, 8)), by_layer),
+        TokenSequence(three, (Segment("b", 0, 3),), grad=False),
     ]
-    return tokens, biases, made
 
 
 def test_sequences_do_not_know_of_each_other() -> None:
-    transformer = stack()
-    tokens, biases, made = sequences()
-    together = transformer(tokens, biases, made)
-    for i in range(3):
-        (alone,) = transformer(tokens[i : i + 1], biases[i : i + 1], made[i : i + 1])
-        assert torch.allclose(together[i], alone, atol=1e-6)
+    transformer, made = stack(), sequences()
+    together = transformer(made)
+    for mine, sequence in zip(together, made, strict=True):
+        (alone,) = transformer([sequence])
+        assert torch.allclose(mine, alone, atol=1e-6)
     assert [out.requires_grad for out in together] == [True, True, False]
 
 
-@pytest.mark.parametrize("limit", [1, 4 * 5 * 48 * 4, 2**20])
-def test_it_makes_no_difference_which_sequences_go_together(
-    limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokens, biases, made = sequences()
-    expected = stack()(tokens, biases, made)
-    monkeypatch.setattr("onepeace_pl.nn.block.BUNDLE", limit)
-    for mine, other in zip(stack()(tokens, biases, made), expected, strict=True):
-        assert torch.allclose(mine, other, atol=1e-6)
-
-
 def test_a_bias_for_each_layer_is_used_by_its_layer() -> None:
-    transformer = stack().eval()
-    tokens, biases, made = sequences()
-    x, three, sequence = tokens[1:2], biases[1], made[1:2]
-    (out,) = transformer(x, [three], sequence)
-    (swapped,) = transformer(x, [[three[0], three[2], three[1]]], sequence)
-    (shared,) = transformer(x, [three[:1]], sequence)
-    (repeated,) = transformer(x, [three[:1] * 3], sequence)
+    transformer, sequence = stack().eval(), sequences()[1]
+    first, second, third = sequence.biases
+    (out,) = transformer([sequence])
+    (swapped,) = transformer([replace(sequence, biases=[first, third, second])])
+    (shared,) = transformer([replace(sequence, biases=[first])])
+    (repeated,) = transformer([replace(sequence, biases=[first] * 3)])
     assert (out - swapped).abs().max() > 1e-3
     assert torch.equal(shared, repeated)
 
 
 def test_the_last_norm_is_the_modality_s() -> None:
-    transformer = stack().eval()
-    tokens, biases, made = sequences()
-    (before,) = transformer(tokens[1:2], biases[1:2], made[1:2])
+    transformer, sequence = stack().eval(), sequences()[1]
+    (before,) = transformer([sequence])
     with torch.no_grad():
         transformer.norms["b"].bias += 1.0
-    (after,) = transformer(tokens[1:2], biases[1:2], made[1:2])
+    (after,) = transformer([sequence])
     assert torch.equal(after[:, :3], before[:, :3])
     assert torch.allclose(after[:, 3:], before[:, 3:] + 1, atol=1e-6)
+    (without,) = transformer([replace(sequence, norm=False)])
+    assert torch.allclose(transformer.norms["b"](without[:, 3:]), after[:, 3:], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +76,10 @@ def test_recomputing_changes_no_number(options: dict[str, Any]) -> None:
     results = []
     for checkpoint in (False, True):
         transformer = stack(checkpoint=checkpoint, **options).train()
-        tokens, biases, made = sequences()
-        leaves = [t.requires_grad_() for t in (*tokens[:2], *biases[1])]
+        made = sequences()
+        leaves = [t.requires_grad_() for t in (made[0].tokens, made[1].tokens, *made[1].biases)]
         torch.manual_seed(5)
-        outputs = transformer(tokens, biases, made)
+        outputs = transformer(made)
         sum(out.square().sum() for out in outputs[:2]).backward()
         gradients = [p.grad for p in transformer.parameters()]
         results.append([*outputs, *(leaf.grad for leaf in leaves), *gradients])
@@ -112,12 +96,12 @@ def test_drop_path_grows_with_depth(depth: int) -> None:
 @pytest.mark.parametrize("mode", ["bernoulli", "subset"])
 @torch.no_grad()
 def test_drop_path_is_off_in_evaluation(mode: str) -> None:
-    tokens, biases, made = sequences()
-    with_it = stack(drop_path=0.9, drop_path_mode=mode).eval()(tokens, biases, made)
-    without = stack().eval()(tokens, biases, made)
+    made = sequences()
+    with_it = stack(drop_path=0.9, drop_path_mode=mode).eval()(made)
+    without = stack().eval()(made)
     for a, b in zip(with_it, without, strict=True):
         assert torch.equal(a, b)
-    moved = stack(drop_path=0.9, drop_path_mode=mode).train()(tokens, biases, made)
+    moved = stack(drop_path=0.9, drop_path_mode=mode).train()(made)
     assert not torch.equal(moved[1], without[1])
 
 
@@ -132,8 +116,7 @@ def test_drop_path_is_off_in_evaluation(mode: str) -> None:
 )
 def test_a_training_step_in_bfloat16(mode: str, layer_scale: float) -> None:
     transformer = stack(drop_path=0.5, drop_path_mode=mode, layer_scale=layer_scale).train()
-    tokens, biases, made = sequences()
     with torch.autocast("cpu", torch.bfloat16):
-        outputs = transformer(tokens, biases, made)
+        outputs = transformer(sequences())
     sum(out.float().square().sum() for out in outputs[:2]).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in transformer.parameters())
