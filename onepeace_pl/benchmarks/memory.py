@@ -1,4 +1,4 @@
-"""Live bytes of the losses, and how they grow with the batch.
+"""Peak memory of the losses, and its growth with the batch.
 
 Shapes: B samples, D width.
 """
@@ -22,9 +22,9 @@ from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that are alive, and remembers the peak.
+    """Counter of live tensor bytes and their peak.
 
-    What has died is found out only where the sum with it would be a new peak.
+    Dead tensors are dropped only where the sum would be a new peak.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def loss_bytes(
     """Return the peak of live bytes of forward and backward of a loss, its inputs included.
 
     Args:
-        loss: ``denoising`` over ``batch * tokens`` tokens of which three in four are hidden, or ``alignment`` of
+        loss: ``denoising`` over ``batch * tokens`` tokens of which three in four are masked, or ``alignment`` of
             ``batch * tokens`` pairs.
         tiled: Ours, or the dense way.
         batch: Samples B.

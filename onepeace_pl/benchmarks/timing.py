@@ -1,13 +1,13 @@
-"""Time of two ways, in turns within one process.
+"""Interleaved timing of two or more implementations in one process.
 
-Other work on the machine disturbs both alike, so the ratio of a round says more than its milliseconds.
+Other work on the machine disturbs all alike, so the ratio of a round says more than its milliseconds.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ Clock = Literal["cpu", "wall"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Milliseconds of both sides (medians of rounds) and how many times faster ours is.
+    """Milliseconds of both sides (medians of rounds) and the speed-up.
 
     Attributes:
         ours: Median, ms.
@@ -38,33 +38,40 @@ class Comparison:
 def compare(
     ours: Callable[[], Any], reference: Callable[[], Any], rounds: int, clock: Clock = "wall"
 ) -> Comparison:
-    """Time both in turns, after one call of each that does not count.
+    """Time both in turns, see :func:`in_turns`."""
+    mine, theirs = in_turns([ours, reference], rounds, clock)
+    ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
+    return Comparison(
+        statistics.median(mine),
+        statistics.median(theirs),
+        statistics.median(ratios),
+        min(ratios),
+        max(ratios),
+    )
+
+
+def in_turns(calls: Sequence[Callable[[], Any]], rounds: int, clock: Clock = "wall") -> list[list[float]]:
+    """Time calls in turns, after one of each that does not count -> for each its milliseconds, round by round.
 
     Args:
-        ours: One side; called once a round.
-        reference: The other side.
+        calls: What is timed.
         rounds: Calls of each that count; every other round the order is reversed.
         clock: ``wall``, or ``cpu`` for the time that the process's threads have run, which other processes disturb
             less. A GPU's work is waited for and timed by ``wall``.
     """
     tick = time.process_time if clock == "cpu" else time.perf_counter
-    ours(), reference()
-    times: dict[bool, list[float]] = {True: [], False: []}
+    for call in calls:
+        call()
+    times: list[list[float]] = [[] for _ in calls]
+    order = list(zip(calls, times, strict=True))
     for turn in range(rounds):
-        for mine in (True, False) if turn % 2 == 0 else (False, True):
+        for call, own in order if turn % 2 == 0 else order[::-1]:
             _wait()
             start = tick()
-            (ours if mine else reference)()
+            call()
             _wait()
-            times[mine].append((tick() - start) * 1e3)
-    ratios = [theirs / mine for mine, theirs in zip(times[True], times[False], strict=True)]
-    return Comparison(
-        statistics.median(times[True]),
-        statistics.median(times[False]),
-        statistics.median(ratios),
-        min(ratios),
-        max(ratios),
-    )
+            own.append((tick() - start) * 1e3)
+    return times
 
 
 def _wait() -> None:

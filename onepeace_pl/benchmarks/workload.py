@@ -1,6 +1,6 @@
-"""What is measured: a backbone of a preset, a made-up batch, and the passes and losses of a pretraining step.
+"""Workload of the benchmarks: a backbone of a preset, a random batch, and a pretraining step's passes and losses.
 
-Shapes: B samples, L tokens with the summary at index 0, S picture side in pixels, N samples of sound at 16 kHz.
+Shapes: B samples, L tokens with the CLS token at index 0, S image side in pixels, N audio samples at 16 kHz.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RATE = 16_000  # Hz
 
 
 @dataclass(frozen=True)
-class StudentPlan:
-    """A masked pass: how it hides tokens, how its losses count, whose tokens it restores."""
+class StudentPass:
+    """A masked pass: its mask rules, its loss weights, and the teacher whose tokens it reconstructs."""
 
     hide: Mapping[str, MaskRule]
     weights: Mapping[str, float]
@@ -34,34 +34,34 @@ class StudentPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The passes and losses of one stage (docs/reference/pretraining.md, sections 3 to 5)."""
+class PretrainingStage:
+    """The passes and losses of one stage (paper, section 3.3)."""
 
     pair: tuple[str, str]
     learns: Mapping[str, bool]
-    students: Mapping[str, StudentPlan]
+    students: Mapping[str, StudentPass]
 
 
-STAGES: dict[int, Plan] = {
-    1: Plan(
+STAGES: dict[int, PretrainingStage] = {
+    1: PretrainingStage(
         ("text", "image"),
         {"text": True, "image": True},
         {
-            "text": StudentPlan({"text": WholeWords(0.15)}, {"text": 0.5}, "own"),
-            "image": StudentPlan({"image": RandomTokens(0.75)}, {"image": 1.0}, "own"),
-            "text+image": StudentPlan(
+            "text": StudentPass({"text": WholeWords(0.15)}, {"text": 0.5}, "own"),
+            "image": StudentPass({"image": RandomTokens(0.75)}, {"image": 1.0}, "own"),
+            "text+image": StudentPass(
                 {"text": RandomTokens(0.4), "image": RandomTokens(0.6875)},
                 {"text": 0.5, "image": 0.5},
                 "joint",
             ),
         },
     ),
-    2: Plan(
+    2: PretrainingStage(
         ("text", "audio"),
         {"text": False, "audio": True},
         {
-            "audio": StudentPlan({"audio": Spans(0.55)}, {"audio": 1.0}, "joint"),
-            "text+audio": StudentPlan(
+            "audio": StudentPass({"audio": Spans(0.55)}, {"audio": 1.0}, "joint"),
+            "text+audio": StudentPass(
                 {"text": WholeWords(0.4), "audio": Spans(0.45)}, {"text": 0.5, "audio": 0.5}, "joint"
             ),
         },
@@ -71,7 +71,7 @@ STAGES: dict[int, Plan] = {
 
 @dataclass
 class Workload:
-    """One batch: fields by modality, and the masks of each student by modality."""
+    """One batch: inputs by modality, and the masks of each student by modality."""
 
     inputs: dict[str, ModalityInput]
     masks: dict[str, dict[str, Mask]]
@@ -92,13 +92,13 @@ def build(preset: str, stage: int, dtype: torch.dtype = torch.float32, device: s
 
 
 def make_batch(backbone: Backbone, stage: int, batch: int, seconds: float = 1.0, seed: int = 0) -> Workload:
-    """Make random samples: captions of 8 to 22 tokens, square pictures, sounds of ``seconds``.
+    """Make random samples: captions of 8 to 22 tokens, square images, audio of ``seconds``.
 
     Args:
-        backbone: Says device, dtype and sizes.
-        stage: 1 for words and pictures, 2 for words and sounds.
+        backbone: Its device, dtype and sizes are used.
+        stage: 1 for text and images, 2 for text and audio.
         batch: Samples B.
-        seconds: Length of each sound.
+        seconds: Length of each audio clip.
         seed: Of everything random.
     """
     rng, plan = np.random.default_rng(seed), STAGES[stage]

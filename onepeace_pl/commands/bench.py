@@ -1,11 +1,12 @@
-"""Speed and memory beside a plain implementation of the original's way.
+"""Benchmarks of speed and memory beside a plain implementation of the original's way.
 
 bench step --preset base --batch 8        a whole pretraining step, forward and backward
-bench attention --length 65 257           the core of attention, and which kernel is chosen
+bench attention --length 65 257           the core of attention, and the chosen kernel
 bench layer --length 20 257               one block
 bench bias                                relative position bias, of all tokens and of visible ones
-bench loss --fit-exponent                 how the losses' memory grows with the batch
-bench dense --task FILE --label mask      memory that a dense task takes for one large picture
+bench ablation --preset tiny --batch 64   a pretraining step without each of the fast parts
+bench loss --fit-exponent                 growth of the losses' memory with the batch
+bench dense --task FILE --label mask      peak memory of a dense task for one large image
 """
 
 import argparse
@@ -30,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     numbers: dict[str, Any] = {"machine": _machine(args.device), "torch": torch.__version__}
     numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
     print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
-    good = {"loss": _loss, "dense": _dense}.get(args.what, _times)(args, numbers)
+    good = {"loss": _loss, "dense": _dense, "ablation": _ablation}.get(args.what, _times)(args, numbers)
     if args.json:
         write_text(args.json, json.dumps(numbers, indent=2) + "\n")
     return 0 if good else 1
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "attention": "the core of attention",
         "layer": "one block",
         "bias": "relative position bias",
+        "ablation": "a whole pretraining step without each of the fast parts",
     }
     made = {name: verbs.add_parser(name, help=text) for name, text in timed.items()}
     for verb in made.values():
@@ -56,24 +58,25 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--clock", choices=("wall", "cpu"), default="wall", help="cpu: time of this process alone"
         )
-        verb.add_argument(
+        verb.add_argument("--fast-float32", action="store_true", help="products by oneDNN, if exact")
+    for name in ("step", "attention", "layer", "bias"):
+        made[name].add_argument(
             "--assert-ratio", type=float, metavar="R", help="exit 1 where a ratio is below this"
         )
-        verb.add_argument("--fast-float32", action="store_true", help="products by oneDNN, if exact")
-    made["step"].add_argument("--stage", type=int, choices=(1, 2), default=1)
+    for name in ("step", "ablation"):
+        made[name].add_argument("--stage", type=int, choices=(1, 2), default=1)
+    made["ablation"].add_argument("--blocks", type=int, help="of the encoder; default: the preset's")
     for name in ("attention", "layer"):
         made[name].add_argument("--length", type=int, nargs="+", default=[20, 65, 257], help="tokens")
     made["bias"].add_argument("--side", type=int, default=16, help="patches along a side; default: 16")
     loss = verbs.add_parser("loss", help="memory of the losses")
     loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="samples")
     loss.add_argument("--fit-exponent", action="store_true", help="exit 1 where ours grows beyond 1.1")
-    dense = verbs.add_parser("dense", help="memory of a dense task for one large picture")
+    dense = verbs.add_parser("dense", help="memory of a dense task for one large image")
     dense.add_argument("--task", type=Path, required=True, metavar="FILE", help="of configs/parts/task")
-    dense.add_argument(
-        "--label", choices=("mask", "objects"), required=True, help="what the task learns from"
-    )
+    dense.add_argument("--label", choices=("mask", "objects"), required=True, help="kind of target")
     dense.add_argument("--preset", default="base", help="sizes; default: base")
-    dense.add_argument("--size", type=int, default=1024, help="side of the picture; default: 1024")
+    dense.add_argument("--size", type=int, default=1024, help="side of the image; default: 1024")
     dense.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     for verb in (*made.values(), loss, dense):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
@@ -110,6 +113,30 @@ def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     return good
 
 
+def _ablation(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    import torch
+
+    from onepeace_pl.benchmarks import workload
+    from onepeace_pl.benchmarks.ablation import PARTS, prices
+    from onepeace_pl.benchmarks.cases import backward_of
+    from onepeace_pl.nn.fast.matmul import enable_fast_float32
+
+    if args.fast_float32:
+        print(enable_fast_float32())
+    backbone = workload.build(args.preset, args.stage, getattr(torch, args.dtype), args.device)
+    if args.blocks:
+        del backbone.encoder.transformer.blocks[args.blocks :]
+    work = workload.make_batch(backbone, args.stage, args.batch)
+    step = backward_of(lambda: workload.loss(backbone, work, args.stage), list(backbone.parameters()))
+    whole, found = prices(step, PARTS, args.rounds, args.clock)
+    print(f"step of stage {args.stage}, {args.preset}, batch {args.batch}, {args.dtype}: {whole:.1f} ms")
+    print(f"{'without':44} cost of a step [quartiles of {args.rounds} rounds]")
+    for price in found:
+        print(f"{price.part:44} {price.ratio:.2f} [{price.low:.2f} .. {price.high:.2f}]")
+    numbers["step"] = {"milliseconds": whole, "without": [asdict(price) for price in found]}
+    return True
+
+
 def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     from onepeace_pl.benchmarks.memory import exponent, loss_bytes
 
@@ -132,7 +159,7 @@ def _dense(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
 
     from onepeace_pl.benchmarks.dense import peaks, read_task
 
-    print(f"{args.task}, {args.preset}, one picture of {args.size} pixels, {args.dtype}")
+    print(f"{args.task}, {args.preset}, one image of {args.size} pixels, {args.dtype}")
     print(f"{'':34} {'weights':>8} {'peak besides':>13}  MiB")
     dtype = getattr(torch, args.dtype)
     for peak in peaks(read_task(args.task), args.label, args.preset, args.size, dtype, args.device):

@@ -14,11 +14,12 @@ from tests.configs.pages import ROOT, SHORT, commands
 
 ONCE = ["--preset", "debug", "--rounds", "1", "--threads", "1"]
 LESS = {
-    "step": [*ONCE, "--batch", "2"],
-    "bias": ONCE,
-    "attention": [*ONCE, "--length", "20"],
-    "layer": [*ONCE, "--length", "20"],
-    "loss": ["--batches", "16", "32"],
+    "step": ["--preset", "debug", "--batch", "2", "--rounds", "1"],
+    "bias": ["--preset", "debug", "--rounds", "1"],
+    "ablation": ["--preset", "debug", "--batch", "2", "--rounds", "2"],
+    "attention": ["--preset", "debug", "--rounds", "1", "--length", "20"],
+    "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
+    "loss": [],
     "dense": ["--preset", "debug", "--size", "64"],
 }
 HEADS = {
