@@ -31,7 +31,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import ResetsParameters
-from onepeace_pl.nn.low_rank import LowRankLinear, attach
+from onepeace_pl.nn.lora import LoRALinear, add_lora
 from onepeace_pl.nn.routing import SHARED
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -127,16 +127,16 @@ class Backbone(nn.Module):
             UserError: A target names no layer, or there are adapters already.
         """
         stage.check(self.modalities, self.depth)
-        if any(isinstance(module, LowRankLinear) and module.rank for module in self.modules()):
+        if any(isinstance(module, LoRALinear) and module.rank for module in self.modules()):
             raise UserError("the backbone has low-rank adapters already; merge them first")
-        attach(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
+        add_lora(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
         self.stage = stage
         self.apply_stage(self.modalities)
 
     def merge(self) -> None:
         """Fold low-rank adapters into the weights; then everything trains, as without a stage."""
         for module in self.modules():
-            if isinstance(module, LowRankLinear):
+            if isinstance(module, LoRALinear):
                 module.merge()
         if isinstance(self.stage, LowRank):
             self.stage = VisionLanguage()

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, final
 
 from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.errors import UserError, nearest
-from onepeace_pl.nn import low_rank
+from onepeace_pl.nn import lora
 
 # modules that hold one part for each modality, under its name
 KEYED = frozenset(
@@ -215,9 +215,7 @@ class LowRank(_WithOptions):
 
     def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
         """The adapters, the decoder and the logit scale."""
-        return (
-            name.endswith((f".{low_rank.A}", f".{low_rank.B}")) or _in_decoder(name) or name == "logit_scale"
-        )
+        return name.endswith((f".{lora.A}", f".{lora.B}")) or _in_decoder(name) or name == "logit_scale"
 
 
 _NAMED: dict[str, type[VisionLanguage | Frozen]] = {"vision_language": VisionLanguage, "frozen": Frozen}

@@ -21,7 +21,7 @@ from onepeace_pl.checkpoints.base import BaseWeights, fingerprint
 from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.errors import UserError
-from onepeace_pl.nn import low_rank
+from onepeace_pl.nn import lora
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -254,7 +254,7 @@ def fit_state(
             )
         report.used.append(name)
     report.left_over = sorted(name for name in state if not BUFFERS.search(name))
-    if any(name.endswith(f".{low_rank.A}") for name in report.left_over):
+    if any(name.endswith(f".{lora.A}") for name in report.left_over):
         raise UserError(
             f"{source} holds low-rank adapters, which this stage does not have; fold them into the weights "
             "(convert --merge), and use what that writes"

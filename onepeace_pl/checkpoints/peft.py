@@ -17,7 +17,7 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, LowRank
 from onepeace_pl.checkpoints.loading import load_state, read_json, read_safetensors
 from onepeace_pl.errors import UserError
-from onepeace_pl.nn.low_rank import A, B, LowRankLinear, fold
+from onepeace_pl.nn.lora import A, B, LoRALinear, merge_lora
 from onepeace_pl.utils.files import replacing, write_text
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -55,7 +55,7 @@ def write_adapters(
         for name in (CONFIG, WEIGHTS):
             (folder / name).unlink(missing_ok=True)
         return
-    layers = [n for n, m in backbone.named_modules() if isinstance(m, LowRankLinear) and m.rank]
+    layers = [n for n, m in backbone.named_modules() if isinstance(m, LoRALinear) and m.rank]
     config = PLAIN | {
         "base_model_name_or_path": base,
         "inference_mode": True,
@@ -130,4 +130,4 @@ def merged(backbone: Backbone, state: Mapping[str, Tensor], who: str) -> tuple[B
         raise UserError(f"--merge has no meaning for {who}, which has no low-rank adapters; leave it out")
     with torch.device("meta"):
         plain = Backbone.from_config({**backbone.to_config(), "stage": "vision_language"})
-    return plain, fold(state, backbone.stage.scale)
+    return plain, merge_lora(state, backbone.stage.scale)

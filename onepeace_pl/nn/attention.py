@@ -15,12 +15,12 @@ from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.kernels import attend_rows
 from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.low_rank import LowRankLinear
+from onepeace_pl.nn.lora import LoRALinear
 from onepeace_pl.nn.routing import Routed
 from onepeace_pl.nn.sequence import Bias, Segment
 
 
-class FusedProjection(LowRankLinear):
+class FusedProjection(LoRALinear):
     """Queries, keys and values in one product. Keys have no bias."""
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -50,7 +50,7 @@ class OutputProjection(nn.Module):
         super().__init__()
         self.std = config.init_std
         self.sub_norm = nn.LayerNorm(config.width) if config.sub_norm else nn.Identity()
-        self.linear = LowRankLinear(config.width, config.width)
+        self.linear = LoRALinear(config.width, config.width)
         self.out_norm = nn.LayerNorm(config.width) if config.out_norm else nn.Identity()
         self.reset_parameters()
 

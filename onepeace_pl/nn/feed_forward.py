@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
-from onepeace_pl.nn.low_rank import LowRankLinear
+from onepeace_pl.nn.lora import LoRALinear
 
 
 class _GatedExpand(torch.autograd.Function):
@@ -71,10 +71,10 @@ class GatedFeedForward(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.std = config.init_std
-        self.expand = LowRankLinear(config.width, 2 * config.feed_forward, bias=False)  # W0's rows, then W1's
+        self.expand = LoRALinear(config.width, 2 * config.feed_forward, bias=False)  # W0's rows, then W1's
         self.dropout = nn.Dropout(config.activation_dropout)
         self.norm = nn.LayerNorm(config.feed_forward) if config.feed_forward_norm else nn.Identity()
-        self.contract = LowRankLinear(config.feed_forward, config.width)
+        self.contract = LoRALinear(config.feed_forward, config.width)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -88,7 +88,7 @@ class GatedFeedForward(nn.Module):
 
     def _expand(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., F); what is more than a weight (an adapter, another's layer) must be called."""
-        if isinstance(self.expand, LowRankLinear) and not self.expand.rank:
+        if isinstance(self.expand, LoRALinear) and not self.expand.rank:
             return gated_expand(x, self.expand.weight)
         expanded: Tensor = self.expand(x)
         gate, value = expanded.chunk(2, dim=-1)

@@ -1,4 +1,4 @@
-"""Low-rank adapters: nothing at first, then a small correction, at last a part of the weight."""
+"""LoRA: zero at first, then a low-rank correction, merged into the weight in the end."""
 
 import pytest
 import torch
@@ -8,13 +8,13 @@ from torch import nn
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.attention import FusedProjection
 from onepeace_pl.nn.feed_forward import GatedFeedForward
-from onepeace_pl.nn.low_rank import LowRankLinear, attach, fold
+from onepeace_pl.nn.lora import LoRALinear, add_lora, merge_lora
 
 CONFIG = TransformerConfig(width=16, depth=1, heads=2, feed_forward=24, init_std=0.3)
 X = torch.randn(5, 16, generator=torch.Generator().manual_seed(3))
 KINDS = [
-    lambda: LowRankLinear(16, 12),
-    lambda: LowRankLinear(16, 12, bias=False),
+    lambda: LoRALinear(16, 12),
+    lambda: LoRALinear(16, 12, bias=False),
     lambda: FusedProjection(CONFIG),
     lambda: GatedFeedForward(CONFIG),
 ]
@@ -34,7 +34,7 @@ def test_a_fresh_adapter_changes_nothing(make) -> None:
     torch.manual_seed(0)
     module = learnt(make())
     names, before = set(module.state_dict()), module(X)
-    layers = attach(nn.ModuleDict({"it": module}), ["it"], 3, 2.0)
+    layers = add_lora(nn.ModuleDict({"it": module}), ["it"], 3, 2.0)
     torch.testing.assert_close(module(X), before, rtol=0, atol=1e-6)
     added = set(module.state_dict()) - names
     assert names <= set(module.state_dict())  # what was there keeps its name
@@ -46,12 +46,12 @@ def test_merging_leaves_outputs_and_names_as_they_were(make) -> None:
     torch.manual_seed(0)
     module = make()
     names = list(module.state_dict())
-    attach(nn.ModuleDict({"it": module}), ["it"], 3, 0.7)
+    add_lora(nn.ModuleDict({"it": module}), ["it"], 3, 0.7)
     learnt(module)
     with torch.no_grad():
-        adapted, folded = module(X), fold(module.state_dict(), 0.7)
+        adapted, folded = module(X), merge_lora(module.state_dict(), 0.7)
         for layer in module.modules():
-            if isinstance(layer, LowRankLinear):
+            if isinstance(layer, LoRALinear):
                 layer.merge()
         assert list(module.state_dict()) == names
         torch.testing.assert_close(module(X), adapted, rtol=0, atol=1e-6)
@@ -60,7 +60,7 @@ def test_merging_leaves_outputs_and_names_as_they_were(make) -> None:
 
 
 def test_the_formula() -> None:
-    layer = LowRankLinear(16, 12)
+    layer = LoRALinear(16, 12)
     layer.adapt(3, 0.5)
     learnt(layer)
     wanted = F.linear(X, layer.weight, layer.bias) + 0.5 * X @ layer.lora_A.T @ layer.lora_B.T
@@ -103,7 +103,7 @@ def test_targets_are_stretches_of_names() -> None:
         nn.ModuleDict({"attention": FusedProjection(CONFIG), "feed_forward": GatedFeedForward(CONFIG)})
         for _ in range(2)
     )
-    assert attach(blocks, ["attention", "1.feed_forward.contract"], 2) == [
+    assert add_lora(blocks, ["attention", "1.feed_forward.contract"], 2) == [
         "0.attention",
         "1.attention",
         "1.feed_forward.contract",
@@ -111,15 +111,15 @@ def test_targets_are_stretches_of_names() -> None:
     with pytest.raises(
         ValueError, match="target 'atention' of low_rank names no layer; did you mean 'attention'"
     ):
-        attach(blocks, ["atention"], 2)
+        add_lora(blocks, ["atention"], 2)
     with pytest.raises(
         ValueError, match=r"there are attention, feed_forward\.expand, feed_forward\.contract"
     ):
-        attach(blocks, ["attention", "xyz"], 2)
+        add_lora(blocks, ["attention", "xyz"], 2)
 
 
 def test_half_precision_is_folded_in_single() -> None:
-    layer = LowRankLinear(16, 12).to(torch.bfloat16)
+    layer = LoRALinear(16, 12).to(torch.bfloat16)
     layer.adapt(3)
     assert layer.lora_A.dtype == torch.bfloat16
     learnt(layer)

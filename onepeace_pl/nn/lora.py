@@ -1,6 +1,6 @@
-"""Low-rank adapters: a linear layer that learns a small correction beside its own weight (arXiv 2106.09685).
+"""LoRA: linear layers with low-rank adapters (arXiv 2106.09685).
 
-``y = W x + s B A x`` with A (R, in), B (out, R) and s = alpha / R. B starts as zeros, so that at first nothing changes.
+``y = W x + s B A x`` with A (R, in), B (out, R) and s = alpha / R. B starts as zeros, so that outputs start unchanged.
 ``weight`` and ``bias`` keep their names: weights of a model without adapters fit one with them.
 """
 
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from onepeace_pl.errors import UserError, nearest
 
-A, B = "lora_A", "lora_B"  # names that others' files have, too
+A, B = "lora_A", "lora_B"  # the peft library's names
 
 
-class LowRankLinear(nn.Linear):
-    """A linear layer that may carry a low-rank adapter.
+class LoRALinear(nn.Linear):
+    """Linear layer with an optional low-rank adapter.
 
     Attributes:
         rank: R; 0 where there is no adapter.
-        scale: s, the factor of the correction.
-        dropout: On what the adapter reads.
+        scale: s, the factor of the adapter's output.
+        dropout: On the adapter's input.
         lora_A: (R, in); only with an adapter.
         lora_B: (out, R); only with an adapter.
     """
@@ -37,7 +37,7 @@ class LowRankLinear(nn.Linear):
     lora_B: nn.Parameter
 
     def adapt(self, rank: int, scale: float = 1.0, dropout: float = 0.0) -> None:
-        """Add an adapter, which changes nothing yet; on the meta device, too."""
+        """Add an adapter, zero at first; also on the meta device."""
         self.rank, self.scale, self.dropout = rank, scale, dropout
         self.lora_A = nn.Parameter(self.weight.new_empty(rank, self.in_features))
         self.lora_B = nn.Parameter(self.weight.new_empty(self.out_features, rank))
@@ -59,7 +59,7 @@ class LowRankLinear(nn.Linear):
         return self.corrected(input, super().forward(input))
 
     def corrected(self, x: Tensor, y: Tensor) -> Tensor:
-        """Add the adapter's correction of ``x`` (..., in) to ``y`` (..., out)."""
+        """Add the adapter's output for ``x`` (..., in) to ``y`` (..., out)."""
         if not self.rank:
             return y
         narrow = F.linear(F.dropout(x, self.dropout, self.training), self.lora_A)
@@ -67,32 +67,32 @@ class LowRankLinear(nn.Linear):
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Fold the adapter into the weight and drop it; outputs stay the same, but for rounding."""
+        """Merge the adapter into the weight and remove it; outputs stay the same, but for rounding."""
         if self.rank:
-            self.weight.copy_(_folded(self.weight, self.lora_A, self.lora_B, self.scale))
+            self.weight.copy_(_merged(self.weight, self.lora_A, self.lora_B, self.scale))
             self.rank = 0
             del self.lora_A, self.lora_B
 
 
-def attach(
+def add_lora(
     root: nn.Module, targets: Sequence[str], rank: int, scale: float = 1.0, dropout: float = 0.0
 ) -> list[str]:
-    """Add adapters to the layers that ``targets`` name.
+    """Add adapters to the layers named by ``targets``.
 
     Args:
-        root: Whose :class:`LowRankLinear` layers may be named.
-        targets: Each a stretch of layers' dotted names: ``attention``, ``feed_forward.text``, ``contract``.
+        root: The module with :class:`LoRALinear` layers.
+        targets: Parts of the layers' dotted names: ``attention``, ``feed_forward.text``, ``contract``.
         rank: R.
-        scale: Factor of the correction.
-        dropout: On what adapters read.
+        scale: Factor of the adapters' output.
+        dropout: On the adapters' input.
 
     Returns:
-        Names of the layers that now have one.
+        Names of the layers that got one.
 
     Raises:
         ValueError: A target names no layer.
     """
-    layers = {name: module for name, module in root.named_modules() if isinstance(module, LowRankLinear)}
+    layers = {name: module for name, module in root.named_modules() if isinstance(module, LoRALinear)}
     for target in targets:
         if not any(_names(target, name) for name in layers):
             kinds = list(dict.fromkeys(re.sub(r"^(.*\.)?\d+\.", "", name) for name in layers))
@@ -105,18 +105,18 @@ def attach(
     return chosen
 
 
-def fold(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Return a state dict with all adapters folded into the weights that they belong to."""
-    folded = {name: tensor for name, tensor in state.items() if name.rpartition(".")[2] not in (A, B)}
+def merge_lora(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Return a state dict with all adapters merged into their weights."""
+    merged = {name: tensor for name, tensor in state.items() if name.rpartition(".")[2] not in (A, B)}
     for name in state:
         if name.rpartition(".")[2] == A:
             layer = name.removesuffix(A)
             weight, b = f"{layer}weight", state[f"{layer}{B}"]
-            folded[weight] = _folded(state[weight], state[name], b, scale)
-    return folded
+            merged[weight] = _merged(state[weight], state[name], b, scale)
+    return merged
 
 
-def _folded(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+def _merged(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
     """Compute in float32 at least, whatever the weights are kept in."""
     wide = torch.promote_types(weight.dtype, torch.float32)
     return (weight.to(wide) + scale * (b.to(wide) @ a.to(wide))).to(weight.dtype)
