@@ -60,7 +60,8 @@ class OutputProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        return self.out_norm(self.linear(self.sub_norm(x)))  # type: ignore[no-any-return]
+        out: Tensor = self.out_norm(self.linear(self.sub_norm(x)))
+        return out
 
 
 class SelfAttention(nn.Module):
@@ -99,7 +100,8 @@ class SelfAttention(nn.Module):
         out = attend_rows(qkv, packing, self.heads, made, self.dropout if self.training else 0.0)
         if self.head_scale is not None:
             out = (out.view(out.shape[0], self.heads, -1) * self.head_scale[:, None]).flatten(1)
-        return self.project_out(out, packing.segments)  # type: ignore[no-any-return]
+        projected: Tensor = self.project_out(out, packing.segments)
+        return projected
 
     def _made(self, bias: Bias, qkv: Tensor, packing: Packing, sequence: int) -> Tensor | None:
         if not callable(bias):

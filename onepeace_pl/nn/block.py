@@ -66,7 +66,9 @@ class Block(nn.Module):
         return outputs
 
     def _attend(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
-        return self.dropout(self.attention(self.attention_norm(x, packing.segments), packing, biases))  # type: ignore[no-any-return]
+        out: Tensor = self.dropout(self.attention(self.attention_norm(x, packing.segments), packing, biases))
+        return out
 
     def _feed_forward(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
-        return self.dropout(self.feed_forward(self.feed_forward_norm(x), packing.segments))  # type: ignore[no-any-return]
+        out: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(x), packing.segments))
+        return out

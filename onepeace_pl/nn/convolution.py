@@ -19,7 +19,8 @@ def convolve(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         if torch.is_autocast_enabled("cpu"):  # a function of ours is not cast by itself
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
-        return _Windows.apply(x, weight, stride)  # type: ignore[no-any-return]
+        out: Tensor = _Windows.apply(x, weight, stride)
+        return out
     return F.conv1d(x.transpose(1, 2), weight, stride=stride).transpose(1, 2)
 
 

@@ -60,7 +60,8 @@ def gated_expand(x: Tensor, weight: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
-        return _GatedExpand.apply(x, weight)  # type: ignore[no-any-return]
+        out: Tensor = _GatedExpand.apply(x, weight)
+        return out
     gate, value = F.linear(x, weight).chunk(2, dim=-1)
     return F.gelu(gate) * value
 
@@ -84,7 +85,8 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        return self.contract(self.norm(self.dropout(self._expand(x))))  # type: ignore[no-any-return]
+        out: Tensor = self.contract(self.norm(self.dropout(self._expand(x))))
+        return out
 
     def _expand(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., F); what is more than a weight (an adapter, another's layer) must be called."""

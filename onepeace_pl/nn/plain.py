@@ -38,7 +38,8 @@ def block(
     normed = by_segment(module.attention_norm, x, segments)
     x = x + module.attention_scale(attention(module.attention, normed, segments, bias, padding))
     normed = module.feed_forward_norm(x)
-    return x + module.feed_forward_scale(by_segment(module.feed_forward, normed, segments))  # type: ignore[no-any-return]
+    out: Tensor = x + module.feed_forward_scale(by_segment(module.feed_forward, normed, segments))
+    return out
 
 
 def attention(
@@ -61,7 +62,8 @@ def attention(
 def feed_forward(module: GatedFeedForward, x: Tensor) -> Tensor:
     """``W3 LN(GELU(W0 x) * (W1 x))``."""
     gate, value = module.expand(x).chunk(2, dim=-1)
-    return module.contract(module.norm(F.gelu(gate) * value))  # type: ignore[no-any-return]
+    out: Tensor = module.contract(module.norm(F.gelu(gate) * value))
+    return out
 
 
 def by_segment(layers: Routed, x: Tensor, segments: Sequence[Segment]) -> Tensor:

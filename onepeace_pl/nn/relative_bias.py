@@ -117,7 +117,8 @@ class _LookUp(torch.autograd.Function):
 def look_up(table: Tensor, index: Tensor) -> Tensor:
     """Take the rows of (R, H) named by ``index`` (...) -> (H, ...)."""
     if table.device.type == "cpu":
-        return _LookUp.apply(table, index)  # type: ignore[no-any-return]
+        out: Tensor = _LookUp.apply(table, index)
+        return out
     return nn.functional.embedding(index, table).movedim(-1, 0).contiguous()
 
 

@@ -31,7 +31,8 @@ class Routed(nn.ModuleDict):
     def forward(self, x: Tensor, segments: Sequence[Segment]) -> Tensor:
         """Map rows (N, ·), or (B, L, ·), segment by segment; one segment alone is neither cut nor joined."""
         if SHARED in self:
-            return self[SHARED](x)  # type: ignore[no-any-return]
+            out: Tensor = self[SHARED](x)
+            return out
         if len(segments) == 1:
             out = self[segments[0].name](x)
         else:

@@ -69,8 +69,7 @@ RULES = (
 @lru_cache(maxsize=1)
 def has_tiles() -> bool:
     """Whether this processor has matrix tiles (AMX)."""
-    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(ask()) if ask else False
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def choose(device: str, dtype: torch.dtype, bias_grad: bool, grad: bool, length: int) -> str:

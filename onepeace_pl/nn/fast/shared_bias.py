@@ -21,7 +21,8 @@ SHORT = 64  # in bfloat16, a softmax over fewer keys is faster by way of float32
 
 def shared_bias_of_rows(qkv: Tensor, packing: Packing, heads: int, biases: Sequence[Tensor | None]) -> Tensor:
     """Attend within each sequence: (N, 3 H K) -> (N, H K). See :func:`onepeace_pl.nn.fast.kernels.attend_rows`."""
-    return _SharedBias.apply(qkv, packing, heads, *biases)  # type: ignore[no-any-return]
+    out: Tensor = _SharedBias.apply(qkv, packing, heads, *biases)
+    return out
 
 
 class _SharedBias(torch.autograd.Function):
