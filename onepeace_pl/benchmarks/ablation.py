@@ -113,6 +113,11 @@ def keep_padding(
     return list(sequences), list
 
 
+def keep_mask(sequence: TokenSequence) -> TokenSequence:
+    """Leave the padding to each block's attention."""
+    return sequence
+
+
 def attend_by(kernel: str) -> Callable[..., Tensor]:
     """Return attention of packed sequences by one kernel, whatever the situation."""
 
@@ -161,6 +166,7 @@ NN = "onepeace_pl.nn"
 PARTS = (
     FastPart("one matrix for all passes", {f"{NN}.transformer.pack": pack_each}),
     FastPart("sub-batches of similar length", {f"{NN}.transformer.trim": keep_padding}),
+    FastPart("one mask for all blocks", {f"{NN}.transformer.fold_padding": keep_mask}),
     FastPart("attention kernels, beside plain products", {f"{NN}.attention.attend_rows": attend_by("plain")}),
     FastPart("attention kernels, beside PyTorch's", {f"{NN}.attention.attend_rows": attend_by("fused")}),
     FastPart("gated feed-forward", {f"{NN}.feed_forward.gated_expand": gated_expand}),
