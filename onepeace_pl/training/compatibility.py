@@ -101,10 +101,10 @@ def _complaints(source: Source, needs: Needs) -> Iterator[str]:
     """
     read = needs.target
     assert read is not None
-    told = source.labels()
-    every = [source[0].labels] if len(source) else [] if told is None else told
-    late = () if told is None else read.loaded_labels
-    for number, labels in enumerate(every):
+    known = source.labels()
+    first_row = (source[0].labels for _ in range(min(1, len(source))))
+    late = () if known is None else read.loaded_labels
+    for number, labels in enumerate(first_row if known is None else known):
         try:
             if number == 0:
                 needs.check_values({name: len(values_of(raw)) for name, raw in source[0].fields.items()})
