@@ -37,6 +37,28 @@ class HasInitFrom(Protocol):
 
 
 @runtime_checkable
+class HasBaseWeights(Protocol):
+    """A module whose checkpoints omit weights of a base."""
+
+    base_weights: Any
+    omitted: frozenset[str]
+
+
+@runtime_checkable
+class HasReferences(Protocol):
+    """A result whose metrics have chance, baseline or optimum."""
+
+    references: Mapping[str, Any]
+
+
+@runtime_checkable
+class HasTrust(Protocol):
+    """A module that may import classes which its starting weights name."""
+
+    trust: bool
+
+
+@runtime_checkable
 class HasTask(Protocol):
     """A module that trains a task."""
 

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from onepeace_pl.callbacks.best import WeightsOrigin, read_best
-from onepeace_pl.callbacks.interfaces import datamodule_of, is_trial_run
+from onepeace_pl.callbacks.interfaces import HasBaseWeights, HasTrust, datamodule_of, init_from, is_trial_run
 from onepeace_pl.modalities import Processor
 from onepeace_pl.optim.finite import check_finite
 from onepeace_pl.utils.files import NEW, beside, discard, replace
@@ -77,7 +77,7 @@ class ModelFolder(L.Callback):
 
         module: Any = pl_module
         backbone = module.backbone
-        base = None if self.whole else module.base_weights
+        base = module.base_weights if isinstance(module, HasBaseWeights) and not self.whole else None
         given: frozenset[str] = frozenset() if base is None else module.omitted
         task = module.task
         for part in (backbone, task):
@@ -104,9 +104,11 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     from onepeace_pl.checkpoints.loading import CONFIG
 
     known = dict(datamodule_of(trainer).processors)
-    start = Path(module.init_from or "")
+    start = Path(init_from(module) or "")
     if any(name not in known for name in module.backbone.modalities) and (start / CONFIG).is_file():
-        known = load_processors(start, read_config(start), module.trust) | known
+        known = (
+            load_processors(start, read_config(start), isinstance(module, HasTrust) and module.trust) | known
+        )
     return {name: known[name] for name in module.backbone.modalities if name in known}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import lightning as L
 
 from onepeace_pl.callbacks.best import measured
-from onepeace_pl.callbacks.interfaces import Result, is_trial_run, results_of, task_of
+from onepeace_pl.callbacks.interfaces import HasReferences, Result, is_trial_run, results_of, task_of
 from onepeace_pl.callbacks.throughput import RunClock
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import RetrievalResult
@@ -145,6 +145,8 @@ def results_name(verb: str) -> str:
 def _of_result(result: Result) -> References:
     if isinstance(result, RetrievalResult):
         return _of_retrieval(result)
+    if not isinstance(result, HasReferences):
+        return {}
     return {metric: _known(reference) for metric, reference in result.references.items()}
 
 
