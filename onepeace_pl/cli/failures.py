@@ -59,7 +59,7 @@ def constructing() -> Iterator[None]:
     except UserError:
         raise
     except (ValueError, TypeError, ImportError) as error:
-        if library_error(error) is not None:
+        if user_message(error) is not None:  # of a cause, which the parser has wrapped
             raise
         raise UserError(str(error)) from error
 

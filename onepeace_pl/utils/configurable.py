@@ -57,8 +57,7 @@ class Configurable:
             trust: Import the class whatever its module (:mod:`onepeace_pl.utils.trust`).
 
         Raises:
-            ValueError: The class cannot be found, or is not trusted.
-            TypeError: It is no subclass of this class.
+            UserError: The class cannot be found, is not trusted, or is no subclass of this class.
         """
         kind = find_class(config["class_path"], cls, owner or cls.__name__, trust)
         return kind(*supplied, **config.get("init_args", {}))

@@ -78,4 +78,5 @@ def test_command_runs(
     if "--task" in words:
         words[words.index("--task") + 1] = smaller(words[words.index("--task") + 1])
     assert main([*words, *LESS[words[1]]]) == 0
-    assert ("inference" if words[1] == "dense" else "ours") in capsys.readouterr().out
+    said = {"dense": "inference", "ablation": "without"}.get(words[1], "ours")
+    assert said in capsys.readouterr().out

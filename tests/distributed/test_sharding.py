@@ -77,7 +77,9 @@ def batch(stage: int, rows: slice) -> Batch:
     lengths = {"text": (text[rows] != 1).sum(1), STAGES[stage][1]: torch.full((size,), other)}
     starts = {"text": [np.ones(int(n), dtype=np.bool_) for n in lengths["text"]]}
     made = Batch([str(i) for i in range(size)], torch.arange(count)[rows], 0, inputs, lengths, starts)
-    sampler = make(stage).task.batch_transform(0)
+    transform = make(stage).task.needs.batch_transform
+    assert transform is not None
+    sampler = transform(0)
     assert isinstance(sampler, MaskSampler)
     return sampler(made)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, DecoderConfig, Extend, Frozen, TransformerConfig
 from onepeace_pl.backbone.build import build_for
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ImageAdapter, ModalityAdapter, Off, TextAdapter
 
 from ..samples import ADAPTERS, ALL, Touch, fields, make
@@ -128,7 +129,7 @@ def test_what_no_backbone_can_be_made_of_is_one_line() -> None:
 def test_a_class_that_is_no_adapter() -> None:
     described = make(("text",)).to_config()
     described["adapters"]["text"]["class_path"] = "onepeace_pl.modalities.masking.WholeWords"
-    with pytest.raises(TypeError, match=r"adapter 'text': .*WholeWords is no ModalityAdapter"):
+    with pytest.raises(UserError, match=r"adapter 'text': .*WholeWords is no ModalityAdapter"):
         Backbone.from_config(described)
 
 

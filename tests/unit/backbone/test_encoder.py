@@ -135,7 +135,8 @@ def test_padding_is_never_seen(subset: tuple[str, ...], bias: bool) -> None:
 def test_no_bias_between_modalities(backbone: Backbone, subset: tuple[str, ...]) -> None:
     inputs = fields(subset)
     parts = {name: backbone.encoder.adapter(name)(inputs[name], [View()])[0] for name in subset}
-    x, biases, sequence = join(parts)
+    sequence = join(parts)
+    x, biases = sequence.tokens, sequence.biases
     assert len(biases) == 1
     assert biases[0].shape == (1, 2, x.shape[1], x.shape[1])
     for a in sequence.segments:
@@ -154,7 +155,8 @@ def test_one_table_for_all_layers_beside_one_for_each() -> None:
             torch.zeros(1, 3, 4), None, [torch.full((1, 2, 3, 3), i + 1.0) for i in range(count)], 3
         )
 
-    _, biases, _ = join({"a": tokens(1), "b": tokens(2), "c": Tokens(torch.zeros(1, 2, 4), None, [], 2)})
+    third = Tokens(torch.zeros(1, 2, 4), None, [], 2)
+    biases = join({"a": tokens(1), "b": tokens(2), "c": third}).biases
     assert [bias[0, 0].diagonal().tolist() for bias in biases] == [
         [1, 1, 1, 1, 1, 1, 0, 0],
         [1, 1, 1, 2, 2, 2, 0, 0],

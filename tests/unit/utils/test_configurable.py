@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.configurable import Configurable
 
 
@@ -64,5 +65,5 @@ def test_what_cannot_be_made_again_is_refused() -> None:
         TypeError, match="Hidden is defined inside a function; move it to the top of a module"
     ):
         Hidden().to_config()
-    with pytest.raises(TypeError, match=r"part 'x': .*Optionless is no Plain"):
+    with pytest.raises(UserError, match=r"part 'x': .*Optionless is no Plain"):
         Plain.from_config(Optionless().to_config(), owner="part 'x'")
