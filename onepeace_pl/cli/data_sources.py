@@ -12,11 +12,11 @@ SPLITS = ("train", "validation", "test")
 
 def described_data(config: Path) -> dict[str, Any]:
     """Return class and options of the data module of a config, be it a whole run's or its data's alone."""
-    from onepeace_pl.cli import stand_in as blueprint
+    from onepeace_pl.cli import stand_in
     from onepeace_pl.cli.parser import Parser
 
     if describes_run(config):
-        whole: dict[str, Any] = blueprint.resolve(["--config", str(config)])["data"]
+        whole: dict[str, Any] = stand_in.resolve(["--config", str(config)])["data"]
         return whole
     import lightning as L
 

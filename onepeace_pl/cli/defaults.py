@@ -1,4 +1,4 @@
-"""What a run has without being told: loggers, progress, checkpoints, a report."""
+"""Defaults of a run: loggers, progress, checkpoints, a report."""
 
 import logging
 import sys

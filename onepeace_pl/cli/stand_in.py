@@ -27,7 +27,7 @@ class NoData(L.LightningDataModule):
     data_info = DataInfo(classes=("unknown",))
 
 
-class Blueprint(ExperimentCLI):
+class StandIn(ExperimentCLI):
     """A ``fit`` that stops before the run folder is touched: what it refuses by then is refused here, too.
 
     The trainer is made for one CPU, so a config for eight GPUs can be looked at on a laptop.
@@ -73,7 +73,7 @@ class Blueprint(ExperimentCLI):
     def built(self) -> L.LightningModule:
         """Return the model that would be trained, its parameters on the meta device.
 
-        It is built without the facts about the data where their files are missing.
+        It is built without dataset metadata where their files are missing.
         """
         model: Any = self.model
         try:
@@ -130,14 +130,14 @@ def _counts(devices: Any) -> bool:
 
 def resolve(words: Sequence[str]) -> dict[str, Any]:
     """Return the config that ``fit`` with these words would run."""
-    return Blueprint(verbs.default_experiment(), words, build=False).resolved()
+    return StandIn(verbs.default_experiment(), words, build=False).resolved()
 
 
 def build(words: Sequence[str]) -> tuple[L.LightningModule, str | None]:
     """Build the model that ``fit`` with these words would train, its parameters on the meta device.
 
     Returns:
-        The model, and why it was built without the facts about the data, where their files are missing.
+        The model, and why it was built without dataset metadata, where their files are missing.
     """
-    blueprint = Blueprint(verbs.default_experiment(), words, build=True)
-    return blueprint.built(), blueprint.without_data
+    stand_in = StandIn(verbs.default_experiment(), words, build=True)
+    return stand_in.built(), stand_in.without_data

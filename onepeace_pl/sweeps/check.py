@@ -65,17 +65,15 @@ def resolved(group: TrialGroup, build: bool = False) -> dict[str, Any]:
         UserError: It would be refused.
     """
     from onepeace_pl.cli import lightning
-    from onepeace_pl.cli.stand_in import Blueprint
+    from onepeace_pl.cli.stand_in import StandIn
 
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            blueprint = Blueprint(
-                lightning.default_experiment(), group.trials[0].commands[0].words[1:], build
-            )
+            stand_in = StandIn(lightning.default_experiment(), group.trials[0].commands[0].words[1:], build)
             if build:
-                blueprint.built()
-            config = blueprint.resolved()
+                stand_in.built()
+            config = stand_in.resolved()
     except SystemExit:  # the parser has said why
         line = next(line for line in said.getvalue().splitlines() if line.startswith("error: "))
         raise UserError(f"{group.label}: {line.removeprefix('error: ')}") from None

@@ -11,7 +11,7 @@ from onepeace_pl.cli.catalogue import describes_run, purpose
 from onepeace_pl.cli.lightning import default_experiment
 from onepeace_pl.cli.merge import family
 from onepeace_pl.cli.shipped import shipped
-from onepeace_pl.cli.stand_in import Blueprint, build, resolve
+from onepeace_pl.cli.stand_in import StandIn, build, resolve
 
 ROOT = shipped()
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -43,7 +43,7 @@ def test_first_line_tells_the_purpose(path):
 @pytest.mark.parametrize("path", RUNS, ids=name)
 def test_run_is_built(path):
     """And reads back what it prints, where it has a class that no run before it had."""
-    run = Blueprint(default_experiment(), ["-c", str(path), "--run=same"], build=True)
+    run = StandIn(default_experiment(), ["-c", str(path), "--run=same"], build=True)
     first = run.resolved()
     printed = yaml.safe_dump(first)
     classes = set(re.findall(r"class_path: (\S+)", printed))
@@ -78,7 +78,7 @@ RUN = ["-c", str(ROOT / "quickstart.yaml")]
 def test_trainer_fits_a_run(path):
     from lightning.pytorch.strategies import Strategy
 
-    cli = Blueprint(default_experiment(), [*RUN, "--trainer", str(path)], build=True)
+    cli = StandIn(default_experiment(), [*RUN, "--trainer", str(path)], build=True)
     assert cli.resolved()["trainer"]["use_distributed_sampler"] is False
     strategy = cli.config_init.fit.trainer.strategy
     assert strategy == "auto" or isinstance(strategy, Strategy)

@@ -99,7 +99,7 @@ def _read_file(path: str | Path, wanted: int) -> tuple[Tensor, int]:
 
 @contextmanager
 def _decoding(path: str | Path) -> Iterator[None]:
-    """Turn what a decoder raises into a refusal; decoders fail in any way."""
+    """Turn errors of a decoder into user errors; decoders fail in any way."""
     try:
         yield
     except FileNotFoundError as error:

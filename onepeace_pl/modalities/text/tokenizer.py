@@ -143,7 +143,7 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary_size: int = 512) -> Self:
-        """Train a vocabulary: the same texts give the same vocabulary everywhere.
+        """Train a vocabulary: the same texts give the same vocabulary on every machine.
 
         Args:
             texts: Cleaned sentences; a blank is put before each, as the text processor does.
