@@ -21,6 +21,7 @@ from onepeace_pl.benchmarks.memory import peak_bytes
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import OFFICIAL, AnySizeProcessor
 from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.triworld.datamodule import TriWorldTaskDataModule
@@ -50,7 +51,7 @@ def read_task(path: Path) -> MakeTask:
     """Read a file of ``configs/parts/task``.
 
     Raises:
-        ValueError: It describes no dense task.
+        UserError: It describes no dense task.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--task", type=MakeTask)
@@ -60,7 +61,7 @@ def read_task(path: Path) -> MakeTask:
         return parser.instantiate(parser.parse_object({"task": described})).task  # type: ignore[no-any-return]
     except Exception as error:
         line = " ".join(str(error).split())
-        raise ValueError(
+        raise UserError(
             f"{path}: not the file of a dense task, such as segmentation_upernet.yaml: {line}"
         ) from None
 

@@ -96,9 +96,7 @@ def _is_lightnings(error: BaseException) -> bool:
         return True
     frames = list(traceback.walk_tb(error.__traceback__))
     module = str(frames[-1][0].f_globals.get("__name__")) if frames else ""
-    return isinstance(error, ValueError) and module.startswith(
-        ("lightning.", "onepeace_pl.")
-    )  # until all raise UserError
+    return isinstance(error, ValueError) and module.startswith("lightning.")
 
 
 def _of_file(error: BaseException) -> str | None:

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
 
 
@@ -141,7 +142,7 @@ def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     from onepeace_pl.benchmarks.memory import exponent, loss_bytes
 
     if len(args.batches) < 2:
-        raise ValueError(f"--batches {args.batches[0]}: growth needs at least two sizes")
+        raise UserError(f"--batches {args.batches[0]}: growth needs at least two sizes")
     good = True
     print(f"{'peak of live MiB for a batch of':34}", *(f"{batch:>8}" for batch in args.batches), "  grows as")
     for loss in ("denoising", "alignment"):

@@ -118,11 +118,11 @@ class RetrievalMetric(Metric):
             contents: (B,) int64 content hashes of either side; None if unknown.
 
         Raises:
-            ValueError: The four differ in length.
+            UserError: The four differ in length.
         """
         lengths = {len(query), len(target), len(ids), len(indices)}
         if len(lengths) > 1:
-            raise ValueError(
+            raise UserError(
                 f"a batch has {len(query)} query and {len(target)} target embeddings, "
                 f"{len(ids)} ids and {len(indices)} indices; all must be as many"
             )

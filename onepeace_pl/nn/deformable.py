@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
+
 
 def deformable_attention(
     values: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor
@@ -27,11 +29,11 @@ def deformable_attention(
         What each query read, (B, Q, H * C), in the type of ``values``.
 
     Raises:
-        ValueError: The maps have not N cells.
+        UserError: The maps have not N cells.
     """
     batch, cells, heads, channels = values.shape
     if sum(height * width for height, width in shapes) != cells:
-        raise ValueError(f"maps of {list(shapes)} cells do not add up to {cells} values")
+        raise UserError(f"maps of {list(shapes)} cells do not add up to {cells} values")
     queries, points = locations.shape[1], locations.shape[4]
     # places need more digits than bfloat16 has: on a map of 224 cells it knows no halves
     exact = torch.promote_types(values.dtype, torch.float32)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import importing
 
 
@@ -79,7 +80,7 @@ def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
     if span == target:
         return table
     if target < span:
-        raise ValueError(
+        raise UserError(
             f"a relative table for {(span + 1) // 2} patches a side cannot shrink to {side}; use a larger size"
         )
     half = span // 2

@@ -90,7 +90,7 @@ def add_lora(
         Names of the layers that got one.
 
     Raises:
-        ValueError: A target names no layer.
+        UserError: A target names no layer.
     """
     layers = {name: module for name, module in root.named_modules() if isinstance(module, LoRALinear)}
     for target in targets:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from onepeace_pl.errors import UserError
+
 
 class Buckets(Protocol):
     """Assignment of a bucket to each pair of positions of a sequence."""
@@ -44,7 +46,7 @@ class SequenceBuckets:
 
     def __init__(self, buckets: int, reach: int = 1024) -> None:
         if buckets < 4 or buckets % 2:
-            raise ValueError(f"buckets must be even and at least 4, not {buckets}")
+            raise UserError(f"buckets must be even and at least 4, not {buckets}")
         self.buckets, self.reach = buckets, reach
         self.rows = 2 * buckets - 1 + 3
         self.original_length = reach
@@ -78,7 +80,7 @@ class GridBuckets:
         """Bucket of each pair, (L, L) int64, for as many patches as the grid has, and the CLS token."""
         height, width = self.side, self.width
         if length != height * width + 1:
-            raise ValueError(
+            raise UserError(
                 f"{length - 1} patches do not fill a grid of {height} x {width}; resize the image"
             )
         sides = (torch.arange(side, device="cpu") for side in (height, width))

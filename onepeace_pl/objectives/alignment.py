@@ -79,10 +79,10 @@ class CrossModalContrast(nn.Module):
             Loss, and losses and accuracies of both directions.
 
         Raises:
-            ValueError: The two sides, or the batches of two ranks, differ in shape.
+            UserError: The two sides, or the batches of two ranks, differ in shape.
         """
         if first.shape != second.shape:
-            raise ValueError(
+            raise UserError(
                 f"both sides must have the same shape, not {tuple(first.shape)} and {tuple(second.shape)}"
             )
         check_equal_rows(first)

@@ -106,10 +106,10 @@ class DenoisingLoss(nn.Module):
             Loss and, for ``"contrastive"``, accuracy, in float32 (float64 for float64).
 
         Raises:
-            ValueError: The two differ in shape.
+            UserError: The two differ in shape.
         """
         if student.shape != teacher.shape:
-            raise ValueError(
+            raise UserError(
                 "student and teacher must have the same shape, "
                 f"not {tuple(student.shape)} and {tuple(teacher.shape)}"
             )

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from onepeace_pl.errors import UserError
+
 
 class InfoNCE(NamedTuple):
     """Output of :func:`info_nce`.
@@ -162,29 +164,29 @@ def info_nce(
         still has a graph.
 
     Raises:
-        ValueError: Shapes do not fit, ``smoothing`` is out of range or ``tile`` is not positive.
+        UserError: Shapes do not fit, ``smoothing`` is out of range or ``tile`` is not positive.
 
     Source: arXiv 2305.11172, section 3.3.
     """
     if queries.ndim != 2 or keys.ndim != 2 or queries.shape[1] != keys.shape[1]:
-        raise ValueError(
+        raise UserError(
             f"queries and keys must be (M, D) and (N, D), not {tuple(queries.shape)} and {tuple(keys.shape)}"
         )
     if targets.shape != queries.shape[:1]:
-        raise ValueError(f"targets must be ({len(queries)},), one per query, not {tuple(targets.shape)}")
+        raise UserError(f"targets must be ({len(queries)},), one per query, not {tuple(targets.shape)}")
     if queries.shape[0] and not keys.shape[0]:
-        raise ValueError(f"{len(queries)} queries have no key to choose from: keys is {tuple(keys.shape)}")
+        raise UserError(f"{len(queries)} queries have no key to choose from: keys is {tuple(keys.shape)}")
     if not 0.0 <= smoothing < 1.0:
-        raise ValueError(f"smoothing must be in [0, 1), not {smoothing}")
+        raise UserError(f"smoothing must be in [0, 1), not {smoothing}")
     if tile < 1:
-        raise ValueError(f"tile must be at least 1, not {tile}")
+        raise UserError(f"tile must be at least 1, not {tile}")
     if not isinstance(scale, Tensor):
         # Created on the device: a copy from the host would synchronise.
         wide = torch.promote_types(queries.dtype, torch.float32)
         scale = torch.full((), scale, dtype=wide, device=queries.device)
     query_contents, key_contents = contents or (None, None)
     if contents is not None and (len(contents[0]), len(contents[1])) != (len(queries), len(keys)):
-        raise ValueError(
+        raise UserError(
             f"contents must be of {len(queries)} queries and {len(keys)} keys, not of other numbers"
         )
     loss, accuracy = _TiledInfoNCE.apply(

@@ -61,7 +61,7 @@ def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[st
 
     Raises:
         UserError: ``layer_decay`` is out of range, an ``lr_scale`` is not positive, or nothing is trainable.
-        ValueError: A module exempts a parameter that it does not have.
+        UserError: A module exempts a parameter that it does not have.
 
     Source: arXiv 2305.11172, appendix (fine-tuning settings).
     """
@@ -122,7 +122,7 @@ def _exempt(model: nn.Module) -> set[str]:
                 # None: a parameter that this configuration does not have
                 parameter = getattr(module.get_submodule(owner), attribute)
             except AttributeError:
-                raise ValueError(
+                raise UserError(
                     f"{type(module).__name__}.no_weight_decay names {name!r}, which it does not have; "
                     "correct the name"
                 ) from None

@@ -107,12 +107,12 @@ class RetrievalTask(Task):
         """Return digests of the content of each row, (B, 2); None unless duplicates are ignored.
 
         Raises:
-            ValueError: The batch has none: the data module was not connected to the task.
+            UserError: The batch has none: the data module was not connected to the task.
         """
         if not self.ignore_duplicates:
             return None
         if any(name not in batch.contents for name in self.pair):
-            raise ValueError(
+            raise UserError(
                 "ignore_duplicates: the batch has no contents; call the data module's connect(task.needs) first"
             )
         return torch.stack([batch.contents[name] for name in self.pair], 1)

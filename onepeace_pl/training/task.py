@@ -14,6 +14,7 @@ from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.needs import Needs
+from onepeace_pl.errors import UserError
 from onepeace_pl.training.evaluators import Evaluator
 
 Prediction = dict[str, Any]
@@ -111,10 +112,10 @@ def targets_of(batch: Batch) -> Any:
     """Return the batch's targets, as the task's reader collates them.
 
     Raises:
-        ValueError: There are none: the data module was not connected to the task.
+        UserError: There are none: the data module was not connected to the task.
     """
     if batch.targets is None:
-        raise ValueError("the batch has no targets; call the data module's connect(task.needs) first")
+        raise UserError("the batch has no targets; call the data module's connect(task.needs) first")
     return batch.targets
 
 
@@ -122,10 +123,10 @@ def head_modules(task: nn.Module) -> list[nn.Module]:
     """Return the modules with weights that a task calls; each is sharded as a whole.
 
     Raises:
-        ValueError: The task has parameters outside any module that it calls.
+        UserError: The task has parameters outside any module that it calls.
     """
     if any(True for _ in task.parameters(recurse=False)):
-        raise ValueError(
+        raise UserError(
             f"{type(task).__name__} has parameters of its own, which cannot be sharded; put them into a module"
         )
     found: list[nn.Module] = []

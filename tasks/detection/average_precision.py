@@ -14,6 +14,7 @@ import numpy as np
 import torch.distributed as dist
 from torch import Tensor
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import importing
 
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
@@ -50,11 +51,11 @@ class AveragePrecision:
             objects: The same without scores, with ``crowd``, and ``areas`` where those of masks or boxes will not do.
 
         Raises:
-            ValueError: A box or a score is not finite; pycocotools would accept it silently.
+            UserError: A box or a score is not finite; pycocotools would accept it silently.
         """
         for name in ("boxes", "scores", "mask_scores"):
             if name in detections and not bool(detections[name].isfinite().all()):
-                raise ValueError(f"image {number}: {name} that are not finite; have the weights diverged?")
+                raise UserError(f"image {number}: {name} that are not finite; have the weights diverged?")
         self._images[number] = {
             "size": size,
             "detections": self._packed(detections),

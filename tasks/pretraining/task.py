@@ -93,7 +93,7 @@ class Pretraining(RetrievalTask):
         passes = {name: ForwardPass((name,), grad=self.learns[name]) for name in self.pair}
         missing = [name for name in self.students if name not in batch.masks]
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"the batch has no masks for student {missing[0]!r}; call the data module's connect(task.needs) first"
             )
         hidden = (mask for masks in batch.masks.values() for mask in masks.values())

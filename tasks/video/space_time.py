@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.parallel import check_whole
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityInput, View
 from onepeace_pl.nn import Segment
 from onepeace_pl.nn.block import Block
@@ -100,12 +101,12 @@ class SpaceTime(nn.Module):
             modality: Modality of the frames.
 
         Raises:
-            ValueError: Frames are padded, or the encoder is sharded.
+            UserError: Frames are padded, or the encoder is sharded.
         """
         check_whole(encoder, "space-time adapters")
         (tokens,) = encoder.adapter(modality)(clips, [View()])
         if tokens.padding is not None:
-            raise ValueError(f"frames of {modality} differ in length; give frames of one length")
+            raise UserError(f"frames of {modality} differ in length; give frames of one length")
         each, bias = tokens.embeddings, tokens.bias
         clip_by_clip = each.reshape(-1, self.frames, *each.shape[1:])
         x: Tensor = (clip_by_clip + self.temporal_embedding[:, :, None]).flatten(0, 1)

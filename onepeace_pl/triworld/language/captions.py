@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.triworld.language import words
 from onepeace_pl.triworld.world.factors import PLACES, relations
 from onepeace_pl.triworld.world.numerics import KeyedRandom
@@ -100,9 +101,7 @@ class MentionRates:
         changed = {spec.name: float(getattr(self, spec.name)) for spec in fields(self)}
         for factor in factors:
             if factor == "count":
-                raise ValueError(
-                    "factor 'count' can't be omitted: every caption mentions a number of objects"
-                )
+                raise UserError("factor 'count' can't be omitted: every caption mentions a number of objects")
             changed[factor] = 0.0
         if "place" in factors:
             changed["relation"] = 0.0

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.triworld.language.captions import MAX_DETAILED, Content, Mention, MentionRates
 from onepeace_pl.triworld.world.factors import (
     BACKGROUNDS,
@@ -67,10 +68,10 @@ class Factors:
     def of(scenes: Sequence[Scene], law: Law, hidden: frozenset[str] = frozenset()) -> "Factors":
         """Return the factors of scenes that all have the same number of objects."""
         if len({len(scene.objects) for scene in scenes}) > 1:
-            raise ValueError("scenes with different numbers of objects: group them by number first")
+            raise UserError("scenes with different numbers of objects: group them by number first")
         unknown = hidden - {"colour", "place", "background", "rhythm", "order"}
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"hidden factors {sorted(unknown)}: kind, size and count are shown by every modality"
             )
         return Factors(

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.triworld.language.captions import Content, MentionRates, without_factors
 from onepeace_pl.triworld.optimum.likelihood import Factors, content_likelihood, content_marginal
 from onepeace_pl.triworld.world.factors import AUDIBLE, VISIBLE
@@ -75,7 +76,7 @@ def audio_image_scores(queries: Sequence[Scene], targets: Sequence[Scene]) -> Fl
 
 def _rounded(scores: Floats) -> Floats:
     if scores.ndim != 2 or scores.shape[0] != scores.shape[1]:
-        raise ValueError(f"scores of shape {scores.shape}: row i must be a query and column i its own target")
+        raise UserError(f"scores of shape {scores.shape}: row i must be a query and column i its own target")
     return np.round(scores, _DECIMALS)
 
 
