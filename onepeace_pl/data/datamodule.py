@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datasets.class_names import class_names
 from onepeace_pl.data.evaluation.baselines import baseline_references
@@ -23,7 +22,6 @@ from onepeace_pl.data.loading.collate import BatchTransform, Collator
 from onepeace_pl.data.loading.dataset import OnError, PreparedRows
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.samplers import EpochBatchSampler, interleaved
-from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
 from onepeace_pl.data.source import Source, texts_of
 from onepeace_pl.data.tokenizers import Tokenizers
@@ -104,7 +102,6 @@ class SourceDataModule(TaskDataModule):
         self.batch_transform: BatchTransform | None = None
         self.read_target: TargetReader | None = None
         self.compare = False
-        self.skips = SkipLog()
         self.sources: dict[Split, dict[str, Source]] = {"validation": validation or {}, "test": test or {}}
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
@@ -252,12 +249,6 @@ class SourceDataModule(TaskDataModule):
             )
             loaders.append(loader)
         return loaders
-
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Log the rows that were skipped."""
-        if batch.skipped:
-            self.skips.add(batch.skipped)
-        return batch
 
     def state_dict(self) -> dict[str, Any]:
         """Return the tokenizers that were trained here."""

@@ -8,13 +8,11 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import SourceDataModule
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
-from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import TextProcessor
@@ -44,7 +42,6 @@ class MultiTaskDataModule(TaskDataModule):
         for _, name, processor in self._all_processors():
             self.processors.setdefault(name, processor)
         self.trained: Sequence[str] | None = None
-        self.skips = SkipLog()
         for data in self.tasks.values():
             data.skips = self.skips  # one list of the run
         self._check_tokenizers()
@@ -129,12 +126,6 @@ class MultiTaskDataModule(TaskDataModule):
         return [
             loader for data in self.tasks.values() if data.predicted for loader in data.predict_dataloader()
         ]
-
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Log the rows that were skipped."""
-        if batch.skipped:
-            self.skips.add(batch.skipped)
-        return batch
 
     def state_dict(self) -> dict[str, Any]:
         """Return the tokenizers that were trained here."""

@@ -9,12 +9,14 @@ from typing import Final, Literal
 
 import lightning as L
 
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import BatchTransform
 from onepeace_pl.data.loading.dataset import OnError
+from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.source import Source
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import Processor
@@ -123,9 +125,14 @@ class TaskDataModule(L.LightningDataModule, ABC):
 
     Attributes:
         processors: Processor of each modality.
+        skips: Rows that could not be prepared.
     """
 
     processors: Mapping[str, Processor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skips = SkipLog()
 
     @property
     @abstractmethod
@@ -148,3 +155,9 @@ class TaskDataModule(L.LightningDataModule, ABC):
     @abstractmethod
     def connect(self, needs: Needs) -> None:
         """Configure the loaders for a task; called before they are made."""
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Log the rows that were skipped."""
+        if batch.skipped:
+            self.skips.add(batch.skipped)
+        return batch
