@@ -113,21 +113,20 @@ def sample_scene(seed: int, split: str, index: int, law: Law) -> Scene:
     rng = KeyedRandom(seed, SPLITS.index(split), index, RandomPurpose.SCENE)
     count = law.objects[0] + rng.integer(law.objects[1] - law.objects[0] + 1)
     while True:
-        background = rng.integer(len(BACKGROUNDS))
-        places = rng.choice(layouts(count))
-        drafts = [
-            (
-                rng.integer(len(KINDS)),
-                rng.integer(2),
-                rng.integer(len(COLOURS)),
-                place,
-                rng.integer(len(RHYTHMS)),
-            )
-            for place in places
-        ]
+        background, drafts = sample_factors(count, rng)
         if is_allowed(background, drafts, law.novelty) and split_of(background, drafts) == split:
             break
     return compose(seed, split, index, background, drafts, rng)
+
+
+def sample_factors(count: int, rng: KeyedRandom) -> tuple[int, list[Draft]]:
+    """Return a background and ``count`` objects, uniform over the tables, whether or not a law allows them."""
+    background = rng.integer(len(BACKGROUNDS))
+    drafts = [
+        (rng.integer(len(KINDS)), rng.integer(2), rng.integer(len(COLOURS)), place, rng.integer(len(RHYTHMS)))
+        for place in rng.choice(layouts(count))
+    ]
+    return background, drafts
 
 
 def compose(
