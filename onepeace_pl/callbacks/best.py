@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from onepeace_pl.callbacks.interfaces import init_from
 from onepeace_pl.utils.ranks import is_first_rank
@@ -101,7 +102,12 @@ def _gather(path: Path, module: nn.Module) -> dict[str, Tensor]:
     load({"state_dict": state}, checkpoint_id=path)
     whole, first = {}, is_first_rank()
     for name, tensor in state.items():
-        full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+        full = unsharded(tensor)
         if first:
             whole[name] = full.cpu()
     return whole
+
+
+def unsharded(tensor: Tensor) -> Tensor:
+    """Gather a sharded tensor, and return others as they are; every rank must call it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

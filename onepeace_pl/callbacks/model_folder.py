@@ -10,8 +10,9 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
-from onepeace_pl.callbacks.best import WeightsOrigin, read_best
+from onepeace_pl.callbacks.best import WeightsOrigin, read_best, unsharded
 from onepeace_pl.callbacks.interfaces import HasBaseWeights, HasTrust, datamodule_of, init_from, is_trial_run
 from onepeace_pl.modalities import Processor
 from onepeace_pl.optim.finite import check_finite
@@ -143,14 +144,9 @@ def full_state(module: nn.Module, without: Collection[str] = ()) -> dict[str, Te
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
     state = module.state_dict()
-    if any(hasattr(tensor, "full_tensor") for tensor in state.values()):
+    if any(isinstance(tensor, DTensor) for tensor in state.values()):
         if without:  # one at a time: few remain
-            return {n: _gathered(tensor) for n, tensor in state.items() if n not in without}
+            return {n: unsharded(t).detach().cpu() for n, t in state.items() if n not in without}
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         return dict(get_model_state_dict(module, options=options))  # type: ignore[arg-type]
     return {name: tensor.detach().cpu() for name, tensor in state.items() if name not in without}
-
-
-def _gathered(tensor: Any) -> Tensor:
-    whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return whole.detach().cpu()

@@ -24,7 +24,7 @@ class Row:
     ``class``       Class index (int) or name (str).
     ``classes``     Any number of classes: a sequence, or a str with commas.
     ``box``         Box of the object that the text refers to: x0, y0, x1, y1 in pixels of the image.
-    ``image_size``      Width and height of that image in pixels: upright, as its EXIF orientation turns it, or as
+    ``image_size``  Width and height of that image in pixels: upright, as its EXIF orientation turns it, or as
                     stored, in which case it is not turned.
     ``answer``      Index of the right choice (several texts a row).
     ``answers``     Answer (index or text) to confidence, 0 to 1.

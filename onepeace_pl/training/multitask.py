@@ -73,7 +73,8 @@ class MultiTask(Task):
     @property
     def trained(self) -> dict[str, Task]:
         """The tasks that train."""
-        return {name: self.members[name] for name in self.needs.trained}
+        members = self.members
+        return {name: members[name] for name in self.needs.trained}
 
     def apply_stage(self, backbone: Backbone) -> None:
         """Freeze the parameters that no task trains; one may stop a pass where another goes on."""
