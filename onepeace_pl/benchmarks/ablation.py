@@ -1,4 +1,4 @@
-"""The worth of each fast part: a training step with one of them switched off, in turns with the step as it is.
+"""Ablation of the optimisations of a training step: each is replaced by its plain implementation in turn.
 
 Shapes: B batch, L tokens, K visible tokens, N rows, D width, H heads, R rows of a table.
 """
@@ -24,11 +24,11 @@ from onepeace_pl.nn.fast.packing import Packing, pack
 
 @dataclass(frozen=True)
 class FastPart:
-    """One fast part.
+    """An optimisation that can be switched off.
 
     Attributes:
-        name: Of the part.
-        replacements: By dotted name, the plain implementations that stand in for it.
+        name: Of the optimisation.
+        replacements: Plain implementations by dotted name.
     """
 
     name: str
@@ -45,7 +45,7 @@ class FastPart:
 
 @dataclass(frozen=True)
 class Price:
-    """Cost of a step without one fast part, as a multiple of the step's cost with all of them.
+    """Cost of a step without one optimisation, as a multiple of the full step's.
 
     Attributes:
         part: Name of the part.
@@ -63,16 +63,16 @@ class Price:
 def prices(
     step: Callable[[], Tensor], parts: Sequence[FastPart], rounds: int, clock: Clock
 ) -> tuple[float, list[Price]]:
-    """Time a step with all fast parts, and without each of them -> milliseconds with all, and the prices.
+    """Return the milliseconds of a step with all optimisations, and its cost without each of them.
 
     Args:
         step: Forward and backward pass -> the loss.
-        parts: What is switched off, one at a time.
+        parts: Optimisations, switched off one at a time.
         rounds: Steps of each kind.
         clock: See :func:`in_turns`.
 
     Raises:
-        RuntimeError: Without a part the loss is another one.
+        RuntimeError: The loss differs without an optimisation.
     """
     with_all = step().item()
     for part in parts:
@@ -164,13 +164,17 @@ def convolve(x: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 NN = "onepeace_pl.nn"
 PARTS = (
-    FastPart("one matrix for all passes", {f"{NN}.transformer.pack": pack_each}),
+    FastPart("packing all passes into one matrix", {f"{NN}.transformer.pack": pack_each}),
     FastPart("sub-batches of similar length", {f"{NN}.transformer.trim": keep_padding}),
-    FastPart("one mask for all blocks", {f"{NN}.transformer.fold_padding": keep_mask}),
-    FastPart("attention kernels, beside plain products", {f"{NN}.attention.attend_rows": attend_by("plain")}),
-    FastPart("attention kernels, beside PyTorch's", {f"{NN}.attention.attend_rows": attend_by("fused")}),
-    FastPart("gated feed-forward", {f"{NN}.feed_forward.gated_expand": gated_expand}),
-    FastPart("look-up of a bias", {f"{NN}.relative_bias.look_up": look_up}),
-    FastPart("bias of visible tokens alone", {f"{NN}.relative_bias.RelativeBias.forward": gathered_bias}),
-    FastPart("convolutions of audio", {"onepeace_pl.modalities.audio.adapter.convolve": convolve}),
+    FastPart("one attention mask for all blocks", {f"{NN}.transformer.fold_padding": keep_mask}),
+    FastPart(
+        "attention kernels (plain matrix products)", {f"{NN}.attention.attend_rows": attend_by("plain")}
+    ),
+    FastPart("attention kernels (PyTorch's)", {f"{NN}.attention.attend_rows": attend_by("fused")}),
+    FastPart("backward of the gated feed-forward", {f"{NN}.feed_forward.gated_expand": gated_expand}),
+    FastPart("backward of the bias lookup", {f"{NN}.relative_bias.look_up": look_up}),
+    FastPart("bias of visible tokens only", {f"{NN}.relative_bias.RelativeBias.forward": gathered_bias}),
+    FastPart(
+        "audio convolutions as matrix products", {"onepeace_pl.modalities.audio.adapter.convolve": convolve}
+    ),
 )

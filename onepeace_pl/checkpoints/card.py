@@ -1,4 +1,4 @@
-"""The model card: README of a model folder."""
+"""Model card: the README of a model folder."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def model_card(
     base: str | None = None,
     weights: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write a model card.
+    """Return the text of a model card.
 
     Args:
         backbone: The model; it may be on the meta device.
         processors: Its preprocessing.
-        made_new: Parameters with initial values, since the source had none.
-        extra: Names of tensors that belong to no backbone.
-        base: Path of the weights that the folder omits.
-        weights: Which weights of a run these are: ``checkpoint``, ``step``, ``monitor``, ``value``.
+        made_new: Newly initialised parameters, which the source did not have.
+        extra: Names of tensors outside the backbone.
+        base: Path of the base weights that the folder omits.
+        weights: Origin of the weights in a run: ``checkpoint``, ``step``, ``monitor``, ``value``.
     """
     config, names = backbone.config, backbone.modalities
     count = sum(parameter.numel() for parameter in backbone.parameters())
-    tables = "one for each layer" if config.bias_per_layer else "shared by all layers"
+    tables = "one per layer" if config.bias_per_layer else "shared by all layers"
     depth = 0 if backbone.decoder is None else len(backbone.decoder.transformer.blocks)
     lines = [
-        "# An ONE-PEACE model",
+        "# ONE-PEACE model",
         "",
         f"Embeds {_listed(names)} into one space of {config.width} dimensions "
         "([paper](https://arxiv.org/abs/2305.11172)).",
@@ -67,25 +67,25 @@ def model_card(
         if isinstance(processor, HasTokenizer) and processor.tokenizer is None:
             lines += [
                 "",
-                f"No tokenizer for {name}: `from_pretrained(..., tokenizer=...)` takes one.",
+                f"No tokenizer for {name}: pass one to `from_pretrained(..., tokenizer=...)`.",
             ]
     fresh = [name for name in names if f"encoder.projections.{name}.weight" in made_new]
     if fresh:
         lines += [
             "",
-            f"The checkpoint that this was converted from had no projection for {_listed(fresh)}: it is "
-            "random, and its vectors mean nothing beside those of another modality until it is trained.",
+            f"The source checkpoint has no projection for {_listed(fresh)}: it is randomly initialised, and "
+            "embeddings are not comparable with those of other modalities until it is trained.",
         ]
     if base is not None:
         lines += [
             "",
-            f"This folder holds the weights that were trained; all others are read from `{base}`. "
-            "`python -m onepeace_pl convert THIS --to WHOLE` makes a folder that needs no other.",
+            f"This folder has the trained weights only; the others are loaded from `{base}`. "
+            "`python -m onepeace_pl convert FOLDER --to NEW_FOLDER` writes a self-contained folder.",
         ]
     if extra:
         lines += [
             "",
-            f"`extra.safetensors` holds {len(extra)} tensors that are no part of this model.",
+            f"`extra.safetensors` has {len(extra)} tensors outside this model.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -62,11 +62,11 @@ def test_the_file_and_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
             Path("mine", part.name).symlink_to(part)
     Path(folder, "base.yaml").symlink_to(ROOT / "configs/triworld/base.yaml")
     Path(folder, "mine.yaml").write_text(said)
-    flags = ["--data.tasks.sounds.batch_size", "16", "--model.task.weights.sounds", "0"]
+    flags = ["--data.tasks.audio.batch_size", "16", "--model.task.weights.audio", "0"]
     assert main(["configs", "show", "mine/triworld/mine.yaml", *flags]) == 0
     shown = capsys.readouterr().out
     assert "batch_size: 16" in shown
-    assert "sounds: 0.0" in shown
-    Path("less.yaml").write_text(less("grounding", "sounds"))
+    assert "audio: 0.0" in shown
+    Path("less.yaml").write_text(less("grounding", "audio"))
     words = ["fit", "--config", "mine/triworld/mine.yaml", "--config", "less.yaml", *flags]
     assert main([*words, "--trainer.fast_dev_run", "true"]) == 0
