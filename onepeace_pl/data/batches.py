@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from onepeace_pl.data.labels.targets import Targets
+from onepeace_pl.data.source import Labels
 from onepeace_pl.modalities.base import Mask, ModalityInput
 
 
@@ -55,9 +57,9 @@ class Batch:
     lengths: dict[str, Tensor]
     word_starts: dict[str, list[npt.NDArray[np.bool_] | None]] = field(default_factory=dict)
     masks: dict[str, dict[str, Mask]] = field(default_factory=dict)
-    labels: list[Mapping[str, Any]] = field(default_factory=list)
+    labels: list[Labels] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    targets: Any = None
+    targets: Targets = None
     contents: dict[str, Tensor] = field(default_factory=dict)
     spare: bool = False
 

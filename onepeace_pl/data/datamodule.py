@@ -19,7 +19,7 @@ from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import BatchTransform, Collator
-from onepeace_pl.data.loading.dataset import OnError, PreparedRows
+from onepeace_pl.data.loading.dataset import OnError, PreparedRows, Sample
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.samplers import EpochBatchSampler, interleaved
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
@@ -224,7 +224,7 @@ class SourceDataModule(TaskDataModule):
         """The sets that ``predict`` reads: the test sets, or without any the validation sets."""
         return self.evaluation_sets("test") or self.evaluation_sets("validation")
 
-    def predict_dataloader(self) -> list[DataLoader[Any]]:
+    def predict_dataloader(self) -> list[DataLoader[Sample]]:
         """Return one loader for each set; each rank reads its share of the rows, padded to equal numbers of batches.
 
         Raises:
@@ -250,11 +250,11 @@ class SourceDataModule(TaskDataModule):
             loaders.append(loader)
         return loaders
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, dict[str, str]]:
         """Return the tokenizers that were trained here."""
         return {"tokenizers": self.tokenizers.state_dict()}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Mapping[str, str]]) -> None:
         """Load the tokenizers of a checkpoint."""
         self.tokenizers.load_state_dict(state_dict.get("tokenizers", {}))
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import SourceDataModule
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.loading.dataset import Sample
 from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.data.loading.multitask_loader import MultiTaskLoader
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
@@ -115,7 +115,7 @@ class MultiTaskDataModule(TaskDataModule):
         """Return one loader a test set of every task."""
         return [loader for data in self.tasks.values() for loader in data.test_dataloader()]
 
-    def predict_dataloader(self) -> list[DataLoader[Any]]:
+    def predict_dataloader(self) -> list[DataLoader[Sample]]:
         """Return one loader a set of every task that has any.
 
         Raises:
@@ -127,12 +127,12 @@ class MultiTaskDataModule(TaskDataModule):
             loader for data in self.tasks.values() if data.predicted for loader in data.predict_dataloader()
         ]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, dict[str, str]]:
         """Return the tokenizers that were trained here."""
         trained = [data.state_dict()["tokenizers"] for data in self.tasks.values()]
         return {"tokenizers": {name: text for each in trained for name, text in each.items()}}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Mapping[str, str]]) -> None:
         """Take over the tokenizers of a checkpoint, with a warning where the texts at hand give others."""
         for data in self.tasks.values():
             data.load_state_dict(state_dict)

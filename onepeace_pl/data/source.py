@@ -5,9 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from onepeace_pl.modalities.base import RawValue
+
+Fields = dict[str, Any]
+"""Modality to raw value, of a type that its processor takes, or a tuple of several (:class:`Row` lists them)."""
+
+Labels = Mapping[str, Any]
+"""Label to value, of a type that the task's target reader takes (:class:`Row` lists them)."""
 
 
 class Frames(tuple[Any, ...]):
@@ -44,8 +53,8 @@ class Row:
     """
 
     id: str
-    fields: dict[str, Any]
-    labels: Mapping[str, Any] = field(default_factory=dict)
+    fields: Fields
+    labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Source(ABC):
         """Return the id of each row; None where rows must be loaded for it."""
         return None
 
-    def labels(self) -> Iterable[Mapping[str, Any]] | None:
+    def labels(self) -> Iterable[Labels] | None:
         """Return the labels of each row, checked before training starts; None where rows must be loaded for it."""
         return None
 
@@ -154,13 +163,13 @@ def ids_of(source: Source) -> Iterable[str]:
     return (source[index].id for index in range(len(source))) if known is None else known
 
 
-def labels_of(source: Source) -> Iterator[Mapping[str, Any]]:
+def labels_of(source: Source) -> Iterator[Labels]:
     """Return the labels of each row, loading rows only where the source cannot do without.
 
     After one that raises, the iterator goes on with the next.
     """
 
-    def loaded(index: int) -> Mapping[str, Any]:
+    def loaded(index: int) -> Labels:
         return source[index].labels
 
     known = source.labels()
@@ -175,7 +184,7 @@ def texts_of(source: Source, modality: str = "text") -> Iterable[str]:
     return (text for index in range(len(source)) for text in values_of(source[index].fields[modality]))
 
 
-def values_of(raw: object) -> tuple[Any, ...]:
+def values_of(raw: object) -> tuple[RawValue, ...]:
     """Return the raw values of a field one by one; (samples, rate) is one audio."""
     is_audio = isinstance(raw, tuple) and len(raw) == 2 and isinstance(raw[1], int | float | np.number)
     return raw if isinstance(raw, tuple) and not is_audio else (raw,)

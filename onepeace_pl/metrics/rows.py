@@ -25,7 +25,7 @@ class RowTable:
     def __init__(self) -> None:
         self._parts: list[Columns] = []
 
-    def add(self, indices: Tensor, columns: Mapping[str, Tensor | Sequence[Any]]) -> None:
+    def add(self, indices: Tensor, columns: Mapping[str, Tensor | Sequence[object]]) -> None:
         """Add a batch.
 
         Args:

@@ -9,12 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
 from onepeace_pl.utils.configurable import Configurable
+
+RawValue: TypeAlias = Any
+"""Raw value of a modality, of a type that its processor takes."""
 
 
 @dataclass
@@ -91,7 +94,7 @@ class Processor(Configurable, ABC):
 
     @abstractmethod
     def __call__(
-        self, raw: Any, *, train: bool = False, rng: np.random.Generator | None = None
+        self, raw: RawValue, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one raw value; ``rng`` is the source of random augmentation in training."""
 

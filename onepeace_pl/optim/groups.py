@@ -7,6 +7,7 @@ Modules declare what they need by three protocols: :class:`Layered` (layer of ea
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,7 +45,7 @@ class ScaledLearningRate(Protocol):
     lr_scale: float
 
 
-def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[str, object]]:
     """Return optimiser parameter groups of a model's trainable parameters.
 
     Vectors, scalars, biases and ``no_weight_decay`` parameters have no weight decay. The learning rate of a parameter
@@ -70,22 +71,23 @@ def parameter_groups(model: nn.Module, layer_decay: float = 1.0) -> list[dict[st
     exempt = _exempt(model)
     layered = {prefix: module for prefix, module in model.named_modules() if isinstance(module, Layered)}
     scales = _lr_scales(model)
-    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    members: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         scale = layer_decay ** _layers_above(name, layered) * _lr_scale(name, scales)
         decays = parameter.ndim > 1 and name.rpartition(".")[2] != "bias" and name not in exempt
-        if (scale, decays) not in groups:
-            label = f"x{scale:.4g}" if layer_decay < 1 or scales else "all"
-            group: dict[str, Any] = {"params": [], "name": label, "lr_scale": scale}
-            if not decays:
-                group |= {"name": f"{label}-no-decay", "weight_decay": 0.0}
-            groups[scale, decays] = group
-        groups[scale, decays]["params"].append(parameter)
-    if not groups:
+        members[scale, decays].append(parameter)
+    if not members:
         raise UserError("no parameter requires a gradient: choose a stage that trains something")
-    return [groups[key] for key in sorted(groups)]
+    groups = []
+    for scale, decays in sorted(members):
+        label = f"x{scale:.4g}" if layer_decay < 1 or scales else "all"
+        group: dict[str, object] = {"params": members[scale, decays], "name": label, "lr_scale": scale}
+        if not decays:
+            group |= {"name": f"{label}-no-decay", "weight_decay": 0.0}
+        groups.append(group)
+    return groups
 
 
 def build_optimizer(model: nn.Module, optimizer: BuildOptimizer, layer_decay: float = 1.0) -> Optimizer:

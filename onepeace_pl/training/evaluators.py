@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.optimum import check_reference_optimum
 from onepeace_pl.metrics.result import RetrievalResult
@@ -23,7 +23,7 @@ from onepeace_pl.metrics.rows import Columns, RowTable
 
 GROUP = "group"  # the label by which results are also reported in groups; rows without it belong to none
 
-RowValues = Callable[[Backbone, Batch, EvaluationSet], Mapping[str, Tensor | Sequence[Any]]]
+RowValues = Callable[[Backbone, Batch, EvaluationSet], Mapping[str, Tensor | Sequence[object]]]
 """Values of each row of a batch of a set, by name: (B, ...), or B objects."""
 
 Summary = Callable[[Columns], dict[str, float]]
@@ -40,7 +40,7 @@ class Evaluator(ABC):
 
     def __init__(self) -> None:
         self.results: dict[str, LabelledResult | RetrievalResult] = {}
-        self.drawings: dict[str, list[Any]] = {}
+        self.drawings: dict[str, list[Picture]] = {}
 
     @abstractmethod
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
@@ -108,7 +108,7 @@ class RowEvaluator(LabelledEvaluator):
         sets: Sequence[EvaluationSet],
         values: RowValues,
         summary: Summary = mean_of_rows,
-        drawings: dict[str, list[Any]] | None = None,
+        drawings: dict[str, list[Picture]] | None = None,
     ) -> None:
         super().__init__(sets)
         self.drawings = {} if drawings is None else drawings

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.data.source import Frames, Row, Source
+from onepeace_pl.data.source import Frames, Labels, Row, Source
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.triworld.image import regions
 from onepeace_pl.triworld.image.regions import SEMANTIC_CLASSES, instance_masks, mask_boxes, semantic_mask
@@ -319,7 +319,7 @@ class ObjectScenes(LabelledScenes):
         row, side = self.media(index), self.rendering.image_size
         return Row(row.id, row.fields, {"objects": self.annotations(index), "image_size": (side, side)})
 
-    def annotations(self, index: int) -> list[dict[str, Any]]:
+    def annotations(self, index: int) -> list[Labels]:
         """Return the annotated objects of a row."""
         scene = self.scenes[index]
         masks = instance_masks(scene, self.rendering.image_size)

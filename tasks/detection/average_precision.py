@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch.distributed as dist
@@ -18,6 +18,13 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import importing
 
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
+
+
+class RunLengths(TypedDict):
+    """A mask in COCO's compressed RLE: height and width, and the encoded lengths of runs."""
+
+    size: list[int]
+    counts: bytes
 
 
 class AveragePrecision:
@@ -119,8 +126,8 @@ class AveragePrecision:
         return {"images": images, "annotations": annotations, "categories": categories, "info": {}}, results
 
 
-def run_lengths(masks: Tensor) -> list[dict[str, Any]]:
-    """Return masks (N, H, W) in COCO's compressed RLE, ``size`` and ``counts``."""
+def run_lengths(masks: Tensor) -> list[RunLengths]:
+    """Return masks (N, H, W) in COCO's compressed RLE."""
     with importing():
         from pycocotools import mask as coco
 

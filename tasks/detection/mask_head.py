@@ -7,11 +7,10 @@ Shapes: N detections of an image, C classes, h and w the side of a mask as predi
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from mmdet.models.roi_heads import CascadeRoIHead
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 
@@ -23,17 +22,17 @@ class OneMaskRoIHead(CascadeRoIHead):  # type: ignore[misc]
 
     num_stages: int
 
-    def init_mask_head(self, mask_roi_extractor: Any, mask_head: Any) -> None:
+    def init_mask_head(self, mask_roi_extractor: object, mask_head: object) -> None:
         """Make one head and one extractor."""
         stages, self.num_stages = self.num_stages, 1
         super().init_mask_head(mask_roi_extractor, mask_head)
         self.num_stages = stages
 
-    def mask_loss(self, stage: int, *args: Any) -> dict[str, Any]:
+    def mask_loss(self, stage: int, *args: object) -> dict[str, object]:
         """Return the loss in the first stage, none in others."""
         return super().mask_loss(stage, *args) if stage == 0 else {"loss_mask": {}}
 
-    def predict_mask(self, *args: Any, **options: Any) -> Any:
+    def predict_mask(self, *args: object, **options: object) -> object:
         """Predict with the one head."""
         stages, self.num_stages = self.num_stages, 1
         try:
@@ -46,8 +45,8 @@ class ScoredMaskHead(FCNMaskHead):  # type: ignore[misc]
     """mmdetection's head with ``mask_scores``: detection score times the mean probability inside the mask."""
 
     def predict_by_feat(
-        self, mask_preds: list[Tensor], results_list: list[Any], *args: Any, **options: Any
-    ) -> Any:
+        self, mask_preds: list[Tensor], results_list: list[InstanceData], *args: object, **options: object
+    ) -> object:
         """Turn probabilities (N, C, h, w) into masks, image by image."""
         for probabilities, detections in zip(mask_preds, results_list, strict=True):
             own = probabilities[

@@ -48,14 +48,13 @@ class Avqa(Listing[Question]):
             choices = need(entry, "multi_choice", place)
             if not isinstance(choices, list) or len(choices) < 2:
                 raise UserError(f"{place}: multi_choice {shown(choices)} is no list of two or more choices")
-            answer = need(entry, "answer", place)
-            checked(place, {"answer": answer}, choices=len(choices))
+            labels = checked(place, {"answer": need(entry, "answer", place)}, choices=len(choices))
             clip = file_name(pattern, {**entry, "video_name": need_value(entry, "video_name", place)})
             question = need_text(entry, "question_text", place).strip()
             identity = need_text(entry, "id", place) if "id" in entry else str(number)
             group = need_text(entry, "question_type", place) if "question_type" in entry else ""
             texts = tuple(need_text({"multi_choice": choice}, "multi_choice", place) for choice in choices)
-            records.append((identity, clip, question, texts, answer, group))
+            records.append((identity, clip, question, texts, labels["answer"], group))
         super().__init__(file, records, missing)
 
     def row(self, record: Question) -> Row:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.data.labels.checking import shown, whole
 from onepeace_pl.data.sources.columns import read_text
@@ -84,9 +83,9 @@ def _from_json(path: Path) -> list[str]:
     raise UserError(f"{path}: neither a list of names nor number -> name; write one of the two")
 
 
-def _counted(content: Mapping[object, Any]) -> list[Any]:
+def _counted(content: Mapping[object, object]) -> list[object]:
     """Return the values of number -> value in the order of the numbers."""
-    pairs: dict[int, Any] = {}
+    pairs: dict[int, object] = {}
     for key, value in content.items():
         number = whole(str(key))
         if number is None:

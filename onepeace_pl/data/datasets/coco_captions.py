@@ -80,6 +80,7 @@ class CocoKarpathy(Captions):
         if not records:
             raise UserError(f"{path}: no images of split {split!r}; it has {', '.join(sorted(seen))[:80]}")
         super().__init__(file, records, missing)
+        assert isinstance(content, dict)  # or it would have no images
         name = str(content.get("dataset", "coco"))
         self.published = published(name, "train+restval" if has_rest else split)
 

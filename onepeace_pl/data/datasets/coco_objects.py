@@ -6,18 +6,18 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import are_numbers, shown
 from onepeace_pl.data.labels.segmentations import check_segmentation
-from onepeace_pl.data.source import Row
+from onepeace_pl.data.source import Labels, Row
 from onepeace_pl.data.sources.tables import entries, need, need_text, read_json
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.decoding import check_sides
 
-Record = tuple[int, str, tuple[int, int], tuple[Mapping[str, Any], ...]]
+Record = tuple[int, str, tuple[int, int], tuple[Labels, ...]]
 ImageEntry = tuple[str, tuple[int, int]]  # name of the file; width and height
 Box = tuple[float, float, float, float]
 
@@ -81,7 +81,7 @@ class CocoObjects(Listing[Record]):
         return Row(str(number), fields, {"objects": list(objects), "image_size": image_size})
 
 
-def _categories(file: Path, content: Mapping[str, Any]) -> dict[int, str]:
+def _categories(file: Path, content: object) -> dict[int, str]:
     """Return number -> name, in the order of the numbers."""
     names: dict[int, str] = {}
     known: set[str] = set()
@@ -94,7 +94,7 @@ def _categories(file: Path, content: Mapping[str, Any]) -> dict[int, str]:
     return dict(sorted(names.items()))
 
 
-def _images(file: Path, content: Mapping[str, Any]) -> dict[int, ImageEntry]:
+def _images(file: Path, content: object) -> dict[int, ImageEntry]:
     """Return number -> name of the file, width and height."""
     images_of: dict[int, ImageEntry] = {}
     for place, entry in entries(file, content, "images"):
@@ -106,12 +106,12 @@ def _images(file: Path, content: Mapping[str, Any]) -> dict[int, ImageEntry]:
 
 
 def _objects(
-    file: Path, content: Mapping[str, Any], images_of: Mapping[int, ImageEntry], classes: Mapping[int, int]
-) -> dict[int, list[Mapping[str, Any]]]:
+    file: Path, content: object, images_of: Mapping[int, ImageEntry], classes: Mapping[int, int]
+) -> dict[int, list[Labels]]:
     """Return number of an image -> its objects, their classes numbered."""
-    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    found: dict[int, list[Labels]] = defaultdict(list)
     known: set[int] = set()
-    if not content["annotations"]:
+    if not need(content, "annotations", str(file)):
         return found
     for place, note in entries(file, content, "annotations"):
         if "id" in note:
@@ -135,21 +135,21 @@ def _objects(
     return found
 
 
-def _whole(entry: Mapping[str, Any], key: str, place: str) -> int:
+def _whole(entry: Mapping[str, object], key: str, place: str) -> int:
     value = need(entry, key, place)
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 or abs(value) >= 2**63:
         raise UserError(f"{place}: {key} {shown(value)} is no whole number; write one without quotes")
     return int(value)
 
 
-def _new_id(entry: Mapping[str, Any], known: Collection[int], place: str) -> int:
+def _new_id(entry: Mapping[str, object], known: Collection[int], place: str) -> int:
     number = _whole(entry, "id", place)
     if number in known:
         raise UserError(f"{place}: id {number} is there already; give each entry its own")
     return number
 
 
-def _box(note: Mapping[str, Any], place: str) -> Box:
+def _box(note: Mapping[str, object], place: str) -> Box:
     box = need(note, "bbox", place)
     if are_numbers(box, 4):
         x, y, width, height = map(float, box)
@@ -159,14 +159,14 @@ def _box(note: Mapping[str, Any], place: str) -> Box:
     raise UserError(f"{place}: bbox {shown(box)} is not four finite numbers x, y, width, height")
 
 
-def _crowd(note: Mapping[str, Any], place: str) -> bool:
+def _crowd(note: Mapping[str, object], place: str) -> bool:
     crowd = note.get("iscrowd", 0)
     if not isinstance(crowd, int) or crowd not in (0, 1):
         raise UserError(f"{place}: iscrowd {shown(crowd)} is neither 0 nor 1")
     return bool(crowd)
 
 
-def _segmentation(note: Mapping[str, Any], image_size: tuple[int, int], place: str) -> dict[str, Any]:
+def _segmentation(note: Mapping[str, object], image_size: tuple[int, int], place: str) -> dict[str, object]:
     segmentation = note.get("segmentation")
     if segmentation is None or segmentation == []:
         return {}
@@ -177,11 +177,12 @@ def _segmentation(note: Mapping[str, Any], image_size: tuple[int, int], place: s
     return {"segmentation": segmentation}
 
 
-def _area(note: Mapping[str, Any], place: str) -> dict[str, Any]:
+def _area(note: Mapping[str, object], place: str) -> dict[str, object]:
     area = note.get("area")
     if area is None:
         return {}
-    if not are_numbers([area], 1) or not 0 <= area <= MOST_AREA:
+    values = [area]
+    if not are_numbers(values, 1) or not 0 <= values[0] <= MOST_AREA:
         raise UserError(f"{place}: area {shown(area)} is no number of pixels")
     return {"area": area}
 

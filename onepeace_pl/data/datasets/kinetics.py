@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.datasets.video import ENDINGS, count_frames, read_frames
 from onepeace_pl.data.labels.checking import shown, whole
-from onepeace_pl.data.source import Frames, Row
+from onepeace_pl.data.source import Frames, Labels, Row
 from onepeace_pl.data.sources.folder import ENDINGS as PICTURES
 from onepeace_pl.data.sources.tables import read_csv
 from onepeace_pl.errors import UserError
@@ -77,7 +77,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
         for line, row in rows:
             place = f"{path}:{line}"
             number = class_number(row["label"], numbers, place)
-            values: dict[str, Any] = dict(row)
+            values: dict[str, object] = dict(row)
             for column in ("time_start", "time_end"):
                 if (seconds := whole(row[column])) is None:
                     raise UserError(f"{place}: {column} {shown(row[column])} is no whole number of seconds")
@@ -102,7 +102,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
         stem, suffix = os.path.splitext(record[0])
         return stem if suffix.lower() in ENDINGS else record[0]
 
-    def labels_of(self, record: tuple[str, int, int]) -> dict[str, Any]:
+    def labels_of(self, record: tuple[str, int, int]) -> Labels:
         """Return the class."""
         return {"class": self.classes[record[1]]}
 
@@ -115,7 +115,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
         (video,) = self.files_of(record)
         if os.path.splitext(video)[1].lower() in ENDINGS:
             wanted = self._numbers(count_frames(video), clip, rng)
-            taken: list[Any] = read_frames(video, wanted)
+            taken: Sequence[object] = read_frames(video, wanted)
         else:
             pictures = _pictures(video)
             taken = [pictures[number] for number in self._numbers(len(pictures), clip, rng)]

@@ -6,10 +6,10 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from onepeace_pl.data.labels.checking import shown
-from onepeace_pl.data.source import Row, Source
+from onepeace_pl.data.source import Labels, Row, Source
 from onepeace_pl.data.sources.existence import ExistingFiles, paths_of
 from onepeace_pl.data.sources.tables import no_rows
 from onepeace_pl.errors import UserError
@@ -72,11 +72,11 @@ class Listing(Source, Generic[Record]):
         """Return the media files of a row, whether or not they exist."""
         return self.files_of(self.records[index])
 
-    def labels_of(self, record: Record) -> Mapping[str, Any]:
+    def labels_of(self, record: Record) -> Labels:
         """Return the labels of the row of a record, as far as they are known without its media."""
         return self.row(record).labels
 
-    def labels(self) -> Iterator[Mapping[str, Any]]:
+    def labels(self) -> Iterator[Labels]:
         """Return the labels of each row."""
         return map(self.labels_of, self.records)
 
@@ -108,7 +108,7 @@ class Listing(Source, Generic[Record]):
         self.records = kept
 
 
-def file_name(pattern: str, values: Mapping[str, Any]) -> str:
+def file_name(pattern: str, values: Mapping[str, object]) -> str:
     """Fill a pattern of file names, such as ``{youtube_id}_{start_time}.wav``, with the values of a row.
 
     Raises:

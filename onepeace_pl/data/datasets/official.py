@@ -7,11 +7,11 @@ is found by ``labels()`` or ``data check``, not when the table is opened.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.labels.checking import checked, shown, whole
-from onepeace_pl.data.source import Row
+from onepeace_pl.data.source import Fields, Labels, Row
 from onepeace_pl.data.sources.choices import choice_texts
 from onepeace_pl.data.sources.image_size import read_image_size
 from onepeace_pl.data.sources.tsv import AudioTsv, TsvSource
@@ -42,7 +42,7 @@ class VggSoundTsv(AudioTsv):
         super().__init__(path, {"audio": "audio"}, "uniq_id", root)
         self.classes = () if classes is None else read_classes(classes)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the class of a line."""
         number = _whole(self.value(values, "text"), "class", place)
         return checked(place, {"class": number}, self.classes)
@@ -71,7 +71,7 @@ class Fsd50kTsv(AudioTsv):
         vocabulary = isinstance(classes, str) and classes.endswith(".csv")
         self.classes = () if classes is None else read_classes(classes, column=1 if vocabulary else 0)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the classes of a line."""
         found = tuple(_whole(part, "class", place) for part in self.value(values, "text").split(","))
         return checked(place, {"classes": found}, self.classes)
@@ -100,7 +100,7 @@ class Esc50Tsv(AudioTsv):
         super().__init__(path, {"audio": "audio"}, None, root)
         self.classes = () if classes is None else read_classes(classes)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the class of a line."""
         number = _whole(self.value(values, "uniq_id"), "class", place)
         return checked(place, {"class": number}, self.classes)
@@ -128,7 +128,7 @@ class ImageClassTsv(TsvSource):
         super().__init__(path, {"image": "image"}, None, root)
         self.classes = () if classes is None else read_classes(classes)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the class of a line, counted from 0."""
         number = _whole(self.value(values, "label"), "label", place)
         if number < 1:
@@ -156,12 +156,12 @@ class AvqaTsv(AudioTsv):
     def __init__(self, path: str, root: str | None = None) -> None:
         super().__init__(path, {"audio": "audio", "text": "text"}, "uniq_id", root)
 
-    def fields_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def fields_of(self, values: list[str], place: str) -> Fields:
         """Return the audio and one text a choice."""
         question, *choices = self._parts(values, place)[:-1]
         return super().fields_of(values, place) | {"text": choice_texts(question, choices)}
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the number of the right choice."""
         parts = self._parts(values, place)
         answer = _whole(parts[-1], "answer", place)
@@ -203,7 +203,7 @@ class RefCocoTsv(TsvSource):
         labels = checked(f"{self.path}:{index + 2}", {**row.labels, "image_size": image_size})
         return Row(row.id, row.fields, labels)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the box of a line."""
         text = self.value(values, "region_coord")
         try:
@@ -238,7 +238,7 @@ class VqaTsv(TsvSource):
         super().__init__(path, {"image": "image", "text": "question"}, "uniq_id", root)
         self.classes = () if answers is None else read_classes(answers)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the answers of a line with their confidences; none where ``refs`` is empty (the test)."""
         refs = self.value(values, "refs")
         if not refs.strip():
@@ -277,7 +277,7 @@ class Nlvr2Tsv(TsvSource):
     def __init__(self, path: str, root: str | None = None) -> None:
         super().__init__(path, {"image": ("image1", "image2"), "text": "text"}, "uniq_id", root)
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return whether the statement of a line holds."""
         label = self.value(values, "label")
         if label not in ("True", "False"):

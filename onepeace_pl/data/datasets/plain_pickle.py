@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.regular_files import require_regular
@@ -22,7 +22,7 @@ class _Plain(pickle._Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: Path) -> object:
     """Return what a pickle of plain data holds; strings of Python 2 are taken as Latin-1.
 
     Raises:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from onepeace_pl.data.datasets.listing import Listing, Missing
 from onepeace_pl.data.datasets.plain_pickle import read_plain_pickle
 from onepeace_pl.data.datasets.published import published
 from onepeace_pl.data.labels.checking import are_numbers, checked, shown
-from onepeace_pl.data.source import Row
+from onepeace_pl.data.source import Labels, Row
 from onepeace_pl.data.sources.image_size import read_image_size
 from onepeace_pl.data.sources.tables import (
     entries,
     need,
     need_list,
+    need_number,
     need_text,
     need_value,
     read_json,
@@ -79,7 +80,7 @@ class RefCoco(Listing[Expression]):
             found = _refs(file, content, split, _Instances(instances))
         records = []
         for place, record in found:
-            checked(place, dict(self.labels_of(record)))
+            checked(place, self.labels_of(record))
             records.append(record)
         if not records:
             raise UserError(f"{path}: no rows of split {split!r}; RefCOCOg has test, the others testA, testB")
@@ -96,7 +97,7 @@ class RefCoco(Listing[Expression]):
         """Return the number of the sentence."""
         return record.id
 
-    def labels_of(self, record: Expression) -> Mapping[str, Any]:
+    def labels_of(self, record: Expression) -> Labels:
         """Return box and, where the files know it, image_size."""
         return {"box": record.box} | ({"image_size": record.image_size} if record.image_size else {})
 
@@ -114,8 +115,8 @@ class _Instances:
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        self.boxes: dict[Any, Any] = {}
-        self.pictures: dict[Any, tuple[str, tuple[float, float]]] = {}
+        self.boxes: dict[str | int | float, object] = {}
+        self.pictures: dict[str | int | float, tuple[str, tuple[float, float]]] = {}
         if path is None:
             return
         file = Path(path)
@@ -123,8 +124,12 @@ class _Instances:
         for place, entry in entries(file, content, "annotations"):
             self.boxes[need_value(entry, "id", place)] = need(entry, "bbox", place)
         for place, entry in entries(file, content, "images"):
-            image_size = (need(entry, "width", place), need(entry, "height", place))
-            self.pictures[need_value(entry, "id", place)] = (need_text(entry, "file_name", place), image_size)
+            name = need_text(entry, "file_name", place)
+            self.pictures[need_value(entry, "id", place)] = (name, _image_size(entry, place))
+
+
+def _image_size(entry: Mapping[str, object], place: str) -> tuple[float, float]:
+    return need_number(entry, "width", place), need_number(entry, "height", place)
 
 
 def _refs(
@@ -145,7 +150,7 @@ def _refs(
         known = instances.pictures.get(need_value(ref, "image_id", place))
         name, image_size = known if known else (need_text(ref, "file_name", place), None)
         if image_size is None and "width" in ref and "height" in ref:
-            image_size = (ref["width"], ref["height"])
+            image_size = _image_size(ref, place)
         corners = (left, top, left + width, top + height)
         for sentence in need_list(ref, "sentences", place):
             identity, text = need_text(sentence, "sent_id", place), need_text(sentence, "sent", place)
@@ -157,15 +162,17 @@ def _flat(file: Path, split: str | None) -> Iterator[tuple[str, Expression]]:
         place = f"{file}:{line}"
         if split is not None and row.get("split", split) != split:
             continue
-        image_size = (row["width"], row["height"]) if "width" in row and "height" in row else None
+        image_size = _image_size(row, place) if "width" in row and "height" in row else None
         box = need(row, "bbox_xyxy", place)
+        if not are_numbers(box, 4):
+            raise UserError(f"{place}: bbox_xyxy {shown(box)} is not x0, y0, x1, y1")
         yield (
             place,
             Expression(
                 need_text(row, "uniq_id", place) if "uniq_id" in row else str(line),
                 need_text(row, "file_name", place),
                 need_text(row, "text", place),
-                tuple(box) if isinstance(box, list) else box,
+                tuple(box),
                 image_size,
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from onepeace_pl.data.datasets.class_names import read_classes
 from onepeace_pl.data.datasets.listing import Listing, Missing, file_name
@@ -96,7 +96,7 @@ class VqaV2(Listing[Question]):
         return Row(identity, fields, {} if answers is None else {"answers": answers, "group": group})
 
 
-def _annotations(file: Path) -> dict[Any, tuple[list[str], str, str]]:
+def _annotations(file: Path) -> dict[str | int | float, tuple[list[str], str, str]]:
     """Return question -> answers of the people, the most common one, type of the answer."""
     found = {}
     for place, entry in entries(file, read_json(file), "annotations"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 
-from onepeace_pl.data.source import Source, labels_of
+from onepeace_pl.data.source import Labels, Source, labels_of
 from onepeace_pl.errors import UserError, nearest
 
 ROUNDING = 1.0
@@ -33,7 +33,7 @@ def whole(text: str) -> int | None:
     return int(text) if len(text) <= 18 and text.isdecimal() else None
 
 
-def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices: int | None = None) -> None:
+def check_label(labels: Labels, classes: Sequence[str] = (), choices: int | None = None) -> None:
     """Validate the labels of one row (:class:`~onepeace_pl.data.source.Row` lists them).
 
     Args:
@@ -65,9 +65,7 @@ def check_label(labels: Mapping[str, Any], classes: Sequence[str] = (), choices:
         raise UserError(f"group {shown(labels['group'])} is no text; give the name of a group")
 
 
-def checked(
-    place: str, labels: dict[str, Any], classes: Sequence[str] = (), choices: int | None = None
-) -> dict[str, Any]:
+def checked(place: str, labels: Labels, classes: Sequence[str] = (), choices: int | None = None) -> Labels:
     """Validate labels and return them; error messages begin with the place.
 
     Raises:
@@ -94,7 +92,7 @@ def bad_labels(source: Source, classes: Sequence[str] = ()) -> Iterator[tuple[in
         index += 1
 
 
-def several(value: object) -> Sequence[Any]:
+def several(value: object) -> Sequence[object]:
     """Return the classes of a row as a sequence; a str is split at commas."""
     if isinstance(value, str):
         return [name.strip() for name in value.split(",") if name.strip()]
@@ -129,9 +127,7 @@ def check_box(box: object, image_size: object = None) -> None:
         )
 
 
-def check_object(
-    number: int, thing: Mapping[str, Any], image_size: object, classes: Sequence[str] = ()
-) -> None:
+def check_object(number: int, thing: Labels, image_size: object, classes: Sequence[str] = ()) -> None:
     """Validate class and box of an object; ``number`` is its index in the image.
 
     Raises:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from onepeace_pl.data.labels.targets import TargetReader
+from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.decoding import load_image
 
@@ -51,7 +52,7 @@ class StoredMask:
         return mask.astype(np.uint8)
 
 
-def open_mask(raw: Any) -> NDArray[np.uint8]:
+def open_mask(raw: object) -> NDArray[np.uint8]:
     """Load a mask (H, W) of class indices from a stored mask, a path, encoded bytes, a PIL image or an array.
 
     Raises:
@@ -95,7 +96,7 @@ class MaskTarget(TargetReader):
             raise UserError(f"{len(classes)} classes: masks of bytes have at most {IGNORED}")
         self.classes = tuple(classes)
 
-    def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.uint8]:
+    def __call__(self, labels: Labels) -> NDArray[np.uint8]:
         """Return the mask.
 
         Raises:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from onepeace_pl.data.labels.checking import check_object
 from onepeace_pl.data.labels.segmentations import decode_segmentation
 from onepeace_pl.data.labels.targets import ClassNumbers, TargetReader
+from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError
 
 SMALLEST = 1.0
@@ -47,7 +48,7 @@ class Objects:
     @classmethod
     def of(
         cls,
-        objects: Sequence[Mapping[str, Any]],
+        objects: Sequence[Labels],
         image_size: tuple[int, int],
         classes: Sequence[str],
         numbers: ClassNumbers,
@@ -94,7 +95,7 @@ class Objects:
         areas = [thing.get("area", there) for thing, there in zip(objects, filled, strict=True)]
         return cls(boxes, indices, crowd, np.array(areas, dtype=np.float32), decoded)
 
-    def select(self, kept: NDArray[Any]) -> Self:
+    def select(self, kept: NDArray[np.bool_]) -> Self:
         """Return the objects selected by a boolean array."""
         masks = None if self.masks is None else self.masks[kept]
         names = ("boxes", "classes", "crowd", "areas")
@@ -121,7 +122,7 @@ class ObjectsTarget(TargetReader):
     def __init__(self, classes: Sequence[str], masks: bool = False) -> None:
         self.classes, self.numbers, self.masks = tuple(classes), ClassNumbers(classes), masks
 
-    def __call__(self, labels: Mapping[str, Any]) -> Objects:
+    def __call__(self, labels: Labels) -> Objects:
         """Return the objects; an image may have none.
 
         Raises:

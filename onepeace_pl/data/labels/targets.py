@@ -6,8 +6,8 @@ Readers are picklable, since loader workers run them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -22,9 +22,14 @@ from onepeace_pl.data.labels.checking import (
     several,
     whole,
 )
+from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError, nearest
 
-Labels = Mapping[str, Any]
+Target: TypeAlias = Any
+"""Training target of a row, of the type that the task's reader returns."""
+
+Targets: TypeAlias = Any
+"""Training targets of a batch, as the task's reader collates them."""
 
 
 class TargetReader(ABC):
@@ -37,10 +42,10 @@ class TargetReader(ABC):
     loaded_labels: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def __call__(self, labels: Labels, /) -> Any:
+    def __call__(self, labels: Labels, /) -> Target:
         """Return the target of a row."""
 
-    def collate(self, targets: Sequence[Any]) -> Any:
+    def collate(self, targets: Sequence[Target]) -> Targets:
         """Return the targets of a batch: stacked, which needs arrays of one shape and type."""
         return torch.from_numpy(np.stack(targets))
 
@@ -57,7 +62,7 @@ class ClassTarget(TargetReader):
         self.label = label
         self.numbers = ClassNumbers(classes)
 
-    def __call__(self, labels: Labels) -> NDArray[Any]:
+    def __call__(self, labels: Labels) -> NDArray[np.int64]:
         """Return the class index."""
         return np.array(self.numbers(_label(labels, self.label), self.label), dtype=np.int64)
 
@@ -69,7 +74,7 @@ class ClassesTarget(TargetReader):
         self.label = label
         self.numbers = ClassNumbers(classes)
 
-    def __call__(self, labels: Labels) -> NDArray[Any]:
+    def __call__(self, labels: Labels) -> NDArray[np.float32]:
         """Return 1 for each class of the row."""
         target = np.zeros(len(self.numbers), dtype=np.float32)
         for value in several(_label(labels, self.label)):
@@ -86,7 +91,7 @@ class AnswersTarget(TargetReader):
     def __init__(self, classes: Sequence[str]) -> None:
         self.numbers = ClassNumbers(classes)
 
-    def __call__(self, labels: Labels) -> NDArray[Any]:
+    def __call__(self, labels: Labels) -> NDArray[np.float32]:
         """Return the confidence in each answer."""
         target = np.zeros(len(self.numbers), dtype=np.float32)
         answers = _label(labels, "answers")
@@ -101,7 +106,7 @@ class AnswersTarget(TargetReader):
 class ChoiceTarget(TargetReader):
     """Right choice: ``answer``, its index from 0 -> () int64."""
 
-    def __call__(self, labels: Labels) -> NDArray[Any]:
+    def __call__(self, labels: Labels) -> NDArray[np.int64]:
         """Return the index of the right choice."""
         answer = check_choice(_label(labels, "answer"), labels.get("choices"))
         return np.array(answer, dtype=np.int64)
@@ -110,7 +115,7 @@ class ChoiceTarget(TargetReader):
 class TruthTarget(TargetReader):
     """Truth of a statement: ``truth`` -> () int64, 0 where it holds, 1 where not (the original's order)."""
 
-    def __call__(self, labels: Labels) -> NDArray[Any]:
+    def __call__(self, labels: Labels) -> NDArray[np.int64]:
         """Return whether the text holds."""
         return np.array(0 if check_truth(_label(labels, "truth")) else 1, dtype=np.int64)
 
@@ -123,7 +128,7 @@ class BoxTarget(TargetReader):
 
     loaded_labels = ("image_size",)
 
-    def __call__(self, labels: Labels) -> NDArray[Any]:
+    def __call__(self, labels: Labels) -> NDArray[np.float32]:
         """Return the corners."""
         box, image_size = _label(labels, "box"), _label(labels, "image_size")
         check_box(box, image_size)

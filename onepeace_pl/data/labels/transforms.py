@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from onepeace_pl.data.labels.masks import IGNORED, open_mask
 from onepeace_pl.data.labels.objects import Objects, ObjectsTarget
-from onepeace_pl.data.source import Row
+from onepeace_pl.data.source import Labels, Row
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.decoding import open_image
 
@@ -97,7 +97,7 @@ class VariedCrop(nn.Module):
             )
         self.size, self.cat_max_ratio = size, cat_max_ratio
 
-    def forward(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Crop image, mask and boxes alike."""
         from torchvision.transforms.v2.functional import crop
 
@@ -110,14 +110,12 @@ class VariedCrop(nn.Module):
                 break
         return {name: crop(value, top, left, high, wide) for name, value in inputs.items()}
 
-    def _varied(self, mask: Any) -> bool:
+    def _varied(self, mask: Tensor) -> bool:
         counts = torch.bincount(mask.flatten().long(), minlength=IGNORED + 1)[:IGNORED]
         return bool((counts > 0).sum() > 1 and counts.max() < self.cat_max_ratio * counts.sum())
 
 
-def _apply_jointly(
-    steps: Sequence[nn.Module], image: Any, labels: Mapping[str, Any]
-) -> tuple[Any, dict[str, Any]]:
+def _apply_jointly(steps: Sequence[nn.Module], image: Any, labels: Labels) -> tuple[Any, dict[str, Any]]:
     from torchvision.tv_tensors import BoundingBoxes, Mask
 
     inputs, objects = {"image": image}, labels.get("objects")

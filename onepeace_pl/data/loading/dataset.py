@@ -6,18 +6,18 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from onepeace_pl.data.batches import Skipped
-from onepeace_pl.data.labels.targets import TargetReader
+from onepeace_pl.data.labels.targets import Target, TargetReader
 from onepeace_pl.data.loading.content import content_of
-from onepeace_pl.data.source import Frames, Row, Source, values_of
+from onepeace_pl.data.source import Frames, Labels, Row, Source, values_of
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
-from onepeace_pl.modalities.base import ModalitySample, Processor
+from onepeace_pl.modalities.base import ModalitySample, Processor, RawValue
 from onepeace_pl.modalities.image.decoding import open_image
 
 OnError = Literal["raise", "skip"]
@@ -51,9 +51,9 @@ class Sample:
     index: int
     id: str
     fields: dict[str, list[ModalitySample]]
-    labels: Mapping[str, Any] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
-    target: Any = None
+    target: Target = None
     contents: Mapping[str, int] = field(default_factory=dict)
     spare: bool = False
 
@@ -173,7 +173,7 @@ class PreparedRows(Dataset[Sample]):
         return Sample(epoch, index, row.id, fields, row.labels, target=target, contents=contents)
 
 
-def _as_labelled(processor: Processor, raw: Any, labels: Mapping[str, Any]) -> Any:
+def _as_labelled(processor: Processor, raw: RawValue, labels: Labels) -> RawValue:
     """Return a field's raw value; an image with a box is turned as the image size in its labels says."""
     opens_images = isinstance(processor, ImageProcessor | AnySizeProcessor)
     if opens_images and "box" in labels and isinstance(raw, str | Path | bytes):
@@ -181,7 +181,7 @@ def _as_labelled(processor: Processor, raw: Any, labels: Mapping[str, Any]) -> A
     return raw
 
 
-def _parts(raw: object) -> Iterator[tuple[Any, list[int]]]:
+def _parts(raw: object) -> Iterator[tuple[RawValue, list[int]]]:
     """Yield the values of a field with their random keys; frames of a clip share one."""
     values = values_of(raw)
     if not values:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.loading.collate import Collator
-from onepeace_pl.data.loading.dataset import PreparedRows
+from onepeace_pl.data.loading.dataset import PreparedRows, Sample
 from onepeace_pl.data.loading.samplers import EpochBatchSampler
 
 
-class ResumableLoader(DataLoader[Any]):
+class ResumableLoader(DataLoader[Sample]):
     """Data loader that resumes in the middle of an epoch.
 
     The position is set by the run (:class:`onepeace_pl.training.resume.ResumableModule`): a loader knows which batches
@@ -61,8 +60,9 @@ class ResumableLoader(DataLoader[Any]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Resume at ``batches`` of ``epoch``; another layout restarts the epoch, with a warning."""
         now = self.layout
-        if can_resume({name: state.get(name) for name in now}, now, state):
-            self.batches.resume(state["epoch"], state["batches"])
+        position = resume_position({name: state.get(name) for name in now}, now, state)
+        if position is not None:
+            self.batches.resume(*position)
 
     @property
     def layout(self) -> dict[str, int]:
@@ -71,23 +71,24 @@ class ResumableLoader(DataLoader[Any]):
         return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
 
 
-def can_resume(then: object, now: object, state: Mapping[str, Any]) -> bool:
-    """Return whether a run can resume in the middle of its epoch, with a warning where it cannot.
+def resume_position(then: object, now: object, state: Mapping[str, object]) -> tuple[int, int] | None:
+    """Return epoch and next batch to resume at; None, with a warning, where that is not possible.
 
     Args:
         then: The layout that it was saved with.
         now: The layout that it has now.
         state: Of the loader, with ``epoch`` and ``batches``.
     """
-    if not {"epoch", "batches"} <= state.keys():
+    epoch, batches = state.get("epoch"), state.get("batches")
+    if not isinstance(epoch, int) or not isinstance(batches, int):
         reason = (
             "the checkpoint has no position in its epoch (derive its LightningModule from ResumableModule)"
         )
     elif then != now:
         reason = f"the run was saved with {then} and goes on with {now}"
     else:
-        return True
+        return epoch, batches
     warnings.warn(
         f"{reason}: its epoch is drawn anew, so some rows come twice and some not at all in it", stacklevel=3
     )
-    return False
+    return None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
-from onepeace_pl.data.loading.loader import ResumableLoader, can_resume
+from onepeace_pl.data.loading.loader import ResumableLoader, resume_position
 
 
 class MultiTaskLoader:
@@ -48,14 +47,16 @@ class MultiTaskLoader:
         for _ in range(start, len(self)):
             yield MultiTaskBatch.of({name: next(stream) for name, stream in streams.items()}, epoch)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Return the layouts, which must be the same to resume in the middle of an epoch; the run adds the position."""
         return {"tasks": self._layout()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Resume at ``batches`` of ``epoch``; other tasks or layouts restart the epoch, with a warning."""
-        if can_resume(state.get("tasks"), self._layout(), state):
-            self._resume = (0 if self._fixed else state["epoch"], state["batches"])
+        position = resume_position(state.get("tasks"), self._layout(), state)
+        if position is not None:
+            epoch, batches = position
+            self._resume = (0 if self._fixed else epoch, batches)
 
     @property
     def _fixed(self) -> bool:

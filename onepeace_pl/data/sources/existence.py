@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 
 class ExistingFiles:
@@ -23,7 +22,7 @@ class ExistingFiles:
         return name in self._folders[folder]
 
 
-def paths_of(fields: Mapping[str, Any], texts: Sequence[str] = ("text",)) -> list[str]:
+def paths_of(fields: Mapping[str, object], texts: Sequence[str] = ("text",)) -> list[str]:
     """Return the paths among the raw values of a row; values of the modalities in `texts` are not paths."""
 
     def walk(value: object) -> list[str]:

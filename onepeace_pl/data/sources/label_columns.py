@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from onepeace_pl.data.labels.checking import checked, several, shown, whole
+from onepeace_pl.data.source import Labels
 from onepeace_pl.data.sources.tables import parse_json
 from onepeace_pl.errors import UserError
 
@@ -19,8 +19,8 @@ _TRUTH = {
 
 
 def read_labels(
-    columns: Mapping[str, str | Sequence[str]], row: Mapping[str, Any], choices: Sequence[str] | None
-) -> dict[str, Any]:
+    columns: Mapping[str, str | Sequence[str]], row: Mapping[str, object], choices: Sequence[str] | None
+) -> Labels:
     """Parse the labels of one row, as far as that is possible without the other rows.
 
     Args:
@@ -31,7 +31,7 @@ def read_labels(
     Raises:
         UserError: If a value cannot be what the label needs; names column and value.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for label, column in columns.items():
         value = row[column] if isinstance(column, str) else [row[one] for one in column]
         convert = {"box": _numbers, "image_size": _numbers, "truth": _truth, "classes": _list}.get(label)
@@ -53,27 +53,26 @@ def read_labels(
 
 
 def number_classes(
-    rows: Iterable[tuple[str, dict[str, Any]]], names: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Collect the classes, convert their indices to int, and validate the labels of every row.
+    rows: Sequence[tuple[str, Labels]], names: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[Labels]]:
+    """Return the classes, and the validated labels of every row with class indices as int.
 
     Without `names`, classes are taken in alphabetical order; where every row has a number, the numbers are
     the classes.
 
     Args:
-        rows: What to call it and the labels of each row; the labels are changed in place.
+        rows: What to call it and the labels of each row.
         names: Names of the classes in the order of their indices.
 
     Raises:
         UserError: If the labels of a row are of no use; begins with the place.
     """
-    rows = list(rows)
     said = {value for _, labels in rows for value in _named(labels)}
     all_numbers = bool(said) and all(_is_number(value) for value in said)
     if names is not None:
         classes = tuple(names)
     elif all_numbers:
-        most = max(map(int, said))
+        most = max(int(str(value)) for value in said)
         if most >= MOST_CLASSES:
             place = next(place for place, labels in rows if str(most) in map(str, _named(labels)))
             raise UserError(
@@ -88,18 +87,20 @@ def number_classes(
     def settled(value: object) -> int | str:
         return int(str(value)) if str(value) not in known and _is_number(value) else _text(value)
 
+    numbered = []
     for place, labels in rows:
+        changed = dict(labels)
         if "class" in labels:
-            labels["class"] = settled(labels["class"])
+            changed["class"] = settled(labels["class"])
         if "classes" in labels:
-            labels["classes"] = tuple(map(settled, labels["classes"]))
+            changed["classes"] = tuple(map(settled, labels["classes"]))
         if "answers" in labels:
-            labels["answers"] = {settled(name): value for name, value in labels["answers"].items()}
-        checked(place, labels, classes)
-    return classes
+            changed["answers"] = {settled(name): value for name, value in labels["answers"].items()}
+        numbered.append(checked(place, changed, classes))
+    return classes, numbered
 
 
-def read_list(value: object) -> list[Any]:
+def read_list(value: object) -> list[object]:
     """Parse a list: a list, a JSON list, or a text with commas."""
     if isinstance(value, list | tuple):
         return list(value)
@@ -110,7 +111,7 @@ def read_list(value: object) -> list[Any]:
     return list(several(value)) if isinstance(value, str) else [value]
 
 
-def _named(labels: Mapping[str, Any]) -> list[Any]:
+def _named(labels: Labels) -> list[object]:
     one = [labels["class"]] if "class" in labels else []
     return [*one, *labels.get("classes", ()), *labels.get("answers", ())]
 
@@ -135,8 +136,8 @@ def _list(value: object) -> tuple[str | int | float, ...]:
 
 def _numbers(value: object) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in read_list(value))
-    except (TypeError, ValueError, OverflowError) as error:
+        return tuple(float(_named_one(part)) for part in read_list(value))
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{shown(value)} are not numbers; write pixels, as 12,30,80.5,64") from error
 
 
@@ -157,7 +158,7 @@ def _answer(value: object, choices: Sequence[str] | None) -> int:
     return int(str(value))
 
 
-def _answers(value: object) -> dict[Any, Any]:
+def _answers(value: object) -> dict[object, object]:
     """Return answer -> confidence, from one answer, a list of answers that are all right, or a mapping."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         value = _json(value)
@@ -166,7 +167,7 @@ def _answers(value: object) -> dict[Any, Any]:
     return dict.fromkeys(map(_named_one, value if isinstance(value, list) else [value]), 1.0)
 
 
-def _json(text: str) -> Any:
+def _json(text: str) -> object:
     try:
         return parse_json(text)
     except ValueError as error:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.data.labels.checking import checked
-from onepeace_pl.data.source import Row, Source
+from onepeace_pl.data.source import Fields, Labels, Row, Source
 from onepeace_pl.data.sources.choices import TEMPLATE, choice_texts
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
 from onepeace_pl.data.sources.existence import paths_of
@@ -85,11 +84,14 @@ class ManifestSource(Source):
         if unique_ids and id_column:
             check_unique(self.path, (str(row[id_column]) for row in self._rows), lines[0])
         self.classes = tuple(classes or ())
-        self._labels: list[dict[str, Any]] | None = None
+        self._labels: list[Labels] | None = None
         if labels:
             places = [f"{path}:{line}" for line in lines]
-            self._labels = [self._read_labels(labels, *one) for one in zip(places, self._rows, strict=True)]
-            self.classes = number_classes(zip(places, self._labels, strict=True), classes)
+            read = [
+                (place, self._read_labels(labels, place, row))
+                for place, row in zip(places, self._rows, strict=True)
+            ]
+            self.classes, self._labels = number_classes(read, classes)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -111,7 +113,7 @@ class ManifestSource(Source):
         """Return the id of each row."""
         return (self._id(row, index) for index, row in enumerate(self._rows))
 
-    def labels(self) -> Iterator[Mapping[str, Any]]:
+    def labels(self) -> Iterator[Labels]:
         """Return the labels of each row."""
         return map(self._labels_at, range(len(self)))
 
@@ -126,10 +128,10 @@ class ManifestSource(Source):
             yield from (str(row[column]) for group in columns for column in group)
             yield from self._choices_of(row) or ()
 
-    def _id(self, row: Mapping[str, Any], index: int) -> str:
+    def _id(self, row: Mapping[str, object], index: int) -> str:
         return str(row[self.id_column]) if self.id_column else str(index)
 
-    def _fields(self, index: int) -> dict[str, Any]:
+    def _fields(self, index: int) -> Fields:
         row, fields = self._rows[index], {}
         for name, column in self.columns.items():
             several = [row[one] for one in ([column] if isinstance(column, str) else column)]
@@ -141,20 +143,20 @@ class ManifestSource(Source):
             fields[name] = choice_texts(str(fields[name]), self._choices_of(row) or (), self.template)
         return fields
 
-    def _labels_at(self, index: int) -> Mapping[str, Any]:
+    def _labels_at(self, index: int) -> Labels:
         row = self._rows[index]
         rest = {name: v for name, v in row.items() if name not in self._used and name != self.id_column}
-        return rest if self._labels is None else rest | self._labels[index]
+        return rest if self._labels is None else {**rest, **self._labels[index]}
 
     def _read_labels(
-        self, labels: Mapping[str, str | list[str]], place: str, row: dict[str, Any]
-    ) -> dict[str, Any]:
+        self, labels: Mapping[str, str | list[str]], place: str, row: Mapping[str, object]
+    ) -> Labels:
         try:
             return read_labels(labels, row, self._choices_of(row))
         except ValueError as error:
             raise UserError(f"{place}: {error}") from error
 
-    def _choices_of(self, row: Mapping[str, Any]) -> list[str] | None:
+    def _choices_of(self, row: Mapping[str, object]) -> list[str] | None:
         if self.choices is None:
             return None
         if isinstance(self.choices, str):
@@ -162,11 +164,11 @@ class ManifestSource(Source):
         return [str(row[column]) for column in self.choices]
 
 
-def _read(path: Path) -> tuple[list[int], list[dict[str, Any]]]:
+def _read(path: Path) -> tuple[list[int], list[Mapping[str, object]]]:
     """Return the numbers of lines, and the rows."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        numbered: list[tuple[int, dict[str, Any]]] = list(read_csv(path))
+        numbered: Sequence[tuple[int, Mapping[str, object]]] = list(read_csv(path))
     elif suffix == ".jsonl":
         numbered = list(read_json_lines(path))
     else:

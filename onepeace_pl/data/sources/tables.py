@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.data.labels.checking import shown
 from onepeace_pl.data.sources.columns import column_number, read_text
@@ -62,7 +61,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}:{reader.line_num}: not valid CSV ({error}); quote the value") from error
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str) -> object:
     """Parse JSON; halves of surrogate pairs, which no file can hold, become U+FFFD.
 
     Raises:
@@ -77,7 +76,7 @@ def parse_json(text: str) -> Any:
     return content
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield the number of the line and the object of each line that is not empty.
 
     Raises:
@@ -99,7 +98,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise UserError(no_rows(path))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> object:
     """Read a JSON file.
 
     Raises:
@@ -113,7 +112,9 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}:{line}: not JSON ({problem}); download the file again") from error
 
 
-def entries(path: Path, content: object, key: str | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def entries(
+    path: Path, content: object, key: str | None = None
+) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield place (for error messages) and object of each entry of a list.
 
     Args:
@@ -136,7 +137,7 @@ def entries(path: Path, content: object, key: str | None = None) -> Iterator[tup
         yield f"{path}: entry {number}", entry
 
 
-def need(entry: object, key: str, place: str) -> Any:
+def need(entry: object, key: str, place: str) -> object:
     """Return the value of a key.
 
     Raises:
@@ -160,6 +161,18 @@ def need_value(entry: object, key: str, place: str) -> str | int | float:
     return value
 
 
+def need_number(entry: object, key: str, place: str) -> int | float:
+    """Return the number of a key.
+
+    Raises:
+        UserError: As `need_value`, or it is a text.
+    """
+    value = need_value(entry, key, place)
+    if isinstance(value, str):
+        raise UserError(f"{place}: {key} {shown(value)} is no number; write one without quotes")
+    return value
+
+
 def need_text(entry: object, key: str, place: str) -> str:
     """Return the text of a key; a number is written out.
 
@@ -169,7 +182,7 @@ def need_text(entry: object, key: str, place: str) -> str:
     return str(need_value(entry, key, place))
 
 
-def need_list(entry: object, key: str, place: str) -> list[Any]:
+def need_list(entry: object, key: str, place: str) -> list[object]:
     """Return the list of a key.
 
     Raises:

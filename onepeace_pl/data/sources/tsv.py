@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onepeace_pl.data.labels.checking import shown
-from onepeace_pl.data.source import Row, Source
+from onepeace_pl.data.source import Fields, Labels, Row, Source
 from onepeace_pl.data.sources.columns import check_unique, column_number, media, shared_by_id
 from onepeace_pl.data.sources.existence import paths_of
 from onepeace_pl.data.sources.tables import read_json
@@ -85,16 +86,16 @@ class TsvSource(Source):
             fields[self.text[0]] = caption
         return Row(self._id_of(values, index), fields, self.labels_of(values, f"{self.path}:{index + 2}"))
 
-    def fields_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def fields_of(self, values: list[str], place: str) -> Fields:
         """Return the fields of a line; `place` begins a complaint about it."""
-        fields: dict[str, Any] = {}
+        fields: Fields = {}
         for name, number in self._numbers.items():
             several = [values[i] for i in ((number,) if isinstance(number, int) else number)]
             found = several if name in self.text else [media(value, self.root) for value in several]
             fields[name] = found[0] if isinstance(number, int) else tuple(found)
         return fields
 
-    def labels_of(self, values: list[str], place: str) -> dict[str, Any]:
+    def labels_of(self, values: list[str], place: str) -> Labels:
         """Return the labels of a line; `place` begins a complaint about it."""
         used = {self._id, *self._used()}
         return {name: values[i] for i, name in enumerate(self.header) if i not in used}
@@ -112,7 +113,7 @@ class TsvSource(Source):
         """Return the id of each row."""
         return map(self.id, self._lines())
 
-    def labels(self) -> Iterator[Mapping[str, Any]]:
+    def labels(self) -> Iterator[Labels]:
         """Return the labels of each row."""
         return map(self._labels_at, self._lines())
 
@@ -158,7 +159,7 @@ class TsvSource(Source):
         for number in self._numbers.values():
             yield from (number,) if isinstance(number, int) else number
 
-    def _labels_at(self, line: int) -> Mapping[str, Any]:
+    def _labels_at(self, line: int) -> Labels:
         return self.labels_of(self.values(line), f"{self.path}:{line + 2}")
 
     def _id_of(self, values: list[str], line: int) -> str:
@@ -192,7 +193,7 @@ class TsvSource(Source):
             self._descriptor = (os.getpid(), os.open(self.path, os.O_RDONLY))
         return self._descriptor[1]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Labels:
         return {**self.__dict__, "_descriptor": None}
 
 
@@ -248,7 +249,7 @@ class AudioTextTsv(AudioTsv):
         super().__init__(path, columns, "uniq_id", root, captions=captions, unique_ids=unique_ids)
 
 
-def _index(path: Path) -> tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]:
+def _index(path: Path) -> tuple[list[str], NDArray[np.int64]]:
     """Return the header, and where each line after it begins, the end of the file included."""
     try:
         require_regular(path)

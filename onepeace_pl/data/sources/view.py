@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from onepeace_pl.data.source import Row, Source, ids_of, texts_of, values_of
+from onepeace_pl.data.source import Labels, Row, Source, ids_of, texts_of, values_of
 
 
 class SourceView(Source):
@@ -47,7 +47,7 @@ class SourceView(Source):
             for identity in _Picked(ids_of(source), self._taken[which]):
                 yield self.id_of(which, identity)
 
-    def labels(self) -> Iterator[Mapping[str, Any]] | None:
+    def labels(self) -> Iterator[Labels] | None:
         """Return the labels of each row; None where a source does not know them."""
         known = [labels for source in self._sources if (labels := source.labels()) is not None]
         if len(known) < len(self._sources):

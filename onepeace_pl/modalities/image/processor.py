@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -198,7 +199,7 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels - mean) / std
 
 
-def denormalise(pixels: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def denormalise(pixels: Tensor) -> NDArray[np.uint8]:
     """Undo :func:`normalise`; return an image (H, W, 3) uint8."""
     mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
     colours = (pixels.float().cpu() * std + mean).clamp(0, 1) * 255
