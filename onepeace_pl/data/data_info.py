@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import NotRequired, Self, TypedDict
 
 from onepeace_pl.errors import UserError
 
-_LEARNT = ("vocabulary_size", "classes")  # modalities may differ: fewer can be measured
+
+class DataInfoConfig(TypedDict):
+    """A :class:`DataInfo` in JSON."""
+
+    modalities: list[str]
+    vocabulary_size: int | None
+    classes: list[str]
+    tasks: NotRequired[dict[str, DataInfoConfig]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class DataInfo:
     classes: tuple[str, ...] = ()
     tasks: Mapping[str, DataInfo] = field(default_factory=dict)
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> DataInfoConfig:
         """Return a JSON-serialisable dict."""
         return {
             "modalities": list(self.modalities),
@@ -37,7 +44,7 @@ class DataInfo:
         }
 
     @classmethod
-    def from_config(cls, values: Mapping[str, Any]) -> Self:
+    def from_config(cls, values: DataInfoConfig) -> Self:
         """Load the output of `to_config`."""
         return cls(
             modalities=tuple(values["modalities"]),
@@ -46,7 +53,7 @@ class DataInfo:
             tasks={name: cls.from_config(data_info) for name, data_info in values.get("tasks", {}).items()},
         )
 
-    def check_learnt(self, stored: Mapping[str, Any]) -> None:
+    def check_learnt(self, stored: Mapping[str, object]) -> None:
         """Check that a model was trained on data with the same vocabulary and classes.
 
         Args:
@@ -55,16 +62,19 @@ class DataInfo:
         Raises:
             UserError: They differ; names both values and the remedy.
         """
-        now = self.to_config()
-        for name in _LEARNT:
-            if name in stored and _as_list(stored[name]) != now[name]:
-                both = f"trained with {name} = {stored[name]}, the data has {now[name]}"
-                if name == "classes":
-                    both = f"trained with other classes: {class_difference(stored[name], now[name])}"
-                raise UserError(f"the checkpoint was {both}; use the data that it was trained on")
+        # modalities may differ: fewer can be measured
+        size, classes = stored.get("vocabulary_size", self.vocabulary_size), stored.get("classes")
+        if size != self.vocabulary_size:
+            both = f"vocabulary_size = {size}, the data has {self.vocabulary_size}"
+            raise UserError(f"the checkpoint was trained with {both}; use the data that it was trained on")
+        if isinstance(classes, list | tuple) and tuple(classes) != self.classes:
+            both = f"other classes: {class_difference(classes, self.classes)}"
+            raise UserError(f"the checkpoint was trained with {both}; use the data that it was trained on")
+        tasks = stored.get("tasks")
         for task, data_info in self.tasks.items():
+            learnt = tasks.get(task) if isinstance(tasks, Mapping) else None
             try:
-                data_info.check_learnt(stored.get("tasks", {}).get(task, {}))
+                data_info.check_learnt(learnt or {})
             except ValueError as error:
                 raise UserError(f"task {task!r}: {error}") from None
 
@@ -83,7 +93,3 @@ def class_difference(learnt: Sequence[str], now: Sequence[str]) -> str:
     order = ", the same ones in another order" if sorted(learnt) == sorted(now) else ""
     counts = f"{len(learnt)} there, {len(now)} here" if len(learnt) != len(now) else f"{len(now)} each"
     return f"number {number} is {learnt[number]!r} there and {now[number]!r} here ({counts}{order})"
-
-
-def _as_list(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value  # metadata that was not saved as JSON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -48,11 +48,18 @@ class AdamW(torch.optim.AdamW):
         # this flag the gradient scaler unscales before clipping.
         self._step_supports_amp_scaling = False
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Perform one optimisation step; returns the result of ``closure``, which computes loss and gradients."""
+        loss: float | None = None
         if not self.eps_before_bias_correction:
-            return super().step(closure)
-        loss = None
+            loss = super().step(closure)
+            return loss
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()

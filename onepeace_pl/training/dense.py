@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.modalities.image.processor import denormalise
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.training.task import Prediction, Reads, Task, TaskOutput, targets_of
+
+DenseOutput: TypeAlias = Any
+"""Prediction for an image, or its target, of a type of the task's own."""
 
 
 @runtime_checkable
@@ -84,7 +87,7 @@ class DenseTask(Task):
         return isinstance(self.head, ClassHead) and not set(self.head.class_specific) & set(name.split("."))
 
     @abstractmethod
-    def outputs(self, backbone: Backbone, batch: Batch) -> Sequence[Any]:
+    def outputs(self, backbone: Backbone, batch: Batch) -> Sequence[DenseOutput]:
         """Return the prediction for each image, at its size as stored."""
 
     @abstractmethod
@@ -92,11 +95,11 @@ class DenseTask(Task):
         """Return the parts of the loss, and further scalars for the logs."""
 
     @abstractmethod
-    def predictions(self, outputs: Sequence[Any], batch: Batch) -> list[Prediction]:
+    def predictions(self, outputs: Sequence[DenseOutput], batch: Batch) -> list[Prediction]:
         """Return the prediction for each image in plain values."""
 
     @abstractmethod
-    def draw(self, picture: Picture, prediction: Any) -> Picture:
+    def draw(self, picture: Picture, prediction: DenseOutput) -> Picture:
         """Draw a prediction, or a target, over its image."""
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
@@ -106,7 +109,7 @@ class DenseTask(Task):
         return TaskOutput(loss, {**logs, **{name: value.detach() for name, value in parts.items()}})
 
     def draw_rows(
-        self, dataset: EvaluationSet, drawings: list[Picture], outputs: Sequence[Any], batch: Batch
+        self, dataset: EvaluationSet, drawings: list[Picture], outputs: Sequence[DenseOutput], batch: Batch
     ) -> None:
         """Add drawings of the first rows of a set: the prediction, and the target beside it."""
         targets, (_, stored) = targets_of(batch), self.sizes(batch)

@@ -154,7 +154,7 @@ class Experiment(ResumableModule):
         config = self.hparams.get("task")
         options = plain(config).get("init_args", {}) if config is not None else {}
         kind = type(self._task)
-        data_info = {} if self.data_info is None else self.data_info.to_config()
+        data_info: Mapping[str, object] = {} if self.data_info is None else self.data_info.to_config()
         return {
             "class_path": f"{kind.__module__}.{kind.__qualname__}",
             "init_args": options,

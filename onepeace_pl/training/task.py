@@ -13,6 +13,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.backbone.passes import StopAfter
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.labels.targets import Targets
 from onepeace_pl.data.needs import Needs
 from onepeace_pl.errors import UserError
 from onepeace_pl.training.evaluators import Evaluator
@@ -108,7 +109,7 @@ class Task(nn.Module, ABC):
         return False
 
 
-def targets_of(batch: Batch) -> Any:
+def targets_of(batch: Batch) -> Targets:
     """Return the batch's targets, as the task's reader collates them.
 
     Raises:

@@ -161,7 +161,7 @@ class Detection(DenseTask):
         files = {"coco.json": json.dumps(results)}
         return files | ({"coco_masks.json": json.dumps(masks)} if masks else {})
 
-    def draw(self, picture: Picture, prediction: Any) -> Picture:
+    def draw(self, picture: Picture, prediction: Detections) -> Picture:
         """Draw boxes, masks and names."""
         return draw_detections(picture, prediction, self.classes)
 

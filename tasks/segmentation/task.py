@@ -6,7 +6,6 @@ Shapes: B batch, C classes, H and W height and width in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +96,7 @@ class Segmentation(DenseTask):
 
         return RowEvaluator(sets, values, pixel_metrics, drawings)
 
-    def draw(self, picture: Picture, prediction: Any) -> Picture:
+    def draw(self, picture: Picture, prediction: Tensor) -> Picture:
         """Colour the pixels of each class."""
         return draw_semantic_mask(picture, prediction, len(self.classes))
 

@@ -98,7 +98,7 @@ def _of_boxes(targets: Iterable[NDArray[Any]], count: int) -> dict[str, Referenc
     return box_references(boxes[:: max(1, len(boxes) // _BOXES)], boxes)
 
 
-def mask_references(shares: NDArray[Any]) -> dict[str, Reference]:
+def mask_references(shares: NDArray[np.floating]) -> dict[str, Reference]:
     """Return chance (a random class for each pixel) and baseline (the most common class) of mask metrics.
 
     Args:
@@ -113,7 +113,7 @@ def mask_references(shares: NDArray[Any]) -> dict[str, Reference]:
     }
 
 
-def box_references(constant: NDArray[Any], target: NDArray[Any]) -> dict[str, Reference]:
+def box_references(constant: NDArray[np.floating], target: NDArray[np.floating]) -> dict[str, Reference]:
     """Return the metrics of constant boxes (N, 4) on targets (M, 4): their mean as chance, the best as baseline."""
     a, b = constant[:, None], target[None]
     inside = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0).prod(-1)
