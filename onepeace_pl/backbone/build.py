@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +14,13 @@ from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.modalities import OFFICIAL
 from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.utils.json_files import JsonObject
 
 SLACK = 4  # times the weights of a file
 
 
 def build_for(
-    weights: Mapping[str, Tensor], config: Mapping[str, Any], source: str, trust: bool = False
+    weights: Mapping[str, Tensor], config: JsonObject, source: str, trust: bool = False
 ) -> Backbone:
     """Make the backbone for weights in a file, on the meta device.
 

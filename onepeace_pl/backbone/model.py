@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.nn.lora import LoRALinear, add_lora
 from onepeace_pl.nn.routing import SHARED
+from onepeace_pl.utils.json_files import JsonObject
 
 MAX_LOGIT_SCALE = math.log(100.0)
 START_LOGIT_SCALE = math.log(1 / 0.07)
@@ -196,7 +197,7 @@ class Backbone(nn.Module):
             return int(parts[3]) + 1
         return self.depth + 1
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> JsonObject:
         """Return constructor arguments as plain data, from which :meth:`from_config` makes the same model."""
         return {
             "adapters": {name: self.encoder.adapter(name).to_config() for name in self.modalities},
@@ -206,7 +207,7 @@ class Backbone(nn.Module):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], trust: bool = False) -> Self:
+    def from_config(cls, config: JsonObject, trust: bool = False) -> Self:
         """Make the backbone that :meth:`to_config` describes.
 
         Args:

@@ -9,7 +9,7 @@ gathering the audio adapter.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -28,19 +28,18 @@ def units(backbone: Backbone) -> list[nn.Module]:
     return found
 
 
-def shard(backbone: Backbone, mesh: DeviceMesh, **options: Any) -> Backbone:
+def shard(backbone: Backbone, mesh: DeviceMesh) -> Backbone:
     """Shard a backbone in place with FSDP2.
 
     Args:
         backbone: On a real device; every rank holds the same weights.
         mesh: One-dimensional device mesh.
-        options: Passed to ``torch.distributed.fsdp.fully_shard``.
     """
     from torch.distributed.fsdp import fully_shard
 
     for unit in units(backbone):
-        fully_shard(unit, mesh=mesh, **options)
-    fully_shard(backbone, mesh=mesh, **options)
+        fully_shard(unit, mesh=mesh)
+    fully_shard(backbone, mesh=mesh)
     return backbone
 
 
@@ -63,15 +62,14 @@ def check_whole(encoder: nn.Module, who: str) -> None:
         )
 
 
-def shard_heads(heads: Iterable[nn.Module], mesh: DeviceMesh, **options: Any) -> None:
+def shard_heads(heads: Iterable[nn.Module], mesh: DeviceMesh) -> None:
     """Shard what a task has besides the backbone: optimisers and clipping take sharded or whole weights, not both.
 
     Args:
         heads: Modules that are called as such, each gathered as a whole.
         mesh: One-dimensional device mesh.
-        options: Passed to ``torch.distributed.fsdp.fully_shard``.
     """
     from torch.distributed.fsdp import fully_shard
 
     for head in heads:
-        fully_shard(head, mesh=mesh, **options)
+        fully_shard(head, mesh=mesh)

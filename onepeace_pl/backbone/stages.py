@@ -46,7 +46,7 @@ class Stage(ABC):
     saves_partially: ClassVar[bool] = False
 
     @staticmethod
-    def from_config(config: str | Mapping[str, Any]) -> Stage:
+    def from_config(config: str | Mapping[str, object]) -> Stage:
         """Make a stage of plain data, as in a YAML config.
 
         Raises:
@@ -70,7 +70,7 @@ class Stage(ABC):
         return kinds[0](**values)
 
     @abstractmethod
-    def to_config(self) -> str | dict[str, Any]:
+    def to_config(self) -> str | dict[str, object]:
         """Return the stage as plain data, as in a YAML config."""
 
     def check(self, modalities: Collection[str], depth: int) -> None:  # noqa: B027 - most have nothing to check
@@ -124,7 +124,7 @@ class Frozen(Stage):
 
 @dataclass(frozen=True)
 class _WithOptions(Stage):
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> dict[str, object]:
         """Return the options."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 

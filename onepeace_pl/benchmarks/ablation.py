@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from unittest.mock import patch
 
 import torch.nn.functional as F
@@ -32,7 +31,7 @@ class FastPart:
     """
 
     name: str
-    replacements: Mapping[str, Any]
+    replacements: Mapping[str, Callable[..., object]]
 
     @contextmanager
     def off(self) -> Iterator[None]:

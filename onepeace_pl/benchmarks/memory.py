@@ -52,7 +52,7 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def peak_bytes(call: Callable[[], Any], device: str) -> int:
+def peak_bytes(call: Callable[[], object], device: str) -> int:
     """Return the most bytes alive at a time during a call: of its own tensors on CPU, of the allocator on a GPU."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -36,7 +36,7 @@ class Comparison:
 
 
 def compare(
-    ours: Callable[[], Any], reference: Callable[[], Any], rounds: int, clock: Clock = "wall"
+    ours: Callable[[], object], reference: Callable[[], object], rounds: int, clock: Clock = "wall"
 ) -> Comparison:
     """Time both in turns, see :func:`in_turns`."""
     mine, theirs = in_turns([ours, reference], rounds, clock)
@@ -50,7 +50,7 @@ def compare(
     )
 
 
-def in_turns(calls: Sequence[Callable[[], Any]], rounds: int, clock: Clock = "wall") -> list[list[float]]:
+def in_turns(calls: Sequence[Callable[[], object]], rounds: int, clock: Clock = "wall") -> list[list[float]]:
     """Time calls in turns, after one of each that does not count -> for each its milliseconds, round by round.
 
     Args:

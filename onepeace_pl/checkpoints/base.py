@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,7 +38,7 @@ class BaseWeights:
         return cls(path, fingerprint(state))
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> BaseWeights:
+    def from_config(cls, config: Mapping[str, str]) -> BaseWeights:
         """Read what :meth:`to_config` has returned."""
         return cls(config["path"], config["fingerprint"], config.get("relative", ""))
 
@@ -70,7 +69,7 @@ class BaseWeights:
         return list(reversed(existing.values()))
 
 
-def check_base(base: BaseWeights | None, stored: Mapping[str, Any] | None) -> None:
+def check_base(base: BaseWeights | None, stored: Mapping[str, str] | None) -> None:
     """Refuse a checkpoint with other base weights than the run.
 
     Args:

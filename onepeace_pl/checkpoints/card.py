@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.modalities import Processor
@@ -18,7 +17,7 @@ def model_card(
     made_new: Sequence[str],
     extra: Sequence[str],
     base: str | None = None,
-    weights: Mapping[str, Any] | None = None,
+    weights: Mapping[str, object] | None = None,
 ) -> str:
     """Return the text of a model card.
 

@@ -20,11 +20,12 @@ from onepeace_pl.modalities import OFFICIAL
 from onepeace_pl.modalities.official import Options, State, matching, require
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.presets import PRESETS
+from onepeace_pl.utils.json_files import JsonObject
 
 HEAD = 64  # width of a released model's head
 
 
-def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool = True) -> dict[str, Any]:
+def deduce(state: State, config: JsonObject | None = None, decoder: bool = True) -> JsonObject:
     """Return the config (:meth:`Backbone.to_config`) of the model that tensors belong to.
 
     Args:
@@ -63,7 +64,7 @@ def deduce(state: State, config: Mapping[str, Any] | None = None, decoder: bool 
     }
 
 
-def check_preset(config: Mapping[str, Any], preset: str) -> None:
+def check_preset(config: JsonObject, preset: str) -> None:
     """Raise a UserError where a deduced config has other sizes than a preset."""
     found, wanted = TransformerConfig(**config["transformer"]), TransformerConfig(preset)
     for name in ("width", "depth", "heads", "feed_forward"):

@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +25,6 @@ from onepeace_pl.checkpoints.loading import (
     WEIGHTS,
     fit_state,
     read_base,
-    read_json,
     read_safetensors,
     with_base_weights,
 )
@@ -35,6 +33,7 @@ from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.utils.files import replacing, write_text
+from onepeace_pl.utils.json_files import JsonObject, read_json, read_json_object
 from onepeace_pl.version import VERSION
 
 TOKENIZER, EXTRA, CARD, OFFICIAL = (
@@ -69,9 +68,9 @@ def save_folder(
     state: Mapping[str, Tensor] | None = None,
     extra: Mapping[str, Tensor] | None = None,
     origin: Origin | None = None,
-    official: Mapping[str, Any] | None = None,
+    official: JsonObject | None = None,
     base: BaseWeights | None = None,
-    weights: Mapping[str, Any] | None = None,
+    weights: Mapping[str, object] | None = None,
 ) -> Path:
     """Write a model folder, without the head of a task (:func:`onepeace_pl.checkpoints.head.save_head`).
 
@@ -88,7 +87,7 @@ def save_folder(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    configs: dict[str, Any] = {}
+    configs: dict[str, JsonObject] = {}
     tokenizers: list[Tokenizer] = []
     for name, processor in processors.items():
         configs[name] = processor.to_config()
@@ -161,7 +160,7 @@ def load_folder(
     return backbone.eval(), processors
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> JsonObject:
     """Read and check ``config.json``."""
     path = folder / CONFIG
     if not path.is_file():
@@ -175,9 +174,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_model(
-    folder: Path, config: Mapping[str, Any], trust: bool = False
-) -> tuple[Backbone, dict[str, Tensor]]:
+def read_model(folder: Path, config: JsonObject, trust: bool = False) -> tuple[Backbone, dict[str, Tensor]]:
     """Make a folder's backbone on the meta device, and read its weights."""
     base = read_base(folder)
     if base is None and not (folder / WEIGHTS).is_file():
@@ -199,7 +196,7 @@ def read_extra(folder: Path) -> dict[str, Tensor]:
     return read_safetensors(folder / EXTRA) if (folder / EXTRA).is_file() else {}
 
 
-def read_origin(config: Mapping[str, Any]) -> Origin | None:
+def read_origin(config: JsonObject) -> Origin | None:
     """Return the origin in a config; None where the model was not converted."""
     origin = config.get("origin")
     if origin is None:
@@ -207,14 +204,14 @@ def read_origin(config: Mapping[str, Any]) -> Origin | None:
     return Origin(origin["checkpoint_format"], tuple(origin["made_new"]), tuple(origin["buffers"]))
 
 
-def read_official(folder: Path) -> dict[str, Any] | None:
+def read_official(folder: Path) -> JsonObject | None:
     """Read the options of the official file that a folder came from."""
     path = folder / OFFICIAL
-    return read_json(path) if path.is_file() else None
+    return read_json_object(path) if path.is_file() else None
 
 
 def load_processors(
-    folder: Path, config: Mapping[str, Any], trust: bool = False, file: str = CONFIG
+    folder: Path, config: JsonObject, trust: bool = False, file: str = CONFIG
 ) -> dict[str, Processor]:
     """Make the processors in a config.
 
@@ -236,7 +233,7 @@ def load_processors(
     return made
 
 
-def _processor(folder: Path, name: str, spec: Mapping[str, Any], trust: bool) -> Processor:
+def _processor(folder: Path, name: str, spec: JsonObject, trust: bool) -> Processor:
     options = dict(spec.get("init_args", {}))
     for option, value in options.items():
         if value == TOKENIZER:

@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from onepeace_pl.checkpoints.folder import EXTRA, HEAD, TASK, write_tensors
 from onepeace_pl.checkpoints.heads import head_from_official
-from onepeace_pl.checkpoints.loading import is_experiment, read_json, read_safetensors, state_dict_of
+from onepeace_pl.checkpoints.loading import is_experiment, read_safetensors, state_dict_of
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.data.data_info import DataInfo, class_difference
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
+from onepeace_pl.utils.json_files import JsonObject, read_json_object
 
 PREFIX = "task."
 
@@ -31,7 +31,7 @@ class Head:
     """
 
     state: dict[str, Tensor] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: JsonObject = field(default_factory=dict)
 
     def line(self) -> str:
         """Return a summary."""
@@ -41,7 +41,7 @@ class Head:
         return f"head: {len(self.state)} tensors of {name}{of_classes}, kept in {HEAD}"
 
 
-def save_head(folder: Path, state: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+def save_head(folder: Path, state: Mapping[str, Tensor], config: JsonObject) -> None:
     """Write a task's weights and config; without weights nothing is written, and older files are removed."""
     write_tensors(folder / HEAD, state)
     if state:
@@ -54,11 +54,11 @@ def head_of_folder(folder: Path) -> Head:
     """Read the head that :func:`save_head` has written; an empty one if there is none."""
     if not (folder / HEAD).is_file():
         return Head()
-    config = read_json(folder / TASK) if (folder / TASK).is_file() else {}
-    return Head(read_safetensors(folder / HEAD), config if isinstance(config, Mapping) else {})
+    config = read_json_object(folder / TASK) if (folder / TASK).is_file() else {}
+    return Head(read_safetensors(folder / HEAD), config)
 
 
-def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: Any) -> Head:
+def head_of_checkpoint(state: Mapping[str, Tensor], hyper_parameters: object) -> Head:
     """Return the head in a Lightning checkpoint of this package."""
     stored = plain(hyper_parameters or {})
     task, data_info = stored.get("task") or {}, stored.get("data_info") or {}
@@ -77,7 +77,7 @@ def read_head(source: str | Path) -> Head:
         return _official(read_safetensors(path))
     content = read_pickle(path)
     state = state_dict_of(content, path)
-    if is_experiment(state):
+    if isinstance(content, Mapping) and is_experiment(state):
         return head_of_checkpoint(state, content.get("hyper_parameters"))
     return _official(state)
 
@@ -133,18 +133,16 @@ def load_head(
     )
 
 
-def plain(value: Any) -> Any:
-    """Return plain data of a mapping, or of a parser's namespace."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if hasattr(value, "__dict__"):
-        return plain(vars(value))
-    return value
+def plain(options: object) -> JsonObject:
+    """Return a mapping, or a parser's namespace, as plain data."""
+    items = options if isinstance(options, Mapping) else vars(options)
+    return {
+        name: plain(value) if isinstance(value, Mapping) or hasattr(value, "__dict__") else value
+        for name, value in items.items()
+    }
 
 
-def _check_classes(
-    data_info: DataInfo, stored: Mapping[str, Any], source: str | Path, task: str = ""
-) -> bool:
+def _check_classes(data_info: DataInfo, stored: JsonObject, source: str | Path, task: str = "") -> bool:
     """Refuse a head of other classes, or in another order; return whether its classes are known."""
     known = True
     if data_info.classes:

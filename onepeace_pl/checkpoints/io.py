@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
 
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -25,7 +24,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None
+        self, checkpoint: dict[str, object], path: _PATH, storage_options: object = None
     ) -> None:
         """Write a checkpoint; if that fails, an older one of that name stays."""
         if storage_options is not None or "://" in str(path):
@@ -44,7 +43,7 @@ class AtomicFolders(ParallelStrategy):
         """Whether a checkpoint is a folder, rather than a file that the first process writes."""
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], filepath: _PATH, storage_options: Any | None = None
+        self, checkpoint: dict[str, object], filepath: _PATH, storage_options: object = None
     ) -> None:
         """Write a checkpoint; if that fails, an older one of that name stays. All processes must call it."""
         if not self.writes_folders:
@@ -68,7 +67,7 @@ class AtomicFolders(ParallelStrategy):
             replace(new, path)
         self.barrier()
 
-    def load_checkpoint(self, checkpoint_path: _PATH, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(self, checkpoint_path: _PATH, weights_only: bool | None = None) -> dict[str, object]:
         """Load a checkpoint; a folder is checked first, for torch would run code in it."""
         if Path(checkpoint_path).is_dir():
             check_sharded(Path(checkpoint_path))

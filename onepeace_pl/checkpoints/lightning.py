@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -22,6 +21,7 @@ from onepeace_pl.checkpoints.preprocessing import released_processors, set_token
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
+from onepeace_pl.utils.json_files import JsonObject
 
 BACKBONE = "backbone."
 
@@ -51,6 +51,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     """
     content = read_pickle(path)
     state = state_dict_of(content, path)
+    assert isinstance(content, Mapping)  # else it had no tensors
     mine = {n.removeprefix(BACKBONE): t for n, t in state.items() if n.startswith(BACKBONE)}
     extra = {name: tensor for name, tensor in state.items() if not name.startswith((BACKBONE, PREFIX))}
     stored = plain(content.get("hyper_parameters") or {}).get("backbone")
@@ -83,7 +84,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     return conversion, {name: p for name, p in processors.items() if name in backbone.modalities}
 
 
-def _config(stored: Any) -> dict[str, Any]:
+def _config(stored: JsonObject) -> JsonObject:
     """Turn hyper-parameters (class path and options) into the config of a backbone."""
     options = stored.get("init_args", stored)
     known_encoder, known_decoder = (
@@ -98,7 +99,7 @@ def _config(stored: Any) -> dict[str, Any]:
     }
 
 
-def _processors(path: Path, content: Mapping[str, Any], trust: bool) -> tuple[dict[str, Processor], str]:
+def _processors(path: Path, content: Mapping[str, object], trust: bool) -> tuple[dict[str, Processor], str]:
     run = path.absolute().parent.parent
     if (run / "model" / CONFIG).is_file():
         return load_processors(
@@ -115,7 +116,7 @@ def _processors(path: Path, content: Mapping[str, Any], trust: bool) -> tuple[di
     return {}, "ATTENTION: the released models', for the run's own is not beside the checkpoint"
 
 
-def _configured_processors(path: Path) -> dict[str, Any]:
+def _configured_processors(path: Path) -> JsonObject:
     """Return the processors in a run's ``config.yaml``; none of the data of several tasks."""
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -125,7 +126,7 @@ def _configured_processors(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no config of a run ({line}); move it away to go on without it") from None
 
 
-def _tokenizer(content: Mapping[str, Any]) -> Tokenizer | None:
+def _tokenizer(content: Mapping[str, object]) -> Tokenizer | None:
     """Return the tokenizer that a data module has stored in the checkpoint."""
     for part in content.values():
         found = part.get("tokenizers") if isinstance(part, Mapping) else None

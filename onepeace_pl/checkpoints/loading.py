@@ -6,11 +6,9 @@ Sources: a model folder of ours, a Lightning checkpoint of ours, an official fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +20,7 @@ from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.errors import UserError
 from onepeace_pl.nn import lora
+from onepeace_pl.utils.json_files import JsonObject, read_json_object
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -122,17 +121,8 @@ def read_base(folder: Path) -> BaseWeights | None:
     return None if stored is None else BaseWeights.from_config(stored)
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; a damaged one is a UserError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no valid JSON: {error}") from None
-
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    config = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
-    return config if isinstance(config, Mapping) else {}
+def _config(folder: Path) -> JsonObject:
+    return read_json_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
 
 
 def _check_scale(backbone: Backbone, folder: Path) -> None:

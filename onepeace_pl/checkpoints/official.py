@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +37,7 @@ from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.errors import UserError
 from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.utils.files import replacing, save
+from onepeace_pl.utils.json_files import JsonObject
 
 CHECKPOINT_FORMATS = ("pretrain", "retrieval", "classify", "vision-only")
 State = dict[str, Tensor]
@@ -73,7 +73,7 @@ class Conversion:
     extra: State
     origin: Origin
     account: Account
-    options: dict[str, Any] | None = None
+    options: JsonObject | None = None
     head: Head = field(default_factory=Head)
 
 
@@ -188,7 +188,9 @@ def official_head(head: Head, who: str) -> State:
     return official
 
 
-def write_official(path: Path, state: State, options: Mapping[str, Any] | None, dtype: torch.dtype) -> None:
+def write_official(
+    path: Path, state: State, options: Mapping[str, object] | None, dtype: torch.dtype
+) -> None:
     """Write an official file: a plain pickle for ``.pkl``, else what the original's trainer writes.
 
     Args:
@@ -208,7 +210,7 @@ def write_official(path: Path, state: State, options: Mapping[str, Any] | None, 
         with replacing(path) as new, new.open("wb") as file:
             pickle.dump({"model": state, "__author__": "ofa", "matching_heuristics": True}, file)
         return
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "args": None,
         "cfg": None if options is None else dict(options),
         "model": state,
@@ -233,7 +235,7 @@ def format_of(names: Iterable[str]) -> str:
     return "vision-only"
 
 
-def enlarged(config: Mapping[str, Any], image_size: int) -> dict[str, Any]:
+def enlarged(config: JsonObject, image_size: int) -> JsonObject:
     """Return a backbone's config for images of another size."""
     adapters = {name: dict(spec) for name, spec in config["adapters"].items()}
     sized = [name for name, spec in adapters.items() if "image_size" in spec["init_args"]]
@@ -259,7 +261,7 @@ def fresh(backbone: Backbone, names: list[str]) -> State:
     return made
 
 
-def _on_meta(config: Mapping[str, Any]) -> Backbone:
+def _on_meta(config: JsonObject) -> Backbone:
     with torch.device("meta"):
         return Backbone.from_config(config)
 
@@ -299,11 +301,11 @@ def _check_buffers(backbone: Backbone, stored: Mapping[str, Tensor], account: Ac
     return kept
 
 
-def _plain(options: Any, account: Account) -> dict[str, Any] | None:
+def _plain(options: object, account: Account) -> JsonObject | None:
     if not isinstance(options, Mapping):
         return None
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(options))
+        plain: JsonObject = json.loads(json.dumps(options))
         return plain
     except (TypeError, ValueError):
         account.notes.append("its cfg is more than plain data and is not kept")

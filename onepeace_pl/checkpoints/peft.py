@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, LowRank
-from onepeace_pl.checkpoints.loading import load_state, read_json, read_safetensors
+from onepeace_pl.checkpoints.loading import load_state, read_safetensors
 from onepeace_pl.errors import UserError
 from onepeace_pl.nn.lora import A, B, LoRALinear, merge_lora
 from onepeace_pl.utils.files import replacing, write_text
+from onepeace_pl.utils.json_files import read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, SUFFIX = "base_model.model.", ".weight"

@@ -37,7 +37,7 @@ _INERT = [
 ]
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path) -> object:
     """Read a checkpoint file.
 
     Raises:
@@ -77,7 +77,7 @@ class _NotCallable(type):
         raise pickle.UnpicklingError(f"GLOBAL {cls.__name__} ")
 
 
-def _read_torch(path: Path, zipped: bool) -> Any:
+def _read_torch(path: Path, zipped: bool) -> object:
     """Read what ``torch.save`` wrote; objects of any class in it (a run's options) become inert stand-ins."""
     stand_ins: dict[str, type] = {}
     while True:
@@ -94,7 +94,7 @@ def _read_torch(path: Path, zipped: bool) -> Any:
             )
 
 
-def _read_plain(file: io.BufferedReader, start: bytes) -> Any:
+def _read_plain(file: io.BufferedReader, start: bytes) -> object:
     if start[:1] != b"\x80":
         raise UserError("it is neither a zip nor a pickle")
     file.seek(0)

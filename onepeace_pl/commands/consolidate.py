@@ -62,7 +62,10 @@ def _gather(folder: Path) -> dict[str, Any]:
             raise UserError(f"{folder}: .metadata or a shard is damaged ({error})") from None
         checkpoint: dict[str, Any] = torch.load(whole, map_location="cpu", weights_only=True)
     if (folder / META).is_file():
-        checkpoint |= read_pickle(folder / META)
+        meta = read_pickle(folder / META)
+        if not isinstance(meta, dict):
+            raise UserError(f"{folder / META} holds no dict; copy the whole folder of the checkpoint again")
+        checkpoint |= meta
     states = sorted((name for name in checkpoint if name.startswith("optimizer_")), key=_number)
     if states:
         checkpoint["optimizer_states"] = [_by_number(checkpoint.pop(name)) for name in states]

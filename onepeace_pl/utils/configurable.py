@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
+from onepeace_pl.utils.json_files import JsonObject
 from onepeace_pl.utils.trust import find_class
 
 
@@ -21,7 +21,7 @@ class Configurable:
 
     supplied_arguments: ClassVar[int] = 0
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> JsonObject:
         """Return ``{"class_path": ..., "init_args": {...}}``.
 
         Raises:
@@ -45,9 +45,7 @@ class Configurable:
         }
 
     @classmethod
-    def from_config(
-        cls, config: Mapping[str, Any], *supplied: Any, owner: str = "", trust: bool = False
-    ) -> Self:
+    def from_config(cls, config: JsonObject, *supplied: object, owner: str = "", trust: bool = False) -> Self:
         """Make the object that :meth:`to_config` describes.
 
         Args:
@@ -63,7 +61,7 @@ class Configurable:
         return kind(*supplied, **config.get("init_args", {}))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple | list):

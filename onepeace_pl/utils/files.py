@@ -56,7 +56,7 @@ def write_text(path: str | Path, text: str) -> None:
         new.write_text(text, encoding="utf-8")
 
 
-def save(content: Any, path: Path) -> None:
+def save(content: object, path: Path) -> None:
     """Call ``torch.save``, with the system's own error where the file cannot be written.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.plugins import plugin_packages
@@ -18,7 +18,7 @@ T = TypeVar("T")
 HOW = "say trust_remote_code=True (--trust on the command line) if you trust whoever made it"
 
 
-def find_class(path: Any, base: type[T], owner: str, trust: bool = False) -> type[T]:
+def find_class(path: object, base: type[T], owner: str, trust: bool = False) -> type[T]:
     """Return the class of a dotted path.
 
     Args:
