@@ -2,8 +2,8 @@
 
 from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.backbone.config import DecoderConfig
+from onepeace_pl.backbone.encoder import Features, ForwardPass
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.passes import Features, ForwardPass
 from onepeace_pl.backbone.stages import Extend, Frozen, Last, LowRank, Stage, VisionLanguage
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.presets import PRESETS

@@ -1,23 +1,78 @@
 """The encoder: adapters, one transformer for any subset of modalities, projections (paper, section 3.1).
 
+A step is one call with several forward passes, each of which encodes some modalities together.
+
 Shapes: B batch, L tokens with the CLS token at index 0, D width, H heads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onepeace_pl.backbone.passes import Features, ForwardPass
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Tokens, View
+from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens, View
 from onepeace_pl.nn import Segment, TokenSequence, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
-from onepeace_pl.nn.zero_grad import with_zero_grad
+from onepeace_pl.nn.routing import with_zero_grad
+
+StopAfter = Literal["blocks", "norm", "projection"]
+"""End of a pass: the last block, the final norms, or the projections of the CLS tokens."""
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """One pass of the encoder.
+
+    Attributes:
+        modalities: Modalities that are encoded together, in this order.
+        masks: For a student pass, the mask of each modality: the encoder sees the visible tokens, the decoder
+            reconstructs the rest.
+        grad: Whether the pass is differentiated; a teacher's is not.
+        rows: Number R of samples, the first of the batch; None for all. Masks and features then have R rows.
+        stop_after: End of the pass.
+        fields: Batch field of a modality, where it is not the one of its name.
+        repeat: Number of times that each sample of a modality is repeated, sample by sample: once for each of the
+            texts that it is paired with. Its stem runs only once.
+    """
+
+    modalities: tuple[str, ...]
+    masks: Mapping[str, Mask] | None = None
+    grad: bool = True
+    rows: int | None = None
+    stop_after: StopAfter = "projection"
+    fields: Mapping[str, str] = field(default_factory=dict)
+    repeat: Mapping[str, int] = field(default_factory=dict)
+
+    def field_of(self, modality: str) -> str:
+        """Return the batch field of a modality."""
+        return self.fields.get(modality, modality)
+
+
+@dataclass
+class Features:
+    """Outputs of a pass, by modality.
+
+    Attributes:
+        tokens: (B, L, D) after the final norm, or after the last block where the pass ends there; of the visible
+            tokens in a student pass.
+        padding: (B, L) bool, True where padded, or None.
+        lengths: Number of tokens L with the CLS token, hidden ones included.
+        embeddings: (B, D) unit vectors, the projected CLS tokens; empty in a student pass, and in one that ends
+            earlier.
+        reconstructed: (B, L, D), the decoder's output at every position; student passes only.
+    """
+
+    tokens: dict[str, Tensor]
+    padding: dict[str, Tensor | None]
+    lengths: dict[str, int]
+    embeddings: dict[str, Tensor] = field(default_factory=dict)
+    reconstructed: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Projection(nn.Linear):
@@ -94,12 +149,12 @@ class Encoder(nn.Module):
             if name not in self.adapters:
                 raise UserError(f"the backbone has no modality {name!r}; it has {', '.join(self.adapters)}")
             readers = [i for i, forward_pass in enumerate(passes) if name in forward_pass.modalities]
-            for field in dict.fromkeys(passes[i].field_of(name) for i in readers):
-                if field not in inputs:
-                    raise UserError(f"the batch has no {field!r}; it has {', '.join(inputs)}")
-                users = [i for i in readers if passes[i].field_of(name) == field]
+            for key in dict.fromkeys(passes[i].field_of(name) for i in readers):
+                if key not in inputs:
+                    raise UserError(f"the batch has no {key!r}; it has {', '.join(inputs)}")
+                users = [i for i in readers if passes[i].field_of(name) == key]
                 views = [_view(passes[i], name) for i in users]
-                for i, part in zip(users, self.adapters[name](inputs[field], views), strict=True):
+                for i, part in zip(users, self.adapters[name](inputs[key], views), strict=True):
                     made[i][name] = part
         return [
             {name: parts[name] for name in forward_pass.modalities}

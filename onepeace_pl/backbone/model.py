@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.decoder import Decoder, DecoderAdapter
-from onepeace_pl.backbone.encoder import Encoder
-from onepeace_pl.backbone.passes import Features, ForwardPass, StopAfter
+from onepeace_pl.backbone.encoder import Encoder, Features, ForwardPass, StopAfter
 from onepeace_pl.backbone.stages import (
     Extend,
     Last,
@@ -31,7 +30,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import ResetsParameters
-from onepeace_pl.nn.lora import LoRALinear, add_lora
+from onepeace_pl.nn.lora import LoRA, add_lora
 from onepeace_pl.nn.routing import SHARED
 from onepeace_pl.utils.json_files import JsonObject
 
@@ -128,7 +127,7 @@ class Backbone(nn.Module):
             UserError: A target names no layer, or there are adapters already.
         """
         stage.check(self.modalities, self.depth)
-        if any(isinstance(module, LoRALinear) and module.rank for module in self.modules()):
+        if any(isinstance(module, LoRA) for module in self.modules()):
             raise UserError("the backbone has low-rank adapters already; merge them first")
         add_lora(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
         self.stage = stage
@@ -137,7 +136,7 @@ class Backbone(nn.Module):
     def merge(self) -> None:
         """Fold low-rank adapters into the weights; then everything trains, as without a stage."""
         for module in self.modules():
-            if isinstance(module, LoRALinear):
+            if isinstance(module, LoRA):
                 module.merge()
         if isinstance(self.stage, LowRank):
             self.stage = VisionLanguage()

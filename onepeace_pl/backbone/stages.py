@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar, final
 
-from onepeace_pl.backbone.passes import StopAfter
+from onepeace_pl.backbone.encoder import StopAfter
 from onepeace_pl.errors import UserError, nearest
 from onepeace_pl.nn import lora
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone, LowRank
 from onepeace_pl.checkpoints.loading import load_state, read_safetensors
 from onepeace_pl.errors import UserError
-from onepeace_pl.nn.lora import A, B, LoRALinear, merge_lora
+from onepeace_pl.nn.lora import A, B, LoRA, merge_lora
 from onepeace_pl.utils.files import replacing, write_text
 from onepeace_pl.utils.json_files import read_json
 
@@ -56,7 +56,7 @@ def write_adapters(
         for name in (CONFIG, WEIGHTS):
             (folder / name).unlink(missing_ok=True)
         return
-    layers = [n for n, m in backbone.named_modules() if isinstance(m, LoRALinear) and m.rank]
+    layers = [n for n, m in backbone.named_modules() if isinstance(m, LoRA)]
     config = PLAIN | {
         "base_model_name_or_path": base,
         "inference_mode": True,

@@ -20,7 +20,7 @@ from onepeace_pl.dense.branch import DenseBranch, Patches, stage_ends
 from onepeace_pl.dense.deformable import DeformableAttention, Shape, grid_points
 from onepeace_pl.dense.spatial_prior import SpatialPrior
 from onepeace_pl.nn import TransformerConfig
-from onepeace_pl.nn.drop_path import keep_factor
+from onepeace_pl.nn.residual import keep_factor
 
 EPS = 1e-6  # of the LayerNorms here; the backbone's have PyTorch's default
 LEVELS = 3

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities.base import Mask, ModalityInput, Processor, Tokens, first_rows
+from onepeace_pl.modalities.base import Mask, ModalityInput, Processor, Tokens
 from onepeace_pl.nn import RelativeBias, SequenceBuckets, TransformerConfig
 from onepeace_pl.nn.init import truncated_normal_
 from onepeace_pl.utils.configurable import Configurable
@@ -147,7 +147,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
     def _view(self, contents: Tensor, inputs: ModalityInput, view: View) -> Tokens:
         (batch, length, width), mask = contents.shape, view.mask
         x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
-        padding = first_rows(inputs.padding, view.rows)
+        padding = None if inputs.padding is None else inputs.padding[: view.rows]
         if padding is not None and view.repeat != 1:
             padding = padding.repeat_interleave(view.repeat, 0)
         keep = None if mask is None else mask.keep

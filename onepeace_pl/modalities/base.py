@@ -105,8 +105,3 @@ class Processor(Configurable, ABC):
     @abstractmethod
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Batch samples, padded where lengths differ."""
-
-
-def first_rows(tensor: Tensor | None, rows: int | None) -> Tensor | None:
-    """Return the first rows; the tensor itself where all are wanted."""
-    return tensor if tensor is None or rows is None else tensor[:rows]

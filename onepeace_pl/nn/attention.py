@@ -15,12 +15,11 @@ from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.kernels import attend_rows
 from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.lora import LoRALinear
 from onepeace_pl.nn.routing import Routed
 from onepeace_pl.nn.sequence import Bias, Segment
 
 
-class FusedProjection(LoRALinear):
+class FusedProjection(nn.Linear):
     """Queries, keys and values in one product. Keys have no bias."""
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -35,12 +34,11 @@ class FusedProjection(LoRALinear):
         for name, parameter in self.named_parameters(recurse=False):
             if name in ("query_bias", "value_bias"):  # not there yet in the constructor
                 nn.init.zeros_(parameter)
-        self.reset_adapter()
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., D) -> (..., 3 D)."""
         bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
-        return self.corrected(input, F.linear(input, self.weight, bias))
+        return F.linear(input, self.weight, bias)
 
 
 class OutputProjection(nn.Module):
@@ -50,7 +48,7 @@ class OutputProjection(nn.Module):
         super().__init__()
         self.std = config.init_std
         self.sub_norm = nn.LayerNorm(config.width) if config.sub_norm else nn.Identity()
-        self.linear = LoRALinear(config.width, config.width)
+        self.linear = nn.Linear(config.width, config.width)
         self.out_norm = nn.LayerNorm(config.width) if config.out_norm else nn.Identity()
         self.reset_parameters()
 

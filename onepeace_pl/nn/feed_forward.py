@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
-from onepeace_pl.nn.lora import LoRALinear
 
 
 class _GatedExpand(torch.autograd.Function):
@@ -72,10 +71,10 @@ class GatedFeedForward(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.std = config.init_std
-        self.expand = LoRALinear(config.width, 2 * config.feed_forward, bias=False)  # W0's rows, then W1's
+        self.expand = nn.Linear(config.width, 2 * config.feed_forward, bias=False)  # W0's rows, then W1's
         self.dropout = nn.Dropout(config.activation_dropout)
         self.norm = nn.LayerNorm(config.feed_forward) if config.feed_forward_norm else nn.Identity()
-        self.contract = LoRALinear(config.feed_forward, config.width)
+        self.contract = nn.Linear(config.feed_forward, config.width)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -90,7 +89,7 @@ class GatedFeedForward(nn.Module):
 
     def _expand(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., F); what is more than a weight (an adapter, another's layer) must be called."""
-        if isinstance(self.expand, LoRALinear) and not self.expand.rank:
+        if type(self.expand) is nn.Linear:
             return gated_expand(x, self.expand.weight)
         expanded: Tensor = self.expand(x)
         gate, value = expanded.chunk(2, dim=-1)

@@ -19,59 +19,69 @@ from onepeace_pl.errors import UserError, nearest
 A, B = "lora_A", "lora_B"  # the peft library's names
 
 
-class LoRALinear(nn.Linear):
-    """Linear layer with an optional low-rank adapter.
+class LoRA(nn.Linear):
+    """Low-rank adapter of a linear layer: a mixin that :func:`add_lora` puts before the layer's own class.
 
     Attributes:
-        rank: R; 0 where there is no adapter.
+        rank: R.
         scale: s, the factor of the adapter's output.
         dropout: On the adapter's input.
-        lora_A: (R, in); only with an adapter.
-        lora_B: (out, R); only with an adapter.
+        lora_A: (R, in).
+        lora_B: (out, R).
     """
 
-    rank = 0
-    scale = 1.0
-    dropout = 0.0
+    rank: int
+    scale: float
+    dropout: float
     lora_A: nn.Parameter
     lora_B: nn.Parameter
 
-    def adapt(self, rank: int, scale: float = 1.0, dropout: float = 0.0) -> None:
-        """Add an adapter, zero at first; also on the meta device."""
-        self.rank, self.scale, self.dropout = rank, scale, dropout
-        self.lora_A = nn.Parameter(self.weight.new_empty(rank, self.in_features))
-        self.lora_B = nn.Parameter(self.weight.new_empty(self.out_features, rank))
-        self.reset_adapter()
-
     def reset_parameters(self) -> None:
-        """Initialise in place."""
+        """Initialise the layer in place, and its adapter."""
         super().reset_parameters()
         self.reset_adapter()
 
     def reset_adapter(self) -> None:
-        """Initialise the adapter in place, if there is one."""
-        if self.rank:
-            nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
-            nn.init.zeros_(self.lora_B)
+        """Initialise the adapter in place."""
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+        nn.init.zeros_(self.lora_B)
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        return self.corrected(input, super().forward(input))
-
-    def corrected(self, x: Tensor, y: Tensor) -> Tensor:
-        """Add the adapter's output for ``x`` (..., in) to ``y`` (..., out)."""
-        if not self.rank:
-            return y
-        narrow = F.linear(F.dropout(x, self.dropout, self.training), self.lora_A)
-        return torch.add(y, F.linear(narrow, self.lora_B), alpha=self.scale)
+        narrow = F.linear(F.dropout(input, self.dropout, self.training), self.lora_A)
+        return torch.add(super().forward(input), F.linear(narrow, self.lora_B), alpha=self.scale)
 
     @torch.no_grad()
     def merge(self) -> None:
         """Merge the adapter into the weight and remove it; outputs stay the same, but for rounding."""
-        if self.rank:
-            self.weight.copy_(_merged(self.weight, self.lora_A, self.lora_B, self.scale))
-            self.rank = 0
-            del self.lora_A, self.lora_B
+        self.weight.copy_(_merged(self.weight, self.lora_A, self.lora_B, self.scale))
+        del self.lora_A, self.lora_B
+        classes = type(self).__mro__
+        self.__class__ = classes[classes.index(LoRA) + 1]
+
+
+def lora_class(layer: type[nn.Linear]) -> type[LoRA]:
+    """Return the class of such a layer with an adapter, made once."""
+    if layer not in _CLASSES:
+        _CLASSES[layer] = type(f"LoRA{layer.__name__}", (LoRA, layer), {"__module__": __name__})
+    return _CLASSES[layer]
+
+
+_CLASSES: dict[type[nn.Linear], type[LoRA]] = {}
+
+
+def adapt(layer: nn.Linear, rank: int, scale: float = 1.0, dropout: float = 0.0) -> LoRA:
+    """Give a layer an adapter, zero at first; also on the meta device.
+
+    The layer stays the same object, of another class, as PyTorch's ``parametrize`` and ``fully_shard`` do it.
+    """
+    layer.__class__ = lora_class(type(layer))
+    assert isinstance(layer, LoRA)
+    layer.rank, layer.scale, layer.dropout = rank, scale, dropout
+    layer.lora_A = nn.Parameter(layer.weight.new_empty(rank, layer.in_features))
+    layer.lora_B = nn.Parameter(layer.weight.new_empty(layer.out_features, rank))
+    layer.reset_adapter()
+    return layer
 
 
 def add_lora(
@@ -80,7 +90,7 @@ def add_lora(
     """Add adapters to the layers named by ``targets``.
 
     Args:
-        root: The module with :class:`LoRALinear` layers.
+        root: The module with linear layers.
         targets: Parts of the layers' dotted names: ``attention``, ``feed_forward.text``, ``contract``.
         rank: R.
         scale: Factor of the adapters' output.
@@ -92,7 +102,7 @@ def add_lora(
     Raises:
         UserError: A target names no layer.
     """
-    layers = {name: module for name, module in root.named_modules() if isinstance(module, LoRALinear)}
+    layers = {name: module for name, module in root.named_modules() if isinstance(module, nn.Linear)}
     for target in targets:
         if not any(_names(target, name) for name in layers):
             kinds = list(dict.fromkeys(re.sub(r"^(.*\.)?\d+\.", "", name) for name in layers))
@@ -101,7 +111,7 @@ def add_lora(
             raise UserError(f"target {target!r} of low_rank names no layer; {hint}")
     chosen = [name for name in layers if any(_names(target, name) for target in targets)]
     for name in chosen:
-        layers[name].adapt(rank, scale, dropout)
+        adapt(layers[name], rank, scale, dropout)
     return chosen
 
 

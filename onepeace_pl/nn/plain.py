@@ -15,11 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.nn.attention import SelfAttention
-from onepeace_pl.nn.block import Block
 from onepeace_pl.nn.feed_forward import GatedFeedForward
 from onepeace_pl.nn.routing import SHARED, Routed
 from onepeace_pl.nn.sequence import Segment, TokenSequence
-from onepeace_pl.nn.transformer import Transformer
+from onepeace_pl.nn.transformer import Block, Transformer
 
 
 def transformer(module: Transformer, sequence: TokenSequence) -> Tensor:

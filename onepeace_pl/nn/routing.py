@@ -1,4 +1,4 @@
-"""One module for each modality, or one shared by all, with the same call.
+"""Modules by modality, or one shared by all, and zero gradients for those that a batch does not use.
 
 Shapes: B batch, L tokens, N rows.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from onepeace_pl.nn.sequence import Segment
-from onepeace_pl.nn.zero_grad import with_zero_grad
 
 SHARED = "shared"
 
@@ -40,3 +40,20 @@ class Routed(nn.ModuleDict):
             out = torch.cat([self[s.name](part) for s, part in zip(segments, parts, strict=True)], dim=-2)
         read = {s.name for s in segments}
         return with_zero_grad(out, (module for name, module in self.items() if name not in read))
+
+
+def with_zero_grad(x: Tensor, unused: Iterable[nn.Module]) -> Tensor:
+    """Return ``x`` plus zero times the trainable parameters of modules that this rank's batch does not use.
+
+    Ranks average gradients parameter by parameter: where one has images and another audio, both need a gradient of
+    both, or they wait for each other for ever. A single rank leaves ``x`` as it is.
+    """
+    if not (torch.is_grad_enabled() and dist.is_available() and dist.is_initialized()):
+        return x
+    if dist.get_world_size() == 1:
+        return x
+    for module in unused:
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                x = x + (parameter.flatten()[:1] * 0.0).sum().to(x.dtype)
+    return x

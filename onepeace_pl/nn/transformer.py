@@ -1,6 +1,6 @@
-"""A stack of blocks with a final LayerNorm for each modality; the encoder's and the decoder's.
+"""The transformer: blocks, and a final LayerNorm for each modality; the encoder's and the decoder's.
 
-Shapes: B batch, L tokens, D width.
+Shapes: B batch, L tokens, N rows, D width.
 """
 
 from __future__ import annotations
@@ -11,13 +11,69 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from onepeace_pl.nn.block import Block
+from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.kernels import fold_padding
-from onepeace_pl.nn.fast.packing import pack, unpack
+from onepeace_pl.nn.fast.packing import Packing, pack, unpack
 from onepeace_pl.nn.fast.trimming import trim
+from onepeace_pl.nn.feed_forward import GatedFeedForward
+from onepeace_pl.nn.residual import DropPath, LayerScale
 from onepeace_pl.nn.routing import Routed
-from onepeace_pl.nn.sequence import TokenSequence
+from onepeace_pl.nn.sequence import Bias, TokenSequence
+
+
+class Block(nn.Module):
+    """Pre-norm attention shared by the modalities, then a gated feed-forward of each (paper, section 3.1).
+
+    ``onepeace_pl/nn/plain.py`` has the same in plain PyTorch, one sequence at a time.
+
+    Args:
+        config: Sizes and switches.
+        modalities: Names of the segments that may come.
+        drop_path: Probability of dropping each of the two branches.
+    """
+
+    def __init__(self, config: TransformerConfig, modalities: Sequence[str], drop_path: float) -> None:
+        super().__init__()
+        width, scale = config.width, config.layer_scale
+        self.drop_path, self.subset = drop_path, config.drop_path_mode == "subset"
+        self.attention_norm = Routed(modalities, lambda: nn.LayerNorm(width), config.share_attention)
+        self.attention = SelfAttention(config, modalities)
+        self.attention_scale = LayerScale(width, scale) if scale else nn.Identity()
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = Routed(modalities, lambda: GatedFeedForward(config), config.share_feed_forward)
+        self.feed_forward_scale = LayerScale(width, scale) if scale else nn.Identity()
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, rows: Sequence[Tensor], biases: Sequence[Sequence[Bias]], packings: Sequence[Packing]
+    ) -> list[Tensor]:
+        """Run all passes of a step in one call, so that sharding gathers the weights once.
+
+        Args:
+            rows: Packed tokens (N, D): of the sequences with gradient, of those without.
+            biases: For each of them the attention bias of each sequence.
+            packings: For each of them which rows belong to which sequence.
+
+        Returns:
+            One (N, D) for each of ``rows``.
+        """
+        outputs = []
+        for x, own, packing in zip(rows, biases, packings, strict=True):
+            with torch.set_grad_enabled(packing.grad):
+                residual = DropPath(self.drop_path if self.training else 0.0, self.subset)
+                x = residual(self._attend, self.attention_scale, x, packing, own)
+                x = residual(self._feed_forward, self.feed_forward_scale, x, packing, own)
+            outputs.append(x)
+        return outputs
+
+    def _attend(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
+        out: Tensor = self.dropout(self.attention(self.attention_norm(x, packing.segments), packing, biases))
+        return out
+
+    def _feed_forward(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
+        out: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(x), packing.segments))
+        return out
 
 
 class Transformer(nn.Module):

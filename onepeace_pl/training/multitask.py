@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.backbone.passes import StopAfter
+from onepeace_pl.backbone.encoder import StopAfter
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Features, ForwardPass
-from onepeace_pl.backbone.passes import StopAfter
+from onepeace_pl.backbone.encoder import StopAfter
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet

@@ -14,7 +14,6 @@ import torch
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities.base import first_rows
 from onepeace_pl.modalities.masking import MaskRule, build_mask
 
 
@@ -82,11 +81,10 @@ class MaskSampler:
                     if len(spec.hide) == 1:
                         alone[modality] = drawn
                     hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)
+        paddings = {name: part.padding for name, part in batch.inputs.items()}
+        paddings = {name: None if own is None else own[:rows] for name, own in paddings.items()}
         for student, spec in self.students.items():
             batch.masks[student] = {
-                modality: build_mask(
-                    hidden[student, modality], first_rows(batch.inputs[modality].padding, rows)
-                )
-                for modality in spec.hide
+                modality: build_mask(hidden[student, modality], paddings[modality]) for modality in spec.hide
             }
         return batch

@@ -17,9 +17,8 @@ from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityInput, View
 from onepeace_pl.nn import Segment
-from onepeace_pl.nn.block import Block
-from onepeace_pl.nn.drop_path import keep_factor
-from onepeace_pl.nn.layer_scale import add_scaled
+from onepeace_pl.nn.residual import add_scaled, keep_factor
+from onepeace_pl.nn.transformer import Block
 from onepeace_pl.tasks.video.bottleneck import Bottleneck
 
 

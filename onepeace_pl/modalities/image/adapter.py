@@ -146,7 +146,9 @@ class ImageAdapter(ModalityAdapter):
 
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
         """Grid positions, resized where the image's grid is another."""
-        table = resize_positions(self.position_table, self.side)
+        table: Tensor = self.position_table
+        if self.position_side != self.side:
+            table = resize_positions(table, self.side)
         return table[None] if keep is None else F.embedding(keep, table)
 
     def random_values(self, batch: int, generator: torch.Generator, share: float = 1.0) -> Tensor:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from onepeace_pl.nn import Segment, TokenSequence, TransformerConfig
 from onepeace_pl.nn.attention import SelfAttention
-from onepeace_pl.nn.block import Block
 from onepeace_pl.nn.fast.packing import Packing, pack, unpack
 from onepeace_pl.nn.feed_forward import GatedFeedForward
+from onepeace_pl.nn.transformer import Block
 
 SIZES = {"width": 16, "depth": 2, "heads": 4, "feed_forward": 24}
 NAMES = ("a", "b")

@@ -1,4 +1,4 @@
-"""Stochastic depth (arXiv 1603.09382).
+"""Residual connections: LayerScale (arXiv 2103.17239) and stochastic depth (arXiv 1603.09382).
 
 Shapes: B batch, L tokens, D width, N rows.
 """
@@ -13,8 +13,39 @@ import torch
 from torch import Tensor, nn
 
 from onepeace_pl.nn.fast.packing import Packing
-from onepeace_pl.nn.layer_scale import add_scaled
 from onepeace_pl.nn.sequence import Bias
+
+
+class LayerScale(nn.Module):
+    """Learnable factor for each channel of a residual branch.
+
+    Args:
+        width: Number of channels D.
+        start: Initial value.
+    """
+
+    def __init__(self, width: int, start: float) -> None:
+        super().__init__()
+        self.start = start
+        self.gamma = nn.Parameter(torch.empty(width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialise in place."""
+        nn.init.constant_(self.gamma, self.start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., D)."""
+        return x * self.gamma
+
+    def add(self, x: Tensor, branch: Tensor) -> Tensor:
+        """Return ``x + gamma * branch``, both (..., D), in one pass over memory."""
+        return torch.addcmul(x, branch, self.gamma)
+
+
+def add_scaled(x: Tensor, branch: Tensor, scale: nn.Module) -> Tensor:
+    """Return ``x + scale(branch)``, both (..., D); a block without LayerScale has ``nn.Identity`` for it."""
+    return scale.add(x, branch) if isinstance(scale, LayerScale) else x + branch
 
 
 def keep_factor(x: Tensor, rate: float, group: int = 1) -> Tensor:

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.nn import Segment, TokenSequence, TransformerConfig
-from onepeace_pl.nn.block import Block
-from onepeace_pl.nn.drop_path import keep_factor, kept_samples
 from onepeace_pl.nn.fast.packing import pack, unpack
+from onepeace_pl.nn.residual import keep_factor, kept_samples
+from onepeace_pl.nn.transformer import Block
 
 X = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
 SEQUENCE = TokenSequence(X, (Segment("a", 0, 2), Segment("b", 2, 5)))
