@@ -16,7 +16,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.routing import with_zero_grad
+from onepeace_pl.nn.sequence import with_zero_grad
 
 
 class DecoderAdapter(nn.Module):

@@ -19,7 +19,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens, View
 from onepeace_pl.nn import Segment, TokenSequence, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
-from onepeace_pl.nn.routing import with_zero_grad
+from onepeace_pl.nn.sequence import with_zero_grad
 
 StopAfter = Literal["blocks", "norm", "projection"]
 """End of a pass: the last block, the final norms, or the projections of the CLS tokens."""

@@ -31,7 +31,7 @@ from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.nn.lora import LoRA, add_lora
-from onepeace_pl.nn.routing import SHARED
+from onepeace_pl.nn.sequence import SHARED
 from onepeace_pl.utils.json_files import JsonObject
 
 MAX_LOGIT_SCALE = math.log(100.0)

@@ -147,7 +147,9 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
     def _view(self, contents: Tensor, inputs: ModalityInput, view: View) -> Tokens:
         (batch, length, width), mask = contents.shape, view.mask
         x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
-        padding = None if inputs.padding is None else inputs.padding[: view.rows]
+        padding = inputs.padding
+        if padding is not None and view.rows is not None:
+            padding = padding[: view.rows]
         if padding is not None and view.repeat != 1:
             padding = padding.repeat_interleave(view.repeat, 0)
         keep = None if mask is None else mask.keep

@@ -15,8 +15,7 @@ from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.kernels import attend_rows
 from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
-from onepeace_pl.nn.routing import Routed
-from onepeace_pl.nn.sequence import Bias, Segment
+from onepeace_pl.nn.sequence import Bias, Routed, Segment
 
 
 class FusedProjection(nn.Linear):

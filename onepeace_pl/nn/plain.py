@@ -16,8 +16,7 @@ from torch import Tensor
 
 from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.feed_forward import GatedFeedForward
-from onepeace_pl.nn.routing import SHARED, Routed
-from onepeace_pl.nn.sequence import Segment, TokenSequence
+from onepeace_pl.nn.sequence import SHARED, Routed, Segment, TokenSequence
 from onepeace_pl.nn.transformer import Block, Transformer
 
 

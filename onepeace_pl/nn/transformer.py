@@ -18,8 +18,7 @@ from onepeace_pl.nn.fast.packing import Packing, pack, unpack
 from onepeace_pl.nn.fast.trimming import trim
 from onepeace_pl.nn.feed_forward import GatedFeedForward
 from onepeace_pl.nn.residual import DropPath, LayerScale
-from onepeace_pl.nn.routing import Routed
-from onepeace_pl.nn.sequence import Bias, TokenSequence
+from onepeace_pl.nn.sequence import Bias, Routed, TokenSequence
 
 
 class Block(nn.Module):

@@ -24,8 +24,7 @@ from onepeace_pl.heads import ClassificationHead, MeanPoolingHead
 from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
-from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import Prediction, targets_of
+from onepeace_pl.training.task import Prediction, SupervisedTask, targets_of
 
 
 class Classification(SupervisedTask):

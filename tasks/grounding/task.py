@@ -18,8 +18,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities import ImageProcessor, Processor
 from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
-from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import Prediction
+from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
 class Grounding(SupervisedTask):

@@ -17,8 +17,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
-from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import Prediction
+from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
 class OpenAnswer(SupervisedTask):

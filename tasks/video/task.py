@@ -24,8 +24,7 @@ from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.tasks.video.head import ClipHead
 from onepeace_pl.tasks.video.space_time import SpaceTime
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
-from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import Prediction, targets_of
+from onepeace_pl.training.task import Prediction, SupervisedTask, targets_of
 
 
 class VideoClassification(SupervisedTask):

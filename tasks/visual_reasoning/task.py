@@ -17,8 +17,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities.base import ModalityInput
-from onepeace_pl.training.supervised import SupervisedTask
-from onepeace_pl.training.task import Prediction
+from onepeace_pl.training.task import Prediction, SupervisedTask
 
 SECOND = "second image"
 PAIR = ValueCount(2, 2, "give the source's image field a tuple of both images")

@@ -5,7 +5,7 @@ import torch
 
 from onepeace_pl.backbone import Backbone, Extend, ForwardPass, Frozen, Last, LowRank, Stage, VisionLanguage
 from onepeace_pl.backbone.stages import KEYED
-from onepeace_pl.nn.routing import SHARED
+from onepeace_pl.nn.sequence import SHARED
 from onepeace_pl.optim import build_optimizer, parameter_groups
 
 from ..samples import ADAPTERS, ALL, Touch, fields, hide, make

@@ -13,7 +13,7 @@ from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ModalityInput
 from onepeace_pl.training.evaluators import Evaluator
-from onepeace_pl.training.supervised import SupervisedTask
+from onepeace_pl.training.task import SupervisedTask
 
 from ..samples import fields, make
 
