@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -25,14 +26,17 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.loading.samplers import is_own
 from onepeace_pl.data.needs import Split, TaskDataModule
+from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.errors import UserError
+from onepeace_pl.metrics.labelled import LabelledResult
+from onepeace_pl.metrics.result import RetrievalResult
 from onepeace_pl.modalities.base import Processor
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer, Tokenizer
 from onepeace_pl.optim import AdamW, Schedule, WarmupCosine, build_optimizer
 from onepeace_pl.optim.finite import UpdateGuard, check_finite, gradient_norm
 from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.training.evaluators import Evaluator
-from onepeace_pl.training.resume import ResumableModule
+from onepeace_pl.training.resume import CheckpointDict, ResumableModule
 from onepeace_pl.training.task import Task, TaskOutput, head_modules
 from onepeace_pl.utils.ranks import rank_and_size
 
@@ -149,7 +153,7 @@ class Experiment(ResumableModule):
         if line:
             self._print(line)
 
-    def describe_task(self) -> dict[str, Any]:
+    def describe_task(self) -> dict[str, object]:
         """Return the task in plain data for the model folder: class path, options, dataset metadata."""
         config = self.hparams.get("task")
         options = plain(config).get("init_args", {}) if config is not None else {}
@@ -161,12 +165,12 @@ class Experiment(ResumableModule):
             "data_info": data_info,
         }
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Return the weights of a checkpoint: all but the omitted ones."""
-        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        state: dict[str, Tensor] = super().state_dict(*args, **kwargs)
         return {name: t for name, t in state.items() if name.removeprefix(BACKBONE) not in self.omitted}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: CheckpointDict) -> None:
         """Add the state of the run, and the source of the omitted weights."""
         super().on_save_checkpoint(checkpoint)
         check_finite(self)
@@ -174,7 +178,7 @@ class Experiment(ResumableModule):
         if self.base_weights is not None:
             checkpoint["base"] = self.base_weights.to_config()
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, checkpoint: CheckpointDict) -> None:
         """Refuse a checkpoint of other data, or one with other base weights."""
         if not {"state_dict", "hyper_parameters", "pytorch-lightning_version"} & checkpoint.keys():
             raise UserError(
@@ -189,8 +193,8 @@ class Experiment(ResumableModule):
             self.data_info.check_learnt(stored)
 
     def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
+        self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False
+    ) -> object:
         """Load weights; those of another config are refused in one line."""
         own, needed = super().state_dict(), self.state_dict()
         wrong = {
@@ -235,9 +239,15 @@ class Experiment(ResumableModule):
         self._print(f"step {self.trainer.global_step}: update skipped, loss or gradient norm is not finite")
         optimizer.zero_grad()  # without gradients an optimiser changes neither weights nor moments
 
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], object] | None = None,
+    ) -> None:
         """Update the weights."""
-        super().optimizer_step(*args, **kwargs)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self._backbone.clamp_logit_scale()
 
     def on_validation_start(self) -> None:
@@ -264,7 +274,7 @@ class Experiment(ResumableModule):
         """Log the metrics."""
         self._log_results("test")
 
-    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, object]:
         """Predict the rows of a batch, or embed them: ids, and answers, or unit vectors (B, D) by modality."""
         each = None if self._data is None else self._data.predicted[dataloader_idx]
         answers = self._task.predict(self._backbone, batch, each)
@@ -300,12 +310,12 @@ class Experiment(ResumableModule):
         }
 
     @property
-    def results(self) -> Mapping[str, Any]:
+    def results(self) -> Mapping[str, LabelledResult | RetrievalResult]:
         """Full results of the last evaluation, by set."""
         return {} if self._evaluator is None else self._evaluator.results
 
     @property
-    def drawings(self) -> Mapping[str, Any]:
+    def drawings(self) -> Mapping[str, Sequence[Picture]]:
         """Drawn predictions of the last evaluation, by set."""
         return {} if self._evaluator is None else self._evaluator.drawings
 

@@ -8,7 +8,6 @@ whether a validation is due. Draws are keyed by that position, so that no genera
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,9 @@ import lightning as L
 import torch
 
 from onepeace_pl.utils.seeding import run_seed, seed_draws
+
+CheckpointDict = dict[str, Any]
+"""Lightning's checkpoint: state by name, of the type that the part of the run saves."""
 
 _TRAINING, _EVALUATION = 0, 1  # draws of their own
 _FIT, _EPOCH, _VALIDATION = "fit_loop", "epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress"
@@ -72,7 +74,7 @@ class ResumableModule(L.LightningModule):
 
     _max_steps: int | None = None
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: CheckpointDict) -> None:
         """Save the position of the run, in place of counters in the middle of a hook."""
         progress = progress_of(self.trainer)
         loop = checkpoint["loops"][_FIT]
@@ -89,7 +91,7 @@ class ResumableModule(L.LightningModule):
         for state in loop["state_dict"].get("combined_loader", ()):
             state.update(epoch=epoch, batches=batches)
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, checkpoint: CheckpointDict) -> None:
         """Let a run that was stopped in its last validation make it: no update is left, and Lightning would end."""
         fitting = self._trainer is not None and self.trainer.state.fn == "fit"
         if not fitting or not _validation_is_due(checkpoint):
@@ -115,7 +117,7 @@ class ResumableModule(L.LightningModule):
         if not due:  # nothing is left but the end of the run
             self._restore_max_steps()
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Seed the draws of this step, and clear what earlier steps have logged."""
         results = self.trainer.fit_loop.epoch_loop._results
         for name in [
@@ -141,12 +143,12 @@ def logged_until(checkpoint: Path) -> tuple[int, bool]:
     return content["global_step"], _validation_is_due(content)
 
 
-def _validation_is_due(checkpoint: Mapping[str, Any]) -> bool:
+def _validation_is_due(checkpoint: CheckpointDict) -> bool:
     counts = checkpoint["loops"][_FIT][_VALIDATION]["total"]
     return bool(counts["ready"] > counts["completed"])
 
 
-def _counts(number: int, open: bool = False) -> dict[str, Any]:
+def _counts(number: int, open: bool = False) -> dict[str, dict[str, int]]:
     """Return counters of so many events that are over, and perhaps one more that is not."""
     counts = {"ready": number + open, "started": number + open, "processed": number, "completed": number}
     return {"total": counts, "current": dict(counts)}

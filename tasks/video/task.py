@@ -6,7 +6,6 @@ Shapes: B rows of a batch, N rows of a set, T frames, C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +93,7 @@ class VideoClassification(SupervisedTask):
     def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
         """Gather the probabilities (B, C) of rows: which ones are views of one clip is known when all are there."""
 
-        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Any]:
+        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor | list[str]]:
             probabilities = self.outputs(backbone, batch).float().softmax(-1)
             return {"id": batch.ids, "probabilities": probabilities, "target": targets_of(batch)}
 

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 from pathlib import Path
@@ -94,6 +95,18 @@ def test_a_pickle_of_python_2_is_read_and_runs_nothing(tmp_path: Path) -> None:
 def test_bad_boxes_are_refused(tmp_path: Path, box: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RefCoco(refs(tmp_path, ref()), "/coco", instances(tmp_path, box))
+
+
+def test_bad_boxes_of_json_lines_are_refused(tmp_path: Path) -> None:
+    row = {"file_name": "a.jpg", "text": "left", "bbox_xyxy": [1, 2, 3]}
+    (tmp_path / "refs.jsonl").write_text(json.dumps(row))
+    with pytest.raises(ValueError, match=r"refs\.jsonl:1: bbox_xyxy \[1, 2, 3\] is not x0, y0, x1, y1"):
+        RefCoco(str(tmp_path / "refs.jsonl"), "/coco")
+
+
+def test_sizes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"entry 0: width '40' is no number; write one without quotes"):
+        RefCoco(json_file(tmp_path / "refs.json", [ref(bbox=[1, 2, 9, 9], width="40", height=30)]), "/coco")
 
 
 def test_a_box_that_is_nowhere_is_refused(tmp_path: Path) -> None:
