@@ -72,6 +72,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Make links relative to the page of the site."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]  # its section has no other page
     path, here = repository_path(page.file.src_uri), posixpath.dirname(page.file.src_uri) or "."
     found = targets(markdown, path)
     return LINK.sub(lambda link: posixpath.relpath(site_path(found[link[1]]), here), markdown)

@@ -1,4 +1,4 @@
-"""The error that the command line shows as one line, and what its text is made of."""
+"""``UserError``, which the command line shows as one line, and helpers for its text."""
 
 import difflib
 from collections.abc import Iterable

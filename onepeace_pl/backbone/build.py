@@ -45,7 +45,7 @@ def build_for(
 
 @contextmanager
 def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Refuse a model of more, or larger, parameters than the weights, but for some that may be new."""
+    """Reject a model of more, or larger, parameters than the weights, but for some that may be new."""
     count = SLACK * len(weights) + 64
     numbers = SLACK * sum(tensor.numel() for tensor in weights.values())
 

@@ -226,7 +226,7 @@ class Backbone(nn.Module):
 
 
 def _check_names(names: Iterable[str]) -> None:
-    """Refuse names of modalities that cannot be names of submodules."""
+    """Reject names of modalities that cannot be names of submodules."""
     for name in names:
         if not name.isidentifier() or name == SHARED or hasattr(nn.ModuleDict, name):
             raise UserError(f"a modality cannot be called {name!r}; choose a word such as 'motion'")

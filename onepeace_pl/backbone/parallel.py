@@ -44,7 +44,7 @@ def shard(backbone: Backbone, mesh: DeviceMesh) -> Backbone:
 
 
 def check_whole(encoder: nn.Module, who: str) -> None:
-    """Refuse an encoder whose blocks lie on several devices, for what runs them piece by piece.
+    """Reject an encoder whose blocks lie on several devices, for what runs them piece by piece.
 
     Args:
         encoder: Or any other module.

@@ -141,7 +141,7 @@ class Extend(_WithOptions):
     extend: str
 
     def check(self, modalities: Collection[str], depth: int) -> None:
-        """Refuse a modality without an adapter."""
+        """Reject a modality without an adapter."""
         if self.extend not in modalities:
             raise UserError(
                 f"stage extends by {self.extend!r}, but the adapters are {', '.join(modalities)}; add one"
@@ -166,7 +166,7 @@ class Last(_WithOptions):
     last: int
 
     def check(self, modalities: Collection[str], depth: int) -> None:
-        """Refuse more blocks than there are."""
+        """Reject more blocks than there are."""
         if not 0 <= self.last <= depth:
             raise UserError(
                 f"stage trains the last {self.last} blocks, but the encoder has {depth}; choose 0 to {depth}"
@@ -203,7 +203,7 @@ class LowRank(_WithOptions):
         return 1.0 if self.alpha is None else self.alpha / self.low_rank
 
     def check(self, modalities: Collection[str], depth: int) -> None:
-        """Refuse values out of range."""
+        """Reject values out of range."""
         if self.low_rank < 1:
             raise UserError(f"low_rank {self.low_rank} must be at least 1; 8 is usual")
         if self.alpha is not None and self.alpha <= 0:

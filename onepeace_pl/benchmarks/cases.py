@@ -1,4 +1,4 @@
-"""Timed pairs: a part of this project and the original implementation's way of it, with the same weights.
+"""Benchmark cases: a component of this package and its reference implementation, with the same weights.
 
 Shapes: B samples, L tokens with the CLS token at index 0, K visible tokens, H heads, D width.
 """

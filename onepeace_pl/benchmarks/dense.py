@@ -1,6 +1,6 @@
-"""Memory that a dense task takes for one large picture.
+"""Peak memory of a dense task for one large image.
 
-Shapes: B batch, S side of the picture in pixels.
+Shapes: B batch, S side of the image in pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MakeTask = Callable[[Backbone, DataInfo], DenseTask]
 
 @dataclass(frozen=True)
 class Peak:
-    """What one use of a model takes.
+    """Peak memory of one use of a model.
 
     Attributes:
         name: Of the use.
@@ -69,7 +69,7 @@ def read_task(path: Path) -> MakeTask:
 def peaks(
     make: MakeTask, label: LabelType, preset: str, size: int, dtype: torch.dtype, device: str
 ) -> Iterator[Peak]:
-    """Measure training, training that computes blocks again, and inference, for one picture of the generated world.
+    """Measure training, training with activation checkpointing, and inference, for one TriWorld image.
 
     Args:
         make: Makes the task.

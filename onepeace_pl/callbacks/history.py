@@ -54,7 +54,7 @@ class History:
         return step % (1 << max(0, (step // self._points).bit_length() - 1)) == 0
 
     def add_losses(self, losses: Mapping[str, Tensor]) -> None:
-        """Take in values of a step; a point of the curve is the mean of all since the last point."""
+        """Add the values of a step; a point of the curve is the mean of all since the last point."""
         for name, value in losses.items():
             total, count = self._sums.get(name, (torch.zeros_like(value, dtype=torch.float32), 0))
             self._sums[name] = (total.to(value.device) + value.detach().float(), count + 1)
@@ -74,7 +74,7 @@ class History:
         return ended
 
     def add_results(self, step: int, results: Mapping[str, RetrievalResult]) -> None:
-        """Take in the R@1 of every direction after a validation; partial results are left out."""
+        """Add the R@1 of every direction after a validation; partial results are ignored."""
         for result in results.values():
             for name, direction in result.directions.items():
                 if not result.partial:
@@ -92,7 +92,7 @@ class History:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Restore the state of :meth:`state_dict`."""
         for name, (steps, values) in state["losses"].items():
             self.losses[name] = Curve(list(steps), list(torch.tensor(values)))
         self._sums = {name: (torch.tensor(total), count) for name, (total, count) in state["sums"].items()}

@@ -29,13 +29,13 @@ class CheckMonitors(L.Callback):
         self._validated = self._trained = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at the names of validation metrics."""
+        """Check the names of validation metrics."""
         if not self._validated:
             self._validated = True
             _check(trainer, lambda name: not name.startswith("train/"))
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        """Look at the names of training metrics."""
+        """Check the names of training metrics."""
         if not self._trained:
             self._trained = True
             _check(trainer, lambda name: name.startswith("train/"))

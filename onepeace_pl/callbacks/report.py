@@ -79,7 +79,7 @@ class Report(L.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Restore the state of :meth:`state_dict`."""
         self.history.load_state_dict(state_dict["history"])
         self.clock.samples, self.clock.seconds = state_dict["samples"], state_dict["seconds"]
         self._run.resume(state_dict["run"])

@@ -42,11 +42,11 @@ class ResultsFile(L.Callback):
         self._clock = RunClock()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the last evaluation: a run that goes on after its last one has no other to tell of."""
+        """Return the last evaluation, for a run that is resumed after it."""
         return {"found": self._found, "seconds": self._clock.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Restore the state of :meth:`state_dict`."""
         self._found = state_dict["found"]
         self._clock.resume(state_dict["seconds"])
 

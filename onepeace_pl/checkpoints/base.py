@@ -70,7 +70,7 @@ class BaseWeights:
 
 
 def check_base(base: BaseWeights | None, stored: Mapping[str, str] | None) -> None:
-    """Refuse a checkpoint with other base weights than the run.
+    """Reject a checkpoint with other base weights than the run.
 
     Args:
         base: Base weights of the run.

@@ -143,7 +143,7 @@ def plain(options: object) -> JsonObject:
 
 
 def _check_classes(data_info: DataInfo, stored: JsonObject, source: str | Path, task: str = "") -> bool:
-    """Refuse a head of other classes, or in another order; return whether its classes are known."""
+    """Reject a head of other classes, or in another order; return whether its classes are known."""
     known = True
     if data_info.classes:
         classes = stored.get("classes")

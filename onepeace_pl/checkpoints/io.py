@@ -1,4 +1,4 @@
-"""Checkpoints that are never half written: a plugin for files, and a mix-in of strategies that write folders."""
+"""Atomic checkpoints: a plugin for files, and a mix-in for strategies that write folders."""
 
 from __future__ import annotations
 

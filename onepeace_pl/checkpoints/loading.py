@@ -126,7 +126,7 @@ def _config(folder: Path) -> JsonObject:
 
 
 def _check_scale(backbone: Backbone, folder: Path) -> None:
-    """Refuse to train a folder's low-rank adapters at another scale, which no tensor shows."""
+    """Reject training of a folder's LoRA weights with another scale, which no tensor shows."""
     stage = Stage.from_config(_config(folder).get("backbone", {}).get("stage", "frozen"))
     mine = backbone.stage
     if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:

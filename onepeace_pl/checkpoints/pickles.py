@@ -1,4 +1,4 @@
-"""Checkpoint files read without letting them run code.
+"""Restricted unpickling of checkpoints, which runs no code of them.
 
 Three kinds are understood: ``torch.save``'s zip, its older format, and a plain pickle of tensors or arrays
 (the vision-only file). Of each, only tensors, arrays and plain data are made. Objects among the options of a

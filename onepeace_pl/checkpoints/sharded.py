@@ -51,7 +51,7 @@ class _Metadata(pickle.Unpickler):
 
 
 def check_sharded(folder: Path) -> None:
-    """Refuse a sharded checkpoint that could run code when it is read.
+    """Reject a sharded checkpoint that could run code when it is read.
 
     Raises:
         UserError: It is damaged, or holds more than tensors and plain data.

@@ -1,4 +1,4 @@
-"""What a config is for, and the files that belong to it. No torch."""
+"""Description of a config, and the files that it includes. No torch."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def purpose(path: Path) -> str:
 
 
 def describes_run(path: Path) -> bool:
-    """Say whether a config, with those that it starts from, is a whole run and no part of one."""
+    """Return whether a config, with those that it starts from, is a whole run and no part of one."""
     return {"model", "data"} <= _sections(path)
 
 

@@ -1,4 +1,4 @@
-"""The sources that a config describes, made one by one, without model and tokenizers."""
+"""Sources of a config, built one by one, without model and tokenizers."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module

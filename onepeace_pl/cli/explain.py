@@ -1,4 +1,4 @@
-"""One-line parser errors: file, key, what is wrong, nearest valid name.
+"""One-line parser errors: file, key, problem, nearest valid name.
 
 jsonargparse raises one exception for each level of nesting, the innermost being the exact one, and puts key, value and
 expected type into their texts alone. So the texts are read here, and a test keeps every line that a user may see.

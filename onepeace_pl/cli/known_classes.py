@@ -1,7 +1,7 @@
-"""What a config may name that the user did not give: the one beside a checkpoint (``--ckpt_path`` alone).
+"""Classes that an untrusted config may name: the one beside a checkpoint (``--ckpt_path`` without ``--config``).
 
-It may have come with somebody else's run, so the parser imports classes of this package, of announced plug-ins, and the
-parts of Lightning and torch that a run is made of. jsonargparse looks at every dotted path before it imports it.
+The parser imports only classes of this package, of plug-ins with an entry point, and parts of Lightning and torch.
+jsonargparse looks at every dotted path before it imports it.
 """
 
 import re

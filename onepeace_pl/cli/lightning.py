@@ -1,4 +1,4 @@
-"""The four Trainer verbs: a thin LightningCLI that uses public hooks only."""
+"""Trainer commands (fit, validate, test, predict): a thin LightningCLI that uses public hooks only."""
 
 import sys
 import warnings
@@ -117,7 +117,7 @@ class ExperimentCLI(LightningCLI):
         settings.run = runs.spelled(self.folder)
 
     def before_instantiate_classes(self) -> None:
-        """Refuse what can't be right before anything is built, then show ``ckpt_path`` again."""
+        """Check the options before anything is built, then show ``ckpt_path`` again."""
         checkpoint, model = self._checkpoint, self._settings.model
         if checkpoint and Path(checkpoint).is_file():
             # maps the file, so that no weights are read; when Lightning reads it, it advises to let it run code
@@ -222,7 +222,7 @@ class ExperimentCLI(LightningCLI):
 
 
 def run(words: Sequence[str], experiment: type[L.LightningModule] | None = None) -> ExperimentCLI:
-    """Do what the first word says.
+    """Run the command that the first word names.
 
     Args:
         words: Verb and options.

@@ -1,4 +1,4 @@
-"""Processes that a run has lost: workers that load data, and other ranks. Torch tells of them in many lines."""
+"""One-line errors for lost processes: data loader workers and other ranks. Torch reports them in many lines."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""How config files compose: ``--config`` files merge, and a file may start from others.
+"""Merging of config files: several ``--config`` files, and files that include others.
 
 Stock jsonargparse merges everything but mappings (a later file replaces the whole of ``adapters``) and knows
 no way to write ``--config`` down inside a file. Both are added here, in an action that otherwise is its own.
@@ -59,7 +59,7 @@ def parents(path: Path) -> list[Path]:
 
 
 def parent_names(path: Path) -> list[str]:
-    """Return what ``path`` says under ``config:``."""
+    """Return the configs that ``path`` includes (``config:``)."""
     content = content_of(path)
     named = (content.get(PARENTS) or []) if isinstance(content, dict) else []
     return [named] if isinstance(named, str) else list(named)

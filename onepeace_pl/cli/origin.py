@@ -1,4 +1,4 @@
-"""Which file or flag has said a value: found from the files as written, so the parser need not be asked.
+"""Origin of config values: the file or flag that set each of them, found without the parser.
 
 Keys are compared without their ``init_args`` steps, since a file may leave those out.
 """
@@ -39,7 +39,7 @@ def origins(words: Sequence[str]) -> dict[str, str]:
 
 
 def dropped(origin: Mapping[str, str], resolved: Mapping[str, Any]) -> list[str]:
-    """Say what was set but did not survive the choice of another class, one line for each value.
+    """Report values that were dropped because another class was chosen, one line each.
 
     Args:
         origin: What ``origins`` has found.

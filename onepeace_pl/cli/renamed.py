@@ -1,4 +1,4 @@
-"""Renamed config keys and classes: a config of old names is told the new ones."""
+"""Renamed config keys and classes; an error names the new one."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""Run folders: where ``fit`` writes, what happens to an older run there, where a checkpoint's config is.
+"""Run folders: their names, older runs of the same name, and the config of a checkpoint.
 
 ``runs/NAME/`` holds ``config.yaml``, ``metrics.csv``, TensorBoard's events, ``checkpoints/`` and whatever
 callbacks add (``model/``, ``report.md``). The path stays the same for every run of that name, so a later
@@ -69,7 +69,7 @@ def spelled(folder: Path) -> str:
 
 
 def continues(folder: Path, checkpoint: str | None) -> bool:
-    """Say whether ``checkpoint`` belongs to the run in ``folder``, so that training goes on there."""
+    """Return whether ``checkpoint`` belongs to the run in ``folder``, so that training goes on there."""
     if checkpoint is None:
         return False
     return run_of_checkpoint(checkpoint) == Path(os.path.relpath(folder))
@@ -112,7 +112,7 @@ def hold(folder: Path) -> Claim | None:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is no checkpoint, with a word on what it is."""
+    """Reject a file that is no checkpoint, with a hint at its format."""
     if path.is_file() and zipfile.is_zipfile(path):
         _check_archive(path)
         return
@@ -130,7 +130,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a checkpoint that is damaged where it does not hold weights, of which torch compares no checksums."""
+    """Reject a checkpoint that is damaged outside its weights, for which torch has no checksums."""
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():

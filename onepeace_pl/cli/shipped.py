@@ -1,4 +1,4 @@
-"""The configs that come with the package, and the one rule by which a config is found. No torch.
+"""Shipped configs, and the lookup of a config by path or name. No torch.
 
 A config is named by its path; otherwise, by the path of a shipped one, as ``configs ls`` prints it (the folder
 ``configs/`` and the ending may be left out), or by the name of its file alone where no other has that.

@@ -1,4 +1,4 @@
-"""What a config means, without running it: resolved as ``fit`` would, and built without memory."""
+"""Dry run of ``fit``: resolve a config and build it on the meta device."""
 
 import logging
 import re
@@ -122,7 +122,7 @@ def _without_gpus(trainer: Any) -> dict[str, Any]:
 
 
 def _counts(devices: Any) -> bool:
-    """Say whether ``devices`` names any: -1, ``auto``, a number of them, or which."""
+    """Return whether ``devices`` names any: -1, ``auto``, a number of them, or which."""
     if isinstance(devices, str):
         return devices == "auto" or re.fullmatch(r"-1|0*[1-9]\d*|\d+,[\d,]*", devices) is not None
     return bool(devices) if isinstance(devices, list) else devices == -1 or devices > 0

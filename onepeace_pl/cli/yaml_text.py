@@ -1,4 +1,4 @@
-"""YAML of configs: read from regular files of a sane size, and refused where aliases make it unfold without end."""
+"""YAML parsing of configs, with limits on file size and alias expansion."""
 
 import stat
 from pathlib import Path

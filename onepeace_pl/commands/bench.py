@@ -1,11 +1,11 @@
-"""Benchmarks of speed and memory beside a plain implementation of the original's way.
+"""Benchmark speed and memory against a plain implementation of the original.
 
 bench step --preset base --batch 8        a whole pretraining step, forward and backward
-bench attention --length 65 257           the core of attention, and the chosen kernel
+bench attention --length 65 257           scaled dot-product attention, and the chosen kernel
 bench layer --length 20 257               one block
-bench bias                                relative position bias, of all tokens and of visible ones
-bench ablation --preset tiny --batch 64   a pretraining step without each of the fast parts
-bench loss --fit-exponent                 growth of the losses' memory with the batch
+bench bias                                relative position bias of all tokens, and of visible ones
+bench ablation --preset tiny --batch 64   a pretraining step without each of the optimisations
+bench loss --fit-exponent                 growth of the losses' memory with the batch size
 bench dense --task FILE --label mask      peak memory of a dense task for one large image
 """
 
@@ -52,37 +52,43 @@ def _parser() -> argparse.ArgumentParser:
     }
     made = {name: verbs.add_parser(name, help=text) for name, text in timed.items()}
     for verb in made.values():
-        verb.add_argument("--preset", default="base", help="sizes; default: base")
-        verb.add_argument("--batch", type=int, default=8, help="samples; default: 8")
+        verb.add_argument("--preset", default="base", help="model size; default: base")
+        verb.add_argument("--batch", type=int, default=8, help="batch size; default: 8")
         verb.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-        verb.add_argument("--rounds", type=int, default=5, help="calls of each side; default: 5")
+        verb.add_argument("--rounds", type=int, default=5, help="repetitions; default: 5")
         verb.add_argument(
-            "--clock", choices=("wall", "cpu"), default="wall", help="cpu: time of this process alone"
+            "--clock", choices=("wall", "cpu"), default="wall", help="cpu: CPU time of this process"
         )
-        verb.add_argument("--fast-float32", action="store_true", help="products by oneDNN, if exact")
+        verb.add_argument("--fast-float32", action="store_true", help="float32 products by oneDNN, if exact")
     for name in ("step", "attention", "layer", "bias"):
         made[name].add_argument(
-            "--assert-ratio", type=float, metavar="R", help="exit 1 where a ratio is below this"
+            "--assert-ratio", type=float, metavar="R", help="exit code 1 if a ratio is lower"
         )
     for name in ("step", "ablation"):
         made[name].add_argument("--stage", type=int, choices=(1, 2), default=1)
-    made["ablation"].add_argument("--blocks", type=int, help="of the encoder; default: the preset's")
+    made["ablation"].add_argument("--blocks", type=int, help="encoder blocks; default: the preset's")
     for name in ("attention", "layer"):
-        made[name].add_argument("--length", type=int, nargs="+", default=[20, 65, 257], help="tokens")
+        made[name].add_argument(
+            "--length", type=int, nargs="+", default=[20, 65, 257], help="sequence lengths"
+        )
     made["bias"].add_argument("--side", type=int, default=16, help="patches along a side; default: 16")
     loss = verbs.add_parser("loss", help="memory of the losses")
-    loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="samples")
-    loss.add_argument("--fit-exponent", action="store_true", help="exit 1 where ours grows beyond 1.1")
+    loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="batch sizes")
+    loss.add_argument(
+        "--fit-exponent", action="store_true", help="exit code 1 if memory grows faster than batch ** 1.1"
+    )
     dense = verbs.add_parser("dense", help="memory of a dense task for one large image")
-    dense.add_argument("--task", type=Path, required=True, metavar="FILE", help="of configs/parts/task")
-    dense.add_argument("--label", choices=("mask", "objects"), required=True, help="kind of target")
-    dense.add_argument("--preset", default="base", help="sizes; default: base")
+    dense.add_argument(
+        "--task", type=Path, required=True, metavar="FILE", help="config of configs/parts/task"
+    )
+    dense.add_argument("--label", choices=("mask", "objects"), required=True, help="label of the task")
+    dense.add_argument("--preset", default="base", help="model size; default: base")
     dense.add_argument("--size", type=int, default=1024, help="side of the image; default: 1024")
     dense.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     for verb in (*made.values(), loss, dense):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
-        verb.add_argument("--threads", type=int, help="default: PyTorch's own choice")
-        verb.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+        verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
+        verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     return parser
 
 

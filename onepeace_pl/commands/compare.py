@@ -1,8 +1,8 @@
-"""Prove that a stage left older modalities as they were: two model folders, bit for bit.
+"""Verify that two models have bitwise equal embeddings.
 
-Embeds the same seeded random inputs of every shared modality with both, of several lengths, with padding, and several
-modalities at once, and compares everything else that a modality reads: parameters, options, preprocessing, tokenizer
-and head. Exit code 1 where anything that a modality named by --expect-equal reads differs.
+Embeds the same seeded random inputs of every shared modality with both models (several lengths, padding, joint
+passes) and compares everything else that a modality depends on: parameters, options, preprocessing, tokenizer and
+head. The exit code is 1 if any of them differs for a modality of --expect-equal.
 """
 
 import argparse
@@ -19,16 +19,18 @@ def main(argv: Sequence[str]) -> int:
     """Compare, print two tables, and return the exit code."""
     parser = argparse.ArgumentParser("compare", description=__doc__)
     parser.add_argument("a", metavar="FOLDER_A", help="a model folder")
-    parser.add_argument("b", metavar="FOLDER_B", help="another")
+    parser.add_argument("b", metavar="FOLDER_B", help="another model folder")
     parser.add_argument(
         "--expect-equal",
         metavar="A,B",
         default="",
-        help="modalities that must give the same vectors and answers",
+        help="modalities that must be equal",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs")
-    parser.add_argument("--trust", action="store_true", help="import the classes that the folders name")
-    parser.add_argument("--verbose", action="store_true", help="list every parameter that is not equal")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random inputs")
+    parser.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folders name"
+    )
+    parser.add_argument("--verbose", action="store_true", help="list all differences")
     options = parser.parse_args(argv)
     from onepeace_pl.checkpoints.comparison import compare_jointly, compare_parameters, compare_vectors
     from onepeace_pl.hub.reading import Loaded, unequal

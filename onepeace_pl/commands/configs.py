@@ -1,9 +1,9 @@
 """List, show, copy and check configs.
 
-configs ls                      every shipped file and its purpose; these names work wherever a config is asked for
-configs show FILE [flags]       the resolved config, each value with the file or flag that said it
-configs cp FILE FOLDER          a config and all files that it refers to, for changes of your own
-configs check [FILE ...]        resolve and build without memory; without FILE every shipped run
+configs ls                      the shipped configs; these names work wherever a config is expected
+configs show FILE [flags]       the resolved config, each value with the file or flag that set it
+configs cp FILE FOLDER          a copy of a config and of all files that it includes
+configs check [FILE ...]        resolve configs and build them on the meta device; default: every shipped run
 """
 
 import argparse
@@ -46,8 +46,8 @@ def _ls(words: list[str]) -> int:
 
 def _show(words: list[str]) -> int:
     parser = argparse.ArgumentParser("configs show", description="Print the resolved config and its sources.")
-    parser.add_argument("file", help="a config or its name; more --config and flags may follow, as for fit")
-    parser.add_argument("--all", action="store_true", help="print what nobody has set, too")
+    parser.add_argument("file", help="path or name of a config; --config and other flags of fit may follow")
+    parser.add_argument("--all", action="store_true", help="include defaults")
     options, flags = parser.parse_known_args(words)
     from onepeace_pl.cli.origin import origins
     from onepeace_pl.cli.stand_in import resolve
@@ -59,9 +59,11 @@ def _show(words: list[str]) -> int:
 
 
 def _cp(words: list[str]) -> int:
-    parser = argparse.ArgumentParser("configs cp", description="Copy a config and the files it refers to.")
-    parser.add_argument("file", help="a config or its name")
-    parser.add_argument("folder", type=Path, help="made where it does not exist")
+    parser = argparse.ArgumentParser(
+        "configs cp", description="Copy a config and the files that it includes."
+    )
+    parser.add_argument("file", help="path or name of a config")
+    parser.add_argument("folder", type=Path, help="created if it does not exist")
     options = parser.parse_args(words)
     copies = _copies(find_config(options.file), options.folder)
     taken = next((new for new in copies.values() if new.exists()), None)
@@ -75,8 +77,10 @@ def _cp(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    parser = argparse.ArgumentParser("configs check", description="Resolve configs and build them on meta.")
-    parser.add_argument("files", nargs="*", help="default: every shipped config of a whole run")
+    parser = argparse.ArgumentParser(
+        "configs check", description="Resolve configs and build them on the meta device."
+    )
+    parser.add_argument("files", nargs="*", help="default: every shipped run")
     files = parser.parse_args(words).files or [
         str(path) for path in sorted(shipped().rglob("*.yaml")) if describes_run(path)
     ]

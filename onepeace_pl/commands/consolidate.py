@@ -1,6 +1,6 @@
-"""Make one file of a sharded checkpoint folder, which a single process can resume from or convert.
+"""Merge a sharded checkpoint into one file, to resume from or to convert.
 
-The folder is read without running code in it.
+Reading it runs no code of the checkpoint.
 """
 
 import argparse
@@ -17,9 +17,9 @@ METADATA, META = ".metadata", "meta.pt"  # torch's index of the shards, and what
 def main(argv: Sequence[str]) -> int:
     """Gather the shards, write the file, and return the exit code."""
     parser = argparse.ArgumentParser("consolidate", description=__doc__)
-    parser.add_argument("folder", type=Path, help="RUN/checkpoints/NAME.ckpt, a folder with .metadata in it")
+    parser.add_argument("folder", type=Path, help="sharded checkpoint, such as RUN/checkpoints/last.ckpt")
     parser.add_argument(
-        "--to", type=Path, metavar="FILE", help="default: FOLDER with .whole before its ending"
+        "--to", type=Path, metavar="FILE", help="default: FOLDER with .whole before its suffix"
     )
     options = parser.parse_args(argv)
     folder: Path = options.folder

@@ -1,13 +1,13 @@
-"""Turn official checkpoints, and checkpoints of runs, into model folders, and back.
+"""Convert official and run checkpoints to model folders, and back.
 
-convert one-peace.pt --to FOLDER --bpe BPE      an official file, sizes found in its tensors
+convert one-peace.pt --to FOLDER --bpe BPE      an official file; sizes are deduced from its tensors
 convert one-peace-vision.pkl --to FOLDER        the vision-only file
-convert RUN/checkpoints/last.ckpt --to FOLDER   a checkpoint of a run of ours
-convert FOLDER --to FOLDER --image-size 384     enlarge all image tables
-convert RUN/model --to FOLDER --merge           write whole what rests on a base; fold low-rank adapters
-convert FOLDER --to official.pt                 the official layout (.pkl: vision-only)
+convert RUN/checkpoints/last.ckpt --to FOLDER   a checkpoint of a run
+convert FOLDER --to FOLDER --image-size 384     enlarge the position tables of images
+convert RUN/model --to FOLDER --merge           a self-contained folder; merge LoRA
+convert FOLDER --to official.pt                 an official file (.pkl: vision-only)
 
-Every file is read without running code in it, and every key is accounted for.
+Reading a file runs no code of it. Every key is reported.
 """
 
 import argparse
@@ -52,23 +52,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", help="an official file, a Lightning checkpoint of ours, or a model folder")
-    parser.add_argument("--to", required=True, metavar="PATH", help="a folder, or a .pt, .pth or .pkl file")
+    parser.add_argument("source", help="official file, Lightning checkpoint of a run, or model folder")
+    parser.add_argument("--to", required=True, metavar="PATH", help="folder, or .pt, .pth or .pkl file")
     parser.add_argument(
         "--checkpoint-format",
         choices=CHECKPOINT_FORMATS,
         help="take no more than such a file holds; default: all",
     )
-    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="enlarge every image table")
-    parser.add_argument("--preset", help="refuse a checkpoint of other sizes than this preset's")
-    parser.add_argument("--bpe", metavar="DIR", help="folder with dict.txt, encoder.json, vocab.bpe")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the floats written")
-    parser.add_argument("--merge", action="store_true", help="fold low-rank adapters into the weights")
     parser.add_argument(
-        "--drop-head", action="store_true", default=None, help="leave the task's head out of an official file"
+        "--image-size", type=int, metavar="PIXELS", help="enlarge the position tables of images"
     )
-    parser.add_argument("--trust", action="store_true", help="import the classes that the source names")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at --to")
+    parser.add_argument("--preset", help="require the sizes of this preset")
+    parser.add_argument("--bpe", metavar="DIR", help="folder with dict.txt, encoder.json, vocab.bpe")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="dtype of the weights")
+    parser.add_argument("--merge", action="store_true", help="merge LoRA into the weights")
+    parser.add_argument(
+        "--drop-head", action="store_true", default=None, help="omit the task's head from an official file"
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the source names"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file or folder")
     parser.add_argument("--verbose", action="store_true", help="list every key")
     return parser
 

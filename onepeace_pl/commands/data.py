@@ -1,10 +1,10 @@
-"""Check the data of a config, or tell which files of a benchmark go where.
+"""Check the data of a config, or show the file layout of a benchmark.
 
-data check CONFIG [flags]     rows, classes, files and labels of every split; exit code 1 where something is wrong
-data layout NAME              which files a benchmark needs, and where
+data check CONFIG [flags]     rows, classes, files and labels of every split; exit code 1 if there is a problem
+data layout NAME              the file layout of a benchmark
 data ls                       the benchmarks
 
-CONFIG is an experiment, a file of configs/parts/data, or the bare name of one (esc50).
+CONFIG is the config of a run, a config of configs/parts/data, or its name (esc50).
 """
 
 import argparse
@@ -62,9 +62,9 @@ class _Split:
 
 
 def _check(words: list[str]) -> int:
-    parser = argparse.ArgumentParser("data check", description="Look at rows, classes, files and labels.")
-    parser.add_argument("config", help="an experiment, a file of configs/parts/data, or the bare name of one")
-    parser.add_argument("--root", type=Path, help="folder that relative paths start from; default: this one")
+    parser = argparse.ArgumentParser("data check", description="Check rows, classes, files and labels.")
+    parser.add_argument("config", help="config of a run, config of configs/parts/data, or its name")
+    parser.add_argument("--root", type=Path, help="folder of relative paths; default: the working directory")
     parser.add_argument("--media", default="100", help="rows of each split to open, or 'all'")
     options = parser.parse_args(words)
     if options.media != "all" and not options.media.isdecimal():
@@ -93,10 +93,8 @@ def _check(words: list[str]) -> int:
 
 
 def _layout(words: list[str]) -> int:
-    parser = argparse.ArgumentParser("data layout", description="Tell which files of a benchmark go where.")
-    parser.add_argument(
-        "name", help="a file of configs/parts/data, or the bare name of one; data ls lists them"
-    )
+    parser = argparse.ArgumentParser("data layout", description="Show the file layout of a benchmark.")
+    parser.add_argument("name", help="config of configs/parts/data, or its name; `data ls` lists them")
     config = find_config(parser.parse_args(words).name, kind="parts/data")
     tasks = described_tasks(described_data(config)).values()
     texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
@@ -108,7 +106,7 @@ def _layout(words: list[str]) -> int:
 
 
 def _ls(words: list[str]) -> int:
-    argparse.ArgumentParser("data ls", description="List what configs/parts/data describes.").parse_args(
+    argparse.ArgumentParser("data ls", description="List the benchmarks of configs/parts/data.").parse_args(
         words
     )
     files = sorted((shipped() / "parts/data").glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""Embed pictures, sounds and texts with a model folder; two modalities give a table of similarities.
+"""Embed images, audio and text; with two modalities, also print their similarities.
 
 embed FOLDER --image a.png b.png --text "a dog" "a cat"
 embed FOLDER --audio bark.flac --to vectors.npz
@@ -26,21 +26,25 @@ def main(argv: Sequence[str]) -> int:
         "embed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", help="a model folder")
-    parser.add_argument("--image", nargs="+", metavar="FILE", default=[], help="pictures")
-    parser.add_argument("--audio", nargs="+", metavar="FILE", default=[], help="sounds")
+    parser.add_argument("--image", nargs="+", metavar="FILE", default=[], help="images")
+    parser.add_argument("--audio", nargs="+", metavar="FILE", default=[], help="audio files")
     parser.add_argument("--text", nargs="+", metavar="TEXT", default=[], help="texts")
-    parser.add_argument("--joint", action="store_true", help="read item i of each together: one vector")
-    parser.add_argument("--to", metavar="FILE", help="write the vectors: .npz or .csv")
-    parser.add_argument("--tokenizer", metavar="PATH", help="for a folder without one")
+    parser.add_argument(
+        "--joint", action="store_true", help="embed item i of all modalities in one joint pass"
+    )
+    parser.add_argument("--to", metavar="FILE", help="write the embeddings to a .npz or .csv file")
+    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
     parser.add_argument(
         "--resample",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="convert sounds of another rate than the model's, or refuse them",
+        help="resample audio of another rate than the model's, or reject it",
     )
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--device", help="default: a GPU where there is one")
-    parser.add_argument("--trust", action="store_true", help="import the classes that the folder names")
+    parser.add_argument("--device", help="default: a GPU if available")
+    parser.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
     options = parser.parse_args(argv)
     given = {"image": options.image, "audio": options.audio, "text": options.text}
     items = {name: values for name, values in given.items() if values}

@@ -1,6 +1,6 @@
-"""Tell versions, plugins and attention kernels; with --config, what it would build.
+"""Show versions, plug-ins and attention kernels; with --config, the model and its parameters.
 
-Takes the words of ``fit``. The model is built on the meta device, so the largest one costs no memory.
+Takes the options of ``fit``. The model is built on the meta device, without memory.
 """
 
 import argparse

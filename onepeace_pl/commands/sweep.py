@@ -1,10 +1,10 @@
-"""Run many fits from one YAML: runs x datasets x seeds x options, resumable, with one table at the end.
+"""Run a sweep: runs x datasets x seeds x options, resumable, with one table of results.
 
-sweep SWEEP.yaml                run what has not been run yet, then write runs/NAME/table.md, .csv and .png
-sweep SWEEP.yaml --dry-run      print the commands, after checking them
-sweep SWEEP.yaml --table        only write the table, from what is there
+sweep SWEEP.yaml                run missing trials, then write runs/NAME/table.md, .csv and .png
+sweep SWEEP.yaml --dry-run      check and print the commands
+sweep SWEEP.yaml --table        write the table of existing results
 
-Exit code 1 where a run has failed or a number is missing. docs/guide/sweeps.md tells what the YAML may say.
+The exit code is 1 if any result is missing. docs/guide/sweeps.md describes the file format.
 """
 
 import argparse
@@ -16,16 +16,12 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         "sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "file", metavar="SWEEP.yaml", help="what to run: a file, or the name of a shipped sweep"
-    )
+    parser.add_argument("file", metavar="SWEEP.yaml", help="path or name of a sweep")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--dry-run", action="store_true", help="print the commands, run none")
-    what.add_argument("--table", action="store_true", help="write the table, run nothing")
-    what.add_argument("--retry-failed", action="store_true", help="run again what has failed before")
-    parser.add_argument(
-        "--take-over", action="store_true", help="claims of other hosts are left-overs: disregard them"
-    )
+    what.add_argument("--dry-run", action="store_true", help="check and print the commands only")
+    what.add_argument("--table", action="store_true", help="write the table only")
+    what.add_argument("--retry-failed", action="store_true", help="repeat failed trials")
+    parser.add_argument("--take-over", action="store_true", help="ignore locks of other hosts")
     options = parser.parse_args(argv)
 
     from onepeace_pl.cli.shipped import find_config

@@ -1,7 +1,7 @@
-"""Look at the generated world, or write it to disk in the official layouts.
+"""Draw scenes of TriWorld, export it in the official layouts, or compute its optimum.
 
-triworld sheet --out FILE.png         one page of scenes with sentences, boxes, masks and spectrograms
-triworld write --out FOLDER [flags]   pictures, sounds, tables, COCO JSON and masks
+triworld sheet --out FILE.png         a contact sheet: images with boxes and masks, spectrograms, captions
+triworld write --out FOLDER [flags]   images, audio, tables, COCO JSON and masks
 triworld optimum [flags]              best achievable recall of the standard galleries
 """
 
@@ -28,9 +28,9 @@ def _parser(action: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         f"triworld {action}", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the world")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the dataset")
     parser.add_argument(
-        "--objects", type=int, nargs=2, default=(1, 2), metavar=("FEWEST", "MOST"), help="objects of a scene"
+        "--objects", type=int, nargs=2, default=(1, 2), metavar=("MIN", "MAX"), help="objects per scene"
     )
     return parser
 
@@ -38,9 +38,9 @@ def _parser(action: str, description: str) -> argparse.ArgumentParser:
 def _sheet(words: list[str]) -> int:
     parser = _parser("sheet", "Draw one page of scenes.")
     parser.add_argument("--out", type=Path, default=Path("triworld.png"), help="file to write")
-    parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="whose scenes")
-    parser.add_argument("--scenes", type=int, default=64, help="how many")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of sounds")
+    parser.add_argument("--split", default="train", choices=("train", "val", "test"), help="split")
+    parser.add_argument("--scenes", type=int, default=64, help="number of scenes")
+    parser.add_argument("--seconds", type=float, default=1.0, help="duration of audio in seconds")
     options = parser.parse_args(words)
     from onepeace_pl.triworld.sheet import draw_sheet
 
@@ -52,18 +52,20 @@ def _sheet(words: list[str]) -> int:
 def _write(words: list[str]) -> int:
     parser = _parser("write", "Write scenes in the official layouts.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--scenes", type=int, default=1000, help="scenes for training")
-    parser.add_argument("--eval-scenes", type=int, default=200, help="scenes each of val and test")
-    parser.add_argument("--image-size", type=int, default=224, help="side of pictures in pixels")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of sounds")
-    parser.add_argument("--captions", type=int, default=2, help="sentences a scene and sense")
-    parser.add_argument("--questions", type=int, default=3, help="questions a scene and sense")
-    parser.add_argument("--clip-frames", type=int, default=0, help="frames of each clip; 0 writes none")
+    parser.add_argument("--scenes", type=int, default=1000, help="number of training scenes")
+    parser.add_argument(
+        "--eval-scenes", type=int, default=200, help="number of scenes in each of val and test"
+    )
+    parser.add_argument("--image-size", type=int, default=224, help="side of images in pixels")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of audio in seconds")
+    parser.add_argument("--captions", type=int, default=2, help="captions per scene and modality")
+    parser.add_argument("--questions", type=int, default=3, help="questions per scene and modality")
+    parser.add_argument("--clip-frames", type=int, default=0, help="frames per clip; 0: no clips")
     parser.add_argument(
         "--novelty",
         default="exclude",
         choices=("exclude", "include", "visible", "audible"),
-        help="combinations in val and test that training never has",
+        help="held-out combinations of attributes in val and test",
     )
     options = parser.parse_args(words)
     from onepeace_pl.triworld.files import WriteOptions, write_world
@@ -86,8 +88,8 @@ def _write(words: list[str]) -> int:
 
 def _optimum(words: list[str]) -> int:
     parser = _parser("optimum", "Print the best achievable recall of the standard galleries.")
-    parser.add_argument("--size", type=int, default=256, help="scenes in each gallery")
-    parser.add_argument("--split", default="val", choices=("val", "test"), help="whose scenes")
+    parser.add_argument("--size", type=int, default=256, help="scenes per gallery")
+    parser.add_argument("--split", default="val", choices=("val", "test"), help="split")
     options = parser.parse_args(words)
     from onepeace_pl.triworld.optimum.galleries import STAGES, galleries
     from onepeace_pl.triworld.optimum.retrieval import KS, chance

@@ -50,7 +50,7 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether there are no missing files and no errors."""
+        """Whether there are neither missing files nor errors."""
         return not (self.missing or self.wrong)
 
 

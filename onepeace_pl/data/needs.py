@@ -42,7 +42,7 @@ class ValueCount:
     remedy: str
 
     def check(self, modality: str, count: float) -> None:
-        """Refuse another number of values; a fraction means that rows differ.
+        """Reject another number of values; a fraction means that rows differ.
 
         Raises:
             UserError: The number is out of range.
@@ -85,7 +85,7 @@ class Needs:
     trained: tuple[str, ...] = ()
 
     def check_values(self, counts: Mapping[str, float]) -> None:
-        """Refuse rows with another number of values than the task reads.
+        """Reject rows with another number of values than the task reads.
 
         Args:
             counts: Modality -> values a row.

@@ -1,4 +1,4 @@
-"""The device that a name means, on this machine."""
+"""Device by name, with the default of this machine."""
 
 from __future__ import annotations
 

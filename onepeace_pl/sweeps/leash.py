@@ -1,7 +1,7 @@
-"""Start of a run that shall not outlive who started it: ``python -m onepeace_pl.sweeps.leash PARENT COMMAND ...``.
+"""Start of a run that ends with its parent process: ``python -m onepeace_pl.sweeps.leash PARENT COMMAND ...``.
 
-A sweep that is told to stop stops its runs itself. One that is killed cannot; then, on Linux, the kernel sends the
-run SIGTERM, on which it writes its checkpoint. The process becomes the command, so nothing of this stays.
+A sweep that receives a signal stops its runs itself. If it is killed, the kernel (on Linux) sends the run SIGTERM, on
+which it writes its checkpoint. This process is replaced by the command.
 """
 
 import ctypes

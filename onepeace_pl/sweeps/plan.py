@@ -1,4 +1,4 @@
-"""A sweep's YAML: its dataclasses, and what the file must not contain."""
+"""Dataclasses of a sweep's YAML, and their validation."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ COLOURS = {"chance": "#d73027", "baseline": "#fc8d59", "optimum": "#1a9850"}
 
 
 def draw(summaries: Sequence[Summary], path: Path) -> bool:
-    """Write the picture as a PNG.
+    """Write the plot as a PNG.
 
     Args:
         summaries: Rows of the table; those without a number are left out.

@@ -1,4 +1,4 @@
-"""State of a trial: ``trial.json``, result files, fingerprint of its configs, and why a run has ended."""
+"""State of a trial: ``trial.json``, result files, fingerprint of its configs, and the reason of its end."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Scheduler:
                 self._elsewhere[name] = time.monotonic() + self._executor.patience, trial
 
     def _close_groups(self) -> None:
-        """Tell searches of groups that have come to their end."""
+        """Report finished groups to their searches."""
         busy = {*self._jobs, *self._elsewhere, *(trial.name for trial in self._waiting)}
         for label, (search, group) in list(self._open.items()):
             if self.stopped or any(trial.name in busy for trial in group.trials):

@@ -191,7 +191,7 @@ class OptunaSearch:
         return group
 
     def tell(self, group: TrialGroup, value: float | None) -> None:
-        """Tell Optuna the value, or that there is none."""
+        """Report the value to Optuna, or a failure."""
         from optuna.trial import TrialState
 
         for trial in self._trials.pop(group.label, []):  # the same point may have been drawn twice

@@ -42,7 +42,7 @@ class Sweep:
         ]
 
     def check(self) -> None:
-        """Refuse commands that the command line would refuse.
+        """Reject commands that the command line rejects.
 
         Raises:
             UserError: One would be refused.

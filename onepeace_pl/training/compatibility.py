@@ -18,7 +18,7 @@ CHEAP = {"image_size"}
 
 
 def check_compatible(needs: Needs, offer: Offer) -> None:
-    """Refuse data that do not meet the requirements of a task.
+    """Reject data that do not meet the requirements of a task.
 
     Where the data module leaves out bad rows (``on_error: skip``), a warning says how many there are.
 
@@ -80,7 +80,7 @@ def _check_processors(needs: Needs, offer: Offer) -> None:
 
 
 def _check_rows(place: str, source: Source, needs: Needs, on_error: OnError) -> None:
-    """Refuse rows that the task cannot read; with ``skip`` warn how many there are."""
+    """Reject rows that the task cannot read; with ``skip`` warn how many there are."""
     complaints = _complaints(source, needs)
     first = next(complaints, None)
     if first is None:

@@ -148,7 +148,7 @@ class DenseTask(Task):
 
 
 def keeps_pixels(processor: Processor) -> None:
-    """Refuse a processor that resizes images by itself: their labels would not follow.
+    """Reject a processor that resizes images by itself: their labels would not follow.
 
     Raises:
         UserError: Names the processor for images of any size.

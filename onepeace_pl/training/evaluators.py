@@ -44,7 +44,7 @@ class Evaluator(ABC):
 
     @abstractmethod
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Take in a batch of the data loader with that number."""
+        """Update with a batch of the data loader with that number."""
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
@@ -116,7 +116,7 @@ class RowEvaluator(LabelledEvaluator):
         self._tables = [RowTable() for _ in sets]
 
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
-        """Take in a batch."""
+        """Update with a batch."""
         groups = [labels.get(GROUP) for labels in batch.labels]
         values = self.values(backbone, batch, self.sets[loader])
         self._tables[loader].add(batch.indices, {**values, GROUP: groups})

@@ -179,7 +179,7 @@ class Experiment(ResumableModule):
             checkpoint["base"] = self.base_weights.to_config()
 
     def on_load_checkpoint(self, checkpoint: CheckpointDict) -> None:
-        """Refuse a checkpoint of other data, or one with other base weights."""
+        """Reject a checkpoint of other data, or one with other base weights."""
         if not {"state_dict", "hyper_parameters", "pytorch-lightning_version"} & checkpoint.keys():
             raise UserError(
                 f"not a checkpoint of a run (it holds {', '.join(map(str, checkpoint)) or 'nothing'}); "
@@ -359,7 +359,7 @@ class Experiment(ResumableModule):
 
 
 def _check_tokenizer(processors: Mapping[str, Processor], folder: str) -> None:
-    """Refuse a tokenizer with other ids than that of the model in ``folder``."""
+    """Reject a tokenizer with other ids than that of the model in ``folder``."""
     path = Path(folder) / "tokenizer.json"
     learnt = Tokenizer.load(path) if path.is_file() else None
     for name, processor in processors.items():
@@ -372,7 +372,7 @@ def _check_tokenizer(processors: Mapping[str, Processor], folder: str) -> None:
 
 
 def _check_averaging(trainer: L.Trainer) -> None:
-    """Refuse Lightning's weight averaging of a sharded model: it copies the whole."""
+    """Reject Lightning's weight averaging of a sharded model: it copies the whole."""
     callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     name = next((type(c).__name__ for c in callbacks if isinstance(c, WeightAveraging)), None)
     if name is not None:
@@ -383,7 +383,7 @@ def _check_averaging(trainer: L.Trainer) -> None:
 
 
 def _check_vocabulary(backbone: Backbone, data_info: DataInfo) -> None:
-    """Refuse a tokenizer with more ids than an adapter embeds."""
+    """Reject a tokenizer with more ids than an adapter embeds."""
     for name, adapter in backbone.encoder.adapters.items():
         rows = getattr(adapter, "vocabulary", None)
         if rows is not None and data_info.vocabulary_size is not None and data_info.vocabulary_size > rows:

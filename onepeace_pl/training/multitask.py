@@ -190,7 +190,7 @@ def named(task: str) -> Iterator[None]:
 
 
 def _check_names(tasks: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Refuse tasks without data and data without a task; without metadata of tasks there is nothing to compare."""
+    """Reject tasks without data and data without a task; without metadata of tasks there is nothing to compare."""
     if not tasks:
         raise UserError("there are no tasks to train; set model.task.init_args.tasks")
     for name in tasks:
@@ -224,7 +224,7 @@ def _complete(weights: Mapping[str, float], tasks: Mapping[str, Any]) -> dict[st
 
 
 def _check_monitor(task: Task) -> None:
-    """Refuse a metric that is better when smaller: it cannot be averaged with those of other tasks."""
+    """Reject a metric that is better when smaller: it cannot be averaged with those of other tasks."""
     if task.monitor is not None and task.monitor[1] != "max":
         raise UserError(
             f"{task.monitor[0]} is better when smaller, and {MEAN} is better when greater; give the task a "

@@ -1,8 +1,8 @@
-"""Who is at work on what: a lock that ends with the processes that hold it, however they end.
+"""Lock of a folder that is released when the processes that hold it end, however they end.
 
-A run of ``fit`` claims its folder, a sweep those of its cells; the claim's file lies beside the folder, which may move.
+A run of ``fit`` claims its folder, a sweep those of its trials; the lock file lies beside the folder, which may move.
 
-The lock is the kernel's, on a file that also says host and process. A run inherits it, so that a cell whose sweep
+The lock is the kernel's, on a file that also says host and process. A run inherits it, so that a trial whose sweep
 was killed stays claimed until its run has ended, too. Across hosts locks are not to be relied on (some shared file
 systems keep them to one host), so a claim of another host is believed until it is given up, or ``take_over``.
 """

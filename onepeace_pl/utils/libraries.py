@@ -1,4 +1,4 @@
-"""Libraries that do not load, most often because they were compiled for another version of what they build on."""
+"""Errors of compiled libraries that do not load, most often because of an incompatible version."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def importing() -> Iterator[None]:
 
 
 def library_error(error: BaseException) -> LibraryError | None:
-    """Return what a user should be told if ``error`` comes from the import of a library, else None."""
+    """Return the one-line error if ``error`` comes from the import of a library, else None."""
     if isinstance(error, LibraryError):
         return error
     if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:

@@ -1,4 +1,4 @@
-"""Packages that announce themselves: entry points of the group ``onepeace_pl.plugins``.
+"""Plug-ins: packages with an entry point in the group ``onepeace_pl.plugins``.
 
 An entry point names a module (``my_sensors = "my_sensors.adapters"``). It is imported when a config is first read, so
 that its classes can be named without their module, and so that model folders and checkpoints may name them
@@ -15,7 +15,7 @@ GROUP = "onepeace_pl.plugins"
 
 @dataclass(frozen=True)
 class Plugin:
-    """What became of one entry point.
+    """Outcome of one entry point.
 
     Attributes:
         name: The entry point's name.

@@ -1,4 +1,4 @@
-"""What the processes of one run do together."""
+"""Communication between the processes of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_first_rank() -> bool:
 
 
 def stop_together(message: str) -> NoReturn:
-    """Stop a run whose processes have all found the same thing wrong: the first says so, the others say nothing.
+    """Stop a run whose processes all failed for the same reason; only the first reports it.
 
     Processes that another one has launched leave with exit code 0: Lightning kills all others, the one that is about
     to say what is wrong among them, when it sees one of these fail.

@@ -1,4 +1,4 @@
-"""Files that can be read to their end."""
+"""Checks for regular files, as opposed to pipes and devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def require_regular(path: str | Path) -> None:
-    """Refuse what is neither a file nor a folder: a pipe keeps its reader waiting, a device never ends.
+    """Reject pipes and devices: a pipe keeps its reader waiting, a device never ends.
 
     Raises:
         OSError: The path is missing, or such a thing.
@@ -19,7 +19,7 @@ def require_regular(path: str | Path) -> None:
 
 
 def is_endless(path: str | Path) -> bool:
-    """Say whether there is something to read from that is no file: a pipe, a device, a socket."""
+    """Return whether there is something to read from that is no file: a pipe, a device, a socket."""
     try:
         return _is_endless(os.stat(path).st_mode)
     except (OSError, ValueError):  # there is nothing, or it is no path
@@ -27,7 +27,7 @@ def is_endless(path: str | Path) -> bool:
 
 
 def shown_path(path: str | Path) -> str:
-    """Return a path for a message; a very long one, which is a text or a picture by mistake, is shortened."""
+    """Return a path for a message, shortened if it is very long (a text or an image by mistake)."""
     text = str(path)
     return text if len(text) <= 500 else f"{text[:100]}...{text[-40:]}"
 

@@ -1,4 +1,4 @@
-"""Random draws as a function of the run's seed and a position, so that no generator's state need be saved."""
+"""Random draws as functions of the run's seed and a position, so that no generator state is saved."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Classes named by files that travel: model folders and checkpoints.
+"""Trust model: the classes that model folders and checkpoints may name.
 
-A config that the user gives may name any class. A file that may be a stranger's may name classes of this package, of
-announced plug-ins (entry points ``onepeace_pl.plugins``) and of modules that the process has imported already; no other
+The user's own config may name any class. An untrusted file may name classes of this package, of
+plug-ins (entry points ``onepeace_pl.plugins``) and of modules that the process has imported already; no other
 module is imported for it, unless the user trusts it.
 """
 

@@ -75,7 +75,7 @@ class ZeroShotClassification(Classification):
         return logits
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
-        """Refuse to train."""
+        """Raise an error: there is nothing to train."""
         raise UserError(
             "zero-shot classification trains nothing: use validate or test, or another task to fit"
         )

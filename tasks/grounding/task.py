@@ -86,7 +86,7 @@ class Grounding(SupervisedTask):
 
 
 def keeps_places(processor: Processor) -> None:
-    """Refuse crops and flips, which move what a box is around.
+    """Reject crops and flips, which move what a box is around.
 
     Raises:
         UserError: Names the option to be changed.

@@ -55,7 +55,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (long_run / "results.json").exists()
     assert main(["sweep", str(path)]) == 0
     assert (short / "results.json").stat().st_mtime_ns == before
-    assert json.loads((short / "cell.json").read_text())["attempts"] == 1
+    assert json.loads((short / "trial.json").read_text())["attempts"] == 1
     log = (long_run / "log.txt").read_text()
     assert log.count("$ python -m onepeace_pl fit") == 2
     assert log.count("--ckpt_path last") == 1

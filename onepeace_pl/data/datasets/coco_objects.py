@@ -188,7 +188,7 @@ def _area(note: Mapping[str, object], place: str) -> dict[str, object]:
 
 
 def _checked(path: str, records: list[Record], degenerate: str) -> list[Record]:
-    """Refuse or drop boxes without area."""
+    """Reject or drop boxes without area."""
     checked = []
     for number, name, image_size, objects in records:
         flat = [o for o in objects if o["box"][2] <= o["box"][0] or o["box"][3] <= o["box"][1]]

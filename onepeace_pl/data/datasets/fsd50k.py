@@ -1,4 +1,4 @@
-"""FSD50K: sound events, any number of the 200 classes a clip."""
+"""FSD50K: multi-label audio classification, 200 classes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class _Plain(pickle._Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> NoReturn:
-        """Refuse globals: a name can be a function."""
+        """Reject globals: a name can be a function."""
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 

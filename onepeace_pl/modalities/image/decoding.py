@@ -102,7 +102,7 @@ def header_sizes(raw: str | Path | bytes) -> tuple[tuple[int, int], tuple[int, i
 
 
 def check_sides(width: int, height: int, name: str = "an image") -> None:
-    """Refuse an image without pixels, or with sides that are too long or too unequal.
+    """Reject an image without pixels, or with sides that are too long or too unequal.
 
     Raises:
         UserError: Names the image, its sides and what is allowed.

@@ -68,7 +68,7 @@ class Tokenizer:
         return str(self._backend.decode([int(i) for i in ids if int(i) >= len(SPECIALS)]))
 
     def word_starts(self, ids: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Tell which ids begin a word, (K,) bool: pieces that start with a blank, and all specials."""
+        """Return which ids begin a word, (K,) bool: pieces that start with a blank, and all specials."""
         return self._begins_word[np.asarray(ids, dtype=np.int64)]
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""Several sequences as the rows of one matrix, so that a layer that looks at single tokens runs once for all.
+"""Packing of several sequences into one matrix, so that token-wise layers run once for all of them.
 
 Weights are fetched once, their gradients are made in one product, and under sharding a block is gathered once. Rows
 are in the order modality, sequence, sample, position: a modality's rows are neighbours, whatever sequences they come
@@ -19,7 +19,7 @@ from onepeace_pl.nn.sequence import Segment, TokenSequence
 
 
 class Piece(NamedTuple):
-    """Where one segment of one sequence lies.
+    """Position of one segment of one sequence.
 
     Attributes:
         sequence: Index of the sequence.
@@ -37,7 +37,7 @@ class Piece(NamedTuple):
 
 
 class Packing:
-    """Which rows belong to which sequence.
+    """Rows of each sequence.
 
     Args:
         batches: Samples B of each sequence.
@@ -83,7 +83,7 @@ class Packing:
         return [segments[-1].stop for segments in self.sequences]
 
     def pieces_of(self, sequence: int) -> list[Piece]:
-        """Where the segments of one sequence lie."""
+        """Positions of the segments of one sequence."""
         return [piece for piece in self.pieces if piece.sequence == sequence]
 
     def pack(self, tensors: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Attention of several packed sequences in plain products, around one buffer of scores for each.
+"""Attention of several packed sequences by matrix products, with one score buffer per sequence.
 
 Rows are read and written where they lie, so nothing is cut out of the packed matrix or joined again.
 

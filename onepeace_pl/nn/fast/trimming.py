@@ -1,4 +1,4 @@
-"""Less padding: split a padded batch into sub-batches of similar length, each as short as it can be.
+"""Splitting of a padded batch into sub-batches of similar length.
 
 Padded tokens cost as much as real ones, and texts are short on average and long at most. Real tokens come out the
 same; padded ones, which attention never looks at, come back as zeros.
