@@ -5,7 +5,7 @@ zeros and hides padding by -inf in them; masked passes gather the expanded bias 
 sound's convolutions again; queries, keys and values are three products, a gated feed-forward two; the softmax is in
 float32. Weights go by the original's names.
 
-Shapes: B batch, L tokens with the summary at index 0, K visible tokens, D width, H heads.
+Shapes: B batch, L tokens with the CLS token at index 0, K visible tokens, D width, H heads.
 """
 
 from __future__ import annotations

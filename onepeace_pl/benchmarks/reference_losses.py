@@ -1,6 +1,6 @@
 """The original's losses and step: whole matrices of logits, in the model's dtype, log-softmax in float32.
 
-Shapes: B batch, L tokens with the summary at index 0, M hidden tokens, N real tokens of the batch, D width.
+Shapes: B batch, L tokens with the CLS token at index 0, M hidden tokens, N real tokens of the batch, D width.
 """
 
 from __future__ import annotations

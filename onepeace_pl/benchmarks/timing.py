@@ -1,6 +1,6 @@
 """Interleaved timing of two or more implementations in one process.
 
-Other work on the machine disturbs all alike, so the ratio of a round says more than its milliseconds.
+Other load affects all of them equally, so ratios are more reliable than milliseconds.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class History:
         self._sums: dict[str, tuple[Tensor, int]] = {}
 
     def due(self, step: int, total_steps: float) -> bool:
-        """Whether a run of so many steps gets a point at this step; infinity where nobody knows how many."""
+        """Whether a run of so many steps gets a point at this step; infinity if the number is unknown."""
         if total_steps < float("inf"):
             return step % max(1, int(total_steps) // self._points) == 0 or step >= total_steps
         # Without an end, points move apart by powers of two as the run goes on.

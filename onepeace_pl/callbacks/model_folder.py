@@ -31,7 +31,8 @@ class ModelFolder(L.Callback):
     its place. A run that is stopped by a signal leaves its folder too, unless its weights are shared out among
     processes; one that breaks does not.
 
-    Where little was trained, the folder holds that and says which base has the rest (``docs/guide/fine_tuning.md``).
+    After parameter-efficient fine-tuning it has the trained weights and the path of the others
+    (``docs/guide/fine_tuning.md``).
 
     Args:
         whole: Write all weights all the same.

@@ -53,7 +53,7 @@ class Report(L.Callback):
     has a report, too.
 
     The galleries' raw rows come from the datamodule's ``evaluation_sets(split)``; without them there is no
-    ``gallery.png``. Without matplotlib there are no pictures, and the page says so.
+    ``gallery.png``. Without matplotlib the plots are omitted, with a note.
 
     Args:
         queries: Queries shown for each direction.

@@ -1,6 +1,6 @@
 """Machine-readable results of a run (``results.json``); the report has the same for people.
 
-A run that is stopped, or breaks, leaves none: the file says that the run has come to its end.
+A run that is stopped or fails leaves none: the file marks a complete run.
 """
 
 from __future__ import annotations

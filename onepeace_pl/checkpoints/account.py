@@ -37,7 +37,7 @@ class Account:
         checkpoint_format: Which official file it is, or ``lightning``.
         keys: Number of keys.
         used: Official names of tensors that are parameters of the model.
-        new: Our names of parameters that the file lacks.
+        new: Parameters that are missing in the file.
         head: Our names of the task head's weights.
         left_over: Official names of other tensors; they are kept in a file of their own.
         dropped: Official names left out on request.

@@ -1,7 +1,7 @@
 """Partial checkpoints: frozen weights are stored by reference (path and fingerprint).
 
 A run that trains few weights saves those, the path of the weights that it started from, and their fingerprint. To load
-it, both are read; base weights with another fingerprint are refused.
+it, both are read; base weights with another fingerprint are an error.
 """
 
 from __future__ import annotations

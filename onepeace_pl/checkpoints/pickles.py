@@ -2,7 +2,7 @@
 
 Three kinds are understood: ``torch.save``'s zip, its older format, and a plain pickle of tensors or arrays
 (the vision-only file). Of each, only tensors, arrays and plain data are made. Objects among the options of a
-run become inert stand-ins; whatever would call something is refused.
+run become inert stand-ins; anything else is rejected.
 """
 
 from __future__ import annotations

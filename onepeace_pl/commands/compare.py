@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     together = expected or [name for name in vectors if not wrong[name]]
     joint = compare_jointly(a, b, together, options.seed) if len(together) > 1 else None
     if joint is not None and joint.equal is not None:
-        print(f"  read together ({', '.join(together)}): {_told(joint)}")
+        print(f"  read together ({', '.join(together)}): {_difference(joint)}")
     _print_parameters(parameters, list(dict.fromkeys([*a.modalities, *b.modalities])), options.verbose)
     failed = [name for name in expected if vectors[name].equal is False or wrong[name]]
     if expected and not failed and joint is not None and joint.equal is False:
@@ -62,18 +62,18 @@ def main(argv: Sequence[str]) -> int:
 def _print_vectors(
     vectors: "Mapping[str, Vectors]", wrong: Mapping[str, Sequence[str]], a: Sequence[str], b: Sequence[str]
 ) -> None:
-    print("vectors of the same random inputs, and all that a modality reads")
+    print("embeddings of the same random inputs, and all that they depend on")
     for name in dict.fromkeys([*a, *b]):
         if name not in vectors:
             print(f"  {name:10}only in {'FOLDER_A' if name in a else 'FOLDER_B'}")
             continue
-        differs, told = wrong[name], _told(vectors[name])
+        differs, text = wrong[name], _difference(vectors[name])
         if differs and vectors[name].equal:
-            told = "these vectors are equal, what it reads is not"
-        print(f"  {name:10}{told}" + (f"; {len(differs)} differ: {differs[0]}" if differs else ""))
+            text = "embeddings equal, but not all that they depend on"
+        print(f"  {name:10}{text}" + (f"; {len(differs)} differ: {differs[0]}" if differs else ""))
 
 
-def _told(vectors: "Vectors") -> str:
+def _difference(vectors: "Vectors") -> str:
     if vectors.equal is None:
         return f"not embedded: {vectors.why_not}"
     return "bitwise equal" if vectors.equal else f"differ by up to {vectors.difference:.3g}"

@@ -97,7 +97,7 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
     if options.merge:
         backbone, state = merged(backbone, state, str(source))
     print("\n".join(conversion.account.lines(None if options.verbose else 6)))
-    _tell_tokenizer(conversion.backbone, processors)
+    _report_tokenizer(conversion.backbone, processors)
     save_folder(
         target,
         backbone,
@@ -208,7 +208,7 @@ def _tokenizer(folder: str | None) -> "Tokenizer | None":
     return None if folder is None else Tokenizer.load(folder)
 
 
-def _tell_tokenizer(backbone: "Backbone", processors: "Mapping[str, Processor]") -> None:
+def _report_tokenizer(backbone: "Backbone", processors: "Mapping[str, Processor]") -> None:
     from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 
     for name, processor in processors.items():

@@ -22,7 +22,7 @@ from onepeace_pl.modalities.base import Processor
 class MultiTaskDataModule(TaskDataModule):
     """Data module that loads a batch of each task a step; each has its own sources, batch size and preparation.
 
-    The dataset with most batches sets the length of an epoch; shorter ones start anew. All texts are read by one
+    The dataset with most batches sets the length of an epoch; shorter ones repeat. All texts are read by one
     tokenizer: that of a processor, or one trained on the texts of the first task that has any. A model
     folder gets each modality's preparation from the first task that has it. Evaluation sets are named ``TASK/SET``.
 
@@ -133,7 +133,7 @@ class MultiTaskDataModule(TaskDataModule):
         return {"tokenizers": {name: text for each in trained for name, text in each.items()}}
 
     def load_state_dict(self, state_dict: Mapping[str, Mapping[str, str]]) -> None:
-        """Take over the tokenizers of a checkpoint, with a warning where the texts at hand give others."""
+        """Restore the tokenizers of a checkpoint, with a warning if the current texts give others."""
         for data in self.tasks.values():
             data.load_state_dict(state_dict)
 

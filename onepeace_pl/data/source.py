@@ -101,7 +101,7 @@ class Source(ABC):
         """Return a row."""
 
     def training_row(self, index: int, epoch: int) -> Row:
-        """Return a row for training; a source may draw it anew in each epoch (another caption, another clip)."""
+        """Return a row for training; a source may sample it in each epoch (another caption, another clip)."""
         return self[index]
 
     def ids(self) -> Iterable[str] | None:

@@ -35,7 +35,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
     """Base of all adapters.
 
     The constructor of a subclass takes the transformer's config first and then its own options, each kept as
-    an attribute of the same name, so that an adapter can be described and built again.
+    an attribute of the same name, so that `to_config` and `from_config` can save and rebuild it.
 
     Args:
         config: Width, heads and switches of the encoder.
@@ -83,7 +83,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     @abstractmethod
     def stem(self, values: Tensor) -> Tensor:
-        """Map raw values (B, ...) to token contents (B, L - 1, D) without summary and positions."""
+        """Map raw values (B, ...) to token contents (B, L - 1, D) without CLS token and positions."""
 
     @abstractmethod
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:

@@ -64,7 +64,7 @@ class SequenceBuckets:
 
 
 class GridBuckets:
-    """Vertical and horizontal offset on a grid of patches in row-major order behind the CLS token.
+    """Vertical and horizontal offset on a grid of patches in row-major order after the CLS token.
 
     Args:
         side: Patches along a side, or from top to bottom.

@@ -31,7 +31,7 @@ Summary = Callable[[Columns], dict[str, float]]
 
 
 class Evaluator(ABC):
-    """One evaluation of a task; made anew for each.
+    """One evaluation of a task; a new instance for each.
 
     Attributes:
         results: Full results by set, for reports; filled by :meth:`compute`.

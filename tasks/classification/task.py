@@ -36,7 +36,7 @@ class Classification(SupervisedTask):
         modality: Modality that is classified.
         pooling: ``attention`` over normed tokens (the original's head for audio, text and images), ``summary`` the
             same head on the CLS token alone, ``mean`` of tokens without final norm (its vision code's, for ImageNet).
-        pooler: A dense layer with tanh behind the pooling; not with ``mean``.
+        pooler: A dense layer with tanh after the pooling; not with ``mean``.
         label_smoothing: Share of the target that is spread over all classes.
         top: Also report the accuracy of the top k classes, for this k; 1 does not.
     """

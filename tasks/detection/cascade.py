@@ -23,7 +23,7 @@ class CascadeRCNN(nn.Module):
     """Cascade Mask R-CNN: region proposals, three stages of box heads, and a mask head.
 
     Args:
-        channels: Channels of the maps, all alike; the last map is for proposals alone.
+        channels: Channels of the feature maps, all equal; the last map is for proposals only.
         classes: Number of classes.
         masks: Whether masks are predicted.
         iou_thresholds: IoU from which a region counts as an object, stage by stage.

@@ -1,6 +1,6 @@
 """Pretraining: cross-modal contrast and denoising of masked tokens (paper, section 3.3).
 
-Shapes: B samples, L tokens with the summary at index 0, D width.
+Shapes: B samples, L tokens with the CLS token at index 0, D width.
 """
 
 from __future__ import annotations

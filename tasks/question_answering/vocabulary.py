@@ -29,7 +29,7 @@ class OpenAnswer(SupervisedTask):
         backbone: The backbone.
         data_info: Dataset metadata, whose classes are the answers.
         evidence: Modalities that the question is about; the original's is [image].
-        pooler: A dense layer with tanh behind the pooling (the original's).
+        pooler: A dense layer with tanh after the pooling, as in the original.
     """
 
     monitor = ("accuracy", "max")

@@ -92,7 +92,7 @@ class SpaceTime(nn.Module):
         nn.init.zeros_(self.temporal_embedding)
 
     def forward(self, encoder: Encoder, clips: ModalityInput, modality: str) -> Tensor:
-        """Return the tokens of all frames behind the last block, (B T, L, D).
+        """Return the tokens of all frames after the last block, (B T, L, D).
 
         Args:
             encoder: The encoder, not sharded: its blocks run piece by piece.

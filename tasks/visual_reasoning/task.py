@@ -27,7 +27,7 @@ class VisualReasoning(SupervisedTask):
     """Classifies a statement as true or false of two images, each of which is read with it (NLVR2).
 
     Rows have two values of ``image``. The image adapter with ``types: 2`` (and the text adapter with ``types:
-    1``) tells the first image from the second, as the original does.
+    1``) distinguishes the two images, as in the original.
 
     Args:
         backbone: The backbone.

@@ -35,9 +35,10 @@ def _files() -> None:
     os.makedirs("runs/quickstart/checkpoints")
     save_folder("runs/quickstart/model", backbone, released_processors(backbone, tokenizer))
     state = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    told = {"class_path": "onepeace_pl.backbone.Backbone", "init_args": backbone.to_config()}
+    config = {"class_path": "onepeace_pl.backbone.Backbone", "init_args": backbone.to_config()}
     torch.save(
-        {"state_dict": state, "hyper_parameters": {"backbone": told}}, "runs/quickstart/checkpoints/last.ckpt"
+        {"state_dict": state, "hyper_parameters": {"backbone": config}},
+        "runs/quickstart/checkpoints/last.ckpt",
     )
     for name in ("a.png", "b.png"):
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)).save(name)
@@ -47,9 +48,9 @@ def _files() -> None:
 def test_every_command_and_the_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _files()
-    told = commands(PAGE)
-    assert len(told) == 11
-    for words in told:
+    listed = commands(PAGE)
+    assert len(listed) == 11
+    for words in listed:
         assert cli(words) == 0, words
     (example,) = blocks(PAGE, "python")
     exec(example, found := {})

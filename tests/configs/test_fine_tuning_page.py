@@ -41,9 +41,9 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     start = ["fit", "--config", "configs/quickstart_alignment.yaml", "--run", "quickstart"]
     assert main([*start, *SHORT]) == 0
-    told = commands(PAGE)
-    assert [words[0] for words in told] == ["info", "fit", "convert", "convert", "convert"]
-    for words in told:
+    listed = commands(PAGE)
+    assert [words[0] for words in listed] == ["info", "fit", "convert", "convert", "convert"]
+    for words in listed:
         assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
         if words[0] == "info":
             assert "2,506,753" in capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(callback))
     (tmp_path / "average.yaml").write_text(yaml.safe_dump(average))
     more = ["--config", "whole.yaml", "--config", "average.yaml", "--run", "whole"]
-    assert main([*told[1], *SHORT, *more]) == 0
+    assert main([*listed[1], *SHORT, *more]) == 0
     stored = torch.load(tmp_path / "runs/whole/checkpoints/last.ckpt", weights_only=False)
     assert "current_model_state" in stored
     assert "base" not in read_config(tmp_path / "runs/whole/model")

@@ -43,14 +43,14 @@ def test_the_commands_run() -> None:
     assert "| val/mean_of_tasks |" in report
     assert "classes: TriWorldTaskDataModule, ClassScenes of 8 rows with image, batches of 4" in report
     assert json.loads(Path("runs/several/results.json").read_text())["monitor"]["name"] == "val/mean_of_tasks"
-    told = json.loads(Path("runs/several/model/task.json").read_text())
+    stored = json.loads(Path("runs/several/model/task.json").read_text())
     assert (
-        list(told["init_args"]["tasks"])
-        == list(told["data_info"]["tasks"])
+        list(stored["init_args"]["tasks"])
+        == list(stored["data_info"]["tasks"])
         == ["grounding", "questions", "classes"]
     )
     written = {path.name for path in Path("runs/several/predictions").iterdir()}
-    assert written == {f"{task}-triworld.jsonl" for task in told["data_info"]["tasks"]}
+    assert written == {f"{task}-triworld.jsonl" for task in stored["data_info"]["tasks"]}
 
 
 def test_the_file_and_the_flags(capsys: pytest.CaptureFixture[str]) -> None:

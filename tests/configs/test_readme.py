@@ -27,9 +27,9 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     Path("configs").symlink_to(ROOT / "configs")
     *started, task = commands("README.md")
-    told = started + commands("docs/guide/how_it_works.md")
-    assert [words[0] for words in told] == ["fit", "fit", "compare"]
-    for words in told:
+    listed = started + commands("docs/guide/how_it_works.md")
+    assert [words[0] for words in listed] == ["fit", "fit", "compare"]
+    for words in listed:
         assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
     assert main([*task, *TASK_SHORT, "--model.init_from", "runs/quickstart_audio/model"]) == 0
     # embedding with a checkpoint; --ckpt_path brings the run's config
@@ -43,7 +43,7 @@ def test_every_command_and_the_example(tmp_path: Path, monkeypatch: pytest.Monke
     soundfile.write("bell.flac", wave, rate)
     (example,) = blocks("README.md", "python")
     exec(example, found := {})
-    assert found["text"].shape == found["both"].shape == found["sound"].shape
+    assert found["text"].shape == found["both"].shape == found["audio"].shape
     assert found["both"].norm() == pytest.approx(1, abs=1e-5)
 
 

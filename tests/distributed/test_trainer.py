@@ -158,8 +158,8 @@ def model_folder(folder: Path) -> None:
     assert (fsdp / "checkpoints/best.ckpt").is_dir()
     expected = torch.load(ddp / "checkpoints/best.ckpt", weights_only=True)
     for place in (ddp, fsdp):
-        told = json.loads((place / "model/config.json").read_text())["weights"]
-        assert told["step"] == expected["global_step"] < 4
+        stored = json.loads((place / "model/config.json").read_text())["weights"]
+        assert stored["step"] == expected["global_step"] < 4
         for tensor_name, tensor in load_file(place / "model/model.safetensors").items():
             wanted = expected["state_dict"][f"backbone.{tensor_name}"]
             torch.testing.assert_close(tensor, wanted, rtol=0, atol=1e-5)

@@ -35,9 +35,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = commands(PAGE)
-    assert [words[0] for words in told] == ["fit", "fit", "compare"]
-    for words in told:
+    listed = commands(PAGE)
+    assert [words[0] for words in listed] == ["fit", "fit", "compare"]
+    for words in listed:
         assert main([*words, *(LITTLE[words[-1]] if words[0] == "fit" else [])]) == 0, words
     assert capsys.readouterr().out.count("bitwise equal") >= 2
 

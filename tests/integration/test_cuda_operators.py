@@ -53,7 +53,7 @@ def batched(corners: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     lambda b, s: ops.soft_nms(b, s, 0.4, sigma=0.5, min_score=0.05, method="linear"),
     batched,
 ], ids=["nms", "soft_nms", "batched_nms"])  # fmt: skip
-def test_suppression(function: Callable[..., tuple[Tensor, Tensor]], count: int) -> None:
+def test_nms(function: Callable[..., tuple[Tensor, Tensor]], count: int) -> None:
     if not count and function is batched:
         pytest.skip("mmcv's own function takes no empty set")
     cpu = function(boxes(count), random(count, seed=2))

@@ -58,7 +58,7 @@ def another(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(features(folder), folder / "features.safetensors")
     save_file(masked(folder), folder / "masked.safetensors")
     losses = {run: losses_and_gradients(folder, stage) for stage, run in pretraining.STAGES.items()}
-    write(folder, "losses", {run: told for run, (told, _) in losses.items()})
+    write(folder, "losses", {run: values for run, (values, _) in losses.items()})
     write(folder, "grad_norms", {run: {"with_grad": found} for run, (_, found) in losses.items()})
     return folder
 

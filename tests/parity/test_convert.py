@@ -40,8 +40,8 @@ def test_there_and_back(golden, tmp_path, capsys, model):
     official = official_model(golden, model, KINDS[model])
     source = write(tmp_path / "official.pt", golden, official)
     assert convert([str(source), "--to", str(tmp_path / "model")]) == 0
-    told = capsys.readouterr().out
-    assert f"{len(official)} keys" in told
+    printed = capsys.readouterr().out
+    assert f"{len(official)} keys" in printed
     assert convert([str(tmp_path / "model"), "--to", str(tmp_path / "again.pt")]) == 0
     same(official, read_pickle(tmp_path / "again.pt")["model"])
 

@@ -23,7 +23,7 @@ from onepeace_pl.errors import UserError
 class Kinetics(Listing[tuple[str, int, int]]):
     """Rows of a CSV with label, youtube_id, time_start, time_end, split; the image is a clip of frames.
 
-    A clip is `frames` frames, `stride` apart. In training it starts anywhere, anew each epoch; else `clips`
+    A clip is `frames` frames, `stride` apart. In training its start is sampled in each epoch; else `clips`
     of them are spread evenly over the video, one row each with the video's id. Where a video is too short,
     its last frame is repeated (docs/reference/tasks.md, section 15).
 

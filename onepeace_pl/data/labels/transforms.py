@@ -98,7 +98,7 @@ class VariedCrop(nn.Module):
         self.size, self.cat_max_ratio = size, cat_max_ratio
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Crop image, mask and boxes alike."""
+        """Crop image, mask and boxes together."""
         from torchvision.transforms.v2.functional import crop
 
         height, width = inputs["image"].shape[-2:]

@@ -174,7 +174,7 @@ class PreparedRows(Dataset[Sample]):
 
 
 def _as_labelled(processor: Processor, raw: RawValue, labels: Labels) -> RawValue:
-    """Return a field's raw value; an image with a box is turned as the image size in its labels says."""
+    """Return a field's raw value; an image with a box is rotated according to the image size in its labels."""
     opens_images = isinstance(processor, ImageProcessor | AnySizeProcessor)
     if opens_images and "box" in labels and isinstance(raw, str | Path | bytes):
         return open_image(raw, labels.get("image_size"))

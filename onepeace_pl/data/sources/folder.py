@@ -26,7 +26,7 @@ class FolderSource(Source):
 
     Args:
         path: The folder.
-        incomplete: What to do with a name that lacks a modality which others have: "raise", or "skip" with a
+        incomplete: Handling of names without one of the modalities: "raise", or "skip" with a
             warning that counts them.
 
     Raises:

@@ -17,7 +17,7 @@ def read_image_size(image: str | bytes, upright: bool = True) -> Size:
 
     Args:
         image: Path or encoded bytes.
-        upright: Turned as its EXIF orientation says; False gives the size as stored.
+        upright: Whether to apply the EXIF orientation; False gives the size as stored.
 
     Raises:
         UserError: The file is missing or no image.

@@ -21,7 +21,7 @@ KNOWN = ("image", "audio", "text")
 class ManifestSource(Source):
     """Rows of a ``.csv`` or ``.jsonl`` file; columns that serve nothing else become labels as they are.
 
-    With `labels` a file of one's own serves every task: columns of any name become the labels that tasks
+    With `labels` a custom file works for every task: columns of any name become the labels that tasks
     read (:class:`~onepeace_pl.data.source.Row` lists them), text in them becomes what the label needs:
 
     * ``class``: a name, or a number from 0; ``classes``: a list, a JSON list, or names with commas;
@@ -38,7 +38,7 @@ class ManifestSource(Source):
         id_column: Column of ids; None gives each row its number.
         root: Folder that media paths start from; None takes the file's own.
         text: Modalities whose values are text; all others are paths, or images in base64.
-        unique_ids: Refuse an id that occurs twice.
+        unique_ids: Raise an error for duplicate ids.
         labels: Label to column, or to several. None leaves the other columns as they are.
         classes: Names of the classes, or of the answers, in the order of their indices. None takes those of
             the file in alphabetical order; give all splits the same.

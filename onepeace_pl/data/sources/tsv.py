@@ -38,7 +38,7 @@ class TsvSource(Source):
         text: Modalities whose values are text; all others are paths, or images in base64.
         captions: JSON ``{id: [caption, ...]}``: each row then becomes as many rows as its id has captions
             (evaluation files with one row an image).
-        unique_ids: Refuse an id that occurs twice.
+        unique_ids: Raise an error for duplicate ids.
 
     Raises:
         UserError: If a file is missing, a column is not there, a row is ragged or an id occurs twice.

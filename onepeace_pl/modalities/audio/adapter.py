@@ -69,7 +69,7 @@ class ConvPositions(nn.Module):
 
         Args:
             x: Frames.
-            padding: (B, T) bool, True where a frame counts as the zeros behind the end; None takes all as they are.
+            padding: (B, T) bool, True where a frame counts as zeros after the end; None for no padding.
         """
         x = self.pre_norm(x)
         width = x.shape[-1]
@@ -84,7 +84,7 @@ class ConvPositions(nn.Module):
 class AudioAdapter(ModalityAdapter):
     """Convolutional features of waveforms, 50 tokens a second.
 
-    In training the padding behind a clip changes its last frames, as in the original. In evaluation it does not, so
+    In training the padding after a clip changes its last frames, as in the original. In evaluation it does not, so
     that the embedding of a clip is the same whatever clips it is batched with.
 
     Args:

@@ -20,7 +20,7 @@ class Resamples(Protocol):
     """A processor that can resample.
 
     Attributes:
-        resample: Whether audio of another rate is resampled, or refused.
+        resample: Whether audio of another rate is resampled; otherwise it is an error.
     """
 
     resample: bool

@@ -81,7 +81,7 @@ class RandAugment:
     Attributes:
         count: Operations drawn, with replacement.
         magnitude: Strength of 0 to 10.
-        deviation: Of the strength, drawn anew for each operation.
+        deviation: Standard deviation of the magnitude, sampled for each operation.
         probability: That a drawn operation is applied.
         operations: Names of :data:`OPERATIONS` and :data:`MOVES`.
         fill: Colour of what a move brings in.

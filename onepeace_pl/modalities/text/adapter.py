@@ -70,5 +70,5 @@ class TextAdapter(SequenceAdapter):
 
     def default_processor(self) -> TextProcessor:
         """Preprocessing of the released embedding interface, still without a tokenizer."""
-        most = min(MAX_TOKENS, (self.max_tokens or MAX_TOKENS + 2) - 2)  # summary and end token
+        most = min(MAX_TOKENS, (self.max_tokens or MAX_TOKENS + 2) - 2)  # CLS and end token
         return TextProcessor(None, most, cleaning="lower")

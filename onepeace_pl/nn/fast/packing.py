@@ -26,7 +26,7 @@ class Piece(NamedTuple):
         part: Index of the segment within its sequence.
         segment: The segment.
         start: First row.
-        stop: The row behind the last.
+        stop: The row after the last.
     """
 
     sequence: int

@@ -255,7 +255,7 @@ def test_stages_are_plain_data(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("config", "message"),
     [
         ({"lastt": 2}, "no stage key 'lastt'; did you mean 'last'"),
         ({"xyz": 2}, r"no stage key 'xyz'; there are vision_language, frozen, \{extend: MODALITY\}, .*RANK"),
@@ -265,9 +265,9 @@ def test_stages_are_plain_data(stage: Stage) -> None:
         ({}, "is no stage"),
     ],
 )
-def test_data_that_are_no_stage(told: dict[str, int], message: str) -> None:
+def test_data_that_are_no_stage(config: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Stage.from_config(told)
+        Stage.from_config(config)
 
 
 @pytest.mark.parametrize(

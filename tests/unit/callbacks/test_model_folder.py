@@ -68,8 +68,8 @@ def test_the_folder_is_that_of_the_best_checkpoint_and_says_so(tmp_path: Path) -
         torch.equal(chosen["state_dict"][f"backbone.{name}"], tensor) for name, tensor in loaded.items()
     )
     assert not all(torch.equal(at_end[name], tensor) for name, tensor in loaded.items())
-    told = json.loads((tmp_path / "model/config.json").read_text())["weights"]
-    assert told == {
+    stored = json.loads((tmp_path / "model/config.json").read_text())["weights"]
+    assert stored == {
         "checkpoint": "checkpoints/best.ckpt",
         "step": chosen["global_step"],
         "monitor": "train/loss",
@@ -78,7 +78,7 @@ def test_the_folder_is_that_of_the_best_checkpoint_and_says_so(tmp_path: Path) -
     assert "| checkpoint | checkpoints/best.ckpt |" in (tmp_path / "model/README.md").read_text()
     page = (tmp_path / "report.md").read_text()
     assert "| evaluated weights | of step 4 |" in page
-    assert f"| model folder | checkpoints/best.ckpt (step {told['step']}, train/loss" in page
+    assert f"| model folder | checkpoints/best.ckpt (step {stored['step']}, train/loss" in page
     if os.name == "posix":
         assert (tmp_path / "model/model.safetensors").stat().st_mode == (
             tmp_path / "report.md"

@@ -25,9 +25,9 @@ def test_groups_of_sets_with_other_metrics_keep_their_columns() -> None:
     assert groups_table([result("boxes/val")]) == ""
 
 
-def test_equal_items_of_a_gallery_are_told() -> None:
-    told = RetrievalResult("pairs", {}, duplicates={"image": 0, "text": 46})
-    assert "Duplicates of an earlier item: 46 of text. They are merged with it." in retrieval_section(told)
+def test_duplicates_of_a_gallery_are_reported() -> None:
+    result = RetrievalResult("pairs", {}, duplicates={"image": 0, "text": 46})
+    assert "Duplicates of an earlier item: 46 of text. They are merged with it." in retrieval_section(result)
     apart = RetrievalResult("pairs", {}, duplicates={"text": 46}, merged=False)
     assert "They are ranked separately." in retrieval_section(apart)
     assert "Duplicates" not in retrieval_section(RetrievalResult("pairs", {}, duplicates={"text": 0}))

@@ -68,8 +68,8 @@ def test_the_decoder_follows_its_options():
     model = backbone(DecoderConfig(depth=1, width=48, heads=6, feed_forward=20))
     guessed = Backbone.from_config(deduce(model.state_dict()))
     assert guessed.decoder.transformer.blocks[0].attention.heads == 3  # as wide as the encoder's heads
-    told = Backbone.from_config(deduce(model.state_dict(), {"decoder": {"attention_heads": 6}}))
-    assert told.decoder.transformer.blocks[0].attention.heads == 6
+    config = Backbone.from_config(deduce(model.state_dict(), {"decoder": {"attention_heads": 6}}))
+    assert config.decoder.transformer.blocks[0].attention.heads == 6
     assert Backbone.from_config(deduce(model.state_dict(), decoder=False)).decoder is None
     assert not deduce(model.state_dict())["decoder"]["hide_padding"]  # the original's
 

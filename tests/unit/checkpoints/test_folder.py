@@ -1,4 +1,4 @@
-"""A model folder: what is written is what is read, and what is wrong is told in one line."""
+"""Model folders: round trip and one-line errors."""
 
 import json
 

@@ -99,9 +99,9 @@ def test_classes_of_each_of_several_tasks(tmp_path: Path) -> None:
     def data_info(**tasks: DataInfo) -> DataInfo:
         return DataInfo(tasks=tasks)
 
-    def several(all_facts: DataInfo) -> MultiTask:
+    def several(all_info: DataInfo) -> MultiTask:
         kinds = {"one": Classification, "two": Classification}
-        return MultiTask(make(("image",), decoder=False), all_facts, kinds)
+        return MultiTask(make(("image",), decoder=False), all_info, kinds)
 
     learnt, now = data_info(one=THREE, two=THREE), data_info(one=THREE, two=TURNED)
     save_head(tmp_path, several(learnt).state_dict(), {"data_info": learnt.to_config()})

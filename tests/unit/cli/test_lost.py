@@ -1,4 +1,4 @@
-"""Processes that a run loses are told of in one line: real ones, killed."""
+"""One-line errors for lost processes: real ones, killed."""
 
 import os
 import signal

@@ -38,9 +38,9 @@ def alter(name: str, by: float = 1e-6) -> None:
 
 def test_an_extension_left_the_rest_as_it_was(folders, capsys):
     assert cli(["compare", "old", "new", "--expect-equal", "text,image"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("bitwise equal") == 3  # each, and both together
-    assert "only in FOLDER_B" in told
+    printed = capsys.readouterr().out
+    assert printed.count("bitwise equal") == 3  # each, and both together
+    assert "only in FOLDER_B" in printed
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_an_extension_left_the_rest_as_it_was(folders, capsys):
 def test_the_smallest_change_is_found(folders, capsys, name, differ):
     alter(name, 1e-3)
     assert cli(["compare", "old", "new"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("differ by up to") == len(differ)
-    assert f"changed: {name}" in told
+    printed = capsys.readouterr().out
+    assert printed.count("differ by up to") == len(differ)
+    assert f"changed: {name}" in printed
     for modality in ("text", "image"):
         code = cli(["compare", "old", "new", "--expect-equal", modality])
         assert code == (1 if modality in differ else 0)
@@ -70,9 +70,9 @@ def test_a_modality_that_is_not_shared(folders, capsys):
 def test_models_that_take_other_inputs(folders):
 
     a = from_preset("debug", ["image"])
-    told = a.to_config()
-    told["adapters"]["image"]["init_args"]["image_size"] = 96
-    found = compare_vectors(a, Backbone.from_config(told))["image"]
+    config = a.to_config()
+    config["adapters"]["image"]["init_args"]["image_size"] = 96
+    found = compare_vectors(a, Backbone.from_config(config))["image"]
     assert found.equal is None
     assert "other inputs" in found.why_not
 
@@ -105,9 +105,9 @@ def test_every_parameter_that_a_modality_reads_counts(capsys):
     names = list(load_file("a/model.safetensors"))
     for at, name in enumerate(names):
         for modality in modalities:
-            told = read_by(name, modality, modalities)
+            reads = read_by(name, modality, modalities)
             owners = [m for m in modalities if f".{m}." in f"{name}."]
-            assert told == (name != "logit_scale" and owners in ([], [modality])), (name, modality)
+            assert reads == (name != "logit_scale" and owners in ([], [modality])), (name, modality)
         if at % 40 == 0 or "token_table" in name or "logit" in name:
             whole("b")
             change("b", name)
@@ -121,9 +121,10 @@ def test_a_token_that_no_random_input_has(capsys):
     whole("b")
     change("b", "encoder.adapters.text.token_table")
     assert equal("text") == 1
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
-        "these vectors are equal, what it reads is not; 1 differ: encoder.adapters.text.token_table" in told
+        "embeddings equal, but not all that they depend on; 1 differ: encoder.adapters.text.token_table"
+        in printed
     )
     assert equal("image", "touch") == 0
 

@@ -1,4 +1,4 @@
-"""The verb itself: refusals, checkpoints of runs, tokenizers. Official numbers: tests/parity/test_convert.py."""
+"""``convert``: errors, run checkpoints, tokenizers. Official numbers: tests/parity/test_convert.py."""
 
 import os
 import pickle
@@ -48,12 +48,12 @@ def test_the_account_of_every_key(source, capsys):
     del state["logit_scale"]
     torch.save({"model": state}, source)
     assert cli(["convert", str(source), "--to", "m", "--verbose"]) == 0
-    told = capsys.readouterr().out
-    assert f"pretrain, {len(state)} keys" in told
-    assert "1 made new\n    logit_scale" in told
-    assert "1 left over, kept in extra.safetensors\n    new_head.weight" in told
-    assert "encoder_wrapper.text_adapter.rp_bucket" in told
-    assert "no tokenizer for text" in told
+    printed = capsys.readouterr().out
+    assert f"pretrain, {len(state)} keys" in printed
+    assert "1 made new\n    logit_scale" in printed
+    assert "1 left over, kept in extra.safetensors\n    new_head.weight" in printed
+    assert "encoder_wrapper.text_adapter.rp_bucket" in printed
+    assert "no tokenizer for text" in printed
     cli(["convert", "m", "--to", "again.pt"])
     again = read_pickle(Path("again.pt"))["model"]
     assert again.keys() == state.keys()
@@ -153,13 +153,13 @@ class Hyper(L.LightningModule):
 def run_folder(tmp_path: Path, described: dict | None = None) -> tuple[Path, Hyper]:
     torch.manual_seed(0)
     backbone = from_preset("debug", ["text", "image"])
-    told = (
+    config = (
         None if described is None else {"class_path": "onepeace_pl.backbone.Backbone", "init_args": described}
     )
-    module = Hyper(backbone, told)
+    module = Hyper(backbone, config)
     state = {
         "state_dict": module.state_dict(),
-        "hyper_parameters": {} if told is None else {"backbone": told},
+        "hyper_parameters": {} if config is None else {"backbone": config},
         "PairsDataModule": {"tokenizers": {"text": Tokenizer.train(["a b c d"] * 3, 270).to_json()}},
     }
     checkpoint = tmp_path / "runs" / "x" / "checkpoints" / "last.ckpt"
@@ -168,12 +168,12 @@ def run_folder(tmp_path: Path, described: dict | None = None) -> tuple[Path, Hyp
     return checkpoint, module
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_checkpoint_of_a_run(tmp_path, capsys, told):
-    described = from_preset("debug", ["text", "image"]).to_config() if told else None
+@pytest.mark.parametrize("with_config", [True, False])
+def test_a_checkpoint_of_a_run(tmp_path, capsys, with_config):
+    described = from_preset("debug", ["text", "image"]).to_config() if with_config else None
     checkpoint, module = run_folder(tmp_path, described)
     assert cli(["convert", str(checkpoint), "--to", "m"]) == 0
-    assert ("sizes were deduced" in capsys.readouterr().out) != told
+    assert ("sizes were deduced" in capsys.readouterr().out) != with_config
     model = OnePeace.from_pretrained("m", device="cpu")
     for name, tensor in module.backbone.state_dict().items():
         assert torch.equal(model.backbone.state_dict()[name], tensor), name
@@ -186,7 +186,7 @@ def test_a_checkpoint_of_a_run(tmp_path, capsys, told):
 
 def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
     checkpoint, _ = run_folder(tmp_path)
-    told = {
+    config = {
         "text": {
             "class_path": "onepeace_pl.modalities.TextProcessor",
             "init_args": {"max_tokens": 9},
@@ -197,7 +197,7 @@ def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
         },
     }
     run = checkpoint.parent.parent
-    (run / "config.yaml").write_text(yaml.safe_dump({"data": {"init_args": {"processors": told}}}))
+    (run / "config.yaml").write_text(yaml.safe_dump({"data": {"init_args": {"processors": config}}}))
     cli(["convert", str(checkpoint), "--to", "m"])
     assert "config.yaml" in capsys.readouterr().out
     text = OnePeace.from_pretrained("m", device="cpu").processors["text"]
@@ -211,20 +211,20 @@ def test_preprocessing_of_a_run_is_taken_from_its_config(tmp_path, capsys):
     assert OnePeace.from_pretrained("m2", device="cpu").processors["image"].fit == "centre_crop"
 
 
-FACTS = DataInfo(("image",), None, ("cat", "dog", "horse"))
+DATA_INFO = DataInfo(("image",), None, ("cat", "dog", "horse"))
 
 
 def fine_tuned(kind: type = Classification, **options: object) -> dict[str, torch.Tensor]:
     """Write a model folder with a head, as a run leaves it; return the head's weights."""
     torch.manual_seed(1)
     backbone = from_preset("debug", ["image"], decoder=False)
-    task = kind(backbone, FACTS, **options)
+    task = kind(backbone, DATA_INFO, **options)
     save_folder("tuned", backbone, {"image": ImageProcessor(64)})
     path = f"{kind.__module__}.{kind.__qualname__}"
     save_head(
         Path("tuned"),
         task.state_dict(),
-        {"class_path": path, "init_args": options, "data_info": FACTS.to_config()},
+        {"class_path": path, "init_args": options, "data_info": DATA_INFO.to_config()},
     )
     return task.state_dict()
 
@@ -259,8 +259,8 @@ def test_a_head_goes_to_an_official_file_and_back(pooling, ending, capsys):
     for name, tensor in head_to_official(inner).items():
         assert torch.equal(found[name], tensor), name
     cli(["convert", f"x.{ending}", "--to", "back"])
-    task = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling=pooling)
-    assert "names no classes" in load_head(task, "back", data_info=FACTS)
+    task = Classification(from_preset("debug", ["image"], decoder=False), DATA_INFO, pooling=pooling)
+    assert "names no classes" in load_head(task, "back", data_info=DATA_INFO)
     assert all(torch.equal(tensor, state[name]) for name, tensor in task.state_dict().items())
 
 
@@ -277,24 +277,27 @@ def test_a_head_without_official_names_is_refused(capsys):
 
 def test_the_head_of_a_runs_checkpoint(tmp_path, capsys):
     backbone = from_preset("debug", ["image"], decoder=False)
-    task = Classification(backbone, FACTS, pooling="mean")
+    task = Classification(backbone, DATA_INFO, pooling="mean")
     state = {f"backbone.{n}": t for n, t in backbone.state_dict().items()}
     state |= {f"task.{n}": t for n, t in task.state_dict().items()}
-    told = {"class_path": "onepeace_pl.tasks.classification.Classification", "init_args": {"pooling": "mean"}}
+    config = {
+        "class_path": "onepeace_pl.tasks.classification.Classification",
+        "init_args": {"pooling": "mean"},
+    }
     hyper = {
-        "task": told,
-        "data_info": {"modalities": ("image",), "vocabulary_size": None, "classes": FACTS.classes},
+        "task": config,
+        "data_info": {"modalities": ("image",), "vocabulary_size": None, "classes": DATA_INFO.classes},
     }
     torch.save({"state_dict": state, "hyper_parameters": hyper}, "best.ckpt")
     assert cli(["convert", "best.ckpt", "--to", "m", "--verbose"]) == 0
-    told = capsys.readouterr().out
-    assert "4 of the task's head, kept in task.safetensors\n    head.linear.bias" in told
-    assert "left over" not in told
+    printed = capsys.readouterr().out
+    assert "4 of the task's head, kept in task.safetensors\n    head.linear.bias" in printed
+    assert "left over" not in printed
     head = head_of_folder(Path("m"))
     assert head.config["data_info"]["classes"] == ["cat", "dog", "horse"]
     assert head.config["init_args"] == {"pooling": "mean"}
-    again = Classification(from_preset("debug", ["image"], decoder=False), FACTS, pooling="mean")
-    assert load_head(again, "m", data_info=FACTS) == "head: from m"
+    again = Classification(from_preset("debug", ["image"], decoder=False), DATA_INFO, pooling="mean")
+    assert load_head(again, "m", data_info=DATA_INFO) == "head: from m"
     assert all(torch.equal(tensor, task.state_dict()[name]) for name, tensor in again.state_dict().items())
     assert cli(["convert", "m", "--to", "back.pt"]) == 0
     assert torch.equal(read_pickle(Path("back.pt"))["model"]["head.weight"], task.head.linear.weight)

@@ -1,4 +1,4 @@
-"""``data``: the sources of a config are looked at, and told what is wrong."""
+"""``data``: checks of the sources of a config, and the reported problems."""
 
 from pathlib import Path
 

@@ -28,10 +28,10 @@ def model(tmp_path) -> OnePeace:
 
 def test_table_of_similarities(model, capsys):
     assert cli(["embed", "m", "--image", "0.png", "1.png", "--text", *TEXTS[:2], "--device", "cpu"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     table = model.similarity(model.encode(image=["0.png", "1.png"]), model.encode(text=TEXTS[:2]))
     for row, name in zip(table, ("0.png", "1.png"), strict=True):
-        (line,) = [line for line in told.splitlines() if line.startswith(name)]
+        (line,) = [line for line in printed.splitlines() if line.startswith(name)]
         assert [float(cell) for cell in line.split()[1:]] == pytest.approx(row.tolist(), abs=6e-4)
 
 
@@ -45,9 +45,9 @@ def test_a_device_that_is_not_there(model, capsys, device):
 
 def test_three_modalities_give_three_tables(model, capsys):
     cli(["embed", "m", "--image", "0.png", "--text", "a dog", "--audio", "0.wav", "1.wav", "--device", "cpu"])
-    told = capsys.readouterr().out
-    assert told.count("\n\n") == 3
-    assert "audio: 2 vectors of 32 dimensions" in told
+    printed = capsys.readouterr().out
+    assert printed.count("\n\n") == 3
+    assert "audio: 2 vectors of 32 dimensions" in printed
 
 
 def test_vectors_in_a_file(model):

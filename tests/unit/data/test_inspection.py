@@ -92,7 +92,7 @@ def test_empty_texts(tmp_path: Path) -> None:
     assert report.wrong == ["row 1 (id 1): empty text; give it words or leave the row out"]
 
 
-def test_sources_that_tell_little(tmp_path: Path) -> None:
+def test_folder_joined_and_generated_sources(tmp_path: Path) -> None:
     pictures(tmp_path, ["a.png", "b.png"])
     for name in "ab":
         text_file(tmp_path / f"{name}.txt", "one", "two")

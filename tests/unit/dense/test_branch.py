@@ -102,11 +102,11 @@ def stretched(table: Tensor, side: int) -> Tensor:
 
 
 WAYS = {
-    "everywhere": {},
+    "global": {},
     "windows": {"window_size": 4},
-    "windows, one block everywhere": {"window_size": 4, "global_blocks": [1]},
+    "windows, one global block": {"window_size": 4, "global_blocks": [1]},
     "decomposed": {"rel_pos_size": 4},
-    "windows, one block everywhere, decomposed": {"window_size": 4, "global_blocks": [1], "rel_pos_size": 32},
+    "windows, one global block, decomposed": {"window_size": 4, "global_blocks": [1], "rel_pos_size": 32},
 }
 
 
@@ -120,7 +120,7 @@ def test_features(way: str, size: tuple[int, int]) -> None:
     torch.testing.assert_close(found, slow(backbone, branch, pictures(*size)), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("way", ["everywhere", "windows, one block everywhere, decomposed"])
+@pytest.mark.parametrize("way", ["global", "windows, one global block, decomposed"])
 @torch.no_grad()
 def test_features_of_512_pixels(way: str) -> None:
     backbone = made()

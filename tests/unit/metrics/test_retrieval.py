@@ -82,7 +82,7 @@ def test_five_captions_of_one_picture() -> None:
 
 
 def shared_sentences(**options: bool) -> RetrievalResult:
-    """Twelve pictures, of which each is told in one of four sentences; a perfect model but for the order of equals."""
+    """Twelve pictures, of which each has one of four sentences; a perfect model but for the order of equals."""
     sentences = torch.arange(N) % 4
     pictures = F.one_hot(sentences, 4).float()
     metric = RetrievalMetric(["image"], ["text"], **options)

@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def write(folder: Path) -> Callable[..., Path]:
-    """Write ``s.yaml``: one run ``a`` unless told otherwise."""
+    """Write ``s.yaml``: one run ``a`` by default."""
 
     def call(**content: Any) -> Path:
         path = Path("s.yaml")

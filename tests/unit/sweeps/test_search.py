@@ -1,4 +1,4 @@
-"""Optuna: a journal that survives, trials that are not lost, points that are not drawn twice."""
+"""Optuna: persistent journal, no lost trials, no duplicate points."""
 
 from functools import partial
 from pathlib import Path

@@ -52,7 +52,7 @@ def test_every_run_meets_every_label_and_seed(write):
     assert {row.metric for row in found if row.axes["data"] == "d1"} == {"val/one", None}
 
 
-def test_names_of_points_are_short_and_tell_them_apart(write):
+def test_names_of_points_are_short_and_unique(write):
     plan = read_plan(write())
 
     def name(**point):

@@ -252,11 +252,11 @@ def test_a_frozen_backbone_alone_cannot_train(tmp_path: Path) -> None:
         trainer(tmp_path).fit(experiment("frozen"), datamodule=data())
 
 
-def test_without_a_data_module_there_are_no_facts(tmp_path: Path) -> None:
+def test_without_a_data_module_there_is_no_data_info(tmp_path: Path) -> None:
     rows: DataLoader[Batch] = DataLoader([], batch_size=1)
     with pytest.raises(ValueError, match="there is no data module: give the Trainer one"):
         trainer(tmp_path).fit(experiment(), train_dataloaders=rows)
-    module = experiment(data_info=DataInfo(MODALITIES))  # who builds by hand says the facts
+    module = experiment(data_info=DataInfo(MODALITIES))  # without a data module
     module.configure_model()
     assert isinstance(module.backbone, Backbone)
 

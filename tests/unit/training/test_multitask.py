@@ -83,7 +83,7 @@ def data(**replaced: Any) -> MultiTaskDataModule:
     return MultiTaskDataModule({"topics": sentences(), "pairs": pictures()} | replaced)
 
 
-FACTS = DataInfo(
+DATA_INFO = DataInfo(
     ("text", "image"), 300, tasks={"topics": DataInfo(classes=("odd", "even")), "pairs": DataInfo()}
 )
 
@@ -96,7 +96,7 @@ def backbone_with_decoder() -> Backbone:
     return make(MODALITIES, noise=0.0)
 
 
-def several(model: Backbone, data_info: DataInfo = FACTS, **options: Any) -> MultiTask:
+def several(model: Backbone, data_info: DataInfo = DATA_INFO, **options: Any) -> MultiTask:
     return MultiTask(model, data_info, **{"tasks": TASKS, **options})
 
 
@@ -208,7 +208,7 @@ def test_heads_are_those_of_all_tasks() -> None:
     task = several(backbone())
     assert head_modules(task) == [task.members["topics"].head]
     with pytest.raises(ValueError, match="Reach has parameters of its own, which cannot be sharded"):
-        head_modules(Reach(backbone(), FACTS, "image"))
+        head_modules(Reach(backbone(), DATA_INFO, "image"))
 
 
 def test_a_task_of_weight_0_is_measured_and_does_not_train(tmp_path: Path) -> None:
@@ -307,8 +307,8 @@ def test_tasks_and_data_that_do_not_fit_are_named() -> None:
 
 
 def test_a_checkpoint_of_other_classes_is_refused_by_task() -> None:
-    module = Experiment(backbone, several, data_info=FACTS)
-    stored = FACTS.to_config()
+    module = Experiment(backbone, several, data_info=DATA_INFO)
+    stored = DATA_INFO.to_config()
     module.on_load_checkpoint({"hyper_parameters": {"data_info": stored}})
     stored["tasks"]["topics"]["classes"] = ["odd"]
     with pytest.raises(

@@ -25,7 +25,7 @@ def heard() -> TriWorldDataModule:
     return data(modalities=("audio", "text"))
 
 
-def test_both_stages_have_the_same_facts_and_tokenizer(
+def test_both_stages_have_the_same_data_info_and_tokenizer(
     seen: TriWorldDataModule, heard: TriWorldDataModule
 ) -> None:
     assert seen.data_info == heard.data_info == data(size=3).data_info

@@ -30,7 +30,7 @@ def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None
     assert [each.name for each in path.parent.iterdir()] == ["a.txt"]
 
 
-def test_endings_stay_for_those_who_tell_formats_by_them(tmp_path: Path) -> None:
+def test_suffixes_are_kept(tmp_path: Path) -> None:
     with replacing(tmp_path / "a.npz") as new:
         assert new.suffix == ".npz"
         assert new.parent == tmp_path

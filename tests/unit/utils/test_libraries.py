@@ -1,4 +1,4 @@
-"""A library that does not load is told in one line, with versions and remedy, whoever meets it."""
+"""One-line errors for libraries that do not load, with versions and remedy."""
 
 from __future__ import annotations
 

@@ -55,12 +55,14 @@ def folder(path: str, adapter: str = "", processor: str = "") -> Path:
 
 def checkpoint(path: str = "runs/x/checkpoints/last.ckpt", adapter: str = "") -> Path:
     backbone = from_preset("debug", ["image"], decoder=False)
-    told = backbone.to_config()
+    config = backbone.to_config()
     if adapter:
-        told["adapters"]["image"]["class_path"] = adapter
+        config["adapters"]["image"]["class_path"] = adapter
     content = {
         "state_dict": {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()},
-        "hyper_parameters": {"backbone": {"class_path": "onepeace_pl.backbone.Backbone", "init_args": told}},
+        "hyper_parameters": {
+            "backbone": {"class_path": "onepeace_pl.backbone.Backbone", "init_args": config}
+        },
     }
     Path(path).parent.mkdir(parents=True)
     torch.save(content, path)
@@ -95,8 +97,8 @@ def of_a_runs_folder(class_path: str) -> list[str]:
 
 def of_a_runs_config(class_path: str) -> list[str]:
     path = checkpoint()
-    told = {"data": {"init_args": {"processors": {"image": {"class_path": class_path}}}}}
-    Path("runs/x/config.yaml").write_text(yaml.safe_dump(told))
+    config = {"data": {"init_args": {"processors": {"image": {"class_path": class_path}}}}}
+    Path("runs/x/config.yaml").write_text(yaml.safe_dump(config))
     return ["convert", str(path), "--to", "out"]
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from onepeace_pl.integrations.openmmlab.operators import attention, focal, regions, suppression
+from onepeace_pl.integrations.openmmlab.operators import attention, focal, nms, regions
 
 OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     operator.__name__: operator
     for operator in (
-        suppression.nms,
-        suppression.softnms,
+        nms.nms,
+        nms.softnms,
         regions.roi_align_forward,
         regions.roi_align_backward,
         attention.ms_deform_attn_forward,

@@ -11,8 +11,8 @@ from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import ImageProcessor, ModalitySample, TextProcessor
 
 
-class Told(Source):
-    """Six pictures in files, of which two are copies, told in four sentences."""
+class Captioned(Source):
+    """Six pictures in files, of which two are copies, with four sentences."""
 
     modalities = ("image", "text")
 
@@ -36,8 +36,8 @@ class Told(Source):
 @pytest.fixture
 def data(tmp_path: Path) -> PairsDataModule:
     processors = {"image": ImageProcessor(size=32, train_crop=(0.5, 1.0)), "text": TextProcessor()}
-    rows = Told(tmp_path)
-    made = PairsDataModule(processors=processors, train=rows, validation={"told": rows}, batch_size=6)
+    rows = Captioned(tmp_path)
+    made = PairsDataModule(processors=processors, train=rows, validation={"captions": rows}, batch_size=6)
     made.prepare_tokenizers()
     return made
 

@@ -1,4 +1,4 @@
-"""The task around the adapters: rates, views of one clip, refusals, learning."""
+"""The task around the adapters: rates, views of one clip, errors, learning."""
 
 from __future__ import annotations
 

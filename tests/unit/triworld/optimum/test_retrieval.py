@@ -36,7 +36,7 @@ def galleries(caption: str, modality: str) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, list[np.ndarray]]:
+def scores_of() -> dict[str, list[np.ndarray]]:
     return {"image": galleries("image", "image"), "audio": galleries("audio", "audio")}
 
 
@@ -50,9 +50,9 @@ def expected_best(scores: np.ndarray, k: int) -> float:
 @pytest.mark.parametrize("caption", ["image", "audio"])
 @pytest.mark.parametrize("direction", ["text->", "->text"])
 @pytest.mark.parametrize("k", [1, 5])
-def test_recall_is_what_the_posterior_promises(told: dict, caption: str, direction: str, k: int) -> None:
+def test_recall_is_what_the_posterior_promises(scores_of: dict, caption: str, direction: str, k: int) -> None:
     """A rule that finds its own target exactly as often as its posterior says can't be improved."""
-    scores = [s if direction == "text->" else s.T for s in told[caption]]
+    scores = [s if direction == "text->" else s.T for s in scores_of[caption]]
     found = np.mean([recall(s)[k] for s in scores])
     promised = np.mean([expected_best(s, k) for s in scores])
     deviation = np.sqrt(max(promised * (1 - promised), 0.01) / (SIZE * GALLERIES))
@@ -60,11 +60,11 @@ def test_recall_is_what_the_posterior_promises(told: dict, caption: str, directi
 
 
 @pytest.mark.parametrize("caption", ["image", "audio"])
-def test_what_fits_with_ties_at_random_is_worse(told: dict, caption: str) -> None:
+def test_what_fits_with_ties_at_random_is_worse(scores_of: dict, caption: str) -> None:
     """Both directions: fuller sentences are likelier to be a scene's own."""
     for turn in (lambda s: s, lambda s: s.T):
-        best = np.mean([recall(turn(s))[1] for s in told[caption]])
-        ties = np.mean([recall(turn(np.where(np.isfinite(s), 0.0, -np.inf)))[1] for s in told[caption]])
+        best = np.mean([recall(turn(s))[1] for s in scores_of[caption]])
+        ties = np.mean([recall(turn(np.where(np.isfinite(s), 0.0, -np.inf)))[1] for s in scores_of[caption]])
         assert ties < best - 0.01
 
 
