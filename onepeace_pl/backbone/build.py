@@ -27,7 +27,7 @@ def build_for(
     It is refused as soon as it is larger than the weights, so that a config of absurd sizes costs no time.
 
     Args:
-        weights: Of the file, base weights included.
+        weights: Weights of the file, including base weights.
         config: The backbone's config in the file.
         source: The file, for errors.
         trust: Import the adapters' classes whatever their module.
@@ -71,7 +71,7 @@ def from_preset(preset: str, modalities: Iterable[str] | None = None, decoder: b
 
     Args:
         preset: Its name.
-        modalities: Which of the paper's modalities; None for all.
+        modalities: Subset of the paper's modalities; None for all.
         decoder: With a decoder.
     """
     modalities = list(OFFICIAL if modalities is None else modalities)

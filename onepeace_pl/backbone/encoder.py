@@ -97,7 +97,7 @@ class Encoder(nn.Module):
 
     Args:
         config: Sizes and switches.
-        adapters: By name; the names are all that the encoder knows of modalities.
+        adapters: Adapters by modality.
     """
 
     def __init__(self, config: TransformerConfig, adapters: Mapping[str, ModalityAdapter]) -> None:

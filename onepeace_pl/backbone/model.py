@@ -42,7 +42,7 @@ class Backbone(nn.Module):
     """One model of any number of modalities (paper, section 3).
 
     Args:
-        adapters: By name of the modality; each is called with the encoder's config. ``Off`` removes one.
+        adapters: Adapters by modality; each is called with the encoder's config. ``Off`` removes one.
         transformer: The encoder's sizes and switches.
         decoder: The decoder's; only the denoising objective needs one.
         stage: Which parameters are trained: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,

@@ -26,7 +26,7 @@ class FastPart:
     """An optimisation that can be switched off.
 
     Attributes:
-        name: Of the optimisation.
+        name: Name of the optimisation.
         replacements: Plain implementations by dotted name.
     """
 

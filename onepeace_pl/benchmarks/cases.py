@@ -25,10 +25,10 @@ class Case:
     """One comparison.
 
     Attributes:
-        name: What is timed.
+        name: Name of the component.
         ours: Runs this project's part.
         reference: Runs the original's way.
-        kernel: Which attention kernel the table chooses for ours; empty where there are several or none.
+        kernel: Attention kernel of this package; empty if there are several or none.
     """
 
     name: str

@@ -35,7 +35,7 @@ class Peak:
     """Peak memory of one use of a model.
 
     Attributes:
-        name: Of the use.
+        name: Use of the model: training, inference and so on.
         weights: Bytes of the parameters.
         bytes: Most bytes alive at a time besides them; gradients count, the state of an optimizer is not there.
         seconds: Time of the call.
@@ -74,7 +74,7 @@ def peaks(
     Args:
         make: Makes the task.
         label: ``mask`` or ``objects``: what it learns from.
-        preset: Of the backbone.
+        preset: Preset of the backbone.
         size: Side S, a multiple of 16.
         dtype: Other than float32 by autocast.
         device: Where.

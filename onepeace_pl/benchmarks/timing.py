@@ -54,7 +54,7 @@ def in_turns(calls: Sequence[Callable[[], object]], rounds: int, clock: Clock = 
     """Time calls in turns, after one of each that does not count -> for each its milliseconds, round by round.
 
     Args:
-        calls: What is timed.
+        calls: Functions to time.
         rounds: Calls of each that count; every other round the order is reversed.
         clock: ``wall``, or ``cpu`` for the time that the process's threads have run, which other processes disturb
             less. A GPU's work is waited for and timed by ``wall``.

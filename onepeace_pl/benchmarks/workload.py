@@ -99,7 +99,7 @@ def make_batch(backbone: Backbone, stage: int, batch: int, seconds: float = 1.0,
         stage: 1 for text and images, 2 for text and audio.
         batch: Samples B.
         seconds: Length of each audio clip.
-        seed: Of everything random.
+        seed: Random seed.
     """
     rng, plan = np.random.default_rng(seed), STAGES[stage]
     parameter = backbone.logit_scale

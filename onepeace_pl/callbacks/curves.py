@@ -15,8 +15,8 @@ def draw_curves(history: History, path: Path) -> None:
     """Write the curves as a PNG.
 
     Args:
-        history: What to draw.
-        path: Where to write.
+        history: Curves to draw.
+        path: Output file.
 
     Raises:
         ImportError: If matplotlib is not installed.

@@ -44,7 +44,7 @@ def draw_gallery(
     Args:
         results: Name of the gallery -> result.
         rows: Name of the gallery -> its rows, raw.
-        path: Where to write.
+        path: Output file.
         queries: Queries shown of each direction.
         answers: Answers shown of each query.
 

@@ -38,7 +38,7 @@ class ModelFolder(L.Callback):
         whole: Write all weights all the same.
 
     Attributes:
-        origin: Which weights were written; None before.
+        origin: Origin of the written weights; None before.
     """
 
     def __init__(self, whole: bool = False) -> None:
@@ -125,7 +125,7 @@ def _with_best(
 
     Args:
         part: The part.
-        prefix: What the module's names of its weights begin with.
+        prefix: Prefix of the module's weight names.
         best: Weights of the best checkpoint by the module's names, as far as this rank has read them.
         held: The names in that checkpoint.
         without: The part's names of weights to leave out.

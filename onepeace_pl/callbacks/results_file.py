@@ -116,7 +116,7 @@ def references(results: Mapping[str, Result], prefix: str, metrics: Iterable[str
         results: Name of the evaluated set -> its result. What is known of chance and optimum stands in its
             ``references`` (metric -> an object with ``chance``, ``baseline`` and ``optimum``), of retrieval in its
             directions.
-        prefix: What the names of logged metrics begin with.
+        prefix: Prefix of logged metrics.
         metrics: Names of the logged metrics, ``PREFIX/SET/METRIC``, or ``PREFIX/METRIC`` for the mean over the sets.
 
     Returns:

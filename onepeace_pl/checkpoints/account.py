@@ -34,7 +34,7 @@ class Account:
 
     Attributes:
         source: The file.
-        checkpoint_format: Which official file it is, or ``lightning``.
+        checkpoint_format: Format of the official file, or ``lightning``.
         keys: Number of keys.
         used: Official names of tensors that are parameters of the model.
         new: Parameters that are missing in the file.

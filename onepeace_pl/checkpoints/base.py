@@ -23,8 +23,8 @@ class BaseWeights:
     """Reference to the weights that a partial checkpoint omits.
 
     Attributes:
-        path: Of a model folder, a checkpoint or an official file, as it was given to the run.
-        fingerprint: Of all its tensors.
+        path: Path of a model folder, a checkpoint or an official file, as in the run's config.
+        fingerprint: Fingerprint of all tensors.
         relative: The same path, relative to the partial checkpoint; empty where that is not known.
     """
 

@@ -54,7 +54,7 @@ def compare_vectors(a: Backbone, b: Backbone, seed: int = 0, batch: int = 4) -> 
     Args:
         a: A model.
         b: Another, on the same device.
-        seed: Of the inputs.
+        seed: Seed of the inputs.
         batch: Number of inputs B of each modality.
     """
     return {name: _compare_modality(a, b, name, seed, batch) for name in a.modalities if name in b.modalities}

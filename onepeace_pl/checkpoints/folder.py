@@ -51,7 +51,7 @@ class Origin:
     """Origin of converted weights, for the conversion back.
 
     Attributes:
-        checkpoint_format: Of the source: ``pretrain``, ``retrieval``, ``classify``, ``vision-only`` or ``lightning``.
+        checkpoint_format: Source format: ``pretrain``, ``retrieval``, ``classify``, ``vision-only`` or ``lightning``.
         made_new: Parameters that the source did not have; they hold initial values.
         buffers: Official names of the position buffers that the source held.
     """
@@ -77,13 +77,13 @@ def save_folder(
     Args:
         folder: Created if missing; files of an older model in it are replaced, or removed.
         backbone: Its config and, without ``state``, its weights are saved.
-        processors: By modality.
+        processors: Processors by modality.
         state: Full weights, for a backbone that is sharded or on the meta device; with ``base``, those not omitted.
         extra: Tensors that belong to no backbone (task heads of an official file), kept under their names.
-        origin: Of converted weights.
+        origin: Origin of converted weights.
         official: Options of the official file, plain data.
         base: Reference to the weights that ``state`` omits.
-        weights: Which weights of a run these are: plain data, for the config and the model card.
+        weights: Origin of the weights in a run, for the config and the model card.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,8 +136,8 @@ def load_folder(
 
     Args:
         folder: Written by :func:`save_folder`.
-        device: Where the weights go.
-        dtype: Of the weights; None leaves them as they are.
+        device: Device of the weights.
+        dtype: Dtype of the weights; None leaves them as they are.
         trust_remote_code: Import the folder's classes whatever their module (:mod:`onepeace_pl.utils.trust`).
 
     Raises:

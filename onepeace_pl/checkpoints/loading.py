@@ -30,7 +30,7 @@ class LoadReport:
     """Result of loading weights, key by key.
 
     Attributes:
-        source: Where the weights came from.
+        source: Origin of the weights.
         used: Names of parameters that were loaded.
         resized: Those that were adapted to another size.
         new: Missing keys: parameters that the source does not have; they keep their initial values.

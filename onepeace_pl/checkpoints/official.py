@@ -65,7 +65,7 @@ class Conversion:
         origin: For the conversion back.
         account: Report of every key.
         options: The official file's ``cfg``.
-        head: Of a run's checkpoint, its task.
+        head: Task head of a run's checkpoint.
     """
 
     backbone: Backbone
@@ -147,7 +147,7 @@ def official_state(
         backbone: Its position buffers are written too.
         state: Its weights.
         extra: Tensors that belong to no backbone.
-        origin: Of converted weights: parameters that the source did not have are left out.
+        origin: Origin of converted weights: parameters that the source did not have are omitted.
         checkpoint_format: Write only the tensors that a file of this format contains.
 
     Raises:
@@ -197,7 +197,7 @@ def write_official(
         path: The file; its folder is made.
         state: Official names.
         options: ``cfg``, where the source had one.
-        dtype: Of floating tensors.
+        dtype: Dtype of floating tensors.
     """
     state = {
         name: (tensor.to(dtype) if tensor.is_floating_point() and not BUFFERS.search(name) else tensor)

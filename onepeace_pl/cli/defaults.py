@@ -29,7 +29,7 @@ def checkpoint_callbacks(folder: Path, monitor: Monitor | None) -> list[Callback
     """Make what writes ``best.ckpt`` and ``last.ckpt``, the latter also when a signal stops the run.
 
     Args:
-        folder: Where ``best.ckpt`` goes.
+        folder: Folder of ``best.ckpt``.
         monitor: Which validation metric is best when smallest or greatest; None goes without ``best.ckpt``.
     """
     callbacks: list[Callback] = [LastCheckpoint(), StopOnSignal()]
@@ -64,7 +64,7 @@ def loggers(folder: Path, own: Sequence[Logger] = (), checkpoint: Path | None = 
 
     Args:
         folder: The run folder.
-        own: What the config adds; one of the same class takes the default's place.
+        own: Those of the config; one of the same class replaces the default.
         checkpoint: What the run in the folder resumes from: what was logged later is taken out, since it is logged
             again.
     """

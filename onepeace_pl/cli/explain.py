@@ -42,7 +42,7 @@ def explain(message: str, error: BaseException | None, known: Iterable[str], fil
 
     Args:
         message: The parser's own text, used where ``error`` is None.
-        error: What the parser caught.
+        error: Exception of the parser.
         known: All top-level keys, dotted.
         file: The file being read, None for the command line.
     """

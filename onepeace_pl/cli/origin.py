@@ -42,7 +42,7 @@ def dropped(origin: Mapping[str, str], resolved: Mapping[str, Any]) -> list[str]
     """Report values that were dropped because another class was chosen, one line each.
 
     Args:
-        origin: What ``origins`` has found.
+        origin: Result of ``origins``.
         resolved: The resolved config, nested mappings.
     """
     leaves = flat(resolved)

@@ -33,7 +33,7 @@ def find_config(name: str, start: Path = Path(), kind: str = "") -> Path:
 
     Args:
         name: A path, or the name of a shipped config: ``configs/quickstart.yaml``, ``paper/esc50``, ``quickstart``.
-        start: Where a relative path starts from.
+        start: Folder of relative paths.
         kind: Folder of the shipped configs that is meant where several files have that name.
 
     Raises:

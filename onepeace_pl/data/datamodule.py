@@ -55,7 +55,7 @@ class SourceDataModule(TaskDataModule):
         num_workers: Processes that prepare rows, for each loader.
         seed: Seed of the order and of everything random in preparing, masks included; None takes the run's
             (``seed_everything``), or 3407 where there is none.
-        on_error: What to do with a row that cannot be prepared: "raise", or "skip" it: counted, listed in
+        on_error: Handling of rows that cannot be prepared: "raise", or "skip" them: counted, listed in
             ``skipped.tsv`` of the run, in training replaced by another row.
         pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
         vocabulary_size: Greatest size of a trained vocabulary.

@@ -84,7 +84,7 @@ class Source(ABC):
         modalities: Modalities of every row.
         classes: Names of the classes in the order of their indices; empty where there are none.
         published: Published size of this split; None where that is not known.
-        layout: Where the files of a benchmark go, for ``data layout``.
+        layout: File layout of a benchmark, for ``data layout``.
     """
 
     modalities: tuple[str, ...] = ()

@@ -42,10 +42,10 @@ class OnePeace:
 
     Args:
         backbone: The backbone.
-        processors: By modality; what they were in training.
-        extra: Tensors that belong to no backbone; they are saved with it.
-        origin: Of converted weights.
-        head: Of a task; it is saved with the model.
+        processors: Processors by modality, as in training.
+        extra: Tensors outside the backbone, saved with it.
+        origin: Origin of converted weights.
+        head: Head of a task, saved with the model.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class OnePeace:
         """Load a local model folder; nothing is downloaded.
 
         Args:
-            folder: Left by a run (``runs/NAME/model``) or written by ``convert``.
-            device: Default is a GPU where there is one, else the CPU.
-            dtype: Of the weights; None for that of the file.
+            folder: Model folder of a run (``runs/NAME/model``) or of ``convert``.
+            device: Device; by default a GPU if available, else the CPU.
+            dtype: Dtype of the weights; None for that of the file.
             tokenizer: For a folder without one: a saved tokenizer, or a folder with the released dict.txt,
                 encoder.json and vocab.bpe.
             trust_remote_code: Import the folder's classes whatever their module. Otherwise they must be this

@@ -172,7 +172,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
         Args:
             batch: Number of inputs B.
             generator: Source of randomness.
-            share: Of the full length, for values that have one.
+            share: Share of the full length, for sequences.
         """
         return None
 

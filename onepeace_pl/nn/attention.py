@@ -86,7 +86,7 @@ class SelfAttention(nn.Module):
 
         Args:
             rows: (N, D), the packed tokens of all sequences.
-            packing: Which rows belong to which sequence, and which of its tokens are padded.
+            packing: Rows of each sequence, and its padding.
             biases: For each sequence (1 or B, H, L, L), a function that makes it of queries, or None.
 
         Returns:
@@ -111,7 +111,7 @@ class SelfAttention(nn.Module):
 
         Args:
             tokens: (B, L, D), none padded.
-            modality: Whose projections are used.
+            modality: Modality of the projections.
             bias: (1 or B, H, L, L) or None.
 
         Returns:

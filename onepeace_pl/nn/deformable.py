@@ -23,7 +23,7 @@ def deformable_attention(
         values: Cells of one map after the other, row by row, (B, N, H, C).
         shapes: Height and width of each map; their products add up to N.
         locations: Points as shares of the map's width and height, (B, Q, H, L, P, 2); outside of it all is zero.
-        weights: Of the points, (B, Q, H, L, P).
+        weights: Weights of the points, (B, Q, H, L, P).
 
     Returns:
         What each query read, (B, Q, H * C), in the type of ``values``.

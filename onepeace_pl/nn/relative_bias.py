@@ -128,7 +128,7 @@ class RelativeBias(nn.Module):
     """Bias tables over buckets: one for all layers or one for each.
 
     Args:
-        buckets: How positions are put into buckets.
+        buckets: Buckets of relative positions.
         heads: Attention heads H.
         tables: Number of tables.
     """

@@ -43,7 +43,7 @@ class Processes:
     """Processes of this machine.
 
     Args:
-        plan: How many at a time, and which GPUs each sees.
+        plan: Number of workers, and their GPUs.
     """
 
     patience = 1.0
@@ -83,7 +83,7 @@ class Cluster:
     """Jobs of a cluster, through submitit.
 
     Args:
-        plan: Which cluster, and the parameters of its jobs.
+        plan: Cluster and parameters of its jobs.
         folder: For submitit's own files.
 
     Raises:

@@ -64,7 +64,7 @@ class SearchOptions:
         space: Dotted option -> a list of values, or a range.
         method: ``grid``: every combination. ``optuna``: sampled by TPE.
         trials: Number of Optuna trials for every run.
-        direction: Of the metric; by default that of the task.
+        direction: Direction of the metric; by default that of the task.
         seed: Seed of the sampler.
     """
 
@@ -101,7 +101,7 @@ class SweepPlan:
         seeds: Random seeds.
         search: Hyper-parameter search.
         workers: Number of parallel trials.
-        executor: Where trials run.
+        executor: Executor of the trials.
         name: Folder under ``runs/``; default: the name of the file.
     """
 
@@ -139,7 +139,7 @@ def check(plan: SweepPlan) -> None:
     """Validate a plan.
 
     Args:
-        plan: As parsed.
+        plan: Parsed sweep.
 
     Raises:
         UserError: The key, the problem and the remedy.

@@ -21,7 +21,7 @@ def draw(summaries: Sequence[Summary], path: Path) -> bool:
 
     Args:
         summaries: Rows of the table; those without a number are left out.
-        path: Where to write.
+        path: Output file.
 
     Returns:
         Whether there was anything to draw.

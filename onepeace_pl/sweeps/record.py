@@ -34,7 +34,7 @@ class Record:
     """Content of ``trial.json``.
 
     Attributes:
-        fingerprint: Of commands and configs.
+        fingerprint: Fingerprint of commands and configs.
         failed: It ended with an error.
         error: Why it failed or was interrupted; else empty.
         seconds: Wall-clock time of all attempts.
@@ -167,8 +167,8 @@ def why_it_ended(code: int, log: Path, start: int) -> tuple[str, bool]:
 
     Args:
         code: Exit code of the process; negative: the signal that ended it.
-        log: What it printed.
-        start: Where in the log its lines begin, bytes.
+        log: Output of the trial.
+        start: Offset of its lines in the log, in bytes.
 
     Returns:
         One line, and whether the run has failed; else it was cut off and can go on.

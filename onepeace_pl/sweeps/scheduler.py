@@ -26,8 +26,8 @@ class Scheduler:
 
     Args:
         searches: Asked in this order.
-        executor: Where trials run.
-        workers: How many trials at a time.
+        executor: Executor of the trials.
+        workers: Number of concurrent trials.
         make_run: Makes the run of a trial.
         retry_failed: Cells that failed before are run again.
 

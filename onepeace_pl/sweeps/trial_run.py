@@ -54,7 +54,7 @@ class TrialRun:
         trial: The trial.
         retry_failed: Run it again if it has failed before.
         take_over: Disregard claims of other hosts.
-        program: What the commands' words are given to.
+        program: Program that the commands' arguments are passed to.
     """
 
     trial: Trial

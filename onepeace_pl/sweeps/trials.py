@@ -63,7 +63,7 @@ class TrialGroup:
     Attributes:
         run: The run's label.
         axes: Axis -> label.
-        point: As chosen by the search.
+        point: Point of the search space.
         metric: Metric of the table; None for the monitored metric of the task.
         trials: One for each seed.
     """
@@ -100,7 +100,7 @@ def make_group(plan: SweepPlan, label: str, axes: Mapping[str, str], point: Poin
 
     Args:
         plan: The sweep.
-        label: Of the run.
+        label: Label of the run.
         axes: Axis -> label.
         point: Option -> value.
     """

@@ -35,7 +35,7 @@ class Evaluator(ABC):
 
     Attributes:
         results: Full results by set, for reports; filled by :meth:`compute`.
-        drawings: By set, images (H, W, 3) uint8 of some predictions; empty for most tasks.
+        drawings: Drawings by set: images (H, W, 3) uint8 of some predictions; empty for most tasks.
     """
 
     def __init__(self) -> None:

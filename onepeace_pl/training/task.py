@@ -104,7 +104,7 @@ class Task(nn.Module, ABC):
 
         Args:
             dataset: The set.
-            predictions: Of its rows, each with its ``id``.
+            predictions: Predictions of its rows, each with its ``id``.
         """
         return {}
 

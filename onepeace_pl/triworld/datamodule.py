@@ -27,7 +27,7 @@ class TriWorldDataModule(PairsDataModule):
     """Synthetic paired data for pretraining, and retrieval galleries; nothing is read or downloaded.
 
     Args:
-        modalities: Of a training row: [image, text] for the first stage, [audio, text] for the second.
+        modalities: Modalities of a training row: [image, text] for the first stage, [audio, text] for the second.
         size: Number of training scenes.
         galleries: Retrieval galleries for validation and test; None takes those of the stage.
         gallery_size: Scenes in a gallery.
@@ -173,7 +173,7 @@ class TriWorldTaskDataModule(SourceDataModule):
             (from a caption), ``box`` (of a referring expression), ``choices`` or ``answers`` (to a question),
             ``truth`` (of a statement about two images), ``clip`` (action class of a video), ``mask`` (semantic
             segmentation), ``objects`` (object detection and instance segmentation).
-        modalities: Of a row, without texts of the label: [image], [audio] or both.
+        modalities: Modalities of a row, without texts of the label: [image], [audio] or both.
         size: Number of training rows.
         evaluation_size: Number of rows for validation, and for testing.
         objects: Least and greatest number of objects of a scene, up to four; None takes the label's default.

@@ -58,7 +58,7 @@ class WriteOptions:
         clip_frames: Frames of each video clip; 0 writes no clips.
         novelty: Held-out combinations in val and test: ``"exclude"``, ``"include"``, or only scenes with
             ``"visible"`` or ``"audible"`` ones.
-        seed: Of scenes and captions.
+        seed: Seed of scenes and captions.
         progress: Show a progress bar.
     """
 

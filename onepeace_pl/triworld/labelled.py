@@ -92,7 +92,7 @@ class LabelledScenes(Source):
         size: Number of rows.
         rendering: Rendering options.
         objects: Least and greatest number of objects of a scene; None takes the label's default.
-        seed: Of the scenes.
+        seed: Seed of the scenes.
     """
 
     objects: ClassVar[tuple[int, int]] = (1, 2)

@@ -88,7 +88,7 @@ def draw_sheet(
         scenes: Number of scenes, in as many lines as columns, at most eight columns.
         objects: Least and greatest number of objects of a scene.
         seconds: Duration of audio.
-        seed: Of scenes and captions.
+        seed: Seed of scenes and captions.
 
     Returns:
         The file.

@@ -60,7 +60,7 @@ class SceneRows(Source):
         vague: Fraction of captions that are vague instead.
         templates: ``"train"`` for the caption templates of training, ``"held_out"`` for those of evaluation.
         labels: Names of further labels, see ``LABELS``.
-        seed: Of the captions.
+        seed: Seed of the captions.
         cache: Keep images and audio in memory.
         cache_megabytes: Size of the cache (of each loader's worker).
     """
@@ -179,7 +179,7 @@ class TriWorldSource(SceneRows):
         image_size: Side of images in pixels, 48 or more.
         seconds: Duration of audio, 1 to 10.
         objects: Least and greatest number of objects of a scene, up to four.
-        seed: Of scenes and captions.
+        seed: Seed of scenes and captions.
         vague: Fraction of vague captions, in words and templates that image and audio captions share; None takes
             0.5 for image captions of training, and 0 elsewhere.
         novelty: Held-out combinations: ``"exclude"``, ``"include"``, or only scenes with ``"visible"`` or

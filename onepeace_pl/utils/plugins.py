@@ -19,7 +19,7 @@ class Plugin:
 
     Attributes:
         name: The entry point's name.
-        target: What it names.
+        target: Module that it names.
         package: Distribution and version that bring it.
         error: Why it was not loaded, None where it was.
     """

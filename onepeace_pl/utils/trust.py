@@ -23,8 +23,8 @@ def find_class(path: object, base: type[T], owner: str, trust: bool = False) -> 
 
     Args:
         path: For instance ``my_sensor.MotionAdapter``.
-        base: What the class must derive from.
-        owner: What names it, for errors.
+        base: Required base class.
+        owner: Owner of the name, for errors.
         trust: Import its module, whatever it is.
 
     Raises:

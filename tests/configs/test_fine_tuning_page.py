@@ -9,6 +9,7 @@ import yaml
 from onepeace_pl.backbone import LowRank, Stage, VisionLanguage, from_preset
 from onepeace_pl.checkpoints.folder import read_config
 from onepeace_pl.cli import main
+from onepeace_pl.nn.lora import LoRA
 from tests.configs.pages import ROOT, SHORT, blocks, commands
 
 PAGE = "docs/guide/fine_tuning.md"
@@ -31,7 +32,7 @@ def test_the_table(preset: str) -> None:
             count = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
             assert f"{count:,}" == row["large" if preset == "4b" else "base"], row["stage"]
             for module in backbone.modules():
-                if getattr(module, "rank", 0):
+                if isinstance(module, LoRA):
                     module.merge()
 
 

@@ -36,7 +36,7 @@ class CocoKarpathy(Captions):
     Args:
         path: The JSON.
         images: Folder of the images, which holds ``train2014`` and ``val2014`` of COCO, or Flickr's files.
-        split: Which rows.
+        split: Split of the rows.
         restval: Count "restval", the rest of COCO's validation images, as "train" (usual for retrieval).
         missing: "skip" leaves out rows whose image file is missing.
 

@@ -33,8 +33,8 @@ class CocoObjects(Listing[Record]):
         path: The JSON file, with ``images``, ``annotations`` and ``categories``.
         images: Folder that image file names are relative to.
         keep_empty: Keep images without objects, or with crowds alone, which give no loss.
-        degenerate: What to do with boxes without area: "raise", or "drop" them.
-        missing: What to do with rows whose image file is missing.
+        degenerate: Handling of boxes without area: "raise", or "drop" them.
+        missing: Handling of rows whose image file is missing.
         dataset: Name under which the size of its splits is known, such as ``coco_objects``.
 
     Raises:

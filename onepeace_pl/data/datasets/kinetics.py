@@ -36,7 +36,7 @@ class Kinetics(Listing[tuple[str, int, int]]):
         stride: Frames from one to the next.
         clips: Clips of a video outside training.
         pattern: Name of a video file, or of the folder of its frames, from the columns of the CSV.
-        seed: Of where clips start in training.
+        seed: Seed of the clips' start in training.
         missing: "skip" leaves out rows whose video file is missing (many are gone from YouTube).
 
     Raises:

@@ -26,7 +26,7 @@ class Listing(Source, Generic[Record]):
     Args:
         path: The file of annotations, for messages.
         records: One record a row.
-        missing: What to do with rows whose files are not there: "keep" them (a run then stops at them, or
+        missing: Handling of rows with missing files: "keep" them (a run then stops at them, or
             leaves them out with `on_error: skip`), or "skip" them with a warning that counts them.
 
     Raises:

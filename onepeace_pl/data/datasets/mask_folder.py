@@ -30,7 +30,7 @@ class MaskFolder(Listing[tuple[str, str]]):
         classes: Names of the classes: a list, or a file with one a line (or JSON).
         class_values: Pixel value of each class in the masks, in the order of ``classes``; None for 0, 1, 2 and so on.
         ignored_values: Pixel values that are neither trained on nor evaluated, besides 255.
-        mask_suffix: What replaces the image's extension in the name of its mask.
+        mask_suffix: Replacement of the image's suffix in the name of its mask.
         dataset: Name under which the size of its splits is known, such as ``ade20k``.
 
     Raises:

@@ -48,7 +48,7 @@ class RefCoco(Listing[Expression]):
         images: Folder of the images, COCO's ``train2014``.
         instances: ``instances.json`` beside it, with boxes and sizes of images. None where the refs hold
             ``bbox`` themselves; sizes are then read from the images when a row is asked for.
-        split: Which rows; None takes all.
+        split: Split of the rows; None for all.
         missing: "skip" leaves out rows whose image file is missing.
 
     Raises:

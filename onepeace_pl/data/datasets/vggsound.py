@@ -27,7 +27,7 @@ class VggSound(Listing[tuple[str, str, int]]):
     Args:
         path: The CSV; none of the three has a header.
         audio: Folder of the audio files.
-        split: Which rows of ``vggsound.csv``; the other files are one split.
+        split: Split of ``vggsound.csv``; the other files are one split.
         classes: File of the names: ``stat.csv``, or the original's JSON.
         pattern: Name of an audio file, from ``name`` (id and start in six digits, as the videos are
             called), ``ytid`` and ``start`` in seconds.

@@ -102,7 +102,7 @@ def mask_references(shares: NDArray[np.floating]) -> dict[str, Reference]:
     """Return chance (a random class for each pixel) and baseline (the most common class) of mask metrics.
 
     Args:
-        shares: Of all pixels, by class (C,).
+        shares: Shares of all pixels, by class (C,).
     """
     there, drawn = shares[shares > 0], 1 / len(shares)
     overlap = there * drawn / (there + drawn - there * drawn)

@@ -40,7 +40,7 @@ class Sample:
         index: Number of the row in its source.
         id: Id of the row.
         fields: Modality to samples, one or several; empty where an evaluation row was left out.
-        labels: As the source gave them.
+        labels: Labels of the source.
         skipped: Rows that were left out before this one was found.
         target: What the task reads of the labels, in arrays; None where it reads none.
         contents: Modality to the digest of what the row holds; empty where nothing is compared.
@@ -62,7 +62,7 @@ class PreparedRows(Dataset[Sample]):
     """Dataset of prepared rows. Keys are (epoch, index): random draws depend on (seed, epoch, index) alone.
 
     Args:
-        source: Where rows come from.
+        source: Source of the rows.
         processors: Modality to processor; these modalities are prepared.
         seed: Seed of everything random in preparing.
         train: Prepare as in training.

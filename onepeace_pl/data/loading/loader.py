@@ -21,8 +21,8 @@ class ResumableLoader(DataLoader[Sample]):
     it has yielded, not which were trained on.
 
     Args:
-        rows: What prepares rows.
-        batches: Which rows make which batch.
+        rows: Dataset of prepared rows.
+        batches: Batch sampler.
         collate: Makes batches of samples.
         num_workers: Processes that prepare batches; 0 prepares them in the main process. Batches are the
             same.
@@ -77,7 +77,7 @@ def resume_position(then: object, now: object, state: Mapping[str, object]) -> t
     Args:
         then: The layout that it was saved with.
         now: The layout that it has now.
-        state: Of the loader, with ``epoch`` and ``batches``.
+        state: State of the loader, with ``epoch`` and ``batches``.
     """
     epoch, batches = state.get("epoch"), state.get("batches")
     if not isinstance(epoch, int) or not isinstance(batches, int):

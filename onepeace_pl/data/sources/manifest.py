@@ -44,7 +44,7 @@ class ManifestSource(Source):
             the file in alphabetical order; give all splits the same.
         choices: Columns of the choices of a question, or one with a list; the text of a row is then one text
             a choice, made of its text column and the choice.
-        template: How question and choice become a text.
+        template: Template of the text of a choice.
 
     Raises:
         UserError: If the file is missing or of another format, a column is not there, a row is ragged, an id

@@ -118,7 +118,7 @@ def entries(
     """Yield place (for error messages) and object of each entry of a list.
 
     Args:
-        path: Where `content` was read.
+        path: File of `content`.
         content: The list, or an object that holds it.
         key: Under which key; None where `content` is the list.
 

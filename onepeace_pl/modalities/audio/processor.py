@@ -41,11 +41,11 @@ class AudioProcessor(Processor):
         rate: Samples a second, Hz.
         resample: Convert other rates. Otherwise they are an error, since resampling is never done in silence.
         front_end: Kernel and stride of each convolution of the adapter's front end; gives the number of frames.
-        silence: What to do with a clip of which all samples are equal: "raise", or "keep" it as zeros, as the original
+        silence: Handling of clips whose samples are all equal: "raise", or "keep" them as zeros, as the original
             does; the published counts of benchmarks include such clips.
 
     Attributes:
-        truncations: What was cut in this process.
+        truncations: Counts of truncated inputs in this process.
     """
 
     def __init__(

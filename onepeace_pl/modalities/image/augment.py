@@ -82,10 +82,10 @@ class RandAugment:
         count: Operations drawn, with replacement.
         magnitude: Strength of 0 to 10.
         deviation: Standard deviation of the magnitude, sampled for each operation.
-        probability: That a drawn operation is applied.
+        probability: Probability that a sampled operation is applied.
         operations: Names of :data:`OPERATIONS` and :data:`MOVES`.
         fill: Colour of what a move brings in.
-        bicubic: How moves read between pixels; False is bilinear.
+        bicubic: Bicubic interpolation of geometric operations; False: bilinear.
     """
 
     count: int = 2

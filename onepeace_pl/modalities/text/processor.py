@@ -33,7 +33,7 @@ class TextProcessor(Processor):
         cleaning: "caption" as the data sets do, "lower" as the embedding interface does, "none".
 
     Attributes:
-        truncations: What was cut in this process.
+        truncations: Counts of truncated inputs in this process.
     """
 
     def __init__(

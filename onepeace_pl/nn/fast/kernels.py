@@ -28,7 +28,7 @@ class KernelRule:
 
     Attributes:
         device: Kind of device.
-        dtype: Of queries, keys and values.
+        dtype: Dtype of queries, keys and values.
         bias_grad: Whether the bias needs a gradient.
         kernel: Name of the kernel.
         why: One line.
@@ -130,7 +130,7 @@ def attend_rows(
 
     Args:
         qkv: Queries, keys and values (N, 3 H K), unscaled.
-        packing: Which rows belong to which sequence.
+        packing: Rows of each sequence.
         heads: H.
         biases: For each sequence (1 or B, H, L, L) or None.
         dropout: Probability of dropping an attention weight.

@@ -23,13 +23,13 @@ class SceneObject:
         rhythm: One of ``factors.RHYTHMS``.
         x: Centre, as a fraction of the image's width from the left.
         y: Centre, as a fraction of the image's height from the top.
-        radius: As a fraction of the image's side.
+        radius: Radius as a fraction of the image's side.
         tilt: Rotation, in turns.
         stretch: Aspect ratio, width over height.
         mirrored: Horizontal flip.
         shade: Brightness of the colour, near 1.
-        distance: From the viewer, 0 nearest to 1, for depth maps and occlusion.
-        variant: Which note of the timbre is used.
+        distance: Distance from the viewer, 0 nearest to 1, for depth maps and occlusion.
+        variant: Note of the timbre.
         gain: Loudness, near 1.
         lead: Fraction of the free time before the first note.
         pace: Factor of the rhythm's gaps, near 1.
@@ -75,12 +75,12 @@ class Scene:
         background: One of ``factors.BACKGROUNDS``.
         objects: In order of their first note.
         light: Direction of the light, in turns.
-        brightness: Of the whole image, near 1.
+        brightness: Brightness of the whole image, near 1.
         texture: Offset of the background's crop in its canvas, (x, y) in [0, 1).
         hiss: Level of background noise, 1 is full scale.
         hiss_start: Offset of the noise's crop, in [0, 1).
         direction: Motion in a video clip; one of ``factors.DIRECTIONS``.
-        speed: Of the motion; one of ``factors.SPEEDS``.
+        speed: Speed of the motion; one of ``factors.SPEEDS``.
     """
 
     seed: int
