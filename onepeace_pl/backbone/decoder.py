@@ -54,7 +54,7 @@ class DecoderAdapter(nn.Module):
         """Scatter the encoder's visible tokens (B, K, D) among mask tokens -> (B, L, E)."""
         x = self.embed(visible)
         batch, _, width = x.shape
-        # empty slots go to one more position behind the end, which is then cut off
+        # empty slots go to one more position after the end, which is then dropped
         place = mask.keep if mask.keep_padding is None else mask.keep.masked_fill(mask.keep_padding, length)
         full = self.mask_token.to(x.dtype).expand(batch, length + 1, width)
         x = full.scatter(1, place[..., None].expand(-1, -1, width), x)[:, :length]

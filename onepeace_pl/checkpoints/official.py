@@ -48,7 +48,7 @@ _NOT_IN = {  # names that a file of each format does not contain
     "retrieval": _DECODER,
     "classify": rf"{_DECODER}|^[a-z]+_proj\.|^logit_scale$",
 }
-# parameters that a file may lack; without others it is damaged
+# optional parameters of a file; without others it is damaged
 _MAY_BE_NEW = re.compile(
     r"^encoder\.(projections|transformer\.norms)\.|^logit_scale$|\.mask_embedding$|^decoder\."
 )

@@ -27,7 +27,7 @@ from onepeace_pl.errors import UserError, first_line
 _OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save's older format begins
 _TOO_SHORT = "it ends too early"
 _SCALAR: Any = import_module("numpy._core.multiarray").scalar
-# what the original's trainer may leave beside the weights: numbers of numpy, and options
+# further contents of the original's checkpoints: numpy scalars, and options
 _INERT = [
     argparse.Namespace,
     np.dtype,

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if verb in TRAINER_VERBS:  # there, it may be a worker's
             raise
-        # whoever read the output, such as `head`, has seen enough; what is left of it must go somewhere
+        # the reader of a pipe, such as `head`, has closed it; the remaining output must go somewhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + 13  # as of a process that SIGPIPE has ended
     except Exception as error:

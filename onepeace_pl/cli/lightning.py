@@ -32,13 +32,13 @@ from onepeace_pl.utils.files import write_text
 from onepeace_pl.utils.plugins import load_plugins
 
 _NEED_WEIGHTS = ("validate", "test", "predict")
-_NO_TEXT = "Unable to serialize instance"  # what the parser writes for a default without class_path
+_NO_TEXT = "Unable to serialize instance"  # the parser's text for a default without class_path
 _BESIDE_THE_POINT = (  # Lightning's warnings about what a run folder makes sure of
     "Experiment logs directory .* exists and is not empty",
     "Checkpoint directory .* exists and is not empty",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     r"It is recommended to use `self.log\('val/",  # every rank has gathered everything
-    "You're using the WeightAveraging callback with a model that overrides the configure_model",  # sharding: refused
+    "You're using the WeightAveraging callback with a model that overrides the configure_model",  # sharding: an error
     r"\s*" + _NO_TEXT,
 )
 _ONLY_FOR_FIT = ("Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",)

@@ -73,7 +73,7 @@ def check_size(value: Any) -> Any:
         if not isinstance(node, dict | list):
             return 1
         if id(node) not in sizes:
-            sizes[id(node)] = MOST_VALUES + 1  # what is met inside itself has no end
+            sizes[id(node)] = MOST_VALUES + 1  # a cycle has infinite size
             inner = node.values() if isinstance(node, dict) else node
             sizes[id(node)] = 1 + sum(map(size, inner))
         return sizes[id(node)]

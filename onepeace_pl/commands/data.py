@@ -169,7 +169,7 @@ def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | Non
             continue
         split.report = look(split.source, classes, processors, media)
         if split.name == "train" and not classes:
-            classes = tuple(split.source.classes)  # what the model will learn
+            classes = tuple(split.source.classes)  # the classes that the model learns
 
 
 def _print(split: _Split) -> None:

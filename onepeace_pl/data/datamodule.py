@@ -236,7 +236,7 @@ class SourceDataModule(TaskDataModule):
         loaders = []
         for each in self.predicted:
             processors = {name: self.processors[name] for name in each.modalities}
-            # torch's own: for predicting Lightning makes every loader anew, around a sampler that it knows
+            # torch's own: for prediction Lightning rebuilds every loader around a sampler class that it knows
             loader = DataLoader(
                 PreparedRows(
                     each.rows, processors, self.seed, on_error=self.on_error, transform=self.transform

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 def convolve(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Convolve without padding and bias: (B, T, C) with (O, C, W) -> (B, (T - W) // stride + 1, O)."""
     if x.device.type == "cpu":
-        if torch.is_autocast_enabled("cpu"):  # a function of ours is not cast by itself
+        if torch.is_autocast_enabled("cpu"):  # autocast does not cast a custom function
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
         out: Tensor = _Windows.apply(x, weight, stride)

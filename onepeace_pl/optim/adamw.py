@@ -44,7 +44,7 @@ class AdamW(torch.optim.AdamW):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
         self.eps_before_bias_correction = eps_before_bias_correction
-        # The fused kernel can unscale float16 gradients by itself, but Lightning then refuses to clip them. Without
+        # The fused kernel can unscale float16 gradients by itself, but Lightning then rejects clipping. Without
         # this flag the gradient scaler unscales before clipping.
         self._step_supports_amp_scaling = False
 

@@ -54,7 +54,7 @@ class Processes:
         self._gpus: SimpleQueue[str] = SimpleQueue()
         for gpu in plan.executor.gpus:
             self._gpus.put(gpu)
-        # PyTorch takes all cores for each process, unless told otherwise
+        # by default PyTorch uses all cores in each process
         share = max(1, (os.cpu_count() or 1) // plan.workers)
         self._threads_each = {} if plan.workers == 1 else {"OMP_NUM_THREADS": str(share)}
 

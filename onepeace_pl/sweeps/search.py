@@ -146,7 +146,7 @@ class OptunaSearch:
             direction=direction,
             load_if_exists=True,
         )
-        # the state of a sampler is not kept: one that starts anew must not draw the same points again
+        # the sampler's state is not stored: a new one must not draw the same points again
         seed = options.seed + len(self._study.trials)
         self._study.sampler = optuna.samplers.TPESampler(seed=seed)
         self._trials: dict[str, list[optuna.Trial]] = {}

@@ -175,6 +175,6 @@ def _end(process: subprocess.Popen[bytes], stop: Stop) -> None:
     while process.poll() is None and time.monotonic() < deadline and not stop.at_once.is_set():
         with suppress(subprocess.TimeoutExpired):
             process.wait(_GLANCE)
-    with suppress(ProcessLookupError, PermissionError):  # nobody is left
+    with suppress(ProcessLookupError, PermissionError):  # no process is left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

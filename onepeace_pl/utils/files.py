@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-NEW, OLD = ".new-", ".old-"  # prefixes, so that endings, from which libraries tell formats, stay
+NEW, OLD = ".new-", ".old-"  # prefixes, since libraries recognise formats by suffix
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         OSError: The file cannot be written; it names the target.
     """
     path = Path(path)
-    new = beside(path, f"{NEW}{os.getpid()}-")  # nobody else's, where several processes write one file
+    new = beside(path, f"{NEW}{os.getpid()}-")  # unique, if several processes write one file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.touch()

@@ -47,10 +47,10 @@ class VisualReasoning(SupervisedTask):
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, 2): holds, does not hold."""
-        pictures = batch.inputs["image"]
+        images = batch.inputs["image"]
         self.needs.check_values(batch.counts())
         inputs = dict(batch.inputs)
-        inputs["image"], inputs[SECOND] = _of_pair(pictures, 0), _of_pair(pictures, 1)
+        inputs["image"], inputs[SECOND] = _of_pair(images, 0), _of_pair(images, 1)
         first = ForwardPass(self.reads.modalities, stop_after=self.reads.stop_after)
         passes, _ = backbone(inputs, [first, replace(first, fields={"image": SECOND})])
         logits: Tensor = self.head(passes, self.pool)
@@ -70,5 +70,5 @@ class VisualReasoning(SupervisedTask):
         return [{"truth": share >= 0.5, "probability": round(share, 6)} for share in shares]
 
 
-def _of_pair(pictures: ModalityInput, number: int) -> ModalityInput:
-    return replace(pictures, values=pictures.values[number::2], kind=number)
+def _of_pair(images: ModalityInput, number: int) -> ModalityInput:
+    return replace(images, values=images.values[number::2], kind=number)

@@ -36,7 +36,7 @@ class OfficialAudio(OfficialModality):
         Rename(("embed_audios.2.{x}",), "extractor_norm.{x}"),
         Rename(("embed_audios.3.{x}",), "project.{x}"),
         Rename(("embed_positions.0.{x}",), f"{_PRE_NORM}.{{x}}"),
-        # behind a LayerNorm (conv_pos_pre_ln) the original nests the convolutions once more
+        # after a LayerNorm (conv_pos_pre_ln) the original nests the convolutions once more
         *(
             Rename(
                 (f"embed_positions.1.{n + 1}.0.{{x}}",),

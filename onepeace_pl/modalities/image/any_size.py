@@ -32,9 +32,9 @@ class AnySizeProcessor(Processor):
         self, raw: ImageInput, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> ModalitySample:
         """Prepare one image."""
-        picture = open_image(raw)
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
-        patches = -(-picture.width // self.patch) * -(-picture.height // self.patch)
+        image = open_image(raw)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).to(torch.float32).div_(255)
+        patches = -(-image.width // self.patch) * -(-image.height // self.patch)
         return ModalitySample(normalise(pixels), patches)
 
     def is_single(self, value: object) -> bool:

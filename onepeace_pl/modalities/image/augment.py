@@ -22,16 +22,16 @@ _Move = Callable[[tuple[int, int], float, int], tuple[float, ...]]
 
 
 def _enhance(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> _Change:
-    return lambda picture, strength, sign: kind(picture).enhance(1.8 * strength + 0.1)
+    return lambda image, strength, sign: kind(image).enhance(1.8 * strength + 0.1)
 
 
 def _enhance_around(kind: Callable[[Image.Image], ImageEnhance._Enhance]) -> _Change:
-    return lambda picture, strength, sign: kind(picture).enhance(1.0 + sign * 0.9 * strength)
+    return lambda image, strength, sign: kind(image).enhance(1.0 + sign * 0.9 * strength)
 
 
-def _solarize_add(picture: Image.Image, strength: float, sign: int) -> Image.Image:
+def _solarize_add(image: Image.Image, strength: float, sign: int) -> Image.Image:
     added = int(110 * strength)
-    return picture.point([min(255, value + added) if value < 128 else value for value in range(256)] * 3)
+    return image.point([min(255, value + added) if value < 128 else value for value in range(256)] * 3)
 
 
 def _rotation(size: tuple[int, int], strength: float, sign: int) -> tuple[float, ...]:
@@ -41,18 +41,18 @@ def _rotation(size: tuple[int, int], strength: float, sign: int) -> tuple[float,
 
 
 OPERATIONS: Final[dict[str, _Change]] = {
-    "identity": lambda picture, strength, sign: picture,
-    "equalize": lambda picture, strength, sign: ImageOps.equalize(picture),
-    "autocontrast": lambda picture, strength, sign: ImageOps.autocontrast(picture),
-    "invert": lambda picture, strength, sign: ImageOps.invert(picture),
+    "identity": lambda image, strength, sign: image,
+    "equalize": lambda image, strength, sign: ImageOps.equalize(image),
+    "autocontrast": lambda image, strength, sign: ImageOps.autocontrast(image),
+    "invert": lambda image, strength, sign: ImageOps.invert(image),
     "brightness": _enhance(ImageEnhance.Brightness),
     "sharpness": _enhance(ImageEnhance.Sharpness),
     "brightness_around": _enhance_around(ImageEnhance.Brightness),
     "sharpness_around": _enhance_around(ImageEnhance.Sharpness),
     "contrast_around": _enhance_around(ImageEnhance.Contrast),
     "colour_around": _enhance_around(ImageEnhance.Color),
-    "posterize": lambda picture, strength, sign: ImageOps.posterize(picture, max(1, 4 - int(4 * strength))),
-    "solarize": lambda picture, strength, sign: ImageOps.solarize(picture, 256 - int(256 * strength)),
+    "posterize": lambda image, strength, sign: ImageOps.posterize(image, max(1, 4 - int(4 * strength))),
+    "solarize": lambda image, strength, sign: ImageOps.solarize(image, 256 - int(256 * strength)),
     "solarize_add": _solarize_add,
 }
 MOVES: Final[dict[str, _Move]] = {
@@ -108,32 +108,32 @@ class RandAugment:
         if not 0 <= self.magnitude <= _MOST:
             raise UserError(f"magnitude={self.magnitude} must lie between 0 and 10")
 
-    def __call__(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Change an image."""
         for number in rng.integers(len(self.operations), size=self.count):
             sign = 1 if rng.random() < 0.5 else -1
             level = float(np.clip(rng.normal(self.magnitude, self.deviation), 0, _MOST))
             if rng.random() < self.probability:
-                picture = self.apply(self.operations[number], picture, level / _MOST, sign)
-        return picture
+                image = self.apply(self.operations[number], image, level / _MOST, sign)
+        return image
 
-    def apply(self, name: str, picture: Image.Image, strength: float, sign: int) -> Image.Image:
+    def apply(self, name: str, image: Image.Image, strength: float, sign: int) -> Image.Image:
         """Apply one operation with a strength of 0 to 1, in the direction of ``sign``."""
         if name in OPERATIONS:
-            return OPERATIONS[name](picture, strength, sign)
+            return OPERATIONS[name](image, strength, sign)
         kind = Image.Resampling.BICUBIC if self.bicubic else Image.Resampling.BILINEAR
-        matrix = MOVES[name](picture.size, strength, sign)
-        return picture.transform(picture.size, Image.Transform.AFFINE, matrix, kind, fillcolor=self.fill)
+        matrix = MOVES[name](image.size, strength, sign)
+        return image.transform(image.size, Image.Transform.AFFINE, matrix, kind, fillcolor=self.fill)
 
 
-def jitter(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+def jitter(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Change brightness, contrast and saturation, each by up to 40 %, in random order."""
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for number in rng.permutation(len(kinds)):
-        picture = kinds[number](picture).enhance(rng.uniform(1 - _JITTER, 1 + _JITTER))
-    return picture
+        image = kinds[number](image).enhance(rng.uniform(1 - _JITTER, 1 + _JITTER))
+    return image
 
 
-def blur(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+def blur(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Blur with a radius of 0.1 to 2 pixels."""
-    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0)))
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0)))

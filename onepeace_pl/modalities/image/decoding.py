@@ -143,16 +143,16 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name not in _PROGRAMS)
 
 
-def _upright(picture: Image.Image, orientation: int, image_size: Sequence[float] | None) -> Image.Image:
-    picture.info = {}  # where the orientation stands, which must not be applied again
-    swapped = (picture.height, picture.width)
+def _upright(image: Image.Image, orientation: int, image_size: Sequence[float] | None) -> Image.Image:
+    image.info = {}  # where the orientation stands, which must not be applied again
+    swapped = (image.height, image.width)
     if (
         orientation in _QUARTER_TURNS
         and image_size is not None
-        and tuple(image_size) == picture.size != swapped
+        and tuple(image_size) == image.size != swapped
     ):
-        return picture
-    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+        return image
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _orientation(image: Image.Image) -> int:

@@ -33,7 +33,7 @@ class ImageProcessor(Processor):
     Args:
         size: Side in pixels, a multiple of `patch`.
         patch: Side of a patch in pixels; gives the number of tokens.
-        fit: How an image becomes a square outside training: "squash" both sides to `size` (data sets,
+        fit: Resizing to a square in evaluation: "squash" both sides to `size` (data sets,
             embedding interface, grounding), or "centre_crop" (shorter side to `size`, then the middle;
             ImageNet).
         train_crop: In training, crop a random area between these shares, sides in a ratio of 3/4 to 4/3, then
@@ -88,9 +88,9 @@ class ImageProcessor(Processor):
         if isinstance(raw, Tensor) and raw.is_floating_point():
             crop = self.train_crop if train else None
             return ModalitySample(normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
-        picture = open_image(raw)
-        picture = self._augment(picture, rng) if train else self._square(picture)
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).to(torch.float32).div_(255)
+        image = open_image(raw)
+        image = self._augment(image, rng) if train else self._square(image)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).to(torch.float32).div_(255)
         return ModalitySample(normalise(pixels), length)
 
     def is_single(self, value: object) -> bool:
@@ -101,27 +101,27 @@ class ImageProcessor(Processor):
         """Stack pixels (B, 3, S, S); images are never padded."""
         return ModalityInput(torch.stack([sample.values for sample in samples]))
 
-    def _augment(self, picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    def _augment(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         if self.train_crop is None:
-            picture = self._square(picture)
+            image = self._square(image)
         else:
-            box = random_crop_box(picture.width, picture.height, self.train_crop, rng)
-            picture = _resize(picture.crop(box), self.size, self.size)
+            box = random_crop_box(image.width, image.height, self.train_crop, rng)
+            image = _resize(image.crop(box), self.size, self.size)
         if self.train_jitter and rng.random() < self.train_jitter:
-            picture = jitter(picture, rng)
+            image = jitter(image, rng)
         if self.train_blur and rng.random() < self.train_blur:
-            picture = blur(picture, rng)
+            image = blur(image, rng)
         if self.train_flip and rng.random() < self.train_flip:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return picture if self.train_augment is None else self.train_augment(picture, rng)
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return image if self.train_augment is None else self.train_augment(image, rng)
 
-    def _square(self, picture: Image.Image) -> Image.Image:
+    def _square(self, image: Image.Image) -> Image.Image:
         if self.fit == "squash":
-            return _resize(picture, self.size, self.size)
-        width, height = _shorter_side_to(self.size, picture.width, picture.height)
-        picture = _resize(picture, width, height)
+            return _resize(image, self.size, self.size)
+        width, height = _shorter_side_to(self.size, image.width, image.height)
+        image = _resize(image, width, height)
         left, top = _centre(width, self.size), _centre(height, self.size)
-        return picture.crop((left, top, left + self.size, top + self.size))
+        return image.crop((left, top, left + self.size, top + self.size))
 
     def _square_tensor(
         self, pixels: Tensor, crop: tuple[float, float] | None, rng: np.random.Generator
@@ -161,13 +161,13 @@ def random_crop_box(
     return left, top, left + w, top + h
 
 
-def _resize(picture: Image.Image, width: int, height: int) -> Image.Image:
+def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
     # Two calls, width first: in one call Pillow 13 chooses the order by cost, which moves pixels by a grey
     # level or two.
-    for side in ((width, picture.height), (width, height)):
-        if picture.size != side:
-            picture = picture.resize(side, Image.Resampling.BICUBIC)
-    return picture
+    for side in ((width, image.height), (width, height)):
+        if image.size != side:
+            image = image.resize(side, Image.Resampling.BICUBIC)
+    return image
 
 
 def _shorter_side_to(size: int, width: int, height: int) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def split(sequence: TokenSequence) -> list[SubBatch]:
     batch = padding.shape[0]
     if batch < 2 * SAMPLES or sequence.group > 1:
         return []
-    ends = []  # of each sample in each segment, the position behind its last real token
+    ends = []  # of each sample in each segment, the position after its last real token
     for segment in sequence.segments:
         real = ~padding[:, segment.start : segment.stop]
         ends.append((real * torch.arange(1, segment.stop - segment.start + 1)).amax(1))
