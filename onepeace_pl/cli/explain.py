@@ -173,11 +173,13 @@ def _open(text: str) -> list[str]:
             line += f"; {hint}"
         return [*_lines(text.partition(_NONE_FITS)[0]), line]
     rejected = [m[1] if (m := _REJECTED.search(bullet)) else "" for bullet in telling]
-    told = telling[rejected.index(min(rejected, key=rejected.count))]  # the others reject what this one takes
+    chosen = telling[
+        rejected.index(min(rejected, key=rejected.count))
+    ]  # the others reject what this one takes
     if len(telling) > 1 and rejected.count(rejected[0]) == len(telling):  # nobody takes it
-        told = "".join(bullet.partition("\n")[0] + "\n" for bullet in telling[:-1]) + telling[-1]
-    above, _, inside = told.partition(_NONE_FITS)
-    deeper = _open(told) if inside else []
+        chosen = "".join(bullet.partition("\n")[0] + "\n" for bullet in telling[:-1]) + telling[-1]
+    above, _, inside = chosen.partition(_NONE_FITS)
+    deeper = _open(chosen) if inside else []
     return [*_lines(text.partition(_NONE_FITS)[0]), *_lines(above), *deeper]
 
 

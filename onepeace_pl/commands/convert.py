@@ -143,7 +143,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     set_tokenizer(processors.values(), _tokenizer(options.bpe))
     state, report = fit_state(backbone, weights, str(source))
     if report.new or report.left_over:
-        raise UserError(f"{source}: weights and config do not belong together; convert it anew")
+        raise UserError(f"{source}: weights and config do not belong together; convert it again")
     if options.merge:
         backbone, state = merged(backbone, state, str(source))
     print("\n".join(report.lines(10**6 if options.verbose else 6)))

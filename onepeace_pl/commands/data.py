@@ -100,7 +100,7 @@ def _layout(words: list[str]) -> int:
     texts = [_text(spec) for data in tasks for _, spec in described_sources(data)]
     layouts = dict.fromkeys(filter(None, texts))
     if not layouts:
-        raise UserError(f"{config}: its sources tell no layout")
+        raise UserError(f"{config}: its sources have no layout")
     print("each below datasets/:\n" + "\n\n".join(layouts))
     return 0
 

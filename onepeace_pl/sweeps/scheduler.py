@@ -100,7 +100,7 @@ class Scheduler:
                 self._report(trial, "already ")
             elif trial not in self._waiting and trial.name not in {*self._jobs, *self._elsewhere}:
                 if status is Status.CHANGED:
-                    print(f"{trial.name}: {status}; it runs anew, the older run is kept aside", flush=True)
+                    print(f"{trial.name}: {status}; it runs again, the old run is renamed", flush=True)
                 self._waiting.append(trial)
         self._close_groups()
 

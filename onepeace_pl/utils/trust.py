@@ -15,7 +15,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.utils.plugins import plugin_packages
 
 T = TypeVar("T")
-HOW = "say trust_remote_code=True (--trust on the command line) if you trust whoever made it"
+HOW = "pass trust_remote_code=True (--trust on the command line) if you trust its author"
 
 
 def find_class(path: object, base: type[T], owner: str, trust: bool = False) -> type[T]:

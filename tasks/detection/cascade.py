@@ -65,7 +65,7 @@ class CascadeRCNN(nn.Module):
         super().__init__()
         if len(channels) != len(strides) or len(set(channels)) != 1:
             raise UserError(
-                f"maps of {list(channels)} channels for strides {list(strides)}: give one for each, all alike"
+                f"maps of {list(channels)} channels for strides {list(strides)}: give one per stride, all equal"
             )
         from onepeace_pl.integrations.openmmlab import init_weights, prepare
 

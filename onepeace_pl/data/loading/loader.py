@@ -89,6 +89,6 @@ def resume_position(then: object, now: object, state: Mapping[str, object]) -> t
     else:
         return epoch, batches
     warnings.warn(
-        f"{reason}: its epoch is drawn anew, so some rows come twice and some not at all in it", stacklevel=3
+        f"{reason}: its epoch is reshuffled, so some rows occur twice and others not at all", stacklevel=3
     )
     return None

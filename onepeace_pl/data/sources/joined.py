@@ -28,7 +28,7 @@ class JoinedSource(SourceView):
         for number, source in enumerate(sources[1:], start=1):
             if set(source.modalities) != set(self.modalities):
                 has, first = ", ".join(source.modalities), ", ".join(self.modalities)
-                raise UserError(f"source {number} has {has}, the first {first}; join what is alike")
+                raise UserError(f"source {number} has {has}, the first {first}; all need the same modalities")
             if tuple(source.classes) != self.classes:
                 raise UserError(f"source {number} has other classes than the first; give both the same list")
 

@@ -134,7 +134,7 @@ def test_ls_and_layout(capsys: pytest.CaptureFixture[str]) -> None:
         (["check", "esc5"], "no config 'esc5'; did you mean 'esc50'?"),
         (["check", "esc50", "--media", "some"], "--media some is neither a number nor 'all'"),
         (["check", "esc50", "--root", "gone"], "--root gone: no such folder"),
-        (["layout", "triworld_vision"], "its sources tell no layout"),
+        (["layout", "triworld_vision"], "its sources have no layout"),
     ],
 )
 def test_mistakes_take_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,7 +167,7 @@ def test_a_run_resumed_from_the_end_of_an_epoch(tmp_path: Path) -> None:
 def test_resuming_with_other_batches_warns(tmp_path: Path) -> None:
     saves = ModelCheckpoint(tmp_path, "last", every_n_train_steps=2)
     fit(tmp_path / "first", module(), callbacks=[saves], max_steps=4)
-    with pytest.warns(UserWarning, match="its epoch is drawn anew"):
+    with pytest.warns(UserWarning, match="its epoch is reshuffled"):
         fit(tmp_path / "rest", module(batch_size=2), tmp_path / "last.ckpt", max_epochs=1)
 
 

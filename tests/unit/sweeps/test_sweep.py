@@ -46,7 +46,7 @@ def test_a_changed_config_is_run_anew_and_the_older_run_kept(sweep, starts, caps
     assert "its config has changed since" in Path("runs/s/table.md").read_text()
     assert sweep().run()
     assert starts() == ["a,seed=0 fit"]
-    assert "a,seed=0: its config has changed since; it runs anew" in capsys.readouterr().out
+    assert "a,seed=0: its config has changed since; it runs again" in capsys.readouterr().out
     assert Path("runs/s/a,seed=0.1/results.json").is_file()
 
 

@@ -42,7 +42,7 @@ def test_it_goes_on_where_the_run_says() -> None:
 def test_a_state_of_other_batches_is_not_used() -> None:
     state = loader(batch_size=2).state_dict()
     other = loader()
-    with pytest.warns(UserWarning, match="drawn anew"):
+    with pytest.warns(UserWarning, match="reshuffled"):
         other.load_state_dict({**state, "batches": 2})
     assert len(list(other)) == 4
 

@@ -84,7 +84,7 @@ def test_it_goes_on_where_it_was(workers: int) -> None:
 def test_a_state_of_other_batches_or_tasks_is_not_used() -> None:
     state = MultiTaskLoader({"long": one(10, 2)}).state_dict()
     loader = several()
-    with pytest.warns(UserWarning, match="drawn anew"):
+    with pytest.warns(UserWarning, match="reshuffled"):
         loader.load_state_dict({**state, "batches": 2})
     assert len(list(loader)) == 5
 
