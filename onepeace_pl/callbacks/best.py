@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
@@ -37,7 +36,7 @@ class WeightsOrigin:
     value: float | None = None
     note: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the known values as plain data."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -58,7 +57,7 @@ def last_weights(trainer: L.Trainer, note: str | None = None) -> WeightsOrigin:
     return WeightsOrigin(None, trainer.global_step, note=note)
 
 
-def measured(trainer: L.Trainer, module: L.LightningModule) -> dict[str, Any]:
+def measured(trainer: L.Trainer, module: L.LightningModule) -> dict[str, object]:
     """Return the origin of the evaluated weights as plain data."""
     if trainer.state.fn == "fit":
         return last_weights(trainer).to_dict()

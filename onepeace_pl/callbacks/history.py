@@ -8,12 +8,26 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.metrics import RetrievalResult
+
+
+class HistoryState(TypedDict):
+    """Curves as plain numbers.
+
+    Attributes:
+        losses: Name -> steps and values.
+        sums: Name -> sum and number of the values since the last point.
+        recalls: Name -> steps and values.
+    """
+
+    losses: dict[str, tuple[list[int], list[float]]]
+    sums: dict[str, tuple[float, int]]
+    recalls: dict[str, tuple[list[int], list[float]]]
 
 
 @dataclass
@@ -82,7 +96,7 @@ class History:
                     steps.append(step)
                     values.append(direction.recall[min(direction.recall)])
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> HistoryState:
         """Return everything as plain numbers, so that a run that goes on later has one report."""
         losses = {name: (list(curve.steps), curve.numbers()) for name, curve in self.losses.items()}
         return {
@@ -91,7 +105,7 @@ class History:
             "recalls": {name: (list(s), list(v)) for name, (s, v) in self.recalls.items()},
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: HistoryState) -> None:
         """Restore the state of :meth:`state_dict`."""
         for name, (steps, values) in state["losses"].items():
             self.losses[name] = Curve(list(steps), list(torch.tensor(values)))

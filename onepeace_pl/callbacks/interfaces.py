@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
+from onepeace_pl.training.task import Task
 
 ImageArray = NDArray[np.uint8]
 Result = RetrievalResult | LabelledResult
@@ -37,32 +38,10 @@ class HasInitFrom(Protocol):
 
 
 @runtime_checkable
-class HasBaseWeights(Protocol):
-    """A module whose checkpoints omit weights of a base."""
-
-    base_weights: Any
-    omitted: frozenset[str]
-
-
-@runtime_checkable
-class HasReferences(Protocol):
-    """A result whose metrics have chance, baseline or optimum."""
-
-    references: Mapping[str, Any]
-
-
-@runtime_checkable
-class HasTrust(Protocol):
-    """A module that may import classes which its starting weights name."""
-
-    trust: bool
-
-
-@runtime_checkable
 class HasTask(Protocol):
     """A module that trains a task."""
 
-    task: Any
+    task: Task | None
 
 
 def results_of(module: L.LightningModule) -> Mapping[str, Result]:
@@ -81,13 +60,13 @@ def init_from(module: L.LightningModule) -> str | None:
     return module.init_from if isinstance(module, HasInitFrom) else None
 
 
-def task_of(module: L.LightningModule) -> Any:
+def task_of(module: L.LightningModule) -> Task | None:
     """Return the task of a module, None where it has none."""
     return module.task if isinstance(module, HasTask) else None
 
 
-def datamodule_of(trainer: L.Trainer) -> Any:
-    """Return the data module, None where loaders were passed."""
+def datamodule_of(trainer: L.Trainer) -> object:
+    """Return the data module, None where loaders were passed; an object, since a protocol says what it offers."""
     return cast(Any, trainer).datamodule
 
 

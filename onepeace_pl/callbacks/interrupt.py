@@ -2,8 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
@@ -13,6 +13,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from onepeace_pl.callbacks.interfaces import callbacks_of
 from onepeace_pl.callbacks.last import save_last
 from onepeace_pl.training.resume import progress_of
+
+_Handler = Callable[[int, FrameType | None], object] | int | None  # as the signal module has it
 
 
 class StopOnSignal(Checkpoint):
@@ -27,7 +29,7 @@ class StopOnSignal(Checkpoint):
 
     def __init__(self) -> None:
         super().__init__()
-        self._former: dict[int, Any] = {}
+        self._former: dict[int, _Handler] = {}
         self._asked = False
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -39,7 +41,7 @@ class StopOnSignal(Checkpoint):
         self._take_over(trainer)
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
         """Stop here, if a process was asked to."""
         if batch_idx % trainer.accumulate_grad_batches == 0 and self._stops(trainer):
@@ -49,7 +51,7 @@ class StopOnSignal(Checkpoint):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        batch: Any,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:

@@ -1,7 +1,6 @@
 """Last checkpoint of a run (``last.ckpt``)."""
 
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
@@ -44,7 +43,7 @@ class LastCheckpoint(Checkpoint):
         self._late = False
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
         """Save where it is time: not before the last step is logged, or a run killed meanwhile never logs it."""
         due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from onepeace_pl.callbacks.best import WeightsOrigin, read_best, unsharded
-from onepeace_pl.callbacks.interfaces import HasBaseWeights, HasTrust, datamodule_of, init_from, is_trial_run
+from onepeace_pl.callbacks.interfaces import datamodule_of, init_from, is_trial_run
+from onepeace_pl.data.needs import TaskDataModule
 from onepeace_pl.modalities import Processor
 from onepeace_pl.optim.finite import check_finite
+from onepeace_pl.training.experiment import Experiment
 from onepeace_pl.utils.files import NEW, beside, discard, replace
 
 FOLDER = "model"
@@ -79,7 +81,7 @@ class ModelFolder(L.Callback):
 
         module: Any = pl_module
         backbone = module.backbone
-        base = module.base_weights if isinstance(module, HasBaseWeights) and not self.whole else None
+        base = module.base_weights if isinstance(module, Experiment) and not self.whole else None
         given: frozenset[str] = frozenset() if base is None else module.omitted
         task = module.task
         for part in (backbone, task):
@@ -105,11 +107,13 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
     from onepeace_pl.checkpoints.folder import load_processors, read_config
     from onepeace_pl.checkpoints.loading import CONFIG
 
-    known = dict(datamodule_of(trainer).processors)
+    data = datamodule_of(trainer)
+    known = dict(data.processors) if isinstance(data, TaskDataModule) else {}
     start = Path(init_from(module) or "")
     if any(name not in known for name in module.backbone.modalities) and (start / CONFIG).is_file():
         known = (
-            load_processors(start, read_config(start), isinstance(module, HasTrust) and module.trust) | known
+            load_processors(start, read_config(start), isinstance(module, Experiment) and module.trust)
+            | known
         )
     return {name: known[name] for name in module.backbone.modalities if name in known}
 

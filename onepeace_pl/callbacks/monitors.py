@@ -7,9 +7,9 @@ one; Lightning reports it at the end of the first epoch, or never.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from onepeace_pl.callbacks.interfaces import callbacks_of
 from onepeace_pl.errors import UserError, nearest
@@ -34,7 +34,14 @@ class CheckMonitors(L.Callback):
             self._validated = True
             _check(trainer, lambda name: not name.startswith("train/"))
 
-    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
         """Check the names of training metrics."""
         if not self._trained:
             self._trained = True

@@ -5,18 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import lightning as L
 import numpy as np
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 from PIL import Image
+from torch import Tensor
 
 from onepeace_pl.callbacks.interfaces import datamodule_of, task_of
+from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.needs import TaskDataModule
+from onepeace_pl.errors import UserError
+from onepeace_pl.training.task import Prediction
 from onepeace_pl.utils.files import replacing, write_text
 
 FOLDER = "predictions"
+
+
+class PredictedBatch(TypedDict):
+    """What ``predict_step`` returns.
+
+    Attributes:
+        ids: Of the rows.
+        answers: Of a task that answers, one a row.
+        embeddings: Of other tasks: modality -> unit vectors (B, D).
+    """
+
+    ids: list[str]
+    answers: NotRequired[list[Prediction]]
+    embeddings: NotRequired[dict[str, Tensor]]
 
 
 class Predictions(BasePredictionWriter):
@@ -34,14 +53,14 @@ class Predictions(BasePredictionWriter):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        prediction: Any,
+        prediction: PredictedBatch,
         batch_indices: Sequence[int] | None,
-        batch: Any,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
         """Write drawings, which are too many to be kept."""
-        each = datamodule_of(trainer).predicted[dataloader_idx]
+        each = _predicted(trainer)[dataloader_idx]
         for row, answer in zip(prediction["ids"], prediction.get("answers") or (), strict=False):
             drawing = answer.pop("drawing", None)
             if drawing is not None:
@@ -55,15 +74,17 @@ class Predictions(BasePredictionWriter):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        predictions: Sequence[Any],
-        batch_indices: Sequence[Any],
+        predictions: Sequence[object],
+        batch_indices: Sequence[object],
     ) -> None:
         """Write one file for each set."""
-        sets = datamodule_of(trainer).predicted
+        sets = _predicted(trainer)
+        # of a single loader, Lightning gives the batches themselves
+        by_set = cast(Sequence[Sequence[PredictedBatch]], predictions if len(sets) > 1 else [predictions])
         folder = Path(trainer.default_root_dir) / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
-        for each, batches in zip(sets, predictions if len(sets) > 1 else [predictions], strict=True):
+        for each, batches in zip(sets, by_set, strict=True):
             path = folder / f"{_file_name(each.name)}{rank}"
             if not batches:
                 continue
@@ -90,8 +111,15 @@ class Predictions(BasePredictionWriter):
         rank_zero_info(f"predictions: {folder}")
 
 
+def _predicted(trainer: L.Trainer) -> list[EvaluationSet]:
+    data = datamodule_of(trainer)
+    if not isinstance(data, TaskDataModule):
+        raise UserError("predictions are named after the sets of a TaskDataModule; give the Trainer one")
+    return data.predicted
+
+
 def _exported(
-    module: L.LightningModule, each: Any, answers: Sequence[Mapping[str, Any]]
+    module: L.LightningModule, each: EvaluationSet, answers: Sequence[Prediction]
 ) -> Mapping[str, str]:
     task = task_of(module)
     return {} if task is None else task.export(each, answers)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from onepeace_pl.callbacks.best import measured
@@ -32,6 +33,7 @@ from onepeace_pl.callbacks.throughput import RunClock, TrainClock, batch_size
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
 from onepeace_pl.training.resume import progress_of
 from onepeace_pl.utils.files import write_text
+from onepeace_pl.utils.json_files import JsonObject
 
 if TYPE_CHECKING:
     from onepeace_pl.data.evaluation.sets import EvaluationSet
@@ -69,7 +71,7 @@ class Report(L.Callback):
         self.clock = TrainClock()
         self._run = RunClock()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> JsonObject:
         """Return what a run that goes on later needs for its report."""
         return {
             "history": self.history.state_dict(),
@@ -78,7 +80,7 @@ class Report(L.Callback):
             "run": self._run.seconds,
         }
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: JsonObject) -> None:
         """Restore the state of :meth:`state_dict`."""
         self.history.load_state_dict(state_dict["history"])
         self.clock.samples, self.clock.seconds = state_dict["samples"], state_dict["seconds"]
@@ -97,7 +99,12 @@ class Report(L.Callback):
         self.clock.start()
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: object,
+        batch_idx: int,
     ) -> None:
         """Record the loss of the step; at some steps the other logged values, too."""
         self.clock.lap(batch_size(batch) * trainer.world_size)

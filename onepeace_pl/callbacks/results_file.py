@@ -9,16 +9,16 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import lightning as L
 
 from onepeace_pl.callbacks.best import measured
-from onepeace_pl.callbacks.interfaces import HasReferences, Result, is_trial_run, results_of, task_of
+from onepeace_pl.callbacks.interfaces import Result, is_trial_run, results_of, task_of
 from onepeace_pl.callbacks.throughput import RunClock
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import RetrievalResult
 from onepeace_pl.utils.files import write_text
+from onepeace_pl.utils.json_files import JsonObject
 
 KINDS = ("chance", "baseline", "optimum")
 """Reference values of a metric."""
@@ -38,14 +38,14 @@ class ResultsFile(L.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: dict[str, Any] = {}
+        self._found: JsonObject = {}
         self._clock = RunClock()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> JsonObject:
         """Return the last evaluation, for a run that is resumed after it."""
         return {"found": self._found, "seconds": self._clock.seconds}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: JsonObject) -> None:
         """Restore the state of :meth:`state_dict`."""
         self._found = state_dict["found"]
         self._clock.resume(state_dict["seconds"])
@@ -88,7 +88,7 @@ class ResultsFile(L.Callback):
 
     def _monitor(
         self, module: L.LightningModule, prefix: str, metrics: Mapping[str, float]
-    ) -> dict[str, Any] | None:
+    ) -> JsonObject | None:
         task = task_of(module)
         monitor = None if task is None else task.monitor
         if monitor is None or (name := f"{prefix}/{monitor[0]}") not in metrics:
@@ -102,7 +102,7 @@ class ResultsFile(L.Callback):
     def _write(self, trainer: L.Trainer, verb: str) -> None:
         if not trainer.is_global_zero or is_trial_run(trainer):
             return
-        nothing: dict[str, Any] = {"monitor": None, "metrics": {}, "references": {}, "partial": False}
+        nothing: JsonObject = {"monitor": None, "metrics": {}, "references": {}, "partial": False}
         content = {"verb": verb, **(self._found or nothing)}
         content |= {"seconds": round(self._clock.seconds, 3), "steps": trainer.global_step}
         path = Path(trainer.default_root_dir) / results_name(verb)
@@ -114,8 +114,7 @@ def references(results: Mapping[str, Result], prefix: str, metrics: Iterable[str
 
     Args:
         results: Name of the evaluated set -> its result. What is known of chance and optimum stands in its
-            ``references`` (metric -> an object with ``chance``, ``baseline`` and ``optimum``), of retrieval in its
-            directions.
+            ``references``, of retrieval in its directions.
         prefix: Prefix of logged metrics.
         metrics: Names of the logged metrics, ``PREFIX/SET/METRIC``, or ``PREFIX/METRIC`` for the mean over the sets.
 
@@ -145,8 +144,6 @@ def results_name(verb: str) -> str:
 def _of_result(result: Result) -> References:
     if isinstance(result, RetrievalResult):
         return _of_retrieval(result)
-    if not isinstance(result, HasReferences):
-        return {}
     return {metric: _known(reference) for metric, reference in result.references.items()}
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import lightning as L
 import torch
@@ -78,14 +78,14 @@ class HasSkips(Protocol):
 class HasTasks(Protocol):
     """A data module of several tasks."""
 
-    tasks: Mapping[str, Any]
+    tasks: Mapping[str, object]
 
 
 @runtime_checkable
 class HasTrain(Protocol):
     """A data module with training data."""
 
-    train: Any
+    train: object
 
 
 @runtime_checkable
@@ -122,7 +122,7 @@ def _machine(trainer: L.Trainer) -> str:
     return f"{trainer.world_size} x {device}, precision {trainer.precision}"
 
 
-def data_line(data: Any) -> str:
+def data_line(data: object) -> str:
     """Return a one-line description of the training data, for each task where there are several."""
     if isinstance(data, HasTasks) and data.tasks:
         return "; ".join(f"{name}: {data_line(own)}" for name, own in data.tasks.items())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Sized
 
 import lightning as L
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from onepeace_pl.errors import UserError
@@ -110,7 +110,12 @@ class Throughput(L.Callback):
         self.clock.start()
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: object,
+        batch_idx: int,
     ) -> None:
         """Count a batch."""
         self.clock.lap(batch_size(batch) * trainer.world_size)
@@ -118,11 +123,13 @@ class Throughput(L.Callback):
             pl_module.log("samples/s", self.clock.rate, prog_bar=True, rank_zero_only=True)
 
 
-def batch_size(batch: Any) -> int:
+def batch_size(batch: object) -> int:
     """Number of samples: the length of a batch, or of the first entry of a bare tuple, list or dict."""
     while isinstance(batch, (Mapping, list, tuple)) and len(batch):
         first = next(iter(batch.values())) if isinstance(batch, Mapping) else batch[0]
         if isinstance(first, (str, bytes)) or not isinstance(first, (Tensor, Mapping, Sequence)):
             break
         batch = first
+    if not isinstance(batch, Sized):
+        raise TypeError(f"a batch of type {type(batch).__name__} has no length; give its class a __len__")
     return len(batch)

@@ -28,7 +28,7 @@ from onepeace_pl.cli.shipped import find_config, shipped
 from onepeace_pl.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from onepeace_pl.data.inspection import Report
+    from onepeace_pl.data.inspection import InspectionReport
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,7 +53,7 @@ class _Split:
     source: Any = None
     error: str = ""
     said: tuple[str, ...] = ()
-    report: "Report | None" = None
+    report: "InspectionReport | None" = None
 
     @property
     def misses_files(self) -> bool:
@@ -198,7 +198,7 @@ def _print(split: _Split) -> None:
         print(f"  wrong     ... and {len(report.wrong) - SHOWN:,} more")
 
 
-def _frequencies(report: "Report") -> str:
+def _frequencies(report: "InspectionReport") -> str:
     ordered = sorted(report.classes, key=lambda name: report.classes[name])
     few, many = ordered[0], ordered[-1]
     ends = f"fewest rows {report.classes[few]:,} ({few}), most {report.classes[many]:,} ({many})"

@@ -23,7 +23,7 @@ SHOWN = 5
 
 
 @dataclass
-class Report:
+class InspectionReport:
     """Report on one source.
 
     Attributes:
@@ -59,7 +59,7 @@ def inspect(
     classes: Sequence[str] = (),
     processors: Mapping[str, Processor] | None = None,
     media: int | None = 100,
-) -> Report:
+) -> InspectionReport:
     """Check all labels and files of a source, and open the media of some rows.
 
     Args:
@@ -70,7 +70,7 @@ def inspect(
     """
     own = tuple(source.classes)
     names = tuple(classes) or own
-    report = Report(len(source), names=len(names))
+    report = InspectionReport(len(source), names=len(names))
     if classes and own and tuple(classes) != own:
         report.wrong.append(
             f"classes: its {len(own)} are not the {len(classes)} that the model learns, in their order; "
@@ -86,7 +86,7 @@ def inspect(
     return report
 
 
-def _count(source: Source, names: Sequence[str], report: Report) -> dict[str, int]:
+def _count(source: Source, names: Sequence[str], report: InspectionReport) -> dict[str, int]:
     """Return the number of rows of each class; rows with invalid labels are not counted."""
     counts: Counter[str] = Counter()
     known, beyond = frozenset(names), 0
@@ -122,7 +122,7 @@ def _yielded(iterator: Iterator[Any]) -> Iterator[Any]:
             continue
 
 
-def _compare(report: Report, published: PublishedSize | None) -> None:
+def _compare(report: InspectionReport, published: PublishedSize | None) -> None:
     if published is None:
         return
     for what, found, expected in (
@@ -135,7 +135,7 @@ def _compare(report: Report, published: PublishedSize | None) -> None:
             report.notes.append(f"{found:,} {what}, published are {said}: another version, or a part")
 
 
-def _find_files(report: Report, source: Source) -> None:
+def _find_files(report: InspectionReport, source: Source) -> None:
     if source.files(0) is None and not paths_of(source[0].fields):
         return  # media that are generated, or stored in the table
     there, seen = ExistingFiles(), dict[str, bool]()
@@ -154,7 +154,7 @@ def _find_files(report: Report, source: Source) -> None:
 
 
 def _open(
-    report: Report,
+    report: InspectionReport,
     source: Source,
     classes: Sequence[str],
     processors: Mapping[str, Processor],

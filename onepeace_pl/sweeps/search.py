@@ -62,8 +62,8 @@ class Grid:
     """
 
     def __init__(self, make_group: MakeGroup, options: SearchOptions | None) -> None:
-        self._rows = [make_group(point) for point in _points(options)]
-        self._left = iter(self._rows)
+        self._groups = [make_group(point) for point in _points(options)]
+        self._left = iter(self._groups)
 
     def recover(self, take_over: bool = False, retry_failed: bool = False) -> int:
         """Do nothing: every group is returned by :meth:`next`."""
@@ -78,11 +78,11 @@ class Grid:
 
     def groups(self) -> list[TrialGroup]:
         """Return all groups, run or not."""
-        return self._rows
+        return self._groups
 
     def trials(self) -> int:
         """Return their number."""
-        return sum(len(group.trials) for group in self._rows)
+        return sum(len(group.trials) for group in self._groups)
 
     def close(self) -> None:
         """Do nothing: a grid keeps no state."""
@@ -138,7 +138,7 @@ class OptunaSearch:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
-        self._make_row, self._options, self._claims = make_group, options, folder / CLAIMS
+        self._make_group, self._options, self._claims = make_group, options, folder / CLAIMS
         self._space = {option: _distribution(values) for option, values in options.space.items()}
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
@@ -186,7 +186,7 @@ class OptunaSearch:
             self._claim = Claim(self._claims / self._owner)
         trial = self._study.ask(self._space)
         trial.set_user_attr(_OWNER, self._owner)
-        group = self._make_row(self._point(trial))
+        group = self._make_group(self._point(trial))
         self._trials.setdefault(group.label, []).append(trial)
         return group
 
@@ -200,12 +200,14 @@ class OptunaSearch:
 
     def groups(self) -> list[TrialGroup]:
         """Return the groups of all trials, each point once."""
-        groups = [self._make_row(self._point(t)) for t in self._study.get_trials(deepcopy=False) if t.params]
+        groups = [
+            self._make_group(self._point(t)) for t in self._study.get_trials(deepcopy=False) if t.params
+        ]
         return list({group.label: group for group in groups}.values())
 
     def trials(self) -> int:
         """Return the number of trials of the trials that were left when this began."""
-        return self._left * len(self._make_row({}).trials)
+        return self._left * len(self._make_group({}).trials)
 
     def close(self) -> None:
         """Leave trials that are not finished to the next one who comes."""

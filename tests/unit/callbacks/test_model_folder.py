@@ -15,6 +15,7 @@ from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
+from onepeace_pl.data.datamodule import SourceDataModule
 from onepeace_pl.modalities import ImageProcessor, Processor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.unit.samples import Touch, make
@@ -36,7 +37,7 @@ class Forgetful(Touch):
 
 
 def start(adapter: type[Touch], processors: dict[str, Processor]) -> None:
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(processors=processors))
+    trainer = SimpleNamespace(datamodule=SourceDataModule(processors, None, {}))
     module = SimpleNamespace(backbone=make(adapters={"touch": adapter}))
     ModelFolder().on_fit_start(trainer, module)  # type: ignore[arg-type]
 
@@ -103,7 +104,7 @@ def test_processors_that_the_data_lacks_come_from_where_the_run_started(tmp_path
     def leave(init_from: str | None) -> dict[str, Processor]:
         module = SimpleNamespace(backbone=backbone, init_from=init_from, task=nn.Module(), describe_task=dict)
         trainer = SimpleNamespace(
-            datamodule=SimpleNamespace(processors={"image": ImageProcessor(64)}),
+            datamodule=SourceDataModule({"image": ImageProcessor(64)}, None, {}),
             fast_dev_run=False,
             is_global_zero=True,
             checkpoint_callbacks=[],

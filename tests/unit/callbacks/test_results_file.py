@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,8 @@ import pytest
 
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.results_file import ResultsFile, references
+from onepeace_pl.data.evaluation.sets import Reference
+from onepeace_pl.metrics import LabelledResult
 from tests.unit.callbacks.test_report import Data, Toy
 
 
@@ -92,23 +93,15 @@ def test_other_verbs_leave_files_of_their_own(tmp_path: Path) -> None:
     assert read(tmp_path / "results-validate.json")["metrics"]["val/score"] == pytest.approx(0.3)
 
 
-@dataclass
-class Reference:
-    chance: float | None = None
-    baseline: float | None = None
-    optimum: float | None = None
-
-
-@dataclass
-class Labelled:
-    references: dict[str, Reference] = field(default_factory=dict)
+def labelled(name: str, **references: Reference) -> LabelledResult:
+    return LabelledResult(name, {}, 4, references)
 
 
 def test_results_of_any_kind_say_what_they_are_compared_with() -> None:
     results = {
-        "one": Labelled({"accuracy": Reference(0.1, 0.3, 1.0)}),
-        "one/more": Labelled({"accuracy": Reference(0.3, 0.5)}),
-        "other": SimpleNamespace(),
+        "one": labelled("one", accuracy=Reference(0.1, 0.3, 1.0)),
+        "one/more": labelled("one/more", accuracy=Reference(0.3, 0.5)),
+        "other": labelled("other"),
     }
     metrics = ["val/one/accuracy", "val/one/more/accuracy", "val/accuracy", "val/loss"]
     two = {name: results[name] for name in ("one", "one/more")}
