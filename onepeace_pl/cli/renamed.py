@@ -51,12 +51,15 @@ def renamed_key(key: str, valid: Collection[str]) -> str | None:
     """Return the new name of a dotted key, None where it has none.
 
     Args:
-        key: The unknown key; its last step is looked up.
-        valid: Keys that would be right; the new one must be among them, alone or below the same key.
+        key: The unknown key; its steps are looked up, the last one first.
+        valid: Keys that would be right; the renamed part must be among them.
     """
-    above, dot, last = key.rpartition(".")
-    candidates = [f"{above}{dot}{new}" for old, new in KEYS if old == last]
-    return next((new for new in candidates if new in valid), None)
+    steps = key.split(".")
+    for at in reversed(range(len(steps))):
+        for old, new in KEYS:
+            if steps[at] == old and ".".join([*steps[:at], new]) in valid:
+                return ".".join([*steps[:at], new, *steps[at + 1 :]])
+    return None
 
 
 def moved_class(path: str) -> str | None:

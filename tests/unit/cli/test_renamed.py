@@ -37,6 +37,7 @@ def test_classes_that_have_not(path):
 
 def test_keys():
     assert renamed_key("task.until", ["task.stop_after"]) == "task.stop_after"
+    assert renamed_key("model.facts.classes", ["model.data_info"]) == "model.data_info.classes"
     assert renamed_key("until", ["other"]) is None  # of a class that never had it
     assert renamed_key("anything", ["anything_else"]) is None
 
