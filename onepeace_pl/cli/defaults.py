@@ -2,10 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import lightning as L
 from lightning.pytorch import Callback
@@ -21,6 +21,7 @@ from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.callbacks.throughput import Throughput
 from onepeace_pl.training.metrics_file import MetricsFile
 from onepeace_pl.training.resume import logged_until
+from onepeace_pl.utils.json_files import JsonObject
 
 Monitor = tuple[str, Literal["min", "max"]]
 
@@ -76,7 +77,7 @@ def loggers(folder: Path, own: Sequence[Logger] = (), checkpoint: Path | None = 
     return [new for new in found if not any(isinstance(new, type(each)) for each in own)] + list(own)
 
 
-def monitor_of(model: Mapping[str, Any]) -> Monitor | None:
+def monitor_of(model: JsonObject) -> Monitor | None:
     """Return what the configured task is judged by: its class's ``monitor``, (name, mode)."""
     module, _, name = str(model["task"]["class_path"]).rpartition(".")
     monitor = getattr(getattr(import_module(module), name), "monitor", None)

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import yaml
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -29,6 +29,7 @@ from onepeace_pl.cli.parser import Parser
 from onepeace_pl.cli.shipped import with_found_configs
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
+from onepeace_pl.utils.json_files import JsonObject
 from onepeace_pl.utils.plugins import load_plugins
 
 _NEED_WEIGHTS = ("validate", "test", "predict")
@@ -59,7 +60,7 @@ class ExperimentCLI(LightningCLI):
     """
 
     folder: Path
-    config_dump: dict[str, Any]
+    config_dump: JsonObject
 
     def __init__(
         self,
@@ -99,13 +100,13 @@ class ExperimentCLI(LightningCLI):
         text = "Run folder: a name under runs/ or a path. Default: the first config file's name."
         parser.add_argument("--run", type=str | None, default=None, help=text)
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, then hide ``ckpt_path``.
 
         Lightning would read the whole checkpoint in every process and let its hyper-parameters beat files and
         flags.
         """
-        self.config = parser.parse_args(args)
+        self.config = parser.parse_args(self._words)
         settings = self._settings
         checkpoint, settings.ckpt_path = settings.ckpt_path, None
         self._given = checkpoint
@@ -143,7 +144,7 @@ class ExperimentCLI(LightningCLI):
         with constructing():
             super().instantiate_classes()
 
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
+    def instantiate_trainer(self, **kwargs: object) -> L.Trainer:
         """Make the trainer; loggers, checkpoints and report, left open, go to the run folder."""
         self.model.resumes, self.model.trust = bool(self._checkpoint), self._trust
         return super().instantiate_trainer(**self._left_open(), **kwargs)
@@ -170,21 +171,21 @@ class ExperimentCLI(LightningCLI):
         if self._given in runs.KEYWORDS:
             self.config_init[self.subcommand].ckpt_path = runs.find_checkpoint(self._given, self.folder)
 
-    def resolved(self) -> dict[str, Any]:
+    def resolved(self) -> JsonObject:
         """Return the verb's whole config as plain values."""
         return self.config_dump | {"ckpt_path": self._settings.ckpt_path}
 
-    def _dumped(self) -> dict[str, Any]:
+    def _dumped(self) -> JsonObject:
         # parsing has validated it
         text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
-        config: dict[str, Any] = yaml.safe_load(text)
+        config: JsonObject = yaml.safe_load(text)
         return _sayable(config)[self.config.subcommand]  # type: ignore[no-any-return]
 
     @property
     def _settings(self) -> Any:
         return self.config[self.config.subcommand]
 
-    def _left_open(self) -> dict[str, Any]:
+    def _left_open(self) -> dict[str, object]:
         given = self.config_init[self.subcommand].trainer
         fit, trial = self.subcommand == "fit", bool(given.fast_dev_run)
         offered = [] if trial else defaults.result_callbacks(self.model, str(self.subcommand))

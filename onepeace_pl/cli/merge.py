@@ -4,6 +4,7 @@ Stock jsonargparse merges everything but mappings (a later file replaces the who
 no way to write ``--config`` down inside a file. Both are added here, in an action that otherwise is its own.
 """
 
+import argparse
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,24 +29,36 @@ class MergingConfigFile(ActionConfigFile):
     shipped config) are read first, so what stands in the file itself wins.
     """
 
-    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: str | None = None) -> None:
-        """Read one file into ``cfg``, after those that it starts from."""
-        name = os.path.abspath(values) if os.path.isfile(values) else str(values)
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Read one file into ``namespace``, after those that it starts from."""
+        from onepeace_pl.cli.parser import Parser
+
+        assert isinstance(parser, Parser)
+        assert isinstance(namespace, Namespace)
+        path = Path(str(values))
+        name = os.path.abspath(path) if path.is_file() else str(values)
         if name in parser.reading:
             parser.error("config files name each other: " + " -> ".join((*parser.reading, name)))
         if not parser.reading:
-            _check_files(parser, Path(values))
+            _check_files(parser, path)
         parser.reading += (name,)
-        for parent in parents(Path(values)):
-            self(parser, cfg, str(parent))
-        before = cfg.clone()
-        super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
-        _keep_entries(before, cfg)
-        parser.validate(cfg, skip_required=True)  # finds unknown keys while it is known which file holds them
+        for parent in parents(path):
+            self(parser, namespace, str(parent))
+        before = namespace.clone()
+        super().__call__(parser, namespace, values, option_string)  # type: ignore[no-untyped-call]
+        _keep_entries(before, namespace)
+        # unknown keys are found while it is known which file holds them
+        parser.validate(namespace, skip_required=True)
         parser.reading = parser.reading[:-1]
 
 
-def _check_files(parser: Any, path: Path) -> None:
+def _check_files(parser: argparse.ArgumentParser, path: Path) -> None:
     """Refuse, before it is parsed, a file that no config can be, and one that refers to such a file."""
     try:
         family(path)
@@ -70,7 +83,7 @@ def mentions(path: Path) -> Iterator[tuple[str, Path]]:
     entries.
     """
 
-    def walk(key: str, value: Any) -> Iterator[tuple[str, Path]]:
+    def walk(key: str, value: object) -> Iterator[tuple[str, Path]]:
         if isinstance(value, dict):
             for name, inner in value.items():
                 if key or name != PARENTS:
@@ -84,7 +97,7 @@ def mentions(path: Path) -> Iterator[tuple[str, Path]]:
     yield from walk("", content_of(path))
 
 
-def content_of(path: Path) -> Any:
+def content_of(path: Path) -> object:
     """Return the parsed YAML of ``path``, None where it cannot be read: the parser proper will complain.
 
     Raises:

@@ -6,7 +6,6 @@ Keys are compared without their ``init_args`` steps, since a file may leave thos
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -38,7 +37,7 @@ def origins(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def dropped(origin: Mapping[str, str], resolved: Mapping[str, Any]) -> list[str]:
+def dropped(origin: Mapping[str, str], resolved: Mapping[str, object]) -> list[str]:
     """Report values that were dropped because another class was chosen, one line each.
 
     Args:
@@ -53,12 +52,12 @@ def dropped(origin: Mapping[str, str], resolved: Mapping[str, Any]) -> list[str]
         while above and above not in present:
             above = above.rpartition(".")[0]
         owner = leaves.get(f"{above}.class_path")
-        if above != key and owner and not owner.endswith(".Off"):  # which is meant to drop everything
+        if above != key and owner and not str(owner).endswith(".Off"):  # which is meant to drop everything
             lines.append(f"{source}: {key} is dropped: {owner}, chosen later, does not take it")
     return lines
 
 
-def flat(config: Any, key: str = "") -> dict[str, Any]:
+def flat(config: object, key: str = "") -> dict[str, object]:
     """Map the plain dotted key of every leaf of nested mappings to its value."""
     if not isinstance(config, Mapping) or not config:
         return {plain(key): config}
@@ -113,7 +112,7 @@ def _leaves(path: Path, prefix: str = "") -> dict[str, Path]:
     mentioned = dict(mentions(path))
     found: dict[str, Path] = {}
 
-    def walk(key: str, value: Any) -> None:
+    def walk(key: str, value: object) -> None:
         full = ".".join(filter(None, (prefix, key)))
         if key in mentioned and isinstance(value, str):
             found.update(_leaves(mentioned[key], full))

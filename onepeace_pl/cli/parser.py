@@ -16,6 +16,7 @@ from onepeace_pl.cli.explain import explain
 from onepeace_pl.cli.failures import constructing
 from onepeace_pl.cli.merge import PARENTS, content_of, mentions
 from onepeace_pl.cli.shipped import ENDINGS
+from onepeace_pl.utils.json_files import JsonObject
 from onepeace_pl.utils.regular_files import is_endless
 
 _Class = TypeVar("_Class")
@@ -31,11 +32,19 @@ class Parser(LightningArgumentParser):
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)
 
-    def parse_object(self, cfg_obj: Any, namespace: Any = None, **options: Any) -> Any:
+    def parse_object(
+        self,
+        obj: Namespace | JsonObject,
+        namespace: Namespace | None = None,
+        env: bool | None = None,
+        defaults: bool = True,
+        **options: object,
+    ) -> Namespace:
         """Parse nested values on top of earlier ones."""
-        for key, value in dict(cfg_obj).items():
+        for key, value in dict(obj).items():
             _make_way(namespace, key, value)
-        return super().parse_object(cfg_obj, namespace, **options)
+        parsed: Namespace = super().parse_object(obj, namespace, env, defaults, **options)
+        return parsed
 
     def _apply_actions(self, cfg: Any, parent_key: str = "", *args: Any, **options: Any) -> Any:
         """Take in the values of a file, but for those that it starts from: they were read before it.
@@ -47,8 +56,13 @@ class Parser(LightningArgumentParser):
         return super()._apply_actions(cfg, parent_key, *args, **options)
 
     def parse_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: Any = None, **options: Any
-    ) -> Any:
+        self,
+        args: Sequence[str] | None = None,
+        namespace: Namespace | None = None,
+        env: bool | None = None,
+        defaults: bool = True,
+        **options: object,
+    ) -> Namespace:
         """Parse words on top of earlier values."""
         for value in (str(word).rpartition("=")[2] for word in args or ()):
             if is_endless(value):  # the parser reads what a value may name, and would wait for ever
@@ -60,7 +74,7 @@ class Parser(LightningArgumentParser):
                     _make_way(namespace, key, yaml.safe_load(value))
         if args is not None and self.exit_on_error:
             args = _with_entries([str(word) for word in args])
-        return super().parse_args(args, namespace, **options)
+        return super().parse_args(args, namespace, env, defaults, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and leave with exit code 2."""
@@ -101,12 +115,14 @@ def _with_entries(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _make_way(earlier: Any, key: str, value: Any) -> None:
+def _make_way(earlier: object, key: str, value: object) -> None:
     """Take an earlier choice out where a value means another kind, as ``{last: 2}`` after ``{extend: audio}``.
 
     Mappings add up, but these two would be neither. They are closed dataclasses, told apart by their options.
     """
-    chosen = earlier.get(key) if isinstance(earlier, Namespace) else None
+    if not isinstance(earlier, Namespace):
+        return
+    chosen = earlier.get(key)
     path = chosen.get("class_path") if isinstance(chosen, Namespace) else None
     if path is None or not isinstance(value, Mapping | Namespace) or "class_path" in value:
         return

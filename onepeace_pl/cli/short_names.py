@@ -10,7 +10,6 @@ import re
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import onepeace_pl
 
@@ -46,7 +45,7 @@ def modules_by_class() -> dict[str, str]:
     return {name: next(iter(modules)) for name, modules in found.items() if len(modules) == 1}
 
 
-def in_full(value: Any) -> Any:
+def in_full(value: object) -> object:
     """Return parsed YAML with every ``class_path`` that is a short name written out.
 
     A value that is itself such a name stays: what it means depends on its option. Its module is imported, so that
@@ -61,6 +60,6 @@ def in_full(value: Any) -> Any:
     return value
 
 
-def _path(name: Any) -> Any:
+def _path(name: object) -> object:
     module = modules_by_class().get(name) if isinstance(name, str) else None
     return f"{module}.{name}" if module else name

@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -19,6 +19,7 @@ from onepeace_pl.cli.lightning import ExperimentCLI
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.training.compatibility import check_compatible
 from onepeace_pl.training.experiment import Experiment
+from onepeace_pl.utils.json_files import JsonObject
 
 
 class NoData(L.LightningDataModule):
@@ -58,7 +59,7 @@ class StandIn(ExperimentCLI):
         """Make what was asked for; the data are done without where their files are missing."""
         if not self._build:
             self.config_init, self.model, self.datamodule = self.config, None, None
-            self.trainer = self.instantiate_trainer()
+            self.trainer = cast(L.Trainer, SimpleNamespace(fit=None))  # Lightning looks the verb up
             return
         try:
             super().instantiate_classes()
@@ -91,22 +92,20 @@ class StandIn(ExperimentCLI):
                 model.build_optimizer()
         return model  # type: ignore[no-any-return]
 
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
+    def instantiate_trainer(self, **kwargs: object) -> L.Trainer:
         """Make the trainer, for what this machine has."""
-        if not self._build:
-            return SimpleNamespace(fit=None)
         return super().instantiate_trainer(**_without_gpus(self.config_init.fit.trainer), **kwargs)
 
     def before_fit(self) -> None:
         """Leave the run folder alone."""
 
-    def fit(self, **kwargs: Any) -> None:
+    def fit(self, **kwargs: object) -> None:
         """Don't."""
 
 
-def _without_gpus(trainer: Any) -> dict[str, Any]:
+def _without_gpus(trainer: Any) -> dict[str, object]:
     """Return options in place of those that ask for hardware; what there is nowhere is left to be refused."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     names = ("auto", "gpu", *AcceleratorRegistry.available_accelerators())
     if not isinstance(trainer.accelerator, str) or trainer.accelerator in names:
         found["accelerator"] = "cpu"
@@ -128,7 +127,7 @@ def _counts(devices: Any) -> bool:
     return bool(devices) if isinstance(devices, list) else devices == -1 or devices > 0
 
 
-def resolve(words: Sequence[str]) -> dict[str, Any]:
+def resolve(words: Sequence[str]) -> JsonObject:
     """Return the config that ``fit`` with these words would run."""
     return StandIn(verbs.default_experiment(), words, build=False).resolved()
 

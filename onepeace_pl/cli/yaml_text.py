@@ -2,7 +2,6 @@
 
 import stat
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jsonargparse import get_loader, set_loader
@@ -48,7 +47,7 @@ def read_yaml_text(path: Path) -> str:
         ) from None
 
 
-def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> object:
     """Return what YAML says.
 
     Raises:
@@ -61,7 +60,7 @@ def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
         raise UserError(_TOO_DEEP) from None
 
 
-def check_size(value: Any) -> Any:
+def check_size(value: object) -> object:
     """Return parsed YAML; refuse it where aliases make it refer to itself or unfold to more than any config has.
 
     Raises:
@@ -69,7 +68,7 @@ def check_size(value: Any) -> Any:
     """
     sizes: dict[int, int] = {}
 
-    def size(node: Any) -> int:
+    def size(node: object) -> int:
         if not isinstance(node, dict | list):
             return 1
         if id(node) not in sizes:
@@ -85,7 +84,7 @@ def check_size(value: Any) -> Any:
     return value
 
 
-def _load(stream: str) -> Any:
+def _load(stream: str) -> object:
     try:
         return in_full(check_size(_plain(stream)))
     except RecursionError:

@@ -11,7 +11,7 @@ import argparse
 import contextlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from onepeace_pl.cli.data_sources import (
 )
 from onepeace_pl.cli.shipped import find_config, shipped
 from onepeace_pl.errors import UserError, nearest
+from onepeace_pl.utils.json_files import JsonObject
 
 if TYPE_CHECKING:
     from onepeace_pl.data.inspection import InspectionReport
@@ -116,13 +117,16 @@ def _ls(words: list[str]) -> int:
     return 0
 
 
-def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:
+def _splits(data: JsonObject) -> Iterator[_Split]:
     """Make each source; a data module that makes its own is made as a whole."""
+    from onepeace_pl.data.source import Source
+
     specs = list(described_sources(data))
     for name, spec in specs:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             source, error = made(spec)
+            assert source is None or isinstance(source, Source)  # the parser has checked it
         notes = tuple(str(each.message) for each in said)
         yield _Split(name, spec["class_path"].rpartition(".")[2], _text(spec), source, error, notes)
     if specs:
@@ -143,16 +147,21 @@ def _splits(data: Mapping[str, Any]) -> Iterator[_Split]:
             yield _Split(f"{split}/{each.name}", type(each.rows).__name__, "", each.rows)
 
 
-def _text(spec: Mapping[str, Any]) -> str:
+def _text(spec: JsonObject) -> str:
     """Return the layouts of a source and of those inside it."""
-    own = inspect.cleandoc(class_of(spec).layout)
+    from onepeace_pl.data.source import Source
+
+    kind = class_of(spec)
+    assert issubclass(kind, Source)  # the parser has checked it
+    own = inspect.cleandoc(kind.layout)
     inner = [_text(inside) for inside in (spec.get("init_args") or {}).get("sources") or ()]
     return "\n".join(filter(None, [own, *inner]))
 
 
-def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | None) -> None:
+def _inspect(data: JsonObject, splits: Sequence[_Split], media: int | None) -> None:
     from onepeace_pl.data.datasets.class_names import class_names
     from onepeace_pl.data.inspection import inspect as look
+    from onepeace_pl.modalities.base import Processor
 
     options = data.get("init_args", {})
     needed = {name for split in splits if split.source for name in split.source.modalities}
@@ -162,6 +171,7 @@ def _inspect(data: Mapping[str, Any], splits: Sequence[_Split], media: int | Non
             processor, error = made(spec)
             if processor is None:
                 raise UserError(f"processors.{name}: {error}")
+            assert isinstance(processor, Processor)  # the parser has checked it
             processors[name] = processor
     classes = class_names(options.get("classes") or ())
     for split in splits:

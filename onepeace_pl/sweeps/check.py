@@ -6,13 +6,13 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
-from typing import Any
 
 from onepeace_pl.cli.failures import user_message
 from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.plan import Direction
 from onepeace_pl.sweeps.record import Status, status_of
 from onepeace_pl.sweeps.trials import Trial, TrialGroup
+from onepeace_pl.utils.json_files import JsonObject
 
 
 def check_commands(groups: Iterable[TrialGroup]) -> None:
@@ -54,7 +54,7 @@ def direction_of(group: TrialGroup) -> Direction:
     return "maximize" if monitor[1] == "max" else "minimize"
 
 
-def resolved(group: TrialGroup, build: bool = False) -> dict[str, Any]:
+def resolved(group: TrialGroup, build: bool = False) -> JsonObject:
     """Return the config of a group's first command.
 
     Args:

@@ -11,6 +11,8 @@ from onepeace_pl.errors import UserError
 
 Verb = Literal["fit", "validate", "test"]
 Direction = Literal["minimize", "maximize"]
+OptionValue = Any
+"""Value of an option: whatever YAML says; the command that takes it checks it."""
 
 
 @dataclass
@@ -24,7 +26,7 @@ class Part:
     """
 
     config: str | list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, OptionValue] = field(default_factory=dict)
     metric: str | None = None
 
 
@@ -68,7 +70,7 @@ class SearchOptions:
         seed: Seed of the sampler.
     """
 
-    space: dict[str, list[Any] | Range]
+    space: dict[str, list[OptionValue] | Range]
     method: Literal["grid", "optuna"] = "grid"
     trials: int = 20
     direction: Direction | None = None
@@ -86,7 +88,7 @@ class ExecutorOptions:
     """
 
     cluster: Literal["slurm", "local"] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, OptionValue] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
 
 
@@ -176,7 +178,7 @@ def check(plan: SweepPlan) -> None:
         )
 
 
-def _axes(plan: SweepPlan) -> dict[str, Mapping[str, Any]]:
+def _axes(plan: SweepPlan) -> dict[str, Mapping[str, object]]:
     return {f"axes.{axis}": labels for axis, labels in plan.axes.items()}
 
 

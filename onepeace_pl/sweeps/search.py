@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.sweeps.executor import missing
-from onepeace_pl.sweeps.plan import Direction, Range, SearchOptions
+from onepeace_pl.sweeps.plan import Direction, OptionValue, Range, SearchOptions
 from onepeace_pl.sweeps.record import fingerprint
 from onepeace_pl.sweeps.trials import Point, TrialGroup, flag_value
 from onepeace_pl.utils.claim import CLAIMS, HOST, Claim
@@ -231,7 +231,7 @@ class OptunaSearch:
         return {option: trial.params[option] for option in self._space if option in trial.params}
 
 
-def _distribution(values: list[Any] | Range) -> optuna.distributions.BaseDistribution:
+def _distribution(values: list[OptionValue] | Range) -> optuna.distributions.BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if not isinstance(values, Range):

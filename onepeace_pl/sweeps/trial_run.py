@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from onepeace_pl.cli.runs import LOG, TRIAL, first_free
 from onepeace_pl.sweeps.record import (
@@ -27,6 +27,9 @@ from onepeace_pl.sweeps.record import (
 )
 from onepeace_pl.sweeps.trials import Command, Trial, has_checkpoint
 from onepeace_pl.utils.claim import INHERITED, Claim, claim_file
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
 
 PROGRAM = (sys.executable, "-m", "onepeace_pl")
 GRACE = 300.0  # seconds for the step under way and a checkpoint
@@ -84,7 +87,7 @@ class TrialRun:
                 self._run(claim, stop or Stop(), environment or {})
             return None
 
-    def checkpoint(self, *arguments: Any) -> Any:
+    def checkpoint(self, *arguments: object) -> DelayedSubmission:
         """Answer submitit, whose job is about to be taken away: end the run, and come back later."""
         from submitit.helpers import DelayedSubmission
 

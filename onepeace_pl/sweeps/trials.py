@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.cli.runs import CHECKPOINTS, RUNS
 from onepeace_pl.sweeps.plan import Part, Run, SweepPlan, Verb
 from onepeace_pl.utils.files import existing
 
-Point = Mapping[str, Any]
+Point = Mapping[str, object]
 """Dotted option -> value, as chosen by a search."""
 
 
@@ -121,13 +120,13 @@ def has_checkpoint(folder: Path, name: str) -> bool:
     return existing(folder / CHECKPOINTS / f"{name}.ckpt").exists()
 
 
-def flag_value(value: Any) -> str:
+def flag_value(value: object) -> str:
     """Return a value as a flag of the command line gives it."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _trial(
-    plan: SweepPlan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, Any]
+    plan: SweepPlan, name: str, seed: int, run: Run, files: list[str], options: Mapping[str, object]
 ) -> Trial:
     folder = sweep_folder(plan) / name
     words = [word for file in files for word in ("--config", file)]
@@ -157,7 +156,7 @@ def _short(option: str, others: Point) -> str:
     return option
 
 
-def _in_folder_name(value: Any) -> str:
+def _in_folder_name(value: object) -> str:
     """Shorten a value; where something is lost, a digest tells it from others."""
     text = flag_value(value)
     short = f"{value:.4g}" if isinstance(value, float) else re.sub(r"[^\w.+-]+", "_", Path(text).name)[:24]
