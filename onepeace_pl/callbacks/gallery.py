@@ -42,8 +42,8 @@ def draw_gallery(
     curves of an array, or text.
 
     Args:
-        results: Name of the gallery -> result.
-        rows: Name of the gallery -> its rows, raw.
+        results: Results by gallery.
+        rows: Raw rows by gallery.
         path: Output file.
         queries: Queries shown of each direction.
         answers: Answers shown of each query.

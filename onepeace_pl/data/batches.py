@@ -30,24 +30,23 @@ class Skipped:
 class Batch:
     """A batch of padded and stacked samples.
 
-    `to` moves the tensors that the model computes with (inputs, masks, targets, digests); all else stays on the CPU.
+    `to` moves the tensors that the model computes with: inputs, masks, targets, digests. The rest stays on the CPU.
 
     Attributes:
-        ids: Ids of the rows, B of them.
-        indices: (B,) int64, numbers of the rows in their source.
-        epoch: Epoch in which the batch was drawn; 0 outside training.
-        inputs: Modality to its field. Where rows hold N values of a modality it has B N samples, row by row.
-        lengths: Modality to (B,) or (B N,) int64, tokens without CLS; on the CPU.
-        word_starts: Modality to one (K,) bool a sample, None where it is not text; on the CPU.
-        masks: Stream to modality to mask; filled by a task's batch transform.
-        labels: One mapping a sample, as the source gave it.
-        skipped: Rows that were skipped.
-        contents: Modality to (B,) int64, content digests: equal where rows have the same value; empty where nothing
-            is compared.
-        spare: No row could be prepared, and one of another batch stands in: in evaluation it counts once by its index,
-            a prediction leaves it out.
-        targets: What the task reads of the labels: (B, ...), or tensors in lists and mappings as its reader
-            collates them; None where it reads none.
+        ids: Ids of the B rows.
+        indices: Indices of the rows in the source, (B,) int64.
+        epoch: Epoch of training; 0 in evaluation.
+        inputs: Inputs by modality; rows with N values of a modality give B N samples, row by row.
+        lengths: Numbers of tokens without CLS by modality, (B,) or (B N,) int64; on the CPU.
+        word_starts: Word starts by modality, one (K,) bool per sample, None if it is not text; on the CPU.
+        masks: Masks by student and modality, added by a task's batch transform.
+        labels: Labels of each row, as in the source.
+        skipped: Skipped rows.
+        contents: Content digests by modality, (B,) int64, equal for equal values; empty if they are not compared.
+        spare: Whether no row was valid and one of another batch replaces them; evaluation counts it once by its index,
+            predictions omit it.
+        targets: Targets of the task, (B, ...), or tensors in lists and mappings as its target reader collates them;
+            None without targets.
     """
 
     ids: list[str]

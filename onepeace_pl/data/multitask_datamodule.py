@@ -27,7 +27,7 @@ class MultiTaskDataModule(TaskDataModule):
     folder gets each modality's preparation from the first task that has it. Evaluation sets are named ``TASK/SET``.
 
     Args:
-        tasks: Task -> its data, under the names that the model's tasks have.
+        tasks: Data modules by task, with the task names of the model.
 
     Attributes:
         trained: The tasks of which training reads batches, None for all; set by :meth:`connect`.

@@ -154,7 +154,7 @@ class OnePeace:
         Args:
             batch_size: Inputs per forward pass, at most.
             resample: Resample audio of another rate than the model's; False raises instead.
-            inputs: By name of the modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
+            inputs: By modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
                 :data:`~onepeace_pl.modalities.ImageInput` or :data:`~onepeace_pl.modalities.AudioInput`. Several
                 names: input i of each is read together and gives one embedding. One string, path, image or
                 (array, rate) may stand without a list.

@@ -14,11 +14,11 @@ class LabelledResult:
 
     Attributes:
         name: Name of the evaluation set.
-        metrics: Metric -> value.
+        metrics: Values by metric.
         rows: Number of evaluated rows.
-        references: Metric -> chance, baseline and optimum, where known.
-        groups: Group -> metric -> value over its rows.
-        counts: Group -> number of rows.
+        references: Chance, baseline and optimum by metric, where known.
+        groups: Values by group and metric.
+        counts: Number of rows by group.
         partial: Only a part of the set was evaluated.
     """
 

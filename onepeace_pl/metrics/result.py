@@ -17,7 +17,7 @@ class GroupRecall:
 
     Attributes:
         count: Number of queries.
-        recall: k -> R@k.
+        recall: R@k by k.
     """
 
     count: int
@@ -46,18 +46,18 @@ class DirectionResult:
     Attributes:
         query: Modalities of the query; several form one joint query.
         target: Modalities of the candidates.
-        recall: k -> R@k.
-        chance: k -> R@k of random candidates.
-        optimum: k -> best achievable R@k; empty if unknown.
-        variants: Name -> k -> R@k, further optima.
+        recall: R@k by k.
+        chance: R@k of random candidates, by k.
+        optimum: Best achievable R@k by k; empty if unknown.
+        variants: Further optima, R@k by name and k.
         queries: (Q,) gallery row of each query.
         candidates: (C,) gallery row of each candidate.
         ranks: (Q,) rank of the best positive, from 1.
         top: (Q, T) gallery rows of the top candidates, best first.
         scores: (Q, T) float32 their scores.
         right: (Q, T) bool, whether they are positives.
-        groups: Group -> recall@k over its queries.
-        factors: Factor -> accuracy of the first candidate.
+        groups: Recall@k by group of queries.
+        factors: Accuracy of the first candidate by factor.
     """
 
     query: tuple[str, ...]
@@ -87,9 +87,9 @@ class RetrievalResult:
 
     Attributes:
         gallery: Name of the gallery.
-        directions: Name of the direction -> result.
+        directions: Results by direction.
         partial: Only a part of the gallery was evaluated.
-        duplicates: Side -> number of duplicates by content.
+        duplicates: Number of duplicates by content on each side.
         merged: Whether duplicates count as one item.
     """
 

@@ -43,9 +43,9 @@ class RetrievalMetric(Metric):
         rows: Number of rows in the gallery. A run over fewer (a sanity check) is marked as partial, and
             is not compared with the optimum, which is that of the whole gallery.
         optimum: Direction (``image->text``) -> k -> best achievable R@k.
-        optimum_variants: Name -> the same under other assumptions, for instance without one factor.
+        optimum_variants: The same by name, under other assumptions, for instance without one factor.
         groups: Group of each gallery row, ``seen`` or ``novel``.
-        factors: Factor -> value of each row (None if it has none). The accuracy of a factor is the fraction of
+        factors: Value of each row by factor (None if it has none). The accuracy of a factor is the fraction of
             queries whose first candidate has the query's value.
         merge_duplicates: Count items of equal content as one, where `update` receives contents. False counts each
             item, and only reports the number of duplicates.

@@ -30,7 +30,7 @@ class RowTable:
 
         Args:
             indices: (B,) int64, index of each row in its source.
-            columns: Name -> (B, ...) values.
+            columns: Values (B, ...) by name.
         """
         part: Columns = {"index": indices.cpu().numpy()}
         for name, values in columns.items():

@@ -33,8 +33,8 @@ class MultiTask(Task):
     Args:
         backbone: The backbone.
         data_info: Dataset metadata of each task.
-        tasks: Name -> factory of the task, from the backbone and the metadata of its own data.
-        weights: Name -> weight of the task's loss; 1 by default. A task of weight 0 is evaluated, and does not train.
+        tasks: Factories of the tasks by name, from the backbone and the metadata of their data.
+        weights: Loss weights by task; default 1. A task of weight 0 is evaluated but not trained.
     """
 
     monitor = (MEAN, "max")
@@ -126,7 +126,7 @@ class MultiTaskEvaluator(Evaluator):
     """The evaluators of several tasks, each on its own sets.
 
     Args:
-        tasks: Name -> task.
+        tasks: Tasks by name.
         trained: Names of those whose monitored metrics are averaged.
         sets: Sets of all tasks, named ``TASK/SET``, one a data loader.
     """

@@ -124,8 +124,8 @@ class SupervisedTask(Task):
         target: Name of the label to be predicted, such as ``class`` or ``box``, or a picklable function that reads the
             target from a row's labels.
         stop_after: Last part of the encoder that the head reads from: ``blocks``, ``norm`` or ``projection``.
-        values: Modality -> number of values a row, where it is not one.
-        processors: Modality -> check of its processor.
+        values: Number of values per row by modality, if it is not one.
+        processors: Checks of the processors by modality.
 
     Attributes:
         classes: Names of the classes, in the order of their numbers.

@@ -49,7 +49,7 @@ class WriteOptions:
     """Options of an export.
 
     Attributes:
-        scenes: Split -> number of scenes.
+        scenes: Number of scenes by split.
         image_size: Side of images in pixels.
         seconds: Duration of audio.
         objects: Least and greatest number of objects of a scene.

@@ -19,13 +19,12 @@ from onepeace_pl.modalities.masking import MaskRule, build_mask
 
 @dataclass
 class Student:
-    """One masked pass.
+    """A masked forward pass, whose outputs are contrasted with a teacher.
 
     Attributes:
-        hide: Modalities that it reads together -> rule that chooses the masked tokens.
-        weights: Factor of each modality's loss.
-        teacher: Tokens that reconstructed ones are compared with: those of each modality read by itself (``own``), or
-            of both read together (``joint``).
+        hide: Masking rules of the modalities, which it reads in one joint pass.
+        weights: Loss weights by modality.
+        teacher: Teacher of the student: the pass of each modality alone (``own``), or of both together (``joint``).
         apart: Mask the complement of the tokens that the student of the same modality alone masks.
     """
 
@@ -43,17 +42,17 @@ class Student:
 
     @property
     def active(self) -> bool:
-        """Whether any of its losses counts."""
+        """Whether any loss weight is not zero."""
         return any(self.weights.get(name, 0.0) for name in self.hide)
 
 
 class MaskSampler:
-    """Adds the students' masks to a batch; every mask is a function of (seed, epoch, sample) alone.
+    """Batch transform that samples the students' masks as functions of (seed, epoch, sample).
 
     Args:
-        students: By name; those of a single modality are drawn first, since others may mask the complement.
+        students: Students by name; those of a single modality are sampled first, since others may mask the complement.
         seed: Seed of all masks.
-        share: Share of a batch's samples, the first ones, that students read; at least one is read.
+        share: Share of the batch that students read: its first samples, at least one.
     """
 
     def __init__(self, students: Mapping[str, Student], seed: int, share: float = 1.0) -> None:

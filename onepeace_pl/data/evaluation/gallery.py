@@ -21,9 +21,9 @@ class Gallery(EvaluationSet):
         target: Modalities of the other side.
         both_directions: Also retrieve the query side with the target side.
         optimum: Direction (``image->text``) -> k -> best achievable R@k over these very rows.
-        optimum_variants: Name -> the same, for instance without a factor that one side cannot know.
+        optimum_variants: The same by name, for instance without a factor that one side cannot know.
         groups: For each row the group it is reported in, ``seen`` or ``novel``.
-        factors: For each row, factor -> value; accuracy is also printed factor by factor.
+        factors: Values of each row by factor; accuracy is also reported by factor.
         one_per_id: Modalities of which rows with equal id have the same value.
         merge_duplicates: Count items of equal content as one. Optima have to be those of what is counted.
     """

@@ -37,7 +37,7 @@ class EvaluationSet:
     Attributes:
         name: Short, such as ``test`` or ``coco``.
         rows: The rows.
-        references: Metric -> its reference values.
+        references: Reference values by metric.
         prompts: Texts that name the classes, equally many of each, in batches; for zero-shot classification.
     """
 

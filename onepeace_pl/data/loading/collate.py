@@ -21,7 +21,7 @@ class Collator:
     """Collate function; the processor of each modality pads and stacks its samples.
 
     Args:
-        processors: Modality to processor.
+        processors: Processors by modality.
         transform: Run on every batch; picklable. None leaves batches as they are.
         read_target: Reader of the targets, which also collates them.
     """

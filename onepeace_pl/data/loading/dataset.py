@@ -39,11 +39,11 @@ class Sample:
         epoch: Epoch it was prepared for.
         index: Number of the row in its source.
         id: Id of the row.
-        fields: Modality to samples, one or several; empty where an evaluation row was left out.
+        fields: Samples by modality, one or several; empty if an evaluation row was skipped.
         labels: Labels of the source.
         skipped: Rows that were left out before this one was found.
         target: What the task reads of the labels, in arrays; None where it reads none.
-        contents: Modality to the digest of what the row holds; empty where nothing is compared.
+        contents: Content digests by modality; empty if they are not compared.
         spare: Replaces a batch of which no row could be prepared; another batch has it, too.
     """
 
@@ -63,7 +63,7 @@ class PreparedRows(Dataset[Sample]):
 
     Args:
         source: Source of the rows.
-        processors: Modality to processor; these modalities are prepared.
+        processors: Processors by modality; other modalities are not loaded.
         seed: Seed of everything random in preparing.
         train: Prepare as in training.
         on_error: "raise" stops at a row that cannot be prepared. "skip" leaves it out: in training another

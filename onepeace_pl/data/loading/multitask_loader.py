@@ -16,7 +16,7 @@ class MultiTaskLoader:
     every loader: what a step reads is a function of that number, wherever a run was resumed.
 
     Args:
-        loaders: Task -> its loader.
+        loaders: Loaders by task.
     """
 
     def __init__(self, loaders: Mapping[str, ResumableLoader]) -> None:
