@@ -81,7 +81,7 @@ def step(setting: Setting, stage: int) -> list[Case]:
 
 
 def attention(setting: Setting, lengths: list[int]) -> list[Case]:
-    """Time the core of attention: without gradients, with a learnt bias, with a frozen one."""
+    """Time the core of attention: without gradients, with a learned bias, with a frozen one."""
     sizes = preset_sizes(setting.preset)
     cases = []
     for length in lengths:
@@ -112,7 +112,7 @@ def _attentions(qkv: Tensor, parts: tuple[Tensor, ...], bias: Tensor, expanded: 
     return [
         Case(f"attention {length}, forward", ours, reference, kernel(False, False)),
         Case(
-            f"attention {length}, forward and backward, learnt bias",
+            f"attention {length}, forward and backward, learned bias",
             backward_of(lambda: attend(qkv, bias, None), [qkv, bias]),
             backward_of(lambda: plain.attention(q, k, v, expanded, heads), [q, k, v, expanded]),
             kernel(True, True),

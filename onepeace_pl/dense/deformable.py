@@ -1,4 +1,4 @@
-"""Multi-scale deformable attention: a few learnt sampling points around each query (arXiv 2010.04159).
+"""Multi-scale deformable attention: a few learned sampling points around each query (arXiv 2010.04159).
 
 Shapes: B batch, Q queries, N positions of all feature maps, D width, H heads, L levels, P points per level.
 """

@@ -18,7 +18,7 @@ from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 
 
 class AttentionPooling(nn.Module):
-    """Multi-head attention pooling with learnt queries. Scores are not scaled; their softmax is in float32.
+    """Multi-head attention pooling with learned queries. Scores are not scaled; their softmax is in float32.
 
     Args:
         width: Size D of a token.

@@ -39,7 +39,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     Args:
         config: Width, heads and switches of the encoder.
-        max_tokens: Longest sequence with the CLS token; None for a subclass without learnt positions.
+        max_tokens: Longest sequence with the CLS token; None for a subclass without learned positions.
         bias: Relative position bias; None for none.
         embedding_norm: LayerNorm on the token contents before positions are added.
         shrink: Share of the gradient that reaches the token contents; 1 for all.
@@ -111,7 +111,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     @property
     def decoder_positions(self) -> int:
-        """Rows of the decoder's table of learnt positions."""
+        """Rows of the decoder's table of learned positions."""
         if self.max_tokens is None:
             raise UserError(
                 f"{type(self).__name__} has no max_tokens, so a decoder cannot make positions for it"

@@ -26,7 +26,7 @@ class TransformerConfig:
         depth: Number of blocks.
         heads: Attention heads H; D must be a multiple.
         feed_forward: Inner size F of a feed-forward.
-        layer_scale: Start of the learnt scale of each branch; 0 leaves the scale out.
+        layer_scale: Start of the learned scale of each branch; 0 leaves the scale out.
         init_std: Linear layers and embeddings start from a normal of this deviation, truncated at one deviation.
         drop_path: Probability of dropping a branch of the last block, growing linearly from 0 in the first.
         drop_path_mode: ``bernoulli`` draws for each sample and computes all of them (the original's); ``subset``
@@ -37,7 +37,7 @@ class TransformerConfig:
         sub_norm: LayerNorm over the joined heads before the output projection (``magneto_scale_attn``).
         feed_forward_norm: LayerNorm over the gated product (``scale_fc``).
         out_norm: LayerNorm after the output projection (``scale_attn``).
-        scale_heads: A learnt scalar for each head.
+        scale_heads: A learned scalar for each head.
         position_bias: Relative position bias on attention logits.
         bias_per_layer: A bias table for every layer instead of one for all (fine-tuning).
         share_attention: One attention for all modalities; else each has its own projections and norms.

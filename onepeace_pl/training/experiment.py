@@ -52,12 +52,12 @@ class Experiment(ResumableModule):
         optimizer: Factory of the optimiser, from parameter groups.
         schedule: Learning rate schedule over the whole run.
         layer_decay: Ratio of the learning rates of two neighbouring layers.
-        init_from: Model folder, checkpoint of ours or official checkpoint with the initial weights.
+        init_from: Model folder, run checkpoint or official checkpoint with the initial weights.
         reset_logit_scale: Reset the logit scale after ``init_from``, as the paper's second stage does.
         random_weights: Let ``validate`` and ``test`` evaluate a model, or a head, that was never trained.
         new_head: Initialise the task's head although ``init_from`` has one of such a task; dense tasks keep its
             class-agnostic parameters.
-        data_info: Dataset metadata; None asks the data module. They are saved in the checkpoint.
+        data_info: Dataset metadata, saved in the checkpoint; by default those of the data module.
         max_skipped_updates: Updates whose loss or gradient norm is not finite are skipped; after so many in a row the
             run stops. The default lets float16's loss scale fall from 65,536 to 1.
 

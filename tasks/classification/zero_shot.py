@@ -66,7 +66,7 @@ class ZeroShotClassification(Classification):
         return super().predict(backbone, batch, dataset)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
-        """Return cosine similarities times the learnt scale, (B, C)."""
+        """Return cosine similarities times the learned scale, (B, C)."""
         values = batch.inputs[self.modality]
         if self._classes is None:
             self._classes = self._embed_classes(backbone, values.values.device)

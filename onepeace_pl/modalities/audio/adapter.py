@@ -95,7 +95,7 @@ class AudioAdapter(ModalityAdapter):
         position_reach: Their receptive field together, in frames.
         position_groups: Their groups of channels.
         position_pre_norm: LayerNorm before them (``conv_pos_pre_ln``).
-        decoder_tokens: Rows of the decoder's table of learnt positions.
+        decoder_tokens: Rows of the decoder's table of learned positions.
         embedding_norm: LayerNorm on the embeddings before positions are added.
         shrink: Share of the gradient that reaches the embeddings.
         hide_padding: Keep padding out of the positional convolutions in evaluation; False lets it in, as the original.
@@ -144,7 +144,7 @@ class AudioAdapter(ModalityAdapter):
 
     @property
     def decoder_positions(self) -> int:
-        """Rows of the decoder's table of learnt positions."""
+        """Rows of the decoder's table of learned positions."""
         return self.decoder_tokens
 
     def stem(self, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The image adapter: patch embedding and learnt positions on a grid (paper, section 3.1).
+"""The image adapter: patch embedding and learned positions on a grid (paper, section 3.1).
 
 Shapes: B batch, S image side in pixels, P patches, D width.
 """
@@ -64,12 +64,12 @@ def hierarchical_stem(width: int) -> nn.Sequential:
 
 
 class ImageAdapter(ModalityAdapter):
-    """Patches of 16 pixels with learnt positions on a grid.
+    """Patches of 16 pixels with learned positions on a grid.
 
     Args:
         config: Width, heads and switches of the encoder.
         image_size: Side S of the images in pixels, a multiple of 16.
-        position_side: Side of the learnt grid of absolute positions, resized to the image's at every
+        position_side: Side of the learned grid of absolute positions, resized to the image's at every
             forward; 0 for the image's own.
         patch_stem: ``hmlp`` (released) or ``linear``, one bias-free convolution.
         embedding_norm: LayerNorm on the embeddings before positions are added.

@@ -1,4 +1,4 @@
-"""The text adapter: token embedding and learnt positions (paper, section 3.1).
+"""The text adapter: token embedding and learned positions (paper, section 3.1).
 
 Shapes: B batch, L tokens with the CLS token at index 0, D width.
 """
@@ -19,7 +19,7 @@ RANDOM_TOKENS = 12
 
 
 class TextAdapter(SequenceAdapter):
-    """Token embeddings and learnt positions.
+    """Token embeddings and learned positions.
 
     Args:
         config: Width, heads and switches of the encoder.

@@ -42,7 +42,7 @@ def caption_scores(
         rates: Mention rates of the captions.
         law: Law of the scenes.
         modality: ``"image"`` or ``"audio"``; factors that it does not show are marginalised.
-        unlearnt: Factors whose words the text encoder has not learnt; the optimum is then without them.
+        unlearnt: Factors whose words the text encoder has not learned; the optimum is then without them.
     """
     known = frozenset(MODALITY_FACTORS[modality])
     hidden = frozenset({"colour", "place", "background", "rhythm", "order"}) - known

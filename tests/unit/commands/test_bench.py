@@ -14,7 +14,7 @@ def test_attention_names_its_kernels(tmp_path: Path, capsys: pytest.CaptureFixtu
     target = tmp_path / "numbers.json"
     assert main(["bench", "attention", *SMALL, "--length", "5", "--json", str(target)]) == 0
     numbers = json.loads(target.read_text())
-    learnt = numbers["attention 5, forward and backward, learnt bias"]
+    learnt = numbers["attention 5, forward and backward, learned bias"]
     assert learnt["kernel"] == "shared_bias"
     assert learnt["least"] <= learnt["ratio"] <= learnt["most"]
     assert "shared_bias" in capsys.readouterr().out
