@@ -19,6 +19,7 @@ from onepeace_pl.benchmarks.timing import Clock, in_turns
 from onepeace_pl.nn import RelativeBias, TokenSequence
 from onepeace_pl.nn.fast.kernels import attend
 from onepeace_pl.nn.fast.packing import Packing, pack
+from onepeace_pl.nn.relative_bias import look_up
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,6 @@ def keep_padding(
     return list(sequences), list
 
 
-def keep_mask(sequence: TokenSequence) -> TokenSequence:
-    """Leave the padding to each block's attention."""
-    return sequence
-
-
 def attend_by(kernel: str) -> Callable[..., Tensor]:
     """Return attention of packed sequences by one kernel, whatever the situation."""
 
@@ -131,17 +127,6 @@ def attend_by(kernel: str) -> Callable[..., Tensor]:
         )
 
     return run
-
-
-def gated_expand(x: Tensor, weight: Tensor) -> Tensor:
-    """``GELU(W0 x) * (W1 x)`` by autograd."""
-    gate, value = F.linear(x, weight).chunk(2, dim=-1)
-    return F.gelu(gate) * value
-
-
-def look_up(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of (R, H) named by ``index`` (...) -> (H, ...), by autograd."""
-    return F.embedding(index, table).movedim(-1, 0).contiguous()
 
 
 def gathered_bias(module: RelativeBias, length: int, keep: Tensor | None = None) -> list[Tensor]:
@@ -165,13 +150,10 @@ NN = "onepeace_pl.nn"
 PARTS = (
     FastPart("packing all passes into one matrix", {f"{NN}.transformer.pack": pack_each}),
     FastPart("sub-batches of similar length", {f"{NN}.transformer.trim": keep_padding}),
-    FastPart("one attention mask for all blocks", {f"{NN}.transformer.fold_padding": keep_mask}),
     FastPart(
         "attention kernels (plain matrix products)", {f"{NN}.attention.attend_rows": attend_by("plain")}
     ),
     FastPart("attention kernels (PyTorch's)", {f"{NN}.attention.attend_rows": attend_by("fused")}),
-    FastPart("backward of the gated feed-forward", {f"{NN}.feed_forward.gated_expand": gated_expand}),
-    FastPart("backward of the bias lookup", {f"{NN}.relative_bias.look_up": look_up}),
     FastPart("bias of visible tokens only", {f"{NN}.relative_bias.RelativeBias.forward": gathered_bias}),
     FastPart(
         "audio convolutions as matrix products", {"onepeace_pl.modalities.audio.adapter.convolve": convolve}

@@ -13,7 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.nn.attention import SelfAttention
 from onepeace_pl.nn.config import TransformerConfig
-from onepeace_pl.nn.fast.kernels import fold_padding
 from onepeace_pl.nn.fast.packing import Packing, pack, unpack
 from onepeace_pl.nn.fast.trimming import trim
 from onepeace_pl.nn.feed_forward import GatedFeedForward
@@ -93,7 +92,6 @@ class Transformer(nn.Module):
     def forward(self, sequences: Sequence[TokenSequence]) -> list[Tensor]:
         """Run all sequences through the stack, block by block -> one (B, L, D) for each sequence."""
         trimmed, restore = trim(sequences)
-        trimmed = [fold_padding(sequence) for sequence in trimmed]
         rows, packings = pack(trimmed)
         for number, block in enumerate(self.blocks):
             biases = [[trimmed[i].bias(number) for i in packing.members] for packing in packings]

@@ -10,7 +10,7 @@ Shapes: B batch, H heads, L tokens, K head size. Biases are (1, H, L, L) shared 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from onepeace_pl.nn.fast.packing import Packing
 from onepeace_pl.nn.fast.shared_bias import shared_bias_of_rows
-from onepeace_pl.nn.sequence import Segment, TokenSequence
+from onepeace_pl.nn.sequence import Segment
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,6 @@ def choose(device: str, dtype: torch.dtype, bias_grad: bool, grad: bool, length:
         if fits and length >= rule.length and (not rule.tiles or has_tiles()):
             return rule.kernel
     raise AssertionError("the last rule matches everything")
-
-
-def fold_padding(sequence: TokenSequence) -> TokenSequence:
-    """Put padding into the biases where the kernel takes one additive mask, so that all blocks share the mask."""
-    padding, biases, tokens = sequence.key_padding, sequence.biases, sequence.tokens
-    bias_grad = sequence.records and any(bias.requires_grad for bias in biases)
-    kernel = choose(tokens.device.type, tokens.dtype, bias_grad, sequence.records, tokens.shape[1])
-    if padding is None or not biases or kernel != "fused":
-        return sequence
-    with torch.set_grad_enabled(sequence.records):
-        mask = torch.zeros_like(padding, dtype=biases[0].dtype).masked_fill_(padding, float("-inf"))
-        return replace(sequence, biases=[bias + mask[:, None, None] for bias in biases], key_padding=None)
 
 
 def attend(

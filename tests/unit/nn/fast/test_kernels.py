@@ -5,8 +5,6 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.nn.fast.kernels import KERNELS, attend, choose
-from onepeace_pl.nn.feed_forward import gated_expand
-from onepeace_pl.nn.relative_bias import look_up
 
 PADDING = torch.arange(7) >= torch.tensor([7, 5, 6])[:, None]
 
@@ -49,31 +47,6 @@ def test_inputs_are_left_alone() -> None:
         attend(qkv, bias, PADDING, kernel=kernel).sum().backward()
     assert torch.equal(qkv.detach(), before[0])
     assert torch.equal(bias.detach(), before[1])
-
-
-def test_gradients_of_gated_expand() -> None:
-    torch.manual_seed(1)
-    x = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(10, 4, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(gated_expand, (x, weight))
-    torch.autograd.gradcheck(lambda w: gated_expand(x.detach(), w), weight)
-    torch.autograd.gradcheck(lambda u: gated_expand(u, weight.detach()), x)
-
-
-def test_gated_expand_under_autocast_keeps_the_weight_s_dtype() -> None:
-    x, weight = torch.randn(3, 4, requires_grad=True), torch.randn(10, 4, requires_grad=True)
-    with torch.autocast("cpu", torch.bfloat16):
-        out = gated_expand(x, weight)
-    assert out.dtype == torch.bfloat16
-    out.float().sum().backward()
-    assert x.grad.dtype == weight.grad.dtype == torch.float32
-
-
-def test_gradients_of_look_up() -> None:
-    table = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
-    index = torch.tensor([[0, 4, 4], [1, 0, 4]])
-    torch.autograd.gradcheck(lambda t: look_up(t, index), table)
-    assert torch.equal(look_up(table, index), table[index].permute(2, 0, 1))
 
 
 @torch.no_grad()
