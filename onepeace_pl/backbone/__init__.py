@@ -4,7 +4,7 @@ from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.encoder import Features, ForwardPass
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.stages import Extend, Frozen, Last, LowRank, Stage, VisionLanguage
+from onepeace_pl.backbone.stages import Extend, Frozen, Last, LoRAStage, Stage, VisionLanguage
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.presets import PRESETS
 
@@ -17,7 +17,7 @@ __all__ = [
     "ForwardPass",
     "Frozen",
     "Last",
-    "LowRank",
+    "LoRAStage",
     "Stage",
     "TransformerConfig",
     "VisionLanguage",

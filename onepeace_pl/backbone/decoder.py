@@ -39,7 +39,7 @@ class DecoderAdapter(nn.Module):
         self.position_table = nn.Parameter(torch.empty(adapter.decoder_positions, config.width))
         self.no_weight_decay = frozenset({"position_table", *self.unused})
         for name in self.unused:
-            shape = (config.width,) if name == "summary" else (1, config.width)
+            shape = (config.width,) if name == "cls_token" else (1, config.width)
             self.register_parameter(name, nn.Parameter(torch.empty(shape)))
         self.reset_parameters()
 

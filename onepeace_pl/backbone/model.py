@@ -20,7 +20,7 @@ from onepeace_pl.backbone.encoder import Encoder, Features, ForwardPass, StopAft
 from onepeace_pl.backbone.stages import (
     Extend,
     Last,
-    LowRank,
+    LoRAStage,
     Stage,
     VisionLanguage,
     is_reached,
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         transformer: The encoder's sizes and switches.
         decoder: The decoder's; only the denoising objective needs one.
         stage: Which parameters are trained: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
-            ``{low_rank: RANK}`` or ``frozen``.
+            ``{lora: RANK}`` or ``frozen``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Backbone(nn.Module):
         adapters: dict[str, Callable[[TransformerConfig], ModalityAdapter]],
         transformer: TransformerConfig,
         decoder: DecoderConfig = DecoderConfig(),  # noqa: B008 - frozen
-        stage: str | Extend | Last | LowRank = "vision_language",
+        stage: str | Extend | Last | LoRAStage = "vision_language",
     ) -> None:
         super().__init__()
         _check_names(adapters)
@@ -70,7 +70,7 @@ class Backbone(nn.Module):
         self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
         self.logit_scale = nn.Parameter(torch.empty(1))  # one element: sharding knows no scalars
         self.reset_parameters()
-        if isinstance(self.stage, LowRank):
+        if isinstance(self.stage, LoRAStage):
             self.adapt(self.stage)
         else:
             self.apply_stage(self.modalities)
@@ -120,7 +120,7 @@ class Backbone(nn.Module):
                     and self.stage.trains(name, owner, behind)
                 )
 
-    def adapt(self, stage: LowRank) -> None:
+    def adapt(self, stage: LoRAStage) -> None:
         """Add low-rank adapters to the encoder's blocks; from now on they are what trains.
 
         Raises:
@@ -129,7 +129,7 @@ class Backbone(nn.Module):
         stage.check(self.modalities, self.depth)
         if any(isinstance(module, LoRA) for module in self.modules()):
             raise UserError("the backbone has low-rank adapters already; merge them first")
-        add_lora(self.encoder.transformer.blocks, stage.targets, stage.low_rank, stage.scale, stage.dropout)
+        add_lora(self.encoder.transformer.blocks, stage.targets, stage.lora, stage.scale, stage.dropout)
         self.stage = stage
         self.apply_stage(self.modalities)
 
@@ -138,7 +138,7 @@ class Backbone(nn.Module):
         for module in self.modules():
             if isinstance(module, LoRA):
                 module.merge()
-        if isinstance(self.stage, LowRank):
+        if isinstance(self.stage, LoRAStage):
             self.stage = VisionLanguage()
         self.apply_stage(self.modalities)
 

@@ -5,7 +5,7 @@
 ``{extend: audio}``        what belongs to ``audio``, and the decoder; embeddings of older modalities stay as they were,
                            to the bit
 ``{last: 4}``              the last 4 blocks of the encoder and what follows them: final norms, projections, decoder
-``{low_rank: 8}``          LoRA: low-rank adapters of the encoder's blocks, the decoder and the logit scale
+``{lora: 8}``              LoRA: low-rank adapters of the encoder's blocks, the decoder and the logit scale
 ``frozen``                 nothing of the backbone: a task's head alone
 =========================  ============================================================================
 """
@@ -179,11 +179,11 @@ class Last(_WithOptions):
 
 @final
 @dataclass(frozen=True)
-class LowRank(_WithOptions):
+class LoRAStage(_WithOptions):
     """Train low-rank adapters (LoRA) of the encoder's linear layers.
 
     Attributes:
-        low_rank: Rank R.
+        lora: Rank R.
         alpha: The update is scaled by alpha / R; None for R.
         dropout: On the input of the adapters.
         targets: Layers of a block, each a stretch of dotted names, such as ``attention``, ``contract`` or
@@ -192,7 +192,7 @@ class LowRank(_WithOptions):
 
     saves_partially = True
 
-    low_rank: int
+    lora: int
     alpha: float | None = None
     dropout: float = 0.0
     targets: tuple[str, ...] = ("attention", "feed_forward")
@@ -200,18 +200,18 @@ class LowRank(_WithOptions):
     @property
     def scale(self) -> float:
         """Factor of the update."""
-        return 1.0 if self.alpha is None else self.alpha / self.low_rank
+        return 1.0 if self.alpha is None else self.alpha / self.lora
 
     def check(self, modalities: Collection[str], depth: int) -> None:
         """Reject values out of range."""
-        if self.low_rank < 1:
-            raise UserError(f"low_rank {self.low_rank} must be at least 1; 8 is usual")
+        if self.lora < 1:
+            raise UserError(f"lora {self.lora} must be at least 1; 8 is usual")
         if self.alpha is not None and self.alpha <= 0:
-            raise UserError(f"alpha {self.alpha} of low_rank must be above 0; left out, it is the rank")
+            raise UserError(f"alpha {self.alpha} of lora must be above 0; left out, it is the rank")
         if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout {self.dropout} of low_rank must be in [0, 1)")
+            raise UserError(f"dropout {self.dropout} of lora must be in [0, 1)")
         if not self.targets:
-            raise UserError("targets of low_rank are empty; give for instance [attention, feed_forward]")
+            raise UserError("targets of lora are empty; give for instance [attention, feed_forward]")
 
     def trains(self, name: str, owner: str | None, blocks_behind: int) -> bool:
         """The adapters, the decoder and the logit scale."""
@@ -219,8 +219,8 @@ class LowRank(_WithOptions):
 
 
 _NAMED: dict[str, type[VisionLanguage | Frozen]] = {"vision_language": VisionLanguage, "frozen": Frozen}
-_WITH_OPTIONS: tuple[type[Extend | Last | LowRank], ...] = (Extend, Last, LowRank)
-_CHOICE = f"there are {', '.join([*_NAMED, '{extend: MODALITY}', '{last: BLOCKS}', '{low_rank: RANK}'])}"
+_WITH_OPTIONS: tuple[type[Extend | Last | LoRAStage], ...] = (Extend, Last, LoRAStage)
+_CHOICE = f"there are {', '.join([*_NAMED, '{extend: MODALITY}', '{last: BLOCKS}', '{lora: RANK}'])}"
 
 
 def owner_of(name: str, modalities: Collection[str]) -> str | None:

@@ -37,7 +37,7 @@ def deduce(state: State, config: JsonObject | None = None, decoder: bool = True)
         UserError: The tensors are of no such model, or contradict one another.
     """
     official = dict(config or {})
-    modalities = [name for name in OFFICIAL if f"encoder.adapters.{name}.summary" in state]
+    modalities = [name for name in OFFICIAL if f"encoder.adapters.{name}.cls_token" in state]
     if not modalities:
         *others, last = OFFICIAL
         raise UserError(
@@ -77,7 +77,7 @@ def check_preset(config: JsonObject, preset: str) -> None:
 
 def _encoder(state: State, modalities: list[str]) -> Options:
     block = "encoder.transformer.blocks.0"
-    width = len(state[f"encoder.adapters.{modalities[0]}.summary"])
+    width = len(state[f"encoder.adapters.{modalities[0]}.cls_token"])
     tables = {m: len(matching(state, f"encoder.adapters.{m}.bias.tables.")) for m in modalities}
     depth = _depth(state, "encoder")
     if not depth:

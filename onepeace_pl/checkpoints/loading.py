@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.stages import LowRank, Stage
+from onepeace_pl.backbone.stages import LoRAStage, Stage
 from onepeace_pl.checkpoints.base import BaseWeights, fingerprint
 from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
@@ -129,10 +129,10 @@ def _check_scale(backbone: Backbone, folder: Path) -> None:
     """Reject training of a folder's LoRA weights with another scale, which no tensor shows."""
     stage = Stage.from_config(_config(folder).get("backbone", {}).get("stage", "frozen"))
     mine = backbone.stage
-    if isinstance(stage, LowRank) and isinstance(mine, LowRank) and stage.scale != mine.scale:
+    if isinstance(stage, LoRAStage) and isinstance(mine, LoRAStage) and stage.scale != mine.scale:
         raise UserError(
-            f"{folder} was trained with alpha / low_rank = {stage.scale:g}, this stage has {mine.scale:g}; set alpha: "
-            f"{stage.scale * mine.low_rank:g}"
+            f"{folder} was trained with alpha / lora = {stage.scale:g}, this stage has {mine.scale:g}; set alpha: "
+            f"{stage.scale * mine.lora:g}"
         )
 
 

@@ -46,7 +46,7 @@ def _stack(official: str, ours: str) -> list[Rename]:
         Rename((f"{a}.{{m}}_ffn.2.{{x}}",), f"{b}.feed_forward.{{m}}.norm.{{x}}"),
         Rename((f"{a}.{{m}}_ffn.3.{{x}}",), f"{b}.feed_forward.{{m}}.contract.{{x}}"),
         Rename((f"{official}.fusion_model.{{m}}_layer_norm.{{x}}",), f"{ours}.transformer.norms.{{m}}.{{x}}"),
-        Rename((f"{official}.{{m}}_adapter.cls_embedding",), f"{ours}.adapters.{{m}}.summary", lead=2),
+        Rename((f"{official}.{{m}}_adapter.cls_embedding",), f"{ours}.adapters.{{m}}.cls_token", lead=2),
         Rename((f"{official}.{{m}}_adapter.mask_embedding",), f"{ours}.adapters.{{m}}.mask_embedding"),
         Rename(
             (f"{official}.{{m}}_adapter.embed_positions.weight",), f"{ours}.adapters.{{m}}.position_table"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, LowRank
+from onepeace_pl.backbone import Backbone, LoRAStage
 from onepeace_pl.checkpoints.loading import load_state, read_safetensors
 from onepeace_pl.errors import UserError
 from onepeace_pl.nn.lora import A, B, LoRA, merge_lora
@@ -52,7 +52,7 @@ def write_adapters(
     from safetensors.torch import save_file
 
     stage = backbone.stage
-    if not isinstance(stage, LowRank):
+    if not isinstance(stage, LoRAStage):
         for name in (CONFIG, WEIGHTS):
             (folder / name).unlink(missing_ok=True)
         return
@@ -60,9 +60,9 @@ def write_adapters(
     config = PLAIN | {
         "base_model_name_or_path": base,
         "inference_mode": True,
-        "lora_alpha": stage.scale * stage.low_rank,
+        "lora_alpha": stage.scale * stage.lora,
         "lora_dropout": stage.dropout,
-        "r": stage.low_rank,
+        "r": stage.lora,
         "target_modules": layers,
         "task_type": None,
     }
@@ -76,7 +76,7 @@ def write_adapters(
     write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
-def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
+def load_adapters(backbone: Backbone, folder: str | Path) -> LoRAStage:
     """Add to a backbone without adapters those that a folder holds, from this package or from peft.
 
     Args:
@@ -93,9 +93,7 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"no {name} in {folder}: a run with stage low_rank leaves it in RUN/model"
-            )
+            raise FileNotFoundError(f"no {name} in {folder}: a run with stage lora leaves it in RUN/model")
     config = read_json(folder / CONFIG)
     if not isinstance(config, dict) or not {"r", "lora_alpha"} <= config.keys():
         raise UserError(f"{folder / CONFIG} has no r and lora_alpha; is it peft's config of plain LoRA?")
@@ -110,7 +108,7 @@ def load_adapters(backbone: Backbone, folder: str | Path) -> LowRank:
             raise UserError(f"{folder / WEIGHTS}: {name} is no adapter of the encoder's blocks; leave it out")
         state[name.removeprefix(PREFIX).removesuffix(SUFFIX)] = tensor
     layers = dict.fromkeys(name.rpartition(".")[0].removeprefix(BLOCKS) for name in state)
-    stage = LowRank(config["r"], config["lora_alpha"], config.get("lora_dropout") or 0.0, tuple(layers))
+    stage = LoRAStage(config["r"], config["lora_alpha"], config.get("lora_dropout") or 0.0, tuple(layers))
     backbone.adapt(stage)
     load_state(backbone, state, str(folder))
     return stage
@@ -127,7 +125,7 @@ def merged(backbone: Backbone, state: Mapping[str, Tensor], who: str) -> tuple[B
     Returns:
         A backbone without adapters, on the meta device, and its weights.
     """
-    if not isinstance(backbone.stage, LowRank):
+    if not isinstance(backbone.stage, LoRAStage):
         raise UserError(f"--merge has no meaning for {who}, which has no low-rank adapters; leave it out")
     with torch.device("meta"):
         plain = Backbone.from_config({**backbone.to_config(), "stage": "vision_language"})

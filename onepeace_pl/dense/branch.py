@@ -116,7 +116,7 @@ class DenseBranch(nn.Module):
         """Freeze parameters of the encoder that this branch does not use: they would get no gradient."""
         adapter = self._adapter(encoder)
         if not self.cls_token:
-            adapter.summary.requires_grad_(False)
+            adapter.cls_token.requires_grad_(False)
         encoder.transformer.blocks[self.num_blocks :].requires_grad_(False)
         if adapter.bias is not None and len(adapter.bias.tables) > 1:
             for table in adapter.bias.tables[self.num_blocks :]:
@@ -138,7 +138,7 @@ class DenseBranch(nn.Module):
         x = patches.flatten(2).transpose(1, 2)
         positions = resize_positions(adapter.position_table, grid)
         if self.cls_token:
-            x = torch.cat([adapter.summary.to(x.dtype).expand(len(x), 1, -1), x], 1)
+            x = torch.cat([adapter.cls_token.to(x.dtype).expand(len(x), 1, -1), x], 1)
         x = adapter.norm(x) + positions[0 if self.cls_token else 1 :]
         return Patches(adapter.dropout(x), grid, self.cls_token)
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone, LowRank
+from onepeace_pl.backbone import Backbone, LoRAStage
 from onepeace_pl.backbone.stages import owner_of
 from onepeace_pl.checkpoints.comparison import Parameters, compare_parameters
 from onepeace_pl.checkpoints.folder import load_folder, read_extra
@@ -95,9 +95,7 @@ def _options(a: Loaded, b: Loaded, name: str) -> Iterator[str]:
 
 def _switches(backbone: Backbone) -> dict[str, Any]:
     switches = {key: value for key, value in vars(backbone.config).items() if key not in TRAINING}
-    return switches | {
-        "low_rank scale": backbone.stage.scale if isinstance(backbone.stage, LowRank) else None
-    }
+    return switches | {"lora scale": backbone.stage.scale if isinstance(backbone.stage, LoRAStage) else None}
 
 
 def _described(a: Mapping[str, Any], b: Mapping[str, Any], what: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     supplied_arguments = 1  # the transformer's config
     vocabulary: int | None = None
-    no_weight_decay = frozenset({"summary"})
+    no_weight_decay = frozenset({"cls_token"})
     # parameters of the original without any effect, kept for its checkpoints: here, and in the decoder
     unused: tuple[str, ...] = ()
     decoder_unused: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
         super().__init__()
         self.config, self.max_tokens = config, max_tokens
         self.embedding_norm, self.shrink, self.types = embedding_norm, shrink, types
-        self.summary = nn.Parameter(torch.empty(config.width))
+        self.cls_token = nn.Parameter(torch.empty(config.width))
         self.norm = nn.LayerNorm(config.width) if embedding_norm else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
         self.bias = bias if config.position_bias else None
@@ -77,7 +77,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     def reset_parameters(self) -> None:
         """Initialise in place the parameters that are this module's own; submodules have their own."""
-        truncated_normal_(self.summary, self.config.init_std)
+        truncated_normal_(self.cls_token, self.config.init_std)
         if self.type_embeddings is not None:
             nn.init.zeros_(self.type_embeddings)
 
@@ -146,7 +146,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     def _view(self, contents: Tensor, inputs: ModalityInput, view: View) -> Tokens:
         (batch, length, width), mask = contents.shape, view.mask
-        x = torch.cat([self.summary.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
+        x = torch.cat([self.cls_token.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
         padding = inputs.padding
         if padding is not None and view.rows is not None:
             padding = padding[: view.rows]
@@ -204,7 +204,7 @@ class SequenceAdapter(ModalityAdapter):
         types: See :class:`ModalityAdapter`.
     """
 
-    no_weight_decay = frozenset({"summary", "position_table"})
+    no_weight_decay = frozenset({"cls_token", "position_table"})
 
     def __init__(
         self,

@@ -108,7 +108,7 @@ def add_lora(
             kinds = list(dict.fromkeys(re.sub(r"^(.*\.)?\d+\.", "", name) for name in layers))
             steps = (step for kind in kinds for step in kind.split("."))
             hint = nearest(target, steps, f"there are {', '.join(kinds)}")
-            raise UserError(f"target {target!r} of low_rank names no layer; {hint}")
+            raise UserError(f"target {target!r} of lora names no layer; {hint}")
     chosen = [name for name in layers if any(_names(target, name) for target in targets)]
     for name in chosen:
         adapt(layers[name], rank, scale, dropout)

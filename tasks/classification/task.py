@@ -34,7 +34,7 @@ class Classification(SupervisedTask):
         backbone: The backbone.
         data_info: Dataset metadata, which names the classes.
         modality: Modality that is classified.
-        pooling: ``attention`` over normed tokens (the original's head for audio, text and images), ``summary`` the
+        pooling: ``attention`` over normed tokens (the original's head for audio, text and images), ``cls`` the
             same head on the CLS token alone, ``mean`` of tokens without final norm (its vision code's, for ImageNet).
         pooler: A dense layer with tanh after the pooling; not with ``mean``.
         label_smoothing: Share of the target that is spread over all classes.
@@ -49,7 +49,7 @@ class Classification(SupervisedTask):
         backbone: Backbone,
         data_info: DataInfo,
         modality: str = "image",
-        pooling: Literal["attention", "summary", "mean"] = "attention",
+        pooling: Literal["attention", "cls", "mean"] = "attention",
         pooler: bool = False,
         label_smoothing: float = 0.0,
         top: int = 5,
@@ -109,7 +109,7 @@ class MultiLabelClassification(Classification):
         backbone: Backbone,
         data_info: DataInfo,
         modality: str = "audio",
-        pooling: Literal["attention", "summary", "mean"] = "attention",
+        pooling: Literal["attention", "cls", "mean"] = "attention",
         pooler: bool = False,
     ) -> None:
         super().__init__(backbone, data_info, modality, pooling, pooler)

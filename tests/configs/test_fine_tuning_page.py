@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from onepeace_pl.backbone import LowRank, Stage, VisionLanguage, from_preset
+from onepeace_pl.backbone import LoRAStage, Stage, VisionLanguage, from_preset
 from onepeace_pl.checkpoints.folder import read_config
 from onepeace_pl.cli import main
 from onepeace_pl.nn.lora import LoRA
@@ -25,7 +25,7 @@ def test_the_table(preset: str) -> None:
         for row in rows:
             stage = Stage.from_config(yaml.safe_load(row["stage"]))
             backbone.stage = VisionLanguage()
-            if isinstance(stage, LowRank):
+            if isinstance(stage, LoRAStage):
                 backbone.adapt(stage)
             backbone.stage = stage
             backbone.apply_stage(["text", "image"])
@@ -56,7 +56,7 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     exec(example, found := {})
     assert found["vectors"].shape == (1, 128)
     run, callback, average = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
-    assert run["model"]["backbone"]["stage"] == {"low_rank": 8}
+    assert run["model"]["backbone"]["stage"] == {"lora": 8}
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(callback))
     (tmp_path / "average.yaml").write_text(yaml.safe_dump(average))
     more = ["--config", "whole.yaml", "--config", "average.yaml", "--run", "whole"]

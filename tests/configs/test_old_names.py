@@ -20,6 +20,7 @@ OLD = [
         "'onepeace_pl.strategies.FSDP1Strategy' is called 'onepeace_pl.training.strategies.FSDP1Strategy' now",
     ),
     ("data: {picture_size: 48}", "has no option 'picture_size'; it is called 'image_size' now"),
+    ("model: {backbone: {init_args: {stage: {low_rank: 8}}}}", "it is called 'lora' now"),
     ("data: {pair: [text, image]}", "has no option 'pair'; it is called 'modalities' now"),
 ]
 

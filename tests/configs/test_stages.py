@@ -21,8 +21,8 @@ STAGE = "--model.backbone.stage"
         (["--config", "later.yaml"], {"last": 1}),
         (["--config", "later.yaml", f"{STAGE}.last", "3"], {"last": 3}),
         (
-            ["--config", "later.yaml", f"{STAGE}={{low_rank: 4, targets: [attention]}}"],
-            {"low_rank": 4, "alpha": None, "dropout": 0.0, "targets": ["attention"]},
+            ["--config", "later.yaml", f"{STAGE}={{lora: 4, targets: [attention]}}"],
+            {"lora": 4, "alpha": None, "dropout": 0.0, "targets": ["attention"]},
         ),
     ],
     ids=str,
@@ -36,17 +36,17 @@ def test_a_later_kind_takes_the_place(words, wanted, tmp_path, monkeypatch) -> N
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ("{lastt: 2}", "LowRank has no option 'lastt'; did you mean 'last'?"),
-        ("{low_rank: 8, last: 2}", "model.backbone.stage: onepeace_pl.backbone.LowRank has no option 'last'"),
-        ("{low_rank: x}", "model.backbone.stage.low_rank: expected int, got 'x'"),
-        ("{low_rank: 4, alfa: 2}", "LowRank has no option 'alfa'; did you mean 'alpha'?"),
+        ("{lastt: 2}", "LoRAStage has no option 'lastt'; did you mean 'last'?"),
+        ("{lora: 8, last: 2}", "model.backbone.stage: onepeace_pl.backbone.LoRAStage has no option 'last'"),
+        ("{lora: x}", "model.backbone.stage.lora: expected int, got 'x'"),
+        ("{lora: 4, alfa: 2}", "LoRAStage has no option 'alfa'; did you mean 'alpha'?"),
         (
-            "{low_rank: 4, targets: attention}",
+            "{lora: 4, targets: attention}",
             "model.backbone.stage.targets: expected tuple, got 'attention'",
         ),
-        ("[1]", "model.backbone.stage: expected str or Extend or Last or LowRank, got [1]"),
+        ("[1]", "model.backbone.stage: expected str or Extend or Last or LoRAStage, got [1]"),
         ("{last: 9}", "stage trains the last 9 blocks, but the encoder has 3; choose 0 to 3"),
-        ("{low_rank: 4, targets: [atention]}", "target 'atention' of low_rank names no layer; did you mean"),
+        ("{lora: 4, targets: [atention]}", "target 'atention' of lora names no layer; did you mean"),
     ],
 )
 def test_errors(stage, message, capsys) -> None:

@@ -90,6 +90,6 @@ def test_gradients_are_those_of_one_process(sharded: bool, tmp_path: Path) -> No
     alone = Loss()
     ((alone(0) + alone(1)) / 2).backward()
     expected = {name: p.grad for name, p in alone.backbone.named_parameters() if p.grad is not None}
-    assert {"encoder.adapters.image.summary", "encoder.adapters.audio.summary"} <= expected.keys()
+    assert {"encoder.adapters.image.cls_token", "encoder.adapters.audio.cls_token"} <= expected.keys()
     embedded = [_vectors(alone.backbone, rank) for rank in range(2)]
     run_in_processes(_compare, tmp_path, sharded, expected, embedded)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
-from onepeace_pl.backbone import Backbone, ForwardPass, Last, LowRank, from_preset
+from onepeace_pl.backbone import Backbone, ForwardPass, Last, LoRAStage, from_preset
 from onepeace_pl.backbone.parallel import shard
 from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.modalities import ModalityInput
@@ -24,11 +24,11 @@ NAMES, ROWS, STEPS = ("text", "image"), 2, 3
 class Tuned(nn.Module):
     """A backbone in a stage, started from a base, and a head; the mean of rows is the loss."""
 
-    def __init__(self, stage: Last | LowRank, base: str, sharded: bool = False) -> None:
+    def __init__(self, stage: Last | LoRAStage, base: str, sharded: bool = False) -> None:
         super().__init__()
         torch.manual_seed(1)
         self.backbone: Backbone = from_preset("debug", (*NAMES, "audio"), decoder=False)
-        if isinstance(stage, LowRank):
+        if isinstance(stage, LoRAStage):
             self.backbone.adapt(stage)
         self.backbone.stage = stage
         report = load_weights(self.backbone, base)
@@ -63,7 +63,7 @@ class Tuned(nn.Module):
         return {n: t.detach() for n, t in state.items() if n.removeprefix("backbone.") not in self.given}
 
 
-def _alone(stage: Last | LowRank, base: str) -> dict[str, Tensor]:
+def _alone(stage: Last | LoRAStage, base: str) -> dict[str, Tensor]:
     tuned = Tuned(stage, base)
     before = {name: tensor.clone() for name, tensor in tuned.state_dict().items()}
     learnt = tuned.train_on(slice(0, 2 * ROWS))
@@ -74,7 +74,7 @@ def _alone(stage: Last | LowRank, base: str) -> dict[str, Tensor]:
     return learnt
 
 
-def _compare(base: str, alone: list[tuple[Last | LowRank, dict[str, Tensor]]]) -> None:
+def _compare(base: str, alone: list[tuple[Last | LoRAStage, dict[str, Tensor]]]) -> None:
     mine = slice(dist.get_rank() * ROWS, (dist.get_rank() + 1) * ROWS)
     for stage, expected in alone:
         for sharded in (False, True):
@@ -94,5 +94,5 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
         backbone.logit_scale.fill_(2.0)
     base = str(tmp_path / "base.safetensors")
     save_file(backbone.state_dict(), base)
-    alone = [(stage, _alone(stage, base)) for stage in (Last(1), LowRank(2, alpha=4.0))]
+    alone = [(stage, _alone(stage, base)) for stage in (Last(1), LoRAStage(2, alpha=4.0))]
     run_in_processes(_compare, tmp_path, base, alone)

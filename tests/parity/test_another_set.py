@@ -82,14 +82,14 @@ def masks(name: str, fixed: Tensor, padding: Tensor | None, share: float) -> dic
     return {f"{name}_mask_indices": hidden, f"{name}_preserve_ids": keep}
 
 
-def with_summary(flags: Tensor, value: bool) -> Tensor:
+def with_cls(flags: Tensor, value: bool) -> Tensor:
     return torch.cat([torch.full((len(flags), 1), value), flags], 1)
 
 
 def inputs_vl(rows: int = 5) -> dict[str, Tensor]:
     tokens = texts(rows, 11)
-    padding, fixed = with_summary(tokens == PAD, False), with_summary((tokens == PAD) | (tokens == END), True)
-    patches = with_summary(torch.zeros(rows, SIDE**2, dtype=torch.bool), True)
+    padding, fixed = with_cls(tokens == PAD, False), with_cls((tokens == PAD) | (tokens == END), True)
+    patches = with_cls(torch.zeros(rows, SIDE**2, dtype=torch.bool), True)
     found = {"src_tokens": tokens, "src_images": torch.randn(rows, 3, SIDE * 16, SIDE * 16)}
     for name in ("text", "vl_text"):
         found |= masks(name, fixed, padding, 0.4)
@@ -102,9 +102,9 @@ def inputs_al(rows: int = 2) -> dict[str, Tensor]:
     tokens, frames = texts(rows, 8), 49
     waves = torch.randn(rows, 16000)
     waves[0, 9600:] = 0.0  # 29 frames are left
-    heard = with_summary(torch.zeros(rows, frames, dtype=torch.bool), False)
+    heard = with_cls(torch.zeros(rows, frames, dtype=torch.bool), False)
     heard[0, 30:] = True
-    padding, fixed = with_summary(tokens == PAD, False), with_summary((tokens == PAD) | (tokens == END), True)
+    padding, fixed = with_cls(tokens == PAD, False), with_cls((tokens == PAD) | (tokens == END), True)
     still = heard.clone()
     still[:, 0] = True
     found = {"src_tokens": tokens, "src_audios": waves, "audio_padding_masks": heard}

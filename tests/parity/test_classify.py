@@ -28,7 +28,7 @@ RUNS: dict[str, tuple[tuple[str, ...], Any]] = {
     "image": (("image",), partial(Classification, modality="image")),
     "vggsound": (("audio",), partial(Classification, modality="audio")),
     "fsd50k": (("audio",), partial(MultiLabelClassification, modality="audio")),
-    "text_cls_pool": (("text",), partial(Classification, modality="text", pooling="summary", pooler=True)),
+    "text_cls_pool": (("text",), partial(Classification, modality="text", pooling="cls", pooler=True)),
     "vqa": (("text", "image"), OpenAnswer),
     "aqa": (("text", "audio"), MultipleChoice),
     "nlvr2": (("text", "image"), VisualReasoning),

@@ -60,10 +60,10 @@ def test_relative_tables_on_larger_grids(golden: Path) -> None:
     stored = tensors(golden, "interpolation")
     for small, large in matching(stored, r"rel\.(\d+)to(\d+)\.in"):
         given, expected = (stored[f"rel.{small}to{large}.{end}"] for end in ("in", "out"))
-        summary = torch.arange(3.0 * given.shape[1]).reshape(3, -1)
-        found = enlarge_relative_table(torch.cat([given, summary]), int(large))
+        cls = torch.arange(3.0 * given.shape[1]).reshape(3, -1)
+        found = enlarge_relative_table(torch.cat([given, cls]), int(large))
         torch.testing.assert_close(found[:-3], expected, rtol=1e-5, atol=1e-6)
-        assert torch.equal(found[-3:], summary)
+        assert torch.equal(found[-3:], cls)
 
 
 def test_absolute_positions_on_other_grids(golden: Path) -> None:

@@ -23,7 +23,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from onepeace_pl.backbone import Backbone, from_preset
-from onepeace_pl.backbone.stages import LowRank
+from onepeace_pl.backbone.stages import LoRAStage
 from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
@@ -86,7 +86,7 @@ def words(workers: int) -> tuple[Experiment, L.LightningDataModule]:
         batch_size=BATCH,
         num_workers=workers,
     )
-    stage = LowRank(2, dropout=0.3)
+    stage = LoRAStage(2, dropout=0.3)
     backbone = partial(make, ("text",), decoder=False, noise=0.0, stage=stage, drop_path=0.3, dropout=0.1)
     return Experiment(backbone, partial(Classification, modality="text", top=1)), data
 

@@ -71,7 +71,7 @@ def make(
 
 
 def padding_of(lengths: Sequence[int]) -> Tensor | None:
-    """(B, L) bool with the summary, or None where all are as long."""
+    """(B, L) bool with CLS, or None where all are as long."""
     slots = torch.arange(max(lengths) + 1)
     padding = slots > torch.tensor(lengths)[:, None]
     return padding if bool(padding.any()) else None

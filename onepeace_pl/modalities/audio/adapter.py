@@ -101,9 +101,9 @@ class AudioAdapter(ModalityAdapter):
         hide_padding: Keep padding out of the positional convolutions in evaluation; False lets it in, as the original.
     """
 
-    no_weight_decay = frozenset({"summary"})
+    no_weight_decay = frozenset({"cls_token"})
     unused = ("mask_embedding",)
-    decoder_unused = ("summary", "mask_embedding")
+    decoder_unused = ("cls_token", "mask_embedding")
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class AudioAdapter(ModalityAdapter):
         self.position_convolutions = ConvPositions(
             config.width, position_depth, position_reach, position_groups, position_pre_norm
         )
-        self.summary_position = nn.Parameter(torch.empty(1, config.width))
+        self.cls_position = nn.Parameter(torch.empty(1, config.width))
         self.mask_embedding = nn.Parameter(torch.empty(1, config.width))
         self.reset_parameters()
 
@@ -139,7 +139,7 @@ class AudioAdapter(ModalityAdapter):
         """Initialise in place."""
         super().reset_parameters()
         reset_linear_(self.project, self.config.init_std)
-        truncated_normal_(self.summary_position, self.config.init_std)
+        truncated_normal_(self.cls_position, self.config.init_std)
         truncated_normal_(self.mask_embedding, self.config.init_std)
 
     @property
@@ -167,7 +167,7 @@ class AudioAdapter(ModalityAdapter):
         hidden = None if padding is None or self.training or not self.hide_padding else padding[:, 1:]
         return torch.cat(
             [
-                self.summary_position.expand(batch, 1, width),
+                self.cls_position.expand(batch, 1, width),
                 self.position_convolutions(contents[:, 1:], hidden),
             ],
             dim=1,

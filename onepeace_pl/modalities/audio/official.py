@@ -30,7 +30,7 @@ class OfficialAudio(OfficialModality):
     adapter = AudioAdapter
     presets: ClassVar = {"debug": _SMALL, "tiny": _SMALL, "small": _SMALL}
     encoder = (
-        Rename(("cls_pos_embed",), "summary_position", lead=1),
+        Rename(("cls_pos_embed",), "cls_position", lead=1),
         Rename(("embed_audios.0.conv_layers.{c}.0.weight",), "extractor.{c}.0.weight"),
         Rename(("embed_audios.0.conv_layers.{c}.2.1.{x}",), "extractor.{c}.1.{x}"),
         Rename(("embed_audios.2.{x}",), "extractor_norm.{x}"),

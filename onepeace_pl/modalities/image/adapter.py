@@ -77,8 +77,8 @@ class ImageAdapter(ModalityAdapter):
         types: 2 for the type embeddings of NLVR2.
     """
 
-    no_weight_decay = frozenset({"summary", "position_table"})
-    decoder_unused = ("summary",)
+    no_weight_decay = frozenset({"cls_token", "position_table"})
+    decoder_unused = ("cls_token",)
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class TextAdapter(SequenceAdapter):
     """
 
     vocabulary: int
-    decoder_unused = ("summary",)
+    decoder_unused = ("cls_token",)
 
     def __init__(
         self,

@@ -230,7 +230,7 @@ def test_a_pass_without_gradient_stays_so_beside_one_with() -> None:
     assert not features[0].embeddings["text"].requires_grad
     close(features[0].embeddings["text"], features[1].embeddings["text"])
     features[1].embeddings["text"].sum().backward()
-    assert backbone.encoder.adapter("text").summary.grad is not None
+    assert backbone.encoder.adapter("text").cls_token.grad is not None
 
 
 def test_each_stem_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone, Extend, ForwardPass, Frozen, Last, LowRank, Stage, VisionLanguage
+from onepeace_pl.backbone import Backbone, Extend, ForwardPass, Frozen, Last, LoRAStage, Stage, VisionLanguage
 from onepeace_pl.backbone.stages import KEYED
 from onepeace_pl.nn.sequence import SHARED
 from onepeace_pl.optim import build_optimizer, parameter_groups
@@ -18,7 +18,7 @@ def trainable(backbone: Backbone) -> set[str]:
 
 
 def without_effect(backbone: Backbone) -> set[str]:
-    decoder = {f"decoder.adapters.{name}.summary" for name in ("text", "image", "audio")}
+    decoder = {f"decoder.adapters.{name}.cls_token" for name in ("text", "image", "audio")}
     audio = {f"{part}.adapters.audio.mask_embedding" for part in ("encoder", "decoder")}
     return (decoder | audio) & {name for name, _ in backbone.named_parameters()}
 
@@ -66,7 +66,7 @@ def test_a_task_that_reads_some_modalities_trains_those() -> None:
     backbone.apply_stage(("text", "touch"))
     names = trainable(backbone)
     assert not [n for n in names if ".image" in n or ".audio" in n]
-    assert {"encoder.adapters.touch.summary", "decoder.adapters.text.mask_token", "logit_scale"} <= names
+    assert {"encoder.adapters.touch.cls_token", "decoder.adapters.text.mask_token", "logit_scale"} <= names
     assert "encoder.transformer.blocks.0.attention.project_in.shared.weight" in names
 
 
@@ -175,7 +175,7 @@ def test_the_last_blocks_and_what_follows_them() -> None:
 
 
 def test_low_rank_adapters_train_and_the_rest_stays() -> None:
-    plain, backbone = make(), make(stage=LowRank(3))
+    plain, backbone = make(), make(stage=LoRAStage(3))
     added = set(dict(backbone.named_parameters())) - set(dict(plain.named_parameters()))
     decoder = {n for n in trainable(plain) if n.startswith("decoder.")}
     assert trainable(backbone) == added | decoder | {"logit_scale"}
@@ -188,7 +188,7 @@ def test_low_rank_adapters_train_and_the_rest_stays() -> None:
 
 
 def test_targets_choose_layers() -> None:
-    backbone = make(stage=LowRank(3, targets=("project_in", "feed_forward.touch.contract")))
+    backbone = make(stage=LoRAStage(3, targets=("project_in", "feed_forward.touch.contract")))
     own = {n for n in trainable(backbone) if n.endswith("lora_A")}
     assert {n.split(".", 4)[4] for n in own} == {
         "attention.project_in.shared.lora_A",
@@ -197,7 +197,7 @@ def test_targets_choose_layers() -> None:
 
 
 def test_a_low_rank_backbone_is_the_plain_one_at_first_and_merges_back() -> None:
-    plain, backbone, inputs = make(), make(stage=LowRank(3, alpha=6.0)), fields()
+    plain, backbone, inputs = make(), make(stage=LoRAStage(3, alpha=6.0)), fields()
     _, unexpected = backbone.load_state_dict(plain.state_dict(), strict=False)
     assert unexpected == []
     for name, parameter in backbone.named_parameters():
@@ -222,7 +222,7 @@ def test_a_low_rank_backbone_is_the_plain_one_at_first_and_merges_back() -> None
 
 def test_adapters_on_the_meta_device_are_initialised_with_the_rest() -> None:
     with torch.device("meta"):
-        backbone = make(("text",), noise=0.0, stage=LowRank(3))
+        backbone = make(("text",), noise=0.0, stage=LoRAStage(3))
     backbone.to_empty(device="cpu").initialise()
     state = backbone.state_dict()
     layer = "encoder.transformer.blocks.0.feed_forward.text.expand"
@@ -231,8 +231,8 @@ def test_adapters_on_the_meta_device_are_initialised_with_the_rest() -> None:
     assert state[f"{layer}.weight"].abs().max() <= backbone.config.init_std
 
 
-@pytest.mark.parametrize("stage", [Last(1), LowRank(3, targets=("project_in",))])
-def test_layer_decay_knows_the_layers_of_what_trains(stage: Last | LowRank) -> None:
+@pytest.mark.parametrize("stage", [Last(1), LoRAStage(3, targets=("project_in",))])
+def test_layer_decay_knows_the_layers_of_what_trains(stage: Last | LoRAStage) -> None:
     backbone = make(("text",), decoder=False, stage=stage)
     names = {id(p): n for n, p in backbone.named_parameters()}
     scales = {names[id(p)]: g["lr_scale"] for g in parameter_groups(backbone, 0.5) for p in g["params"]}
@@ -243,7 +243,7 @@ def test_layer_decay_knows_the_layers_of_what_trains(stage: Last | LowRank) -> N
 
 
 @pytest.mark.parametrize(
-    "stage", [VisionLanguage(), Frozen(), Extend("text"), Last(0), LowRank(2, 4.0, 0.1, ("contract",))]
+    "stage", [VisionLanguage(), Frozen(), Extend("text"), Last(0), LoRAStage(2, 4.0, 0.1, ("contract",))]
 )
 def test_stages_are_plain_data(stage: Stage) -> None:
     assert Stage.from_config(stage.to_config()) == stage
@@ -259,7 +259,7 @@ def test_stages_are_plain_data(stage: Stage) -> None:
     [
         ({"lastt": 2}, "no stage key 'lastt'; did you mean 'last'"),
         ({"xyz": 2}, r"no stage key 'xyz'; there are vision_language, frozen, \{extend: MODALITY\}, .*RANK"),
-        ({"last": 2, "low_rank": 4}, "{'last': 2, 'low_rank': 4} is no stage; there are"),
+        ({"last": 2, "lora": 4}, "{'last': 2, 'lora': 4} is no stage; there are"),
         ({"alpha": 2}, "{'alpha': 2} is no stage"),
         ({"last": 2, "alpha": 2}, "is no stage"),
         ({}, "is no stage"),
@@ -275,19 +275,19 @@ def test_data_that_are_no_stage(config: dict[str, int], message: str) -> None:
     [
         (Last(3), "stage trains the last 3 blocks, but the encoder has 2; choose 0 to 2"),
         (Last(-1), "the last -1 blocks"),
-        (LowRank(0), "low_rank 0 must be at least 1"),
-        (LowRank(4, alpha=0.0), "alpha 0.0 of low_rank must be above 0"),
-        (LowRank(4, dropout=1.0), "dropout 1.0 of low_rank"),
-        (LowRank(4, targets=()), "targets of low_rank are empty"),
-        (LowRank(4, targets=("atention",)), "did you mean 'attention'"),
-        (LowRank(4, targets=("feed_forward.smell",)), "names no layer"),
+        (LoRAStage(0), "lora 0 must be at least 1"),
+        (LoRAStage(4, alpha=0.0), "alpha 0.0 of lora must be above 0"),
+        (LoRAStage(4, dropout=1.0), "dropout 1.0 of lora"),
+        (LoRAStage(4, targets=()), "targets of lora are empty"),
+        (LoRAStage(4, targets=("atention",)), "did you mean 'attention'"),
+        (LoRAStage(4, targets=("feed_forward.smell",)), "names no layer"),
     ],
 )
-def test_stages_that_the_backbone_has_no_place_for(stage: Last | LowRank, message: str) -> None:
+def test_stages_that_the_backbone_has_no_place_for(stage: Last | LoRAStage, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(("text",), stage=stage)
 
 
 def test_adapters_are_added_once() -> None:
     with pytest.raises(ValueError, match="has low-rank adapters already; merge them first"):
-        make(("text",), stage=LowRank(2)).adapt(LowRank(2))
+        make(("text",), stage=LoRAStage(2)).adapt(LoRAStage(2))

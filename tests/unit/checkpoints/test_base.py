@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from onepeace_pl.backbone import Last, LowRank
+from onepeace_pl.backbone import Last, LoRAStage
 from onepeace_pl.checkpoints.base import BaseWeights, check_base, fingerprint
 from onepeace_pl.checkpoints.loading import load_weights, read_base, read_weights
 from onepeace_pl.hub import save_folder
@@ -97,16 +97,16 @@ def test_frozen_weights_are_omitted(tmp_path: Path) -> None:
 
 
 def test_adapters_are_not_lost_on_the_way(tmp_path: Path) -> None:
-    state = make(("text",), stage=LowRank(2)).state_dict()
+    state = make(("text",), stage=LoRAStage(2)).state_dict()
     save_file(state, tmp_path / "tuned.safetensors")
     with pytest.raises(
         ValueError, match=r"tuned.safetensors holds low-rank adapters, .*fold .*convert --merge"
     ):
         load_weights(make(("text",)), tmp_path / "tuned.safetensors")
-    again = make(("text",), stage=LowRank(2))
+    again = make(("text",), stage=LoRAStage(2))
     assert load_weights(again, tmp_path / "tuned.safetensors").new == []
     with pytest.raises(ValueError, match="lora_A has shape"):
-        load_weights(make(("text",), stage=LowRank(3)), tmp_path / "tuned.safetensors")
+        load_weights(make(("text",), stage=LoRAStage(3)), tmp_path / "tuned.safetensors")
 
 
 def test_of_several_places_the_one_with_the_right_weights(
@@ -124,12 +124,10 @@ def test_of_several_places_the_one_with_the_right_weights(
 
 
 def test_adapters_go_on_at_their_scale(tmp_path: Path) -> None:
-    save_folder(tmp_path, make(("text",), stage=LowRank(2, alpha=6.0)), {})
-    load_weights(make(("text",), stage=LowRank(2, alpha=6.0)), tmp_path)
-    with pytest.raises(
-        ValueError, match=r"trained with alpha / low_rank = 3, this stage has 1; set alpha: 6"
-    ):
-        load_weights(make(("text",), stage=LowRank(2)), tmp_path)
+    save_folder(tmp_path, make(("text",), stage=LoRAStage(2, alpha=6.0)), {})
+    load_weights(make(("text",), stage=LoRAStage(2, alpha=6.0)), tmp_path)
+    with pytest.raises(ValueError, match=r"trained with alpha / lora = 3, this stage has 1; set alpha: 6"):
+        load_weights(make(("text",), stage=LoRAStage(2)), tmp_path)
 
 
 def test_a_checkpoint_of_another_base() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from onepeace_pl.backbone import Backbone, LowRank
+from onepeace_pl.backbone import Backbone, LoRAStage
 from onepeace_pl.checkpoints.peft import load_adapters, merged
 from onepeace_pl.hub import load_folder, save_folder
 
@@ -17,7 +17,7 @@ NAMES = ("text", "touch")
 
 
 def tuned(**options) -> Backbone:
-    stage = LowRank(2, alpha=3.0, targets=("attention", "feed_forward.text"))
+    stage = LoRAStage(2, alpha=3.0, targets=("attention", "feed_forward.text"))
     return make(NAMES, decoder=False, stage=stage, **options).eval()
 
 

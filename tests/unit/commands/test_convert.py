@@ -243,7 +243,7 @@ def test_a_folder_keeps_its_head(capsys):
     assert not head_of_folder(Path("tuned")).state  # nothing of an older model stays
 
 
-@pytest.mark.parametrize("pooling", ["attention", "summary", "mean"])
+@pytest.mark.parametrize("pooling", ["attention", "cls", "mean"])
 @pytest.mark.parametrize("ending", ["pt", "pkl"])
 def test_a_head_goes_to_an_official_file_and_back(pooling, ending, capsys):
     state = fine_tuned(pooling=pooling)

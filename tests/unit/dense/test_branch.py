@@ -52,7 +52,7 @@ def relative(table: Tensor, dy: int, dx: int, reach: tuple[int, int]) -> Tensor:
 
 
 def slow(backbone: Backbone, branch: DenseBranch, images: Tensor) -> Tensor:
-    """(B, D, h, w) behind all blocks, one window and one head at a time, without the summary."""
+    """(B, D, h, w) behind all blocks, one window and one head at a time, without CLS."""
     encoder, config = backbone.encoder, backbone.config
     adapter = encoder.adapter("image")
     x = adapter.patches(images).permute(0, 2, 3, 1)

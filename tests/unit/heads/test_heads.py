@@ -31,7 +31,7 @@ def test_pooling_is_the_formula() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: ClassificationHead(CONFIG, 3), lambda: MeanPoolingHead(32, 3)])
-def test_padding_and_the_summary_do_not_count(make) -> None:
+def test_padding_and_cls_do_not_count(make) -> None:
     head = make()
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
@@ -57,7 +57,7 @@ def test_mean_head_is_the_formula() -> None:
     assert torch.allclose(head(features(), "touch")[1], expected, atol=1e-4)
 
 
-def test_without_attention_the_summary_alone_counts() -> None:
+def test_without_attention_cls_alone_counts() -> None:
     head = ClassificationHead(CONFIG, 3, attention_pooling=False, pooler=True)
     given, changed = features(), features()
     changed.tokens["touch"][:, 1:] = 5.0

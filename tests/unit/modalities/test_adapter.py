@@ -1,4 +1,4 @@
-"""The contract of adapters: summary, positions, views, switches; and the base for new modalities."""
+"""The contract of adapters: CLS token, positions, views, switches; and the base for new modalities."""
 
 from functools import partial
 from typing import Any
@@ -40,7 +40,7 @@ def test_tokens(name: str) -> None:
     assert contents.shape == (3, length - 1, 32)
     positions = made.positions(torch.cat([contents[:, :1], contents], dim=1), None)
     assert torch.allclose(tokens.embeddings[:, 1:], contents + positions[:, 1:], atol=1e-6)
-    assert torch.allclose(tokens.embeddings[:, 0], made.summary + positions[:, 0], atol=1e-6)
+    assert torch.allclose(tokens.embeddings[:, 0], made.cls_token + positions[:, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -79,7 +79,7 @@ def test_embedding_norm_comes_before_positions(name: str) -> None:
     inputs = field(name)
     (tokens,), (other,) = plain(inputs, [View()]), normed(inputs, [View()])
     contents = plain.stem(inputs.values)
-    x = torch.cat([plain.summary.expand(3, 1, 32), contents], dim=1)
+    x = torch.cat([plain.cls_token.expand(3, 1, 32), contents], dim=1)
     positions = plain.positions(x, None)
     assert torch.allclose(tokens.embeddings, x + positions, atol=1e-5)
     assert torch.allclose(other.embeddings, normed.norm(x) + positions, atol=1e-5)
@@ -91,7 +91,7 @@ def test_shrink_scales_the_gradient_alone(name: str) -> None:
     gradients = []
     for made in (whole, shrunk):
         (tokens,) = made(inputs, [View()])
-        gradients.append((tokens.embeddings, torch.autograd.grad(tokens.embeddings.sum(), made.summary)[0]))
+        gradients.append((tokens.embeddings, torch.autograd.grad(tokens.embeddings.sum(), made.cls_token)[0]))
     assert torch.allclose(gradients[0][0], gradients[1][0], atol=1e-6)
     assert torch.allclose(gradients[0][1] * 0.25, gradients[1][1], atol=1e-6)
 
@@ -130,7 +130,7 @@ class Bare(SequenceAdapter):
 def test_a_new_adapter_starts_with_sound_values_whatever_it_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "empty", lambda *size, **_: torch.zeros(*size).fill_(float("nan")))
     made = Bare(config(init_std=0.1))
-    for tensor in (made.summary, made.position_table):
+    for tensor in (made.cls_token, made.position_table):
         assert 0.03 < tensor.std() < 0.08
         assert tensor.abs().max() <= 0.1 + 1e-6
 
@@ -153,10 +153,10 @@ def test_every_option_is_kept() -> None:
 def test_adapting_leaves_other_tensors_alone() -> None:
     made = adapter("text", config(bias_per_layer=True))
     table, other = torch.randn(66, 2), torch.randn(3)
-    adapted = made.adapt({"bias.tables.0": table, "summary": other})
-    assert adapted.keys() == {"bias.tables.0", "bias.tables.1", "summary"}
+    adapted = made.adapt({"bias.tables.0": table, "cls_token": other})
+    assert adapted.keys() == {"bias.tables.0", "bias.tables.1", "cls_token"}
     assert torch.equal(adapted["bias.tables.1"], table)
     assert adapted["bias.tables.1"] is not table
-    assert adapted["summary"] is other
+    assert adapted["cls_token"] is other
     layered = {"bias.tables.0": table, "bias.tables.1": table + 1}
     assert torch.equal(made.adapt(layered)["bias.tables.1"], table + 1)

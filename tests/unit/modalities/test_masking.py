@@ -78,7 +78,7 @@ def test_build_mask_with_nothing_hidden_or_padded() -> None:
     assert mask.hidden.shape == mask.targets.shape == (0,)
 
 
-def test_build_mask_refuses_a_hidden_summary_or_pad() -> None:
+def test_build_mask_refuses_a_hidden_cls_or_pad() -> None:
     hidden = torch.tensor([[True, False]])
     with pytest.raises(ValueError, match="CLS token at index 0"):
         build_mask(hidden)

@@ -108,7 +108,7 @@ def test_targets_are_stretches_of_names() -> None:
         "1.feed_forward.contract",
     ]
     with pytest.raises(
-        ValueError, match="target 'atention' of low_rank names no layer; did you mean 'attention'"
+        ValueError, match="target 'atention' of lora names no layer; did you mean 'attention'"
     ):
         add_lora(blocks, ["atention"], 2)
     with pytest.raises(

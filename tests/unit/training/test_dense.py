@@ -27,7 +27,7 @@ HEADS = {
     "cascade": (Detection, partial(CascadeRCNN, convolutions=1, width=16, proposals=16, samples=16)),
 }
 NECKS = {
-    "summary": ("upernet", BlockFeaturePyramid),
+    "cls_token": ("upernet", BlockFeaturePyramid),
     "windows": ("upernet", partial(BlockFeaturePyramid, window_size=2)),
     "first block alone": ("upernet", partial(BlockFeaturePyramid, out_indices=[0, 0, 0, 0])),
     "adapter": ("mask2former", partial(ViTAdapter, channels=8)),

@@ -98,7 +98,7 @@ def test_a_fit_changes_what_trains_and_nothing_else(tmp_path: Path) -> None:
         start["logit_scale"].fill_(2.0)
     moved = {n for n, t in module.backbone.state_dict().items() if not torch.equal(t, start[n])}
     assert moved <= learning
-    assert "encoder.adapters.image.summary" in moved
+    assert "encoder.adapters.image.cls_token" in moved
 
 
 def test_logs_and_results(tmp_path: Path) -> None:

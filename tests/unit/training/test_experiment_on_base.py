@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import get_model_state_dict
 from torch.optim.lr_scheduler import LambdaLR
 
-from onepeace_pl.backbone import Backbone, Extend, Last, LowRank
+from onepeace_pl.backbone import Backbone, Extend, Last, LoRAStage
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.checkpoints.lightning import is_training_checkpoint, read_training_checkpoint
 from onepeace_pl.checkpoints.loading import read_weights
@@ -28,7 +28,7 @@ from ..samples import Unmeasured, make
 from .test_experiment import data, trainer
 
 MODALITIES = ("text", "image")
-Stage = str | Extend | Last | LowRank
+Stage = str | Extend | Last | LoRAStage
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -81,7 +81,7 @@ def whole(module: Experiment) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in module.backbone.state_dict().items()}
 
 
-@pytest.mark.parametrize("stage", ["frozen", Last(1), LowRank(2)], ids=str)
+@pytest.mark.parametrize("stage", ["frozen", Last(1), LoRAStage(2)], ids=str)
 def test_what_is_saved_is_what_was_learnt(stage: Stage, base: Path, tmp_path: Path) -> None:
     module = experiment(stage, base)
     checkpoint = fit(module, tmp_path / "run")
@@ -95,18 +95,18 @@ def test_what_is_saved_is_what_was_learnt(stage: Stage, base: Path, tmp_path: Pa
     # the folder has no more, and is read with its base; so is the checkpoint
     folder = tmp_path / "run/model"
     assert (folder / "model.safetensors").is_file() == (stage != "frozen")
-    assert (folder / "adapter_model.safetensors").is_file() == isinstance(stage, LowRank)
+    assert (folder / "adapter_model.safetensors").is_file() == isinstance(stage, LoRAStage)
     loaded, processors = load_folder(folder)
     assert set(processors) == set(MODALITIES)
     assert is_training_checkpoint(checkpoint)
     for found in (loaded.state_dict(), read_weights(folder), read_weights(checkpoint)):
         assert all(torch.equal(found[name], tensor) for name, tensor in whole(module).items())
-    if not isinstance(stage, LowRank):  # made by hand, so that the checkpoint does not know alpha
+    if not isinstance(stage, LoRAStage):  # made by hand, so that the checkpoint does not know alpha
         conversion, _ = read_training_checkpoint(checkpoint)
         assert conversion.state.keys() == whole(module).keys()
 
 
-@pytest.mark.parametrize("stage", [Last(1), LowRank(2)], ids=str)
+@pytest.mark.parametrize("stage", [Last(1), LoRAStage(2)], ids=str)
 def test_a_resumed_run_is_the_run(stage: Stage, base: Path, tmp_path: Path) -> None:
     fit(module := experiment(stage, base), tmp_path / "whole", 4)
     stopped = fit(experiment(stage, base), tmp_path / "stopped")
@@ -123,7 +123,7 @@ def test_a_checkpoint_wants_the_base_that_it_was_trained_on(base: Path, tmp_path
     with pytest.raises(ValueError, match=r"only what was trained on .*base; give model\.init_from"):
         fit(experiment(Last(1), None), tmp_path / "again", 4, stopped)
     with pytest.raises(ValueError, match=r"does not fit this config: .*missing .*lora_A"):
-        fit(experiment(LowRank(2), base), tmp_path / "again", 4, stopped)
+        fit(experiment(LoRAStage(2), base), tmp_path / "again", 4, stopped)
     other = make(MODALITIES, decoder=False)
     save_folder(base, other, data().processors)
     with pytest.raises(ValueError, match=r"trained on other weights than those of .*base; give"):
@@ -149,7 +149,7 @@ def test_other_runs_save_everything(stage: Stage, started: bool, base: Path, tmp
 
 
 def test_a_whole_folder_on_request(base: Path, tmp_path: Path) -> None:
-    module = experiment(LowRank(2), base)
+    module = experiment(LoRAStage(2), base)
     fit(module, tmp_path / "run", whole=True)
     shutil.rmtree(base)
     loaded, _ = load_folder(tmp_path / "run/model")

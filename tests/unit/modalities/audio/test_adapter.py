@@ -73,7 +73,7 @@ def test_visible_frames_are_convolved_as_neighbours() -> None:
     frames = made.stem(wave)[:, mask.keep[0, 1:] - 1]
     expected = frames + made.position_convolutions(frames)
     assert torch.allclose(visible.embeddings[:, 1:], expected, atol=1e-5)
-    assert torch.allclose(visible.embeddings[:, 0], made.summary + made.summary_position[0], atol=1e-6)
+    assert torch.allclose(visible.embeddings[:, 0], made.cls_token + made.cls_position[0], atol=1e-6)
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ def test_hierarchical_stem_in_steps() -> None:
     assert not any(layer.bias.any() for layer in layers[::3])
 
 
-def test_positions_of_another_grid_are_resized_and_the_summary_s_is_not() -> None:
+def test_positions_of_another_grid_are_resized_and_that_of_cls_is_not() -> None:
     adapter = ImageAdapter(CONFIG, image_size=96, position_side=4)
     assert adapter.position_table.shape == (17, 32)
     (positions,) = adapter.positions(torch.zeros(1, 37, 32), None)

@@ -11,7 +11,7 @@ def test_tokens_are_embedding_and_position() -> None:
     adapter = TextAdapter(CONFIG, vocabulary=60, buckets=8, max_tokens=12)
     ids = torch.tensor([[5, 9, 5, 2]])
     (tokens,) = adapter(ModalityInput(ids), [View()])
-    assert torch.equal(tokens.embeddings[0, 0], adapter.summary + adapter.position_table[0])
+    assert torch.equal(tokens.embeddings[0, 0], adapter.cls_token + adapter.position_table[0])
     for place, token in enumerate(ids[0].tolist(), start=1):
         expected = adapter.token_table[token] + adapter.position_table[place]
         assert torch.equal(tokens.embeddings[0, place], expected)
@@ -29,11 +29,11 @@ def test_padding_is_zero_and_stays_so() -> None:
 
 def test_start() -> None:
     adapter = TextAdapter(CONFIG, vocabulary=2000)
-    for tensor in (adapter.token_table, adapter.position_table, adapter.summary):
+    for tensor in (adapter.token_table, adapter.position_table, adapter.cls_token):
         assert tensor.abs().max() <= 0.05 + 1e-7
     assert abs(adapter.token_table.std().item() / 0.05 - 0.54) < 0.01
     assert (adapter.bias.buckets.rows, len(adapter.position_table)) == (514, 514)
 
 
 def test_no_weight_decay() -> None:
-    assert TextAdapter.no_weight_decay == {"summary", "position_table"}
+    assert TextAdapter.no_weight_decay == {"cls_token", "position_table"}

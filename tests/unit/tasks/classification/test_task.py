@@ -17,7 +17,7 @@ KINDS = DataInfo(classes=("bell", "drum", "horn", "bee"))
 TARGETS = torch.tensor([2, 0, 3])
 
 
-@pytest.mark.parametrize("pooling", ["attention", "summary", "mean"])
+@pytest.mark.parametrize("pooling", ["attention", "cls", "mean"])
 @pytest.mark.parametrize("modality", ["text", "image", "audio", "touch"])
 def test_learns_rows_by_heart(modality: str, pooling: str) -> None:
     model = backbone(modality)

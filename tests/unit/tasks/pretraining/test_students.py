@@ -96,7 +96,7 @@ def test_counts_and_what_is_never_hidden() -> None:
             MaskSampler(STUDENTS, 0), [0, 1, 2, 3, 4, 5], epoch
         ).items():
             for places in (text, image, audio, both_text, both_image):
-                assert 0 not in places  # the summary
+                assert 0 not in places  # CLS
             assert TEXT[row] not in text + both_text  # the end token
             assert len(image) == 12
             assert len(both_image) == 11
