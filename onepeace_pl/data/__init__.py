@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from onepeace_pl.data.evaluation.gallery import Gallery
     from onepeace_pl.data.source import Row, Source
 
-
-# The generated world needs neither torch nor lightning, and importing its modules should not bring them.
 __all__ = ["Batch", "DataInfo", "Gallery", "PairsDataModule", "Row", "Source"]
 
 # Some sources need neither torch nor lightning, and importing their modules should not bring them.
@@ -20,8 +18,8 @@ _HOMES = {
     "DataInfo": "data_info",
     "Gallery": "evaluation.gallery",
     "PairsDataModule": "datamodule",
-    "Row": "batches",
-    "Source": "batches",
+    "Row": "source",
+    "Source": "source",
 }
 
 

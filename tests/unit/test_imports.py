@@ -1,6 +1,7 @@
 """Who may import whom, read from the sources; and what an import costs."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,3 +84,18 @@ def test_direction(path):
 def test_costs_no_torch(code):
     check = f"{code}\nimport sys\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in FILES
+        if path.name == "__init__.py" and "__all__" in path.read_text(encoding="utf-8")
+    ],
+)
+def test_public_names_exist(package):
+    module = importlib.import_module(
+        package.replace("tasks", "onepeace_pl.tasks", 1) if package.startswith("tasks") else package
+    )
+    assert not [name for name in module.__all__ if not hasattr(module, name)]

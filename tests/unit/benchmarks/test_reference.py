@@ -1,7 +1,6 @@
 """The plain implementation gives the losses and gradients of the backbone, so that timing compares like with like."""
 
 import pytest
-import torch
 
 from onepeace_pl.benchmarks import reference_losses, workload
 from onepeace_pl.benchmarks.reference import ReferenceModel
@@ -24,4 +23,5 @@ def test_equal_losses_and_gradients(stage):
             assert weight.grad is None or not weight.grad.any(), name
             assert name not in mine or not mine[name].any(), name
         else:
-            torch.testing.assert_close(mine[name], weight.grad, rtol=1e-4, atol=1e-6, msg=name)
+            # sums over the batch are rounded in proportion to their largest terms
+            assert (mine[name] - weight.grad).norm() <= 1e-5 * weight.grad.norm() + 1e-6, name
