@@ -118,7 +118,7 @@ def _with_entries(words: Sequence[str]) -> list[str]:
 def _make_way(earlier: object, key: str, value: object) -> None:
     """Take an earlier choice out where a value means another kind, as ``{last: 2}`` after ``{extend: audio}``.
 
-    Mappings add up, but these two would be neither. They are closed dataclasses, told apart by their options.
+    Mappings add up, but these two would be neither. They are closed dataclasses, distinguished by their options.
     """
     if not isinstance(earlier, Namespace):
         return

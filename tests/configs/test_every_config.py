@@ -36,7 +36,7 @@ def _elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_first_line_tells_the_purpose(path):
+def test_first_line_is_a_description(path):
     assert purpose(path)
 
 

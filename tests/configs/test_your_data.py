@@ -67,7 +67,7 @@ def test_a_file_serves_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert isinstance(row.fields.get("text"), tuple) == (task == "multiple choice")
 
 
-def test_the_check_that_the_page_tells_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.arange(3600, dtype=np.uint8).reshape(40, 30, 3)).save("a.png")
     Path("pairs.csv").write_text("image,text\na.png,a dog\n")

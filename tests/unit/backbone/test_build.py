@@ -40,7 +40,7 @@ def test_a_description_is_plain_data_and_makes_the_same_model() -> None:
     assert [n for n in mine if mine[n].requires_grad != theirs[n].requires_grad] == []
 
 
-def test_every_option_survives() -> None:
+def test_every_option_is_kept() -> None:
     adapters = {
         "text": partial(
             TextAdapter, vocabulary=300, buckets=8, max_tokens=20, embedding_norm=True, shrink=0.5

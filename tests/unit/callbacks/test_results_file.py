@@ -70,7 +70,7 @@ def test_the_last_evaluation_beside_the_best_and_chance(tmp_path: Path) -> None:
     assert found["seconds"] > 0
 
 
-def test_a_run_that_breaks_leaves_none_and_one_that_goes_on_at_its_end_tells_all(tmp_path: Path) -> None:
+def test_no_file_after_a_failure_and_all_results_after_resuming_at_the_end(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         fit(tmp_path, Judged(stop_at=6))
     assert not (tmp_path / "results.json").exists()

@@ -15,7 +15,7 @@ def shipped(configs, monkeypatch):
     return configs
 
 
-def test_ls_tells_every_purpose(shipped, capsys):
+def test_ls_shows_every_description(shipped, capsys):
     assert main(["configs", "ls"]) == main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     line = next(line for line in lines if "depth_by_turns.yaml" in line)
@@ -31,7 +31,7 @@ def sources(out):
     return {line.partition("  # ")[0].strip(): line.partition("  # ")[2] for line in out.splitlines()}
 
 
-def test_show_tells_where_every_value_comes_from(configs, capsys):
+def test_show_prints_the_origin_of_every_value(configs, capsys):
     Path("later.yaml").write_text("model: {backbone: {adapters: {image: {patch: 2}}}}")
     flags = "-c", "later.yaml", "--data.size=16", "--model.task.init_args.dropout", "0.5"
     assert main(["configs", "show", str(configs / "experiment/depth_by_turns.yaml"), *flags]) == 2

@@ -66,7 +66,7 @@ def test_names_of_points_are_short_and_unique(write):
     assert len(name(**{f"some.long.option.number.{i}": "a value of some length" for i in range(9)})) < 130
 
 
-def test_fingerprint_tells_what_is_said_not_where(write, tmp_path, monkeypatch):
+def test_fingerprint_depends_on_content_not_on_paths(write, tmp_path, monkeypatch):
     Path("part.yaml").write_text("y: 1")
     Path("a.yaml").write_text("x: part.yaml")
     path = write(common={"options": {"model.z": "part.yaml"}})

@@ -44,7 +44,7 @@ def test_batches_of_the_pair(seen: TriWorldDataModule, heard: TriWorldDataModule
     assert batch.inputs["audio"].values.shape == (4, 16_000)
 
 
-def test_every_epoch_tells_the_scenes_in_other_words(seen: TriWorldDataModule) -> None:
+def test_captions_change_with_each_epoch(seen: TriWorldDataModule) -> None:
     seen.prepare_tokenizers()
 
     def texts(epoch: int) -> dict[int, list[int]]:

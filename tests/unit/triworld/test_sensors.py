@@ -18,7 +18,7 @@ def test_objects_are_nearer_than_the_ground() -> None:
         assert depth[~regions.instance_masks(scene, 64).any(axis=0)].min() > 0.65
 
 
-def test_motion_tells_rhythm_and_direction() -> None:
+def test_motion_has_rhythm_and_direction() -> None:
     scene = World("val", 1, Law((1, 1)))[0]
     quiet, busy = (
         sensors.motion(replace(scene, objects=(replace(scene.objects[0], rhythm=rhythm),)), 2.0)

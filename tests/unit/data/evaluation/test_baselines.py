@@ -62,7 +62,7 @@ def test_nothing_is_said_where_labels_are_unknown_or_wrong() -> None:
     assert baseline_references(RowList([Row("0", {"text": "a"}, {"class": "a"})]), ("a",)) == {}
 
 
-def test_sizes_of_pictures_that_only_rows_tell() -> None:
+def test_image_sizes_from_rows() -> None:
     class Late(Labels):
         def __getitem__(self, index: int, /) -> Row:
             return Row(str(index), {"text": "a"}, {**self.every[index], "image_size": (10, 10)})

@@ -20,7 +20,7 @@ def test_every_operation_keeps_the_size(picture: Image.Image, name: str) -> None
 
 
 def test_level_maps(picture: Image.Image) -> None:
-    """Magnitude 10: ten pixels, 30 degrees, a factor of 1.9; what leaves the picture is grey, or as told."""
+    """Magnitude 10: ten pixels, 30 degrees, a factor of 1.9; what leaves the picture is grey, or as configured."""
     apply, pixels = RandAugment().apply, np.asarray(picture).astype(int)
     moved = np.asarray(apply("translate_x", picture, 1.0, 1))
     assert (moved[:, -10:] == 128).all()

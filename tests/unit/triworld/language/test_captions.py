@@ -42,7 +42,7 @@ def test_what_is_said_is_true(caption: Caption) -> None:
     ("caption", "may_say"),
     [("image", VISIBLE), ("audio", AUDIBLE), ("vague", {"kind", "size", "count", "background"})],
 )
-def test_a_sense_tells_what_it_can(caption: Caption, may_say: set[str]) -> None:
+def test_factors_mentioned_by_each_kind_of_caption(caption: Caption, may_say: set[str]) -> None:
     said: set[str] = set()
     for scene in World("val", 300, Law((1, 3), "include")):
         said |= sample_content(scene, MENTION_RATES[caption], KeyedRandom(scene.index)).factors()

@@ -61,7 +61,7 @@ def test_groups(made: dict[str, Gallery]) -> None:
         assert set(gallery.groups or ()) == ({"novel"} if name.endswith("novel") else {"seen"})
 
 
-def test_factors_are_those_that_both_sides_tell(made: dict[str, Gallery]) -> None:
+def test_factors_are_those_of_both_sides(made: dict[str, Gallery]) -> None:
     assert set(made["image_text"].factors[0]) == {"kind", "size", "count", "colour", "place", "background"}
     assert set(made["audio_text"].factors[0]) - {"order"} == {"kind", "size", "count", "rhythm"}
     assert set(made["audio_image"].factors[0]) == {"kind", "size", "count"}
