@@ -157,7 +157,7 @@ class OnePeace:
             inputs: By modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
                 :data:`~onepeace_pl.modalities.ImageInput` or :data:`~onepeace_pl.modalities.AudioInput`. Several
                 names: input i of each is read together and gives one embedding. One string, path, image or
-                (array, rate) may stand without a list.
+                (array, rate) may stand without a list. Other modalities: whatever their processor reads.
 
         Returns:
             (N, D) float32 unit vectors on the CPU in the order of the inputs, (D,) for one input without a

@@ -39,7 +39,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
 
     Args:
         config: Width, heads and switches of the encoder.
-        max_tokens: Longest sequence with the CLS token; None for a subclass without learned positions.
+        max_tokens: Longest sequence with the CLS token; None for no limit, without denoising.
         bias: Relative position bias; None for none.
         embedding_norm: LayerNorm on the token contents before positions are added.
         shrink: Share of the gradient that reaches the token contents; 1 for all.
@@ -114,7 +114,8 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
         """Rows of the decoder's table of learned positions."""
         if self.max_tokens is None:
             raise UserError(
-                f"{type(self).__name__} has no max_tokens, so a decoder cannot make positions for it"
+                f"{type(self).__name__} has no max_tokens, so the decoder has no positions for it; give it "
+                "max_tokens, or train without denoising (denoising: none)"
             )
         return self.max_tokens
 
@@ -122,7 +123,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
         """Run the stem once and make the tokens of every view from it."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and any(view.grad for view in views)):
             contents = self.stem(inputs.values)
-        self._check_length(contents.shape[1] + 1, inputs.padding)
+        self._check_shape(contents, inputs.padding)
         tokens = []
         for view in views:
             with torch.set_grad_enabled(torch.is_grad_enabled() and view.grad):
@@ -131,8 +132,13 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
                 tokens.append(self._view(part, inputs, view))
         return tokens
 
-    def _check_length(self, length: int, padding: Tensor | None) -> None:
-        name = type(self).__name__
+    def _check_shape(self, contents: Tensor, padding: Tensor | None) -> None:
+        name, width = type(self).__name__, self.config.width
+        if contents.dim() != 3 or contents.shape[2] != width:
+            raise UserError(
+                f"{name}: stem returns {tuple(contents.shape)}, not (batch, tokens without CLS, {width})"
+            )
+        length = contents.shape[1] + 1
         if self.max_tokens is not None and length > self.max_tokens:
             raise UserError(
                 f"{name}: {length} tokens are more than the {self.max_tokens} it has positions for; "

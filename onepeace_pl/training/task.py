@@ -6,10 +6,11 @@ Shapes: B rows of a batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone, Features, ForwardPass
@@ -17,10 +18,14 @@ from onepeace_pl.backbone.encoder import StopAfter
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.labels.targets import TargetReader, Targets, target_reader
+from onepeace_pl.data.labels.targets import FunctionTarget, Target, TargetReader, Targets, target_reader
 from onepeace_pl.data.needs import Needs, ProcessorCheck, ValueCount
+from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError
-from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
+from onepeace_pl.metrics.rows import Columns
+from onepeace_pl.training.evaluators import Evaluator, RowEvaluator, mean_of_rows
+
+_OUTPUTS, _TARGETS = "(outputs)", "(targets)"  # columns beside those of metrics
 
 Prediction = dict[str, Any]
 """Prediction for a row: plain values by name, and ``drawing``, an image (H, W, 3) uint8 for a file of its own."""
@@ -121,26 +126,32 @@ class SupervisedTask(Task):
     Args:
         data_info: Dataset metadata.
         modalities: Modalities that the task reads.
-        target: Name of the label to be predicted, such as ``class`` or ``box``, or a picklable function that reads the
-            target from a row's labels.
+        target: Name of the label to be predicted, such as ``class`` or ``box``, or a picklable function of a row's
+            labels that returns a number or an array.
         stop_after: Last part of the encoder that the head reads from: ``blocks``, ``norm`` or ``projection``.
         values: Number of values per row by modality, if it is not one.
         processors: Checks of the processors by modality.
 
     Attributes:
+        set_metrics: Name -> function of outputs and targets (N, ...) of all rows of a set, in float32 on the CPU, for
+            metrics that are no mean over rows; torchmetrics' functionals fit.
         classes: Names of the classes, in the order of their numbers.
     """
+
+    set_metrics: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {}
 
     def __init__(
         self,
         data_info: DataInfo,
         modalities: Sequence[str],
-        target: str | TargetReader,
+        target: str | TargetReader | Callable[[Labels], Target],
         stop_after: StopAfter = "norm",
         values: Mapping[str, ValueCount] | None = None,
         processors: Mapping[str, ProcessorCheck] | None = None,
     ) -> None:
-        reader = target_reader(target, data_info.classes) if isinstance(target, str) else target
+        if isinstance(target, str):
+            target = target_reader(target, data_info.classes)
+        reader = target if isinstance(target, TargetReader) else FunctionTarget(target)
         super().__init__(
             Reads(tuple(modalities), stop_after=stop_after),
             Needs(target=reader, values=values or {}, processors=processors or {}),
@@ -159,7 +170,7 @@ class SupervisedTask(Task):
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return the value (B,) of each metric that is a mean over rows.
 
-        A task with other metrics, such as average precision, overrides :meth:`evaluator`.
+        Other metrics, such as average precision, belong to ``set_metrics``.
         """
 
     @abstractmethod
@@ -180,12 +191,25 @@ class SupervisedTask(Task):
         return TaskOutput(loss, {name: values.mean() for name, values in metrics.items()})
 
     def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
-        """Average the metrics over the rows of each set."""
+        """Average the metrics over the rows of each set, and compute those of whole sets."""
 
         def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
-            return self.metrics(self.outputs(backbone, batch), targets_of(batch))
+            outputs, targets = self.outputs(backbone, batch), targets_of(batch)
+            rows = self.metrics(outputs, targets)
+            return rows | {_OUTPUTS: outputs, _TARGETS: targets} if self.set_metrics else rows
 
-        return RowEvaluator(sets, values)
+        def summary(columns: Columns) -> dict[str, float]:
+            metrics = mean_of_rows(
+                {n: values for n, values in columns.items() if n not in {_OUTPUTS, _TARGETS}}
+            )
+            if self.set_metrics:
+                outputs, targets = torch.from_numpy(columns[_OUTPUTS]), torch.from_numpy(columns[_TARGETS])
+                metrics |= {
+                    name: float(metric(outputs, targets)) for name, metric in self.set_metrics.items()
+                }
+            return metrics
+
+        return RowEvaluator(sets, values, summary)
 
     def predict(
         self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None

@@ -73,7 +73,7 @@ class Pretraining(RetrievalTask):
                 if modality not in backbone.modalities or modality not in self.pair:
                     there = f"the pair is {', '.join(self.pair)}, the backbone has "
                     there += ", ".join(backbone.modalities)
-                    raise UserError(f"{name}: no modality {modality!r} to train on; {there}")
+                    raise UserError(f"students.{name}: no modality {modality!r} to train on; {there}")
         stage = backbone.stage
         if isinstance(stage, Extend) and stage.extend not in self.pair:
             raise UserError(

@@ -136,6 +136,29 @@ class BoxTarget(TargetReader):
         return shares.clip(0.0, 1.0)
 
 
+class FunctionTarget(TargetReader):
+    """Target by a function of a row's labels; a Python float becomes float32.
+
+    Args:
+        function: Module-level function, so that it can be pickled.
+    """
+
+    def __init__(self, function: Callable[[Labels], Target]) -> None:
+        self.function = function
+
+    def __call__(self, labels: Labels) -> Target:
+        """Return the function's value.
+
+        Raises:
+            UserError: The row lacks a label that the function reads.
+        """
+        try:
+            value = self.function(labels)
+        except KeyError as error:
+            raise UserError(f"no label {error}; the row has {', '.join(labels) or 'none'}") from error
+        return np.float32(value) if isinstance(value, float) else value
+
+
 class ClassNumbers:
     """Lookup of class indices, by name or by index.
 

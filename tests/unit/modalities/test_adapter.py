@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityInput, SequenceAdapter, TextAdapter, View
 from onepeace_pl.nn import TransformerConfig
 
@@ -142,6 +143,15 @@ def test_too_many_tokens_and_wrong_padding_are_told() -> None:
         made(ModalityInput(torch.zeros(1, 6, 2)), [View()])
     with pytest.raises(ValueError, match="Bare: padding is for 5 tokens, but with the CLS token there are 6"):
         made(ModalityInput(torch.zeros(1, 5, 2), torch.zeros(1, 5, dtype=torch.bool)), [View()])
+
+
+def test_a_stem_of_another_width_is_told() -> None:
+    made = Bare(config())
+    made.embed = nn.Linear(2, 7)
+    with pytest.raises(
+        UserError, match=r"Bare: stem returns \(1, 5, 7\), not \(batch, tokens without CLS, \d+\)"
+    ):
+        made(ModalityInput(torch.zeros(1, 5, 2)), [View()])
 
 
 def test_every_option_is_kept() -> None:

@@ -1,7 +1,10 @@
 """Labels to targets; what makes no sense is refused in one line that says what to do."""
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 
 from onepeace_pl.data.labels.targets import (
     AnswersTarget,
@@ -9,8 +12,11 @@ from onepeace_pl.data.labels.targets import (
     ChoiceTarget,
     ClassesTarget,
     ClassTarget,
+    FunctionTarget,
     TruthTarget,
 )
+from onepeace_pl.data.source import Labels
+from onepeace_pl.errors import UserError
 
 KINDS = ("bell", "drum", "horn")
 
@@ -81,3 +87,14 @@ def test_classes_must_be_there_and_differ() -> None:
         ClassTarget(())
     with pytest.raises(ValueError, match=r"'bell' is named twice"):
         ClassTarget(("bell", "drum", "bell"))
+
+
+def height(labels: Labels) -> float:
+    return float(labels["height"])
+
+
+def test_a_function_of_the_labels_is_a_reader() -> None:
+    read = pickle.loads(pickle.dumps(FunctionTarget(height)))
+    assert read.collate([read({"height": "1.5"}), read({"height": 2})]).equal(torch.tensor([1.5, 2.0]))
+    with pytest.raises(UserError, match="no label 'height'; the row has width"):
+        read({"width": 3})
