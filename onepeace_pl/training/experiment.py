@@ -107,7 +107,9 @@ class Experiment(ResumableModule):
         data = None if self._trainer is None else self._data
         if self.data_info is None:
             if data is None:
-                raise UserError("there is no data module: give the Trainer one, or the experiment data_info")
+                raise UserError(
+                    f"there is no {TaskDataModule.__name__}: give the Trainer one, or the experiment data_info"
+                )
             self.data_info = data.data_info
         if self.hparams:
             self.hparams["data_info"] = asdict(self.data_info)
@@ -343,7 +345,7 @@ class Experiment(ResumableModule):
     def _evaluate(self, split: Split) -> None:
         if self._data is None:
             raise UserError(
-                "there are no evaluation sets; give the Trainer a data module that has `evaluation_sets`"
+                f"there are no evaluation sets; give the Trainer a {TaskDataModule.__name__}, which has them"
             )
         self._evaluator = self._task.evaluator(self._data.evaluation_sets(split))
 

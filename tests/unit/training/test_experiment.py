@@ -254,7 +254,7 @@ def test_a_frozen_backbone_alone_cannot_train(tmp_path: Path) -> None:
 
 def test_without_a_data_module_there_is_no_data_info(tmp_path: Path) -> None:
     rows: DataLoader[Batch] = DataLoader([], batch_size=1)
-    with pytest.raises(ValueError, match="there is no data module: give the Trainer one"):
+    with pytest.raises(ValueError, match="there is no TaskDataModule: give the Trainer one"):
         trainer(tmp_path).fit(experiment(), train_dataloaders=rows)
     module = experiment(data_info=DataInfo(MODALITIES))  # without a data module
     module.configure_model()
