@@ -27,7 +27,7 @@ def test_the_pages_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             Image.fromarray(np.asarray(rows[number].fields["image"])).save(f"{number}.png")
             table.writerow([f"{number}.png", rows[number].fields["text"]])
     Path("11.png").write_bytes(b"no picture")
-    said, _ = blocks("docs/guide/your_data.md", "yaml")
+    said, *_ = blocks("docs/guide/your_data.md", "yaml")
     Path("my_data.yaml").write_text(said)
     (words,) = commands("docs/guide/your_data.md")
     assert main(words) == 0
@@ -57,7 +57,7 @@ LABELS = {
 def test_a_file_serves_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (40, 30)).save("a.png")
-    _, said = blocks("docs/guide/your_data.md", "yaml")
+    _, said, *_ = blocks("docs/guide/your_data.md", "yaml")
     options = yaml.safe_load(said)
     assert options.keys() == ROWS.keys()
     for task, lines in ROWS.items():
