@@ -138,7 +138,7 @@ class SupervisedTask(Task):
         classes: Names of the classes, in the order of their numbers.
     """
 
-    set_metrics: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {}
+    set_metrics: ClassVar[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {}
 
     def __init__(
         self,

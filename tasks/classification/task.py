@@ -6,11 +6,8 @@ Shapes: B batch, N rows of a set, C classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import fmean
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,13 +15,10 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.errors import UserError
 from onepeace_pl.heads import ClassificationHead, MeanPoolingHead
 from onepeace_pl.metrics.classification import accuracies, top_predictions
-from onepeace_pl.metrics.rows import Columns
-from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
-from onepeace_pl.training.task import Prediction, SupervisedTask, targets_of
+from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
 class Classification(SupervisedTask):
@@ -88,6 +82,15 @@ class Classification(SupervisedTask):
         return top_predictions(outputs.float().softmax(-1), self.classes, self.top)
 
 
+def mean_average_precision(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean over the classes that occur of the average precision of outputs and targets (N, C)."""
+    from torchmetrics.functional.classification import binary_average_precision
+
+    occurring = targets.sum(0).nonzero()[:, 0].tolist()
+    each = [binary_average_precision(outputs[:, c], targets[:, c].long()) for c in occurring]
+    return torch.stack(each).double().mean() if each else torch.tensor(math.nan)
+
+
 class MultiLabelClassification(Classification):
     """Classifies images, audio or text: any number of classes a row.
 
@@ -103,6 +106,7 @@ class MultiLabelClassification(Classification):
 
     monitor = ("mAP", "max")
     label = "classes"
+    set_metrics: ClassVar = {"mAP": mean_average_precision}
 
     def __init__(
         self,
@@ -122,14 +126,6 @@ class MultiLabelClassification(Classification):
         """Return nothing: average precision is no mean over rows."""
         return {}
 
-    def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
-        """Gather the scores and targets of each set for the mean average precision."""
-
-        def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
-            return {"scores": self.outputs(backbone, batch).float().sigmoid(), "targets": targets_of(batch)}
-
-        return RowEvaluator(sets, values, mean_average_precision)
-
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the classes with a probability of at least a half, and all probabilities."""
         return [
@@ -139,13 +135,3 @@ class MultiLabelClassification(Classification):
             }
             for row in outputs.float().sigmoid().tolist()
         ]
-
-
-def mean_average_precision(columns: Columns) -> dict[str, float]:
-    """Return the mean over the classes that occur of the average precision of ``scores`` and ``targets`` (N, C)."""
-    from torchmetrics.functional.classification import binary_average_precision
-
-    scores, targets = (torch.from_numpy(np.asarray(columns[name])) for name in ("scores", "targets"))
-    occurring = targets.sum(0).nonzero()[:, 0].tolist()
-    each = [float(binary_average_precision(scores[:, c], targets[:, c].long())) for c in occurring]
-    return {"mAP": fmean(each) if each else math.nan}

@@ -72,8 +72,8 @@ def test_precision_is_a_mean_over_the_classes_that_occur(occurring: int) -> None
     targets = torch.zeros(6, 4)
     targets[0, :occurring] = targets[3, :occurring] = 1
     scores = torch.tensor([[0.1 * row + 0.01 * kind for kind in range(4)] for row in (4, 3, 2, 5, 1, 0)])
-    found = mean_average_precision({"scores": scores.numpy(), "targets": targets.numpy()})
-    assert found["mAP"] == pytest.approx(1.0) if occurring else math.isnan(found["mAP"])
+    found = mean_average_precision(scores, targets)
+    assert float(found) == pytest.approx(1.0) if occurring else math.isnan(found)
 
 
 def test_a_topic_without_any_class_has_no_precision() -> None:
