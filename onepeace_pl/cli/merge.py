@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # type: ignore[attr-defined]
 
 from onepeace_pl.cli.shipped import find_config
 from onepeace_pl.cli.yaml_text import parse_yaml, read_yaml_text, shown
 from onepeace_pl.errors import UserError
 
 PARENTS = "config"  # the key by which a file names those it starts from
+
+
+class ReadingParser(ArgumentParser):
+    """Parser that records the config files that it is reading, from the first one to the innermost."""
+
+    reading: tuple[str, ...] = ()
 
 
 class MergingConfigFile(ActionConfigFile):
@@ -37,9 +43,7 @@ class MergingConfigFile(ActionConfigFile):
         option_string: str | None = None,
     ) -> None:
         """Read one file into ``namespace``, after those that it starts from."""
-        from onepeace_pl.cli.parser import Parser
-
-        assert isinstance(parser, Parser)
+        assert isinstance(parser, ReadingParser)
         assert isinstance(namespace, Namespace)
         path = Path(str(values))
         name = os.path.abspath(path) if path.is_file() else str(values)

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from onepeace_pl.cli.explain import explain
 from onepeace_pl.cli.failures import constructing
-from onepeace_pl.cli.merge import PARENTS, content_of, mentions
+from onepeace_pl.cli.merge import PARENTS, ReadingParser, content_of, mentions
 from onepeace_pl.cli.shipped import ENDINGS
 from onepeace_pl.utils.json_files import JsonObject
 from onepeace_pl.utils.regular_files import is_endless
@@ -22,12 +22,10 @@ from onepeace_pl.utils.regular_files import is_endless
 _Class = TypeVar("_Class")
 
 
-class Parser(LightningArgumentParser):
+class Parser(ReadingParser, LightningArgumentParser):
     """LightningCLI's parser, strict and short-spoken; an abbreviated flag (``--...dept``) does not pass for
     another.
     """
-
-    reading: tuple[str, ...] = ()  # the config file being read, after those that led to it
 
     def __init__(self, *args: Any, allow_abbrev: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=allow_abbrev, **kwargs)

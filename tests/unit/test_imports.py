@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_direction(path):
         assert not above, f"'{mine}' stands below what it imports"
     if mine in NO_LIGHTNING:
         assert not [name for name in names if name.split(".")[0] == "lightning"]
+
+
+def test_no_files_import_each_other():
+    modules = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES
+    }
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        names = {name.replace("onepeace_pl.tasks", "tasks", 1) for name in imports(path)}
+        found = {n if n in modules else n.rpartition(".")[0] for n in names} & modules.keys() - {module}
+        # "from package import module" runs the package's __init__ as well, but reads the module alone
+        graph[module] = {n for n in found if not any(other.startswith(f"{n}.") for other in found)}
+    assert len(graph["onepeace_pl.backbone.encoder"]) > 3
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize(
