@@ -3,6 +3,7 @@
 from onepeace_pl.backbone.build import from_preset
 from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.encoder import Features, ForwardPass
+from onepeace_pl.backbone.fusion import Fuse
 from onepeace_pl.backbone.model import Backbone
 from onepeace_pl.backbone.stages import Extend, Frozen, Last, LoRAStage, Stage, VisionLanguage
 from onepeace_pl.nn import TransformerConfig
@@ -16,6 +17,7 @@ __all__ = [
     "Features",
     "ForwardPass",
     "Frozen",
+    "Fuse",
     "Last",
     "LoRAStage",
     "Stage",

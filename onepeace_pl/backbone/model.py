@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.decoder import Decoder, DecoderAdapter
 from onepeace_pl.backbone.encoder import Encoder, Features, ForwardPass, StopAfter
+from onepeace_pl.backbone.fusion import Fuse, check_fuse, normalised_sum
 from onepeace_pl.backbone.stages import (
     Extend,
     Last,
@@ -47,6 +48,7 @@ class Backbone(nn.Module):
         decoder: The decoder's; only the denoising objective needs one.
         stage: Which parameters are trained: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
             ``{lora: RANK}`` or ``frozen``.
+        fuse: The default of :meth:`embed_fused`: ``sum``, or ``joint`` where an objective trains the joint vector.
     """
 
     def __init__(
@@ -55,9 +57,12 @@ class Backbone(nn.Module):
         transformer: TransformerConfig,
         decoder: DecoderConfig = DecoderConfig(),  # noqa: B008 - frozen
         stage: str | Extend | Last | LoRAStage = "vision_language",
+        fuse: Fuse = "sum",
     ) -> None:
         super().__init__()
         _check_names(adapters)
+        check_fuse(fuse)
+        self.fuse: Fuse = fuse
         self.config, self.decoder_config = transformer, decoder
         self.stage: Stage = Stage.from_config(stage) if isinstance(stage, str) else stage
         made = {name: make(self.config) for name, make in adapters.items()}
@@ -182,8 +187,21 @@ class Backbone(nn.Module):
     def embed_jointly(self, inputs: Mapping[str, ModalityInput]) -> Tensor:
         """Return joint embeddings (B, D) of several modalities: the normalised mean of projected CLS tokens."""
         features, _ = self(inputs, [ForwardPass(tuple(inputs))])
-        total = torch.stack(list(features[0].embeddings.values())).sum(0)
-        return nn.functional.normalize(total, dim=-1)
+        return normalised_sum(features[0].embeddings.values())
+
+    def embed_fused(self, inputs: Mapping[str, ModalityInput], fuse: Fuse | None = None) -> Tensor:
+        """Return one embedding (B, D) for each row of one or several modalities.
+
+        Args:
+            inputs: The batch's fields by modality.
+            fuse: Sum of the separate vectors, or joint pass; None for the model's default. They differ from two
+                modalities on.
+        """
+        fuse = self.fuse if fuse is None else fuse
+        check_fuse(fuse)
+        if len(inputs) == 1:
+            return self.embed(inputs)[next(iter(inputs))]
+        return self.embed_jointly(inputs) if fuse == "joint" else normalised_sum(self.embed(inputs).values())
 
     def layer_of(self, name: str) -> int:
         """Return a parameter's layer: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""
@@ -203,6 +221,7 @@ class Backbone(nn.Module):
             "transformer": asdict(self.config),
             "decoder": asdict(self.decoder_config),
             "stage": self.stage.to_config(),
+            "fuse": self.fuse,
         }
 
     @classmethod
@@ -222,6 +241,7 @@ class Backbone(nn.Module):
             TransformerConfig(**config["transformer"]),
             DecoderConfig(**config["decoder"]),
             Stage.from_config(config.get("stage", "vision_language")),  # type: ignore[arg-type]
+            config.get("fuse", "sum"),
         )
 
 

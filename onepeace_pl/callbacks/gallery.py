@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
+from onepeace_pl.metrics.composed import SUM
 from onepeace_pl.modalities.audio.decoding import open_audio
 from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.utils.files import replacing
@@ -98,6 +99,9 @@ def _draw_direction(
 ) -> None:
     k = min(direction.recall)
     numbers = [gallery, f"R@{k} {direction.recall[k]:.2f}", f"chance {direction.chance[k]:.3f}"]
+    if direction.composed is not None:
+        total = direction.composed.vectors[SUM].recall[k].value
+        numbers[1:2] = [f"joint pass {numbers[1]}", f"sum {total:.2f}"]
     if k in direction.optimum:
         numbers.append(f"optimum {direction.optimum[k]:.2f}")
     heading = direction.name.replace("->", " \u2192 ")

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from onepeace_pl.callbacks.history import History
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import DirectionResult, LabelledResult, RetrievalResult
+from onepeace_pl.metrics.bootstrap import Interval
+from onepeace_pl.metrics.composed import ALONE
+from onepeace_pl.metrics.result import JOINT, ComposedResult
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -77,13 +80,21 @@ def overview(results: Iterable[RetrievalResult]) -> str:
     groups = list(dict.fromkeys(name for _, d in directions if len(d.groups) > 1 for name in d.groups))
     rows = []
     for gallery, d in directions:
-        row = [f"{gallery}: {d.name.replace('->', ' → ')}", f"**{d.recall[k]:.3f}**", f"{d.chance[k]:.3f}"]
-        row += [f"{d.optimum[k]:.3f}" if k in d.optimum else "", _percent(d.recall[k], d.optimum.get(k))]
-        row += [f"{d.groups[name].recall[k]:.3f}" if name in d.groups else "" for name in groups]
-        rows.append(row)
+        name = f"{gallery}: {d.name.replace('->', ' → ')}"
+        for vector, by in d.others().items():
+            label = f"{name} ({vector_label(vector)})"
+            row = _beside(label, by.recall[k].value, d.chance[k], by.optimum.get(k))
+            rows.append([*row, *([""] * len(groups))])
+        label = name if d.composed is None else f"{name} ({vector_label(JOINT)})"
+        row = _beside(label, d.recall[k], d.chance[k], d.optimum.get(k))
+        rows.append([*row, *(_number(d.groups[g].recall[k]) if g in d.groups else "" for g in groups)])
     return table(
         ["", f"R@{k}", "chance", "optimum", "% of optimum", *(f"{name} only" for name in groups)], rows
     )
+
+
+def _beside(name: str, recall: float, chance: float, optimum: float | None) -> list[str]:
+    return [name, f"**{recall:.3f}**", f"{chance:.3f}", _number(optimum), _percent(recall, optimum)]
 
 
 def retrieval_section(result: RetrievalResult) -> str:
@@ -100,6 +111,11 @@ def retrieval_section(result: RetrievalResult) -> str:
         counts = f"{len(direction.queries)} queries, {len(direction.candidates)} candidates"
         head = [f"{direction.name.replace('->', ' → ')}: {counts}", *(f"R@{k}" for k in ks)]
         parts.append(table(head, _recall_rows(direction, ks)))
+        if direction.composed is not None:
+            parts.append(
+                "In brackets: 95 % bootstrap intervals over queries; the difference is paired. The sum is that of the "
+                "normalised vectors of the parts; groups and factors are measured with the joint pass.\n"
+            )
     factors = _factor_table(list(result.directions.values()))
     if factors:
         parts.append("Share of top-1 results that agree with the query in a factor (chance in brackets):\n")
@@ -107,21 +123,43 @@ def retrieval_section(result: RetrievalResult) -> str:
     return "\n".join(parts)
 
 
+def vector_label(vector: str) -> str:
+    """Return the name of a composed query's vector for a reader: ``audio alone``, ``sum``, ``joint pass``."""
+    return "joint pass" if vector == JOINT else vector.replace(ALONE, " alone")
+
+
 def _recall_rows(direction: DirectionResult, ks: Sequence[int]) -> list[list[str]]:
-    rows = [
-        ["**result**", *(f"**{direction.recall[k]:.3f}**" for k in ks)],
-        ["chance", *(f"{direction.chance[k]:.3f}" for k in ks)],
-    ]
+    if direction.composed is None:
+        rows = [["**result**", *(f"**{direction.recall[k]:.3f}**" for k in ks)]]
+    else:
+        rows = _composed_rows(direction.composed, ks)
+    rows.append(["chance", *(f"{direction.chance[k]:.3f}" for k in ks)])
+    for name, vector in direction.others().items():
+        if name.endswith(ALONE) and vector.optimum:
+            rows.append([f"optimum of {vector_label(name)}", *(_number(vector.optimum.get(k)) for k in ks)])
     optima = {"optimum": direction.optimum}
     optima |= {f"optimum {name}": values for name, values in direction.variants.items()}
     for name, values in optima.items():
         if values:
             rows.append([name, *(f"{values[k]:.3f}" if k in values else "" for k in ks)])
-            rows.append([f"% of {name}", *(_percent(direction.recall[k], values.get(k)) for k in ks)])
+            share = f"% of {name}" if direction.composed is None else f"joint pass, % of {name}"
+            rows.append([share, *(_percent(direction.recall[k], values.get(k)) for k in ks)])
     if len(direction.groups) > 1:
         for name, group in direction.groups.items():
             rows.append([f"{name} only ({group.count})", *(f"{group.recall[k]:.3f}" for k in ks)])
     return rows
+
+
+def _composed_rows(composed: ComposedResult, ks: Sequence[int]) -> list[list[str]]:
+    rows = [
+        [vector_label(name), *(_interval(vector.recall[k]) for k in ks)]
+        for name, vector in composed.vectors.items()
+    ]
+    return [*rows, ["joint pass - sum", *(_interval(composed.difference[k], "+.3f") for k in ks)]]
+
+
+def _interval(interval: Interval, form: str = ".3f") -> str:
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def _percent(value: float, whole: float | None) -> str:

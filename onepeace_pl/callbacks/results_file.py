@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
@@ -31,7 +32,9 @@ class ResultsFile(L.Callback):
 
     It holds ``verb``; ``monitor``: what the task is judged by, with ``name``, ``mode``, ``value`` of the last
     evaluation and ``best`` of all of them; ``metrics`` of the last evaluation by name; ``references``: metric ->
-    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``weights``: which ones were measured, by
+    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``composed``: direction of a gallery of composed
+    queries -> vector (``audio_alone``, ``sum``, ``joint``; ``joint-sum`` for the paired difference) -> ``R@k`` with its
+    95 % bootstrap interval over queries; ``weights``: which ones were measured, by
     ``checkpoint`` or ``step`` of the training; ``partial``: whether only a part of a set was
     measured; ``seconds`` of all processes of the run from setup on; ``steps``: updates.
     """
@@ -82,6 +85,7 @@ class ResultsFile(L.Callback):
             "monitor": self._monitor(module, prefix, metrics),
             "metrics": metrics,
             "references": references(results, prefix, metrics),
+            "composed": _composed(results, prefix),
             "weights": measured(trainer, module),
             "partial": any(result.partial for result in results.values()),
         }
@@ -102,8 +106,8 @@ class ResultsFile(L.Callback):
     def _write(self, trainer: L.Trainer, verb: str) -> None:
         if not trainer.is_global_zero or is_trial_run(trainer):
             return
-        nothing: JsonObject = {"monitor": None, "metrics": {}, "references": {}, "partial": False}
-        content = {"verb": verb, **(self._found or nothing)}
+        nothing: JsonObject = {"monitor": None, "metrics": {}, "references": {}, "composed": {}}
+        content = {"verb": verb, **(self._found or {**nothing, "partial": False})}
         content |= {"seconds": round(self._clock.seconds, 3), "steps": trainer.global_step}
         path = Path(trainer.default_root_dir) / results_name(verb)
         write_text(path, json.dumps(content, indent=2) + "\n")
@@ -160,7 +164,31 @@ def _of_retrieval(result: RetrievalResult) -> References:
             if k in direction.optimum and not result.partial:  # it is the optimum of the whole
                 found[f"{name}/R@{k}"]["optimum"] = direction.optimum[k]
     recalls = list(found.values())
+    for name, direction in result.directions.items():
+        for vector, by in direction.others().items():
+            for k in by.recall:
+                found[f"{name}/{vector}/R@{k}"] = {"chance": direction.chance[k]}
+                if k in by.optimum:
+                    found[f"{name}/{vector}/R@{k}"]["optimum"] = by.optimum[k]
     found["mean_recall"] = {
         kind: fmean(r[kind] for r in recalls) for kind in KINDS if all(kind in r for r in recalls)
     }
+    return found
+
+
+def _composed(results: Mapping[str, Result], prefix: str) -> JsonObject:
+    """Return the recalls of composed queries with their intervals, by direction and vector."""
+    found: JsonObject = {}
+    for result in results.values():
+        if not isinstance(result, RetrievalResult):
+            continue
+        for name, direction in result.directions.items():
+            if direction.composed is None:
+                continue
+            recalls = {vector: by.recall for vector, by in direction.composed.vectors.items()}
+            recalls["joint-sum"] = direction.composed.difference
+            found[f"{prefix}/{result.gallery}/{name}"] = {
+                vector: {f"R@{k}": asdict(interval) for k, interval in recall.items()}
+                for vector, recall in recalls.items()
+            }
     return found

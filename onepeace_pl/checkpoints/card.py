@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone import Backbone, Fuse
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 
+FUSIONS: dict[Fuse, str] = {"sum": "normalised sum of their vectors", "joint": "one joint pass"}
 PLAIN = bool | int | float | str
 
 
@@ -52,6 +53,7 @@ def model_card(
         f"| encoder | {config.depth} layers, width {config.width}, {config.heads} heads, "
         f"feed-forward {config.feed_forward} |",
         f"| relative positions | {tables if config.position_bias else 'none'} |",
+        *([f"| several modalities | {FUSIONS[backbone.fuse]} |"] if len(names) > 1 else []),
         f"| decoder | {f'layers: {depth}' if depth else 'none'} |",
         *(f"| {n} | {f'{v:.4g}' if isinstance(v, float) else v} |" for n, v in (weights or {}).items()),
         "",

@@ -1,7 +1,7 @@
 """Embed images, audio and text; with two modalities, also print their similarities.
 
 embed FOLDER --image a.png b.png --text "a dog" "a cat"
-embed FOLDER --audio bark.flac --to vectors.npz
+embed FOLDER --audio bark.flac --text snow --fuse default --to vectors.npz
 """
 
 import argparse
@@ -30,7 +30,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--audio", nargs="+", metavar="FILE", default=[], help="audio files")
     parser.add_argument("--text", nargs="+", metavar="TEXT", default=[], help="texts")
     parser.add_argument(
-        "--joint", action="store_true", help="embed item i of all modalities in one joint pass"
+        "--fuse",
+        choices=("sum", "joint", "default"),
+        help="embed item i of all modalities as one vector: the normalised sum of their own, that of one joint pass, "
+        "or what the model was trained for",
     )
     parser.add_argument("--to", metavar="FILE", help="write the embeddings to a .npz or .csv file")
     parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
@@ -62,10 +65,11 @@ def main(argv: Sequence[str]) -> int:
     )
     how = {"batch_size": options.batch_size, "resample": options.resample}
     labels = {name: list(map(well_formed, values)) for name, values in items.items()}
-    if options.joint:
+    if options.fuse is not None:
         joined = "+".join(items)
         labels = {joined: [" + ".join(row) for row in zip(*labels.values(), strict=False)]}
-        vectors = {joined: model.encode(**how, **items)}
+        fuse = None if options.fuse == "default" else options.fuse
+        vectors = {joined: model.encode(fuse=fuse, **how, **items)}
     else:
         vectors = {n: model.encode(**how, **{n: v}) for n, v in items.items()}
     for name, rows in vectors.items():

@@ -107,7 +107,8 @@ def _optimum(words: list[str]) -> int:
             seed=options.seed,
         )
         for gallery in made:
-            for name, optima in {"": gallery.optimum, **gallery.optimum_variants}.items():
+            alone = {f"{modality} alone": optima for modality, optima in gallery.optimum_alone.items()}
+            for name, optima in {"": gallery.optimum, **gallery.optimum_variants, **alone}.items():
                 for direction, recall in optima.items():
                     suffix = " ".join(
                         part for part in (gallery.name.rpartition("_novel")[1][1:], name) if part

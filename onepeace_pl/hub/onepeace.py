@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone import Backbone, Fuse
+from onepeace_pl.backbone.fusion import check_fuse
 from onepeace_pl.checkpoints.folder import (
     Origin,
     load_folder,
@@ -145,19 +146,26 @@ class OnePeace:
 
     @torch.no_grad()
     def encode(
-        self, *, batch_size: int = 32, resample: bool = True, **inputs: RawInput | Sequence[RawInput]
+        self,
+        *,
+        fuse: Fuse | None = None,
+        batch_size: int = 32,
+        resample: bool = True,
+        **inputs: RawInput | Sequence[RawInput],
     ) -> Tensor:
-        """Embed inputs of one modality, or of several modalities jointly.
+        """Embed inputs of one modality, or fuse those of several modalities.
 
         But for rounding, an embedding depends neither on the other inputs nor on ``batch_size``.
 
         Args:
+            fuse: How several modalities become one vector: ``sum``, the normalised sum of their own vectors, or
+                ``joint``, one joint pass. None for what the model was trained for (``fuse`` in its config).
             batch_size: Inputs per forward pass, at most.
             resample: Resample audio of another rate than the model's; False raises instead.
             inputs: By modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
                 :data:`~onepeace_pl.modalities.ImageInput` or :data:`~onepeace_pl.modalities.AudioInput`. Several
-                names: input i of each is read together and gives one embedding. One string, path, image or
-                (array, rate) may stand without a list. Other modalities: whatever their processor reads.
+                names: input i of each is fused to one embedding. One string, path, image or (array, rate) may stand
+                without a list. Other modalities: whatever their processor reads.
 
         Returns:
             (N, D) float32 unit vectors on the CPU in the order of the inputs, (D,) for one input without a
@@ -165,8 +173,10 @@ class OnePeace:
 
         Raises:
             TypeError: An input is of no type that the modality reads.
-            UserError: An unknown modality, lists of different length, or an item that cannot be used.
+            UserError: An unknown modality or fusion, lists of different length, or an item that cannot be used.
         """
+        if fuse is not None:
+            check_fuse(fuse)
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
         if not inputs:
@@ -182,18 +192,18 @@ class OnePeace:
         if single and len(single) < len(inputs):
             raise UserError(
                 f"{sorted(single)[0]} is one item and {next(n for n in inputs if n not in single)} a list; "
-                "items read together must be as many"
+                "items fused must be as many"
             )
         lists = {name: [items] if single else _as_list(name, items) for name, items in inputs.items()}
         lengths = {name: len(items) for name, items in lists.items()}
         if len(set(lengths.values())) > 1:
             raise UserError(
-                f"items read together must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
+                f"items fused must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
             )
         before, training = self.truncation_counts, self.backbone.training
         self.backbone.eval()
         try:
-            result = self._encode(lists, next(iter(lengths.values())), batch_size, resample)
+            result = self._encode(lists, next(iter(lengths.values())), fuse, batch_size, resample)
         finally:
             self.backbone.train(training)
         self._warn_of_truncations(before, lengths)
@@ -211,7 +221,12 @@ class OnePeace:
         return normalize(a, dim=-1) @ normalize(b, dim=-1).T
 
     def _encode(
-        self, lists: Mapping[str, Sequence[RawInput]], count: int, batch_size: int, resample: bool
+        self,
+        lists: Mapping[str, Sequence[RawInput]],
+        count: int,
+        fuse: Fuse | None,
+        batch_size: int,
+        resample: bool,
     ) -> Tensor:
         processors = {name: self._processor(name, resample) for name in lists}
         result = torch.empty(count, self.dim)
@@ -224,7 +239,7 @@ class OnePeace:
             lengths = {i: tuple(rows[i].length for rows in samples.values()) for i in window}
             for index in _batches(lengths, batch_size):
                 result[index] = self._embed(
-                    {name: [rows[i] for i in index] for name, rows in samples.items()}
+                    {name: [rows[i] for i in index] for name, rows in samples.items()}, fuse
                 )
         return result
 
@@ -246,17 +261,13 @@ class OnePeace:
             )
         return sample
 
-    def _embed(self, samples: Mapping[str, Sequence[ModalitySample]]) -> Tensor:
+    def _embed(self, samples: Mapping[str, Sequence[ModalitySample]], fuse: Fuse | None) -> Tensor:
         inputs = {}
         for name, rows in samples.items():
             field = self.processors[name].collate(rows)
             padding = None if field.padding is None else field.padding.to(self.device)
             inputs[name] = replace(field, values=field.values.to(self.device), padding=padding)
-        if len(inputs) == 1:
-            vectors = next(iter(self.backbone.embed(inputs).values()))
-        else:
-            vectors = self.backbone.embed_jointly(inputs)
-        return vectors.float().cpu()
+        return self.backbone.embed_fused(inputs, fuse).float().cpu()
 
     def _warn_of_truncations(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
         """Warn of their number; processors warn of the first one only."""

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from onepeace_pl.metrics.bootstrap import Interval
+
+JOINT = "joint"
+
 
 @dataclass
 class GroupRecall:
@@ -40,11 +44,37 @@ class FactorAccuracy:
 
 
 @dataclass
+class VectorRecall:
+    """Recall@k of composed queries by one of their vectors.
+
+    Attributes:
+        recall: R@k with its interval over queries, by k.
+        optimum: Best achievable R@k from what the vector has seen, by k; empty if unknown.
+    """
+
+    recall: dict[int, Interval]
+    optimum: dict[int, float]
+
+
+@dataclass
+class ComposedResult:
+    """Retrieval with composed queries by each of their vectors.
+
+    Attributes:
+        vectors: Recall@k by vector: ``audio_alone``, ``text_alone``, ``sum``, ``joint``.
+        difference: R@k of the joint pass minus that of the sum, paired by query, by k.
+    """
+
+    vectors: dict[str, VectorRecall]
+    difference: dict[int, Interval]
+
+
+@dataclass
 class DirectionResult:
     """Retrieval in one direction, such as image to text.
 
     Attributes:
-        query: Modalities of the query; several form one joint query.
+        query: Modalities of the query; several form one composed query.
         target: Modalities of the candidates.
         recall: R@k by k.
         chance: R@k of random candidates, by k.
@@ -58,6 +88,7 @@ class DirectionResult:
         right: (Q, T) bool, whether they are positives.
         groups: Recall@k by group of queries.
         factors: Accuracy of the first candidate by factor.
+        composed: Recall by every vector of a composed side; None where each side is of one modality.
     """
 
     query: tuple[str, ...]
@@ -74,11 +105,17 @@ class DirectionResult:
     right: NDArray[np.bool_]
     groups: dict[str, GroupRecall] = field(default_factory=dict)
     factors: dict[str, FactorAccuracy] = field(default_factory=dict)
+    composed: ComposedResult | None = None
 
     @property
     def name(self) -> str:
         """Name of the direction, such as ``audio+text->image``."""
         return f"{'+'.join(self.query)}->{'+'.join(self.target)}"
+
+    def others(self) -> dict[str, VectorRecall]:
+        """Return the vectors of a composed query but for that of the joint pass, whose recall is ``recall``."""
+        vectors = {} if self.composed is None else self.composed.vectors
+        return {name: vector for name, vector in vectors.items() if name != JOINT}
 
 
 @dataclass
@@ -117,4 +154,6 @@ class RetrievalResult:
             for group, part in direction.groups.items():
                 scalars |= {f"{name}/{group}/R@{k}": value for k, value in part.recall.items()}
             scalars |= {f"{name}/{factor}": f.accuracy for factor, f in direction.factors.items() if f.count}
+            for vector, by in direction.others().items():
+                scalars |= {f"{name}/{vector}/R@{k}": interval.value for k, interval in by.recall.items()}
         return scalars

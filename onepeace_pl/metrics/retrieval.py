@@ -34,7 +34,7 @@ class RetrievalMetric(Metric):
     one query, and one candidate that is positive for all of them.
 
     Args:
-        query: Modalities of the query side; several form one joint query.
+        query: Modalities of the query side; several form one composed query.
         target: Modalities of the target side.
         name: Name of the gallery; by default both sides' names joined by an underscore.
         both_directions: Also retrieve queries by targets.

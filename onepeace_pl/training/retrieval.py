@@ -6,11 +6,13 @@ Shapes: B rows of a batch, D width.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone.fusion import normalised_sum
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.evaluation.sets import EvaluationSet
@@ -19,6 +21,8 @@ from onepeace_pl.data.loading.content import joint_content
 from onepeace_pl.data.needs import Needs
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics import RetrievalMetric
+from onepeace_pl.metrics.composed import ALONE, SUM, compare_vectors, vector_names
+from onepeace_pl.metrics.result import JOINT
 from onepeace_pl.objectives.alignment import Alignment
 from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.task import Reads, Task
@@ -27,6 +31,9 @@ from onepeace_pl.training.task import Reads, Task
 class RetrievalEvaluator(Evaluator):
     """Recall at k between the two sides of galleries: ``GALLERY/DIRECTION/R@k``, and ``mean_recall`` over all.
 
+    Several modalities on one side are read in a joint pass. Beside it, the normalised sum of their vectors and each of
+    them alone are measured on the same queries: ``GALLERY/DIRECTION/sum/R@k``, ``.../audio_alone/R@k`` ...
+
     Args:
         sets: The galleries, one a data loader.
     """
@@ -34,16 +41,21 @@ class RetrievalEvaluator(Evaluator):
     def __init__(self, sets: Sequence[EvaluationSet]) -> None:
         super().__init__()
         self._galleries = [each for each in sets if isinstance(each, Gallery)]
-        self._metrics = [metric_for(gallery) for gallery in self._galleries]
+        self._metrics = [
+            {name: metric_for(gallery, name) for name in vector_names(gallery.query, gallery.target)}
+            for gallery in self._galleries
+        ]
 
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Embed both sides of a batch."""
-        gallery, metric = self._galleries[loader], self._metrics[loader]
-        metric.to(batch.inputs[gallery.query[0]].values.device)
+        gallery = self._galleries[loader]
         query, target = (embed_side(backbone, batch, side) for side in (gallery.query, gallery.target))
         known = [joint_content(batch.contents, side) for side in (gallery.query, gallery.target)]
         contents = None if known[0] is None or known[1] is None else (known[0], known[1])
-        metric.update(query, target, batch.ids, batch.indices, contents)
+        for name, metric in self._metrics[loader].items():
+            metric.to(query[JOINT].device)
+            one, two = (side.get(name, side[JOINT]) for side in (query, target))
+            metric.update(one, two, batch.ids, batch.indices, contents)
 
     def compute(self) -> dict[str, float]:
         """Retrieve in every direction.
@@ -51,7 +63,10 @@ class RetrievalEvaluator(Evaluator):
         Raises:
             AboveOptimumError: A result is better than the best achievable one.
         """
-        results = [metric.compute() for metric in self._metrics]
+        results = [
+            compare_vectors({name: metric.compute() for name, metric in metrics.items()})
+            for metrics in self._metrics
+        ]
         self.results = {
             gallery.name: result for gallery, result in zip(self._galleries, results, strict=True)
         }
@@ -133,8 +148,16 @@ class RetrievalTask(Task):
         return RetrievalEvaluator(sets)
 
 
-def metric_for(gallery: Gallery) -> RetrievalMetric:
-    """Return the metric of a gallery, with its optimum, groups and factors."""
+def metric_for(gallery: Gallery, vector: str = JOINT) -> RetrievalMetric:
+    """Return the metric of a gallery, with its optimum, groups and factors.
+
+    Args:
+        gallery: The gallery.
+        vector: Vector of its composed side (:func:`~onepeace_pl.metrics.composed.vector_names`).
+    """
+    if vector.endswith(ALONE):
+        alone = gallery.optimum_alone.get(vector.removesuffix(ALONE), {})
+        gallery = replace(gallery, optimum=alone, optimum_variants={})
     factors: Mapping[str, Sequence[object]] = {}
     if gallery.factors:
         names = dict.fromkeys(name for row in gallery.factors for name in row)
@@ -154,9 +177,11 @@ def metric_for(gallery: Gallery) -> RetrievalMetric:
     )
 
 
-def embed_side(backbone: Backbone, batch: Batch, side: Sequence[str]) -> Tensor:
-    """Return unit vectors (B, D) of one side: one modality, or several read together."""
+def embed_side(backbone: Backbone, batch: Batch, side: Sequence[str]) -> dict[str, Tensor]:
+    """Return unit vectors (B, D) of one side: ``joint``, and of several modalities their sum and each alone."""
     inputs = {name: batch.inputs[name] for name in side}
-    if len(inputs) == 1:
-        return backbone.embed(inputs)[side[0]]
-    return backbone.embed_jointly(inputs)
+    alone = backbone.embed(inputs)
+    if len(side) == 1:
+        return {JOINT: alone[side[0]]}
+    vectors = {f"{name}{ALONE}": vector for name, vector in alone.items()}
+    return {**vectors, SUM: normalised_sum(alone.values()), JOINT: backbone.embed_jointly(inputs)}

@@ -56,13 +56,14 @@ ADAPTERS = {
 def make(
     modalities: Sequence[str] = ALL, decoder: bool = True, noise: float = 0.1, **options: Any
 ) -> Backbone:
-    """A debug backbone of which every parameter matters; ``options`` are the encoder's and the stage."""
+    """A debug backbone of which every parameter matters; ``options`` are the encoder's, stage and fusion."""
     torch.manual_seed(0)
     stage = options.pop("stage", "vision_language")
     hide_padding = options.pop("hide_padding", True)
+    fuse = options.pop("fuse", "sum")
     adapters = options.pop("adapters", {name: ADAPTERS[name] for name in modalities})
     small = DecoderConfig(depth=None if decoder else 0, hide_padding=hide_padding)
-    backbone = Backbone(adapters, TransformerConfig("debug", **options), small, stage)
+    backbone = Backbone(adapters, TransformerConfig("debug", **options), small, stage, fuse)
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter) * noise)

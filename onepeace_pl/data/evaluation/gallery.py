@@ -17,11 +17,12 @@ class Gallery(EvaluationSet):
     """Evaluation set of retrieval; rows have the fields of both sides, and rows of equal id belong together.
 
     Attributes:
-        query: Modalities of the query side; several make one joint query.
+        query: Modalities of the query side; several make one composed query.
         target: Modalities of the other side.
         both_directions: Also retrieve the query side with the target side.
         optimum: Direction (``image->text``) -> k -> best achievable R@k over these very rows.
         optimum_variants: The same by name, for instance without a factor that one side cannot know.
+        optimum_alone: The same by modality of a composed side, where that side has this modality only.
         groups: For each row the group it is reported in, ``seen`` or ``novel``.
         factors: Values of each row by factor; accuracy is also reported by factor.
         one_per_id: Modalities of which rows with equal id have the same value.
@@ -33,6 +34,7 @@ class Gallery(EvaluationSet):
     both_directions: bool = True
     optimum: Optima = field(default_factory=dict)
     optimum_variants: Mapping[str, Optima] = field(default_factory=dict)
+    optimum_alone: Mapping[str, Optima] = field(default_factory=dict)
     groups: Sequence[str] | None = None
     factors: Sequence[Mapping[str, Hashable]] = ()
     one_per_id: tuple[str, ...] = ()

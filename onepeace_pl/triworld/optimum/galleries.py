@@ -109,7 +109,7 @@ class _GalleryBuilder:
             return self._caption_gallery(pair, "audio", "audio", size, law)
         if pair == "audio_image":
             return self._audio_image_gallery(pair, size, law)
-        return self._joint_query_gallery(pair, size, law)
+        return self._composed_gallery(pair, size, law)
 
     def _rows(self, scenes: Sequence[Scene], modalities: Sequence[str], caption: Caption) -> SceneRows:
         return SceneRows(
@@ -162,7 +162,7 @@ class _GalleryBuilder:
             factors=_factors(scenes, VISIBLE & AUDIBLE),
         )
 
-    def _joint_query_gallery(self, pair: str, size: int, law: Law) -> Gallery:
+    def _composed_gallery(self, pair: str, size: int, law: Law) -> Gallery:
         scenes = hard_scenes(self.seed, self.split, size, law)
         rows = self._rows(scenes, ("audio", "text", "image"), "background")
         contents = [rows.content(index) for index in range(size)]
@@ -180,7 +180,7 @@ class _GalleryBuilder:
             rows=rows,
             both_directions=False,
             optimum=optima(audio + text),
-            optimum_variants={"audio alone": optima(audio), "text alone": optima(text)},
+            optimum_alone={"audio": optima(audio), "text": optima(text)},
             groups=["seen"] * size,
             factors=_factors(scenes, frozenset({"kind", "size", "count", "background"})),
         )

@@ -120,6 +120,7 @@ def test_what_no_backbone_can_be_made_of_is_one_line() -> None:
         {"transformer": {"depth": "x"}},
         {"decoder": None},
         {"stage": {"last": 99}},
+        {"fuse": "mean"},
     ):
         with pytest.raises(ValueError, match=r"^here/config\.json: ") as caught:
             build_for(backbone.state_dict(), {**backbone.to_config(), **change}, "here/config.json")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from onepeace_pl.backbone import Backbone, ForwardPass
+from onepeace_pl.errors import UserError
 
 from ..samples import ADAPTERS, ALL, fields, hide, make
 
@@ -148,6 +149,26 @@ def test_embeddings_alone_and_joint() -> None:
     joint = backbone.embed_jointly(inputs)
     assert torch.allclose(joint, total / total.norm(dim=1, keepdim=True), atol=1e-5)
     assert torch.allclose(joint, backbone.embed_jointly(dict(reversed(inputs.items()))), atol=1e-5)
+
+
+@torch.no_grad()
+def test_fusion() -> None:
+    backbone, inputs = make().eval(), fields()
+    alone = backbone.embed(inputs)
+    total = torch.stack([vector / vector.norm(dim=1, keepdim=True) for vector in alone.values()]).sum(0)
+    added = backbone.embed_fused(inputs, "sum")
+    assert torch.allclose(added, total / total.norm(dim=1, keepdim=True), atol=1e-5)
+    assert torch.equal(backbone.embed_fused(inputs, "joint"), backbone.embed_jointly(inputs))
+    assert torch.equal(backbone.embed_fused({"text": inputs["text"]}, "joint"), alone["text"])
+    assert torch.equal(backbone.embed_fused(inputs), added)
+    trained = make(fuse="joint").eval()
+    trained.load_state_dict(backbone.state_dict())
+    assert torch.equal(trained.embed_fused(inputs), backbone.embed_jointly(inputs))
+    assert trained.to_config()["fuse"] == "joint"
+    with pytest.raises(UserError, match=r"^fuse='mean': choose one of sum, joint$"):
+        backbone.embed_fused(inputs, "mean")
+    with pytest.raises(UserError, match=r"^fuse='mean'"):
+        make(fuse="mean")
 
 
 def test_layers_of_parameters() -> None:

@@ -1,13 +1,16 @@
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.history import Curve, History
-from onepeace_pl.callbacks.page import groups_table, retrieval_section
+from onepeace_pl.callbacks.page import groups_table, overview, retrieval_section
 from onepeace_pl.callbacks.run_info import data_line
-from onepeace_pl.metrics import LabelledResult, RetrievalResult
+from onepeace_pl.metrics import LabelledResult, RetrievalMetric, RetrievalResult
+from onepeace_pl.metrics.composed import compare_vectors
 
 
 def result(name: str, **groups: dict[str, float]) -> LabelledResult:
@@ -31,6 +34,49 @@ def test_duplicates_of_a_gallery_are_reported() -> None:
     apart = RetrievalResult("pairs", {}, duplicates={"text": 46}, merged=False)
     assert "They are ranked separately." in retrieval_section(apart)
     assert "Duplicates" not in retrieval_section(RetrievalResult("pairs", {}, duplicates={"text": 0}))
+
+
+def composed() -> RetrievalResult:
+    """Half of the queries find their image by the joint pass, all by the sum."""
+
+    def retrieve(query: Tensor, optimum: float) -> RetrievalResult:
+        optima = {"audio+text->image": {1: optimum}}
+        metric = RetrievalMetric(
+            ["audio", "text"], ["image"], name="hard", both_directions=False, ks=(1,), optimum=optima
+        )
+        metric.update(query, torch.eye(4), list("abcd"), torch.arange(4))
+        return metric.compute()
+
+    right, half, none = torch.eye(4), torch.eye(4)[[0, 1, 3, 2]], torch.zeros(4, 4)
+    queries = {"audio_alone": none, "text_alone": none, "sum": right, "joint": half}
+    return compare_vectors(
+        {name: retrieve(query, 0.5 if name.endswith("alone") else 1.0) for name, query in queries.items()}
+    )
+
+
+def test_composed_queries_show_the_joint_pass_beside_sum_and_parts() -> None:
+    lines = retrieval_section(composed()).splitlines()
+    assert lines[2:13] == [
+        "| audio+text → image: 4 queries, 4 candidates | R@1 |",
+        "| --- | ---: |",
+        "| audio alone | 0.000 [0.000, 0.000] |",
+        "| text alone | 0.000 [0.000, 0.000] |",
+        "| sum | 1.000 [1.000, 1.000] |",
+        "| joint pass | 0.500 [0.000, 1.000] |",
+        "| joint pass - sum | -0.500 [-1.000, +0.000] |",
+        "| chance | 0.250 |",
+        "| optimum of audio alone | 0.500 |",
+        "| optimum of text alone | 0.500 |",
+        "| optimum | 1.000 |",
+    ]
+    assert "95 % bootstrap intervals over queries" in "\n".join(lines)
+    rows = overview([composed()]).splitlines()[2:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| hard: audio+text → image (audio alone)", "**0.000**"],
+        ["| hard: audio+text → image (text alone)", "**0.000**"],
+        ["| hard: audio+text → image (sum)", "**1.000**"],
+        ["| hard: audio+text → image (joint pass)", "**0.500**"],
+    ]
 
 
 def test_what_is_no_loss_is_not_drawn_behind_the_name_of_a_task_either(

@@ -14,6 +14,7 @@ from onepeace_pl.callbacks.last import LastCheckpoint
 from onepeace_pl.callbacks.results_file import ResultsFile, references
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import LabelledResult
+from tests.unit.callbacks.test_page import composed
 from tests.unit.callbacks.test_report import Data, Toy
 
 
@@ -68,6 +69,28 @@ def test_the_last_evaluation_beside_the_best_and_chance(tmp_path: Path) -> None:
     assert compared["val/toy/image->audio/R@1"] == {"chance": 1 / 16}
     assert "val/score" not in compared
     assert found["seconds"] > 0
+
+
+class Composed(Judged):
+    """Retrieves with the sum of two made-up vectors better than with their joint one."""
+
+    def on_validation_epoch_end(self) -> None:
+        self.results = {"hard": composed()}
+        self.log_dict({f"val/hard/{name}": value for name, value in self.results["hard"].scalars().items()})
+
+
+def test_composed_queries_have_every_vector_with_its_interval(tmp_path: Path) -> None:
+    fit(tmp_path, Composed())
+    found = read(tmp_path / "results.json")
+    vectors = found["composed"]["val/hard/audio+text->image"]
+    assert list(vectors) == ["audio_alone", "text_alone", "sum", "joint", "joint-sum"]
+    assert vectors["joint"] == {"R@1": {"value": 0.5, "low": 0.0, "high": 1.0}}
+    assert vectors["joint-sum"] == {"R@1": {"value": -0.5, "low": -1.0, "high": 0.0}}
+    direction = "val/hard/audio+text->image"
+    assert found["metrics"][f"{direction}/sum/R@1"] == 1.0
+    assert found["references"][f"{direction}/sum/R@1"] == {"chance": 0.25, "optimum": 1.0}
+    assert found["references"][f"{direction}/text_alone/R@1"] == {"chance": 0.25, "optimum": 0.5}
+    assert found["references"]["val/hard/mean_recall"] == {"chance": 0.25, "optimum": 1.0}
 
 
 def test_no_file_after_a_failure_and_all_results_after_resuming_at_the_end(tmp_path: Path) -> None:

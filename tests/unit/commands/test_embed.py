@@ -63,10 +63,12 @@ def test_vectors_in_a_file(model):
     assert torch.equal(values, model.encode(text=TEXTS))
 
 
-def test_joint_vectors(model):
-    cli(["embed", "m", "--image", "0.png", "--text", "a dog", "--joint", "--to", "v.npz", "--device", "cpu"])
-    expected = model.encode(image=["0.png"], text=["a dog"])
-    assert torch.equal(torch.from_numpy(np.load("v.npz")["image+text"]), expected)
+@pytest.mark.parametrize(("fuse", "expected"), [("sum", "sum"), ("joint", "joint"), ("default", "sum")])
+def test_fused_vectors(model, fuse, expected):
+    words = ["--image", "0.png", "--text", "a dog", "--fuse", fuse, "--to", "v.npz", "--device", "cpu"]
+    assert cli(["embed", "m", *words]) == 0
+    vectors = model.encode(image=["0.png"], text=["a dog"], fuse=expected)
+    assert torch.equal(torch.from_numpy(np.load("v.npz")["image+text"]), vectors)
 
 
 def test_refusals(model, capsys):
@@ -75,7 +77,7 @@ def test_refusals(model, capsys):
         (["--text", "a", "--to", "v.txt"], "must be .npz or .csv"),
         (["--image", "none.png"], "none.png"),
         (["--audio", "fast.wav", "--no-resample"], "44100 Hz instead of 16000"),
-        (["--text", "a", "--image", "0.png", "1.png", "--joint"], "2 image, 1 text"),
+        (["--text", "a", "--image", "0.png", "1.png", "--fuse", "sum"], "2 image, 1 text"),
     ):
         assert cli(["embed", "m", *words, "--device", "cpu"]) == 2
         (line,) = capsys.readouterr().err.splitlines()

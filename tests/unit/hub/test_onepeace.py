@@ -1,6 +1,7 @@
 """The embedder, as somebody who comes from sentence-transformers would use it."""
 
 import copy
+import json
 import warnings
 
 import numpy as np
@@ -50,14 +51,43 @@ def test_kinds_of_items(model):
     assert torch.equal(model.encode(text=(t for t in TEXTS)), model.encode(text=TEXTS))
 
 
-def test_joint_inputs_are_one_vector_an_item(model):
-    both = model.encode(text=TEXTS, image=PICTURES)
+@pytest.mark.parametrize("fuse", ["sum", "joint"])
+def test_fused_inputs_are_one_vector_an_item(model, fuse):
+    both = model.encode(text=TEXTS, image=PICTURES, fuse=fuse)
     assert both.shape == (4, model.dim)
-    one = model.encode(text=TEXTS[1:2], image=PICTURES[1:2])
+    one = model.encode(text=TEXTS[1:2], image=PICTURES[1:2], fuse=fuse)
     torch.testing.assert_close(both[1:2], one, **CLOSE)
     assert (both - model.encode(text=TEXTS)).abs().max() > 1e-3
-    three = model.encode(text=TEXTS[:1], image=PICTURES[:1], audio=SOUNDS[:1])
+    three = model.encode(text=TEXTS[:1], image=PICTURES[:1], audio=SOUNDS[:1], fuse=fuse)
     torch.testing.assert_close(three.norm(), torch.tensor(1.0))
+
+
+def test_the_sum_is_that_of_the_separate_vectors(model):
+    parts = model.encode(text=TEXTS) + model.encode(image=PICTURES)
+    expected = torch.nn.functional.normalize(parts, dim=1)
+    torch.testing.assert_close(model.encode(text=TEXTS, image=PICTURES, fuse="sum"), expected, **CLOSE)
+    joint = model.encode(text=TEXTS, image=PICTURES, fuse="joint")
+    assert (joint - expected).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("fuse", ["sum", "joint"])
+def test_the_default_is_what_the_folder_says(model, tmp_path, fuse):
+    model.backbone.fuse = fuse
+    model.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["backbone"]["fuse"] == fuse
+    card = {"sum": "normalised sum of their vectors", "joint": "one joint pass"}[fuse]
+    assert f"| several modalities | {card} |" in (tmp_path / "README.md").read_text()
+    loaded = OnePeace.from_pretrained(tmp_path, device="cpu")
+    both = {"text": TEXTS, "image": PICTURES}
+    assert torch.equal(loaded.encode(**both), loaded.encode(**both, fuse=fuse))
+
+
+def test_a_folder_of_before_fuses_by_the_sum(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["backbone"]["fuse"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert OnePeace.from_pretrained(tmp_path, device="cpu").backbone.fuse == "sum"
 
 
 def test_nothing_and_mistakes(model):
@@ -79,6 +109,8 @@ def test_nothing_and_mistakes(model):
         model.encode(text=3)
     with pytest.raises(TypeError, match="text must be a string"):
         model.encode(text=[3])
+    with pytest.raises(ValueError, match=r"^fuse='mean': choose one of sum, joint$"):
+        model.encode(text=TEXTS, image=PICTURES, fuse="mean")
     with pytest.raises(ValueError, match="batch_size=0"):
         model.encode(text=TEXTS, batch_size=0)
 

@@ -57,9 +57,15 @@ def evaluate(backbone: Backbone, galleries: list[Gallery], batches: list[list[in
 @torch.no_grad()
 def test_sides(backbone: Backbone) -> None:
     made = batch([0, 1, 2])
-    assert torch.equal(embed_side(backbone, made, ("touch",)), backbone.embed(made.inputs)["touch"])
+    alone = backbone.embed(made.inputs)
+    (vector,) = embed_side(backbone, made, ("touch",)).values()
+    assert torch.equal(vector, alone["touch"])
     both = {name: made.inputs[name] for name in ("text", "image")}
-    assert torch.equal(embed_side(backbone, made, ("text", "image")), backbone.embed_jointly(both))
+    found = embed_side(backbone, made, ("text", "image"))
+    assert list(found) == ["text_alone", "image_alone", "sum", "joint"]
+    torch.testing.assert_close(found["image_alone"], alone["image"])
+    assert torch.equal(found["sum"], backbone.embed_fused(both, "sum"))
+    assert torch.equal(found["joint"], backbone.embed_jointly(both))
 
 
 class Sounds(Source):
@@ -89,7 +95,7 @@ def test_a_validated_row_has_the_vector_that_encode_gives(eval_batch_size: int) 
     for batch in loader:
         for name in rows.modalities:
             expected = model.encode(**{name: [rows[i].fields[name] for i in batch.indices.tolist()]})
-            found = embed_side(model.backbone, batch, (name,))
+            found = embed_side(model.backbone, batch, (name,))["joint"]
             torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
@@ -126,7 +132,10 @@ def test_recall_of_several_galleries(backbone: Backbone) -> None:
     assert {name for name in metrics if name.endswith("R@1")} == {
         "text_touch/text->touch/R@1",
         "text_touch/touch->text/R@1",
-        "text+image_touch/text+image->touch/R@1",
+        *(
+            f"text+image_touch/text+image->touch/{vector}R@1"
+            for vector in ("", "sum/", "text_alone/", "image_alone/")
+        ),
     }
     made = batch([0, 1, 2])
     with torch.no_grad():
@@ -136,6 +145,37 @@ def test_recall_of_several_galleries(backbone: Backbone) -> None:
     recalls = [value for name, value in metrics.items() if "R@" in name]
     assert all(0 <= value <= 1 for value in recalls)
     assert 0 <= metrics["mean_recall"] <= 1
+
+
+def test_the_joint_pass_stands_beside_the_sum_and_the_parts(backbone: Backbone) -> None:
+    made = batch([0, 1, 2])
+    optima = {"text": {"text+image->touch": {1: 0.9}}}
+    evaluation = RetrievalEvaluator(
+        [replace(JOINT, optimum={"text+image->touch": {1: 1.0}}, optimum_alone=optima)]
+    )
+    with torch.no_grad():
+        evaluation.update(backbone, made, 0)
+        vectors = backbone.embed({name: made.inputs[name] for name in ("text", "image", "touch")})
+        joint = backbone.embed_jointly({name: made.inputs[name] for name in ("text", "image")})
+    evaluation.compute()
+    composed = evaluation.results["text+image_touch"].directions["text+image->touch"].composed
+    queries = {
+        "text_alone": vectors["text"],
+        "image_alone": vectors["image"],
+        "sum": vectors["text"] + vectors["image"],
+        "joint": joint,
+    }
+    assert list(composed.vectors) == list(queries)
+    for name, query in queries.items():
+        right = (query @ vectors["touch"].T).argmax(1) == torch.arange(3)
+        assert composed.vectors[name].recall[1].value == pytest.approx(right.float().mean().item())
+    assert [by.optimum for by in composed.vectors.values()] == [{1: 0.9}, {}, {1: 1.0}, {1: 1.0}]
+
+
+def test_a_composed_side_is_compared_as_candidates_too(backbone: Backbone) -> None:
+    metrics = evaluate(backbone, [replace(JOINT, both_directions=True)], [[0, 1], [2]])
+    for name in ("touch->text+image", "text+image->touch"):
+        assert f"text+image_touch/{name}/sum/R@1" in metrics
 
 
 def test_batches_and_their_order_do_not_matter(backbone: Backbone) -> None:

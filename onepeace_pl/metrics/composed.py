@@ -1,0 +1,48 @@
+"""Composed queries: recall@k of the joint pass beside that of the sum of the parts, and of each part alone.
+
+Shapes: Q queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from onepeace_pl.metrics.bootstrap import mean_interval
+from onepeace_pl.metrics.result import JOINT, ComposedResult, DirectionResult, RetrievalResult, VectorRecall
+
+SUM, ALONE = "sum", "_alone"
+
+
+def vector_names(*sides: Sequence[str]) -> list[str]:
+    """Return the vectors that composed sides can have: ``audio_alone``, ``text_alone``, ``sum``, ``joint``.
+
+    A side of one modality has one vector only; without composed sides there is ``joint`` alone.
+    """
+    parts = [f"{modality}{ALONE}" for side in sides if len(side) > 1 for modality in side]
+    return [*dict.fromkeys(parts), *([SUM] if parts else []), JOINT]
+
+
+def compare_vectors(results: Mapping[str, RetrievalResult]) -> RetrievalResult:
+    """Return the result of the joint pass; its directions hold those of the other vectors, too.
+
+    Args:
+        results: Results of the same gallery by :func:`vector_names`.
+    """
+    joint = results[JOINT]
+    if len(results) > 1:
+        for name, direction in joint.directions.items():
+            direction.composed = _compared(
+                {vector: result.directions[name] for vector, result in results.items()}
+            )
+    return joint
+
+
+def _compared(directions: Mapping[str, DirectionResult]) -> ComposedResult:
+    joint, total = directions[JOINT], directions[SUM]
+    return ComposedResult(
+        {
+            name: VectorRecall({k: mean_interval(d.ranks <= k) for k in d.recall}, d.optimum)
+            for name, d in directions.items()
+        },
+        {k: mean_interval((joint.ranks <= k) - 1.0 * (total.ranks <= k)) for k in joint.recall},
+    )
