@@ -118,9 +118,9 @@ class Decoder(nn.Module):
             sequence = join(parts)
             joined.append(sequence if self.hide_padding else replace(sequence, key_padding=None))
         read = {name for feature in features for name in feature.tokens}
-        unread = [adapter for name, adapter in self.adapters.items() if name not in read]
-        if unread:
-            joined[0] = replace(joined[0], tokens=with_zero_grad(joined[0].tokens, unread))
+        unused = [adapter for name, adapter in self.adapters.items() if name not in read]
+        if unused:
+            joined[0] = replace(joined[0], tokens=with_zero_grad(joined[0].tokens, unused))
         outputs = self.transformer(joined)
         return [
             {s.name: self.adapter(s.name).restore(x[:, s.start : s.stop]) for s in sequence.segments}

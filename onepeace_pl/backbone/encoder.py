@@ -120,12 +120,12 @@ class Encoder(nn.Module):
             for parts, forward_pass in zip(tokens, passes, strict=True)
         ]
         read = {name for parts in tokens for name in parts}
-        unread = [
+        unused = [
             part[name] for part in (self.adapters, self.projections) for name in part if name not in read
         ]
         first = next((i for i, forward_pass in enumerate(passes) if forward_pass.grad), None)
-        if unread and first is not None:
-            joined[first] = replace(joined[first], tokens=with_zero_grad(joined[first].tokens, unread))
+        if unused and first is not None:
+            joined[first] = replace(joined[first], tokens=with_zero_grad(joined[first].tokens, unused))
         outputs = self.transformer(joined)
         features = []
         for x, sequence, parts, forward_pass in zip(outputs, joined, tokens, passes, strict=True):

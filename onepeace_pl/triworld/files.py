@@ -210,7 +210,7 @@ class _SplitWriter:
         asked = questions_about(scene)
         for table, modality in (("vqa", "image"), ("aqa", "audio")):
             suited = [q for q in asked if q.needs in ({modality}, {"image or audio"})]
-            # Evenly spaced: questions are sorted by topic.
+            # Evenly spaced: questions are sorted by type.
             step = max(len(suited) / max(self.options.questions, 1), 1.0)
             for turn in range(min(self.options.questions, len(suited))):
                 question = suited[int((turn + 0.5 * (number % 2)) * step)]

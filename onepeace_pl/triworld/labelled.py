@@ -223,9 +223,9 @@ class QuestionScenes(LabelledScenes):
         cross_modal = [question for question in suited if question.needs == BOTH]
         if cross_modal and rng.bernoulli(0.5):
             suited = cross_modal
-        topics = list(dict.fromkeys(question.topic for question in suited))
-        topic = rng.choice(topics)
-        return rng.choice([question for question in suited if question.topic == topic])
+        types = list(dict.fromkeys(question.question_type for question in suited))
+        chosen = rng.choice(types)
+        return rng.choice([question for question in suited if question.question_type == chosen])
 
 
 class ChoiceScenes(QuestionScenes):
@@ -236,7 +236,7 @@ class ChoiceScenes(QuestionScenes):
         row, asked = self.media(index), self.question(index, epoch)
         choices = self.choices(asked, index, epoch)
         text = choice_texts(asked.text, choices)
-        labels = {"answer": choices.index(asked.answer), "choices": choices, "group": asked.topic}
+        labels = {"answer": choices.index(asked.answer), "choices": choices, "group": asked.question_type}
         return Row(row.id, {**row.fields, "text": text}, labels)
 
     def choices(self, asked: Question, index: int, epoch: int = 0) -> list[str]:
@@ -252,7 +252,7 @@ class AnswerScenes(QuestionScenes):
     def row(self, index: int, epoch: int) -> Row:
         """Return a row with its question and answer."""
         row, asked = self.media(index), self.question(index, epoch)
-        labels = {"answers": {asked.answer: 1.0}, "group": asked.topic}
+        labels = {"answers": {asked.answer: 1.0}, "group": asked.question_type}
         return Row(row.id, {**row.fields, "text": asked.text}, labels)
 
 
@@ -263,7 +263,7 @@ class TruthScenes(LabelledScenes):
         """Return a row with two images and a statement."""
         right, claim = self._pair(index, epoch)
         images = tuple(self._rows[place].fields["image"] for place in (index, right))
-        labels = {"truth": claim.truth, "group": claim.topic}
+        labels = {"truth": claim.truth, "group": claim.question_type}
         return Row(self.scenes[index].id, {"image": images, "text": claim.text}, labels)
 
     def statement(self, index: int, epoch: int = 0) -> Statement:

@@ -62,7 +62,7 @@ class ConvPositions(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(width, width, size, padding=size // 2, groups=groups) for _ in range(depth)
         )
-        self.cut = 1 - size % 2  # an even kernel makes one frame too many
+        self.excess = 1 - size % 2  # an even kernel makes one frame too many
 
     def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D).
@@ -76,7 +76,7 @@ class ConvPositions(nn.Module):
         for convolution in self.convolutions:
             x = x if padding is None else x.masked_fill(padding[..., None], 0.0)
             x = convolution(x.transpose(1, 2)).transpose(1, 2)
-            x = x[:, : x.shape[1] - self.cut] if self.cut else x
+            x = x[:, : x.shape[1] - self.excess] if self.excess else x
             x = nn.functional.gelu(nn.functional.layer_norm(x, (width,)))
         return x
 

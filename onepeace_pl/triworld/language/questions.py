@@ -25,14 +25,14 @@ class Question:
         text: The question.
         answer: The correct answer.
         distractors: Three wrong answers of the same type.
-        topic: count, colour, place, existence, comparison, background, rhythm or order.
+        question_type: count, colour, place, existence, comparison, background, rhythm or order.
         needs: Required modalities: {image}, {audio}, {image, audio}, or {image or audio} where either suffices.
     """
 
     text: str
     answer: str
     distractors: tuple[str, str, str]
-    topic: str
+    question_type: str
     needs: frozenset[str]
 
 
@@ -185,7 +185,7 @@ def _links(scene: Scene, rng: KeyedRandom) -> Iterator[Question]:
             yield Question(text, answer, _distractors(answer, _HOW, rng), "rhythm", BOTH)
 
 
-_TOPICS: Final[tuple[Callable[[Scene, KeyedRandom], Iterator[Question]], ...]] = (
+_QUESTION_TYPES: Final[tuple[Callable[[Scene, KeyedRandom], Iterator[Question]], ...]] = (
     _counts,
     _existence,
     _looks,
@@ -198,7 +198,7 @@ _TOPICS: Final[tuple[Callable[[Scene, KeyedRandom], Iterator[Question]], ...]] =
 def questions_about(scene: Scene) -> list[Question]:
     """Return all questions about a scene; the same ones each time."""
     rng = label_rng(scene, 1)
-    return [question for topic in _TOPICS for question in topic(scene, rng)]
+    return [question for make in _QUESTION_TYPES for question in make(scene, rng)]
 
 
 def answers() -> tuple[str, ...]:
@@ -218,12 +218,12 @@ class Statement:
     Attributes:
         text: The statement.
         truth: Whether it holds.
-        topic: count, kind, colour, background or size; empty for statements that are not balanced.
+        question_type: count, kind, colour, background or size; empty for statements that are not balanced.
     """
 
     text: str
     truth: bool
-    topic: str = ""
+    question_type: str = ""
 
 
 def _more(left: Scene, right: Scene, rng: KeyedRandom) -> Statement:
@@ -282,7 +282,7 @@ def _larger(left: Scene, right: Scene, rng: KeyedRandom) -> Statement:
 
 
 _Make = Callable[[Scene, Scene, KeyedRandom], Statement]
-_STATEMENT_TOPICS: Final[dict[_Make, str]] = {
+_TYPE_OF_STATEMENT: Final[dict[_Make, str]] = {
     _more: "count",
     _as_many: "count",
     _both_show: "kind",
@@ -292,7 +292,7 @@ _STATEMENT_TOPICS: Final[dict[_Make, str]] = {
     _background: "background",
     _larger: "size",
 }
-_STATEMENT_TYPES: Final = tuple(_STATEMENT_TOPICS)
+_STATEMENT_TYPES: Final = tuple(_TYPE_OF_STATEMENT)
 
 
 def statement(left: Scene, right: Scene, number: int = 0) -> Statement:
@@ -325,12 +325,12 @@ def balanced_statement(left: Scene, rights: Sequence[Scene], number: int = 0) ->
     """
     rng = label_rng(left, _BALANCED + number)
     counts = {len(scene.objects) for scene in (left, *rights)}
-    sorts = [make for make in _STATEMENT_TYPES if len(counts) > 1 or _STATEMENT_TOPICS[make] != "count"]
+    sorts = [make for make in _STATEMENT_TYPES if len(counts) > 1 or _TYPE_OF_STATEMENT[make] != "count"]
     make, truth = rng.choice(sorts), rng.bernoulli(0.5)
-    topic = _STATEMENT_TOPICS[make]
+    question_type = _TYPE_OF_STATEMENT[make]
     for attempt in range(_TRIES):
         right = attempt % len(rights)
         made = make(left, rights[right], rng)
         if made.truth == truth:
             break
-    return right, replace(made, topic=topic)
+    return right, replace(made, question_type=question_type)

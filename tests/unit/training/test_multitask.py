@@ -33,7 +33,7 @@ from .test_experiment import STUDENTS, Pictures, trainer
 
 MODALITIES = ("text", "image", "touch")
 TASKS: dict[str, Any] = {
-    "topics": partial(Classification, modality="text", top=1),
+    "sentences": partial(Classification, modality="text", top=1),
     "pairs": partial(Retrieval, pair=("image", "text")),
 }
 
@@ -56,7 +56,7 @@ class Sentences(Source):
 
 
 class Grouped(Sentences):
-    """Sentences of two topics."""
+    """Sentences of two classes."""
 
     def __getitem__(self, index: int, /) -> Row:
         row = super().__getitem__(index)
@@ -80,11 +80,11 @@ def pictures() -> PairsDataModule:
 
 
 def data(**replaced: Any) -> MultiTaskDataModule:
-    return MultiTaskDataModule({"topics": sentences(), "pairs": pictures()} | replaced)
+    return MultiTaskDataModule({"sentences": sentences(), "pairs": pictures()} | replaced)
 
 
 DATA_INFO = DataInfo(
-    ("text", "image"), 300, tasks={"topics": DataInfo(classes=("odd", "even")), "pairs": DataInfo()}
+    ("text", "image"), 300, tasks={"sentences": DataInfo(classes=("odd", "even")), "pairs": DataInfo()}
 )
 
 
@@ -154,14 +154,16 @@ def batch_of(source: MultiTaskDataModule) -> MultiTaskBatch:
 
 def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None:
     model, source = backbone(), data()
-    task = several(model, source.data_info, weights={"topics": 0.5})
+    task = several(model, source.data_info, weights={"sentences": 0.5})
     source.connect(task.needs)
     batch = batch_of(source)
     step = task(model, batch)
     alone = {name: member(model, batch.tasks[name]) for name, member in task.members.items()}
-    assert step.loss.item() == pytest.approx(0.5 * alone["topics"].loss.item() + alone["pairs"].loss.item())
-    assert step.logs["topics/loss"].item() == pytest.approx(alone["topics"].loss.item())
-    assert {"topics/accuracy", "pairs/loss", "pairs/scale"} <= step.logs.keys()
+    assert step.loss.item() == pytest.approx(
+        0.5 * alone["sentences"].loss.item() + alone["pairs"].loss.item()
+    )
+    assert step.logs["sentences/loss"].item() == pytest.approx(alone["sentences"].loss.item())
+    assert {"sentences/accuracy", "pairs/loss", "pairs/scale"} <= step.logs.keys()
     assert not any(value.requires_grad for value in step.logs.values())
     assert (task.reads.modalities, task.reads.reconstructs, task.reads.stop_after) == (
         ("text", "image"),
@@ -169,13 +171,13 @@ def test_the_loss_is_the_weighted_sum_and_everything_is_logged_by_task() -> None
         "projection",
     )
     with pytest.raises(ValueError, match="take MultiTaskDataModule for the data"):
-        task(model, batch.tasks["topics"])
+        task(model, batch.tasks["sentences"])
 
 
 def test_no_metrics_name_begins_another(tmp_path: Path) -> None:
     """A logger that writes a file for each name, with a folder for each stroke, has no place for both."""
     tasks = TASKS | {"stage_1": partial(Pretraining, students=STUDENTS)}
-    source = data(stage_1=pictures(), topics=sentences(Grouped(), test={"held": Grouped(4)}))
+    source = data(stage_1=pictures(), sentences=sentences(Grouped(), test={"held": Grouped(4)}))
     module = Experiment(backbone_with_decoder, partial(MultiTask, tasks=tasks))
     runner = trainer(tmp_path, limit_val_batches=None, max_epochs=1, max_steps=-1)
     runner.fit(module, datamodule=source)
@@ -183,7 +185,7 @@ def test_no_metrics_name_begins_another(tmp_path: Path) -> None:
     runner.test(module, datamodule=source, verbose=False)
     names |= set(runner.callback_metrics)
     assert {"train/loss", "train/stage_1/align/mean", "val/pairs/mean_recall"} <= names
-    assert "test/topics/held/long/accuracy" in names
+    assert "test/sentences/held/long/accuracy" in names
     assert [(a, b) for a in names for b in names if b.startswith(f"{a}/")] == []
 
 
@@ -206,24 +208,24 @@ def test_what_trains_is_what_any_task_trains() -> None:
 
 def test_heads_are_those_of_all_tasks() -> None:
     task = several(backbone())
-    assert head_modules(task) == [task.members["topics"].head]
+    assert head_modules(task) == [task.members["sentences"].head]
     with pytest.raises(ValueError, match="Reach has parameters of its own, which cannot be sharded"):
         head_modules(Reach(backbone(), DATA_INFO, "image"))
 
 
 def test_a_task_of_weight_0_is_measured_and_does_not_train(tmp_path: Path) -> None:
-    tasks = {"topics": TASKS["topics"], "probe": partial(Reach, modality="image")}
+    tasks = {"sentences": TASKS["sentences"], "probe": partial(Reach, modality="image")}
     module = Experiment(backbone, partial(MultiTask, tasks=tasks, weights={"probe": 0}))
-    source = MultiTaskDataModule({"topics": sentences(), "probe": pictures()})
+    source = MultiTaskDataModule({"sentences": sentences(), "probe": pictures()})
     runner = trainer(tmp_path, limit_val_batches=None, max_epochs=1, max_steps=-1)
     runner.fit(module, datamodule=source)
-    assert list(runner.train_dataloader.loaders) == ["topics"]
+    assert list(runner.train_dataloader.loaders) == ["sentences"]
     task: Any = module.task
     assert task.reads.modalities == ("text",)
     assert not task.members["probe"].scale.requires_grad
     assert runner.callback_metrics["val/probe/rows"] == 8
     assert runner.callback_metrics["val/probe/there"] == 1.0
-    judged = runner.callback_metrics["val/topics/accuracy"]
+    judged = runner.callback_metrics["val/sentences/accuracy"]
     assert runner.callback_metrics["val/mean_of_tasks"] == judged
 
 
@@ -232,13 +234,15 @@ def test_results_and_answers_go_by_task(tmp_path: Path) -> None:
     runner = trainer(tmp_path, limit_val_batches=None, max_epochs=1, max_steps=-1)
     runner.fit(module, datamodule=source)
     found = runner.callback_metrics
-    assert {"val/topics/held/accuracy", "val/topics/accuracy", "val/pairs/pairs/image->text/R@1"} <= set(
-        found
-    )
-    mean = (found["val/topics/accuracy"] + found["val/pairs/mean_recall"]) / 2
+    assert {
+        "val/sentences/held/accuracy",
+        "val/sentences/accuracy",
+        "val/pairs/pairs/image->text/R@1",
+    } <= set(found)
+    mean = (found["val/sentences/accuracy"] + found["val/pairs/mean_recall"]) / 2
     assert found["val/mean_of_tasks"].item() == pytest.approx(mean.item())
-    assert list(module.results) == ["topics/held", "pairs/pairs"]
-    assert module.results["topics/held"].name == "topics/held"
+    assert list(module.results) == ["sentences/held", "pairs/pairs"]
+    assert module.results["sentences/held"].name == "sentences/held"
     answers, vectors = runner.predict(module, datamodule=source)
     assert [row["class"] in ("odd", "even") for row in answers[0]["answers"]] == [True] * 4
     assert vectors[0]["embeddings"].keys() == {"image", "text"}
@@ -259,7 +263,7 @@ def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
     whole = run(7)
     run(stop)
     resumed = run(7, tmp_path / f"step={stop}.ckpt")
-    assert any("topics" in name for name in whole)
+    assert any("sentences" in name for name in whole)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
 
@@ -268,18 +272,21 @@ def test_a_resumed_run_is_the_run(stop: int, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"tasks": {}}, "there are no tasks to train"),
-        ({"tasks": TASKS | {"speech": Retrieval}}, "task 'speech' has no data: .* topics, pairs, speech, .*same"),
-        ({"tasks": {"topics": TASKS["topics"]}}, "data 'pairs' have no task: .*has topics, .*has topics, pairs"),
+        ({"tasks": TASKS | {"speech": Retrieval}}, "task 'speech' has no data: .* sentences, pairs, speech, .*same"),
+        (
+            {"tasks": {"sentences": TASKS["sentences"]}},
+            "data 'pairs' have no task: .*has sentences, .*has sentences, pairs",
+        ),
         ({"tasks": {"words": Retrieval, **TASKS}}, "task 'words' has no data"),
         ({"tasks": {"items": Retrieval}}, "a task cannot be called 'items'; choose a word"),
         ({"tasks": {"a/b": Retrieval}}, "a task cannot be called 'a/b'"),
         ({"weights": {"pairs": -1.0}}, "weights: pairs: -1.0 must be 0 or more"),
         ({"weights": {"pairs": float("nan")}}, "weights: pairs: nan must be 0 or more"),
-        ({"weights": {"pair": 1.0}}, "weights: there is no task 'pair'; the tasks are topics, pairs"),
-        ({"weights": {"pairs": 0, "topics": 0}}, "weights: all are 0, so nothing would train"),
-        ({"tasks": TASKS | {"topics": partial(Classification, modality="smell")}}, "task 'topics': no modality"),
-        ({"tasks": TASKS | {"topics": partial(Falling, modality="text")}}, "task 'topics': loss is better when"),
-        ({"tasks": dict.fromkeys(TASKS, partial(Unjudged, modality="text"))}, "none of topics, pairs has a monitor"),
+        ({"weights": {"pair": 1.0}}, "weights: there is no task 'pair'; the tasks are sentences, pairs"),
+        ({"weights": {"pairs": 0, "sentences": 0}}, "weights: all are 0, so nothing would train"),
+        ({"tasks": TASKS | {"sentences": partial(Classification, modality="smell")}}, "task 'sentences': no modality"),
+        ({"tasks": TASKS | {"sentences": partial(Falling, modality="text")}}, "task 'sentences': loss is better when"),
+        ({"tasks": dict.fromkeys(TASKS, partial(Unjudged, modality="text"))}, "none of sentences, pairs has a monitor"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(options: dict[str, Any], message: str) -> None:
@@ -289,8 +296,8 @@ def test_mistakes_are_named(options: dict[str, Any], message: str) -> None:
 
 def test_tasks_and_data_that_do_not_fit_are_named() -> None:
     model = backbone()
-    source = data(topics=sentences(Sentences(label="kind")))
-    with pytest.raises(ValueError, match=r"task 'topics': train: row 0: no label 'class'"):
+    source = data(sentences=sentences(Sentences(label="kind")))
+    with pytest.raises(ValueError, match=r"task 'sentences': train: row 0: no label 'class'"):
         check_compatible(several(model).needs, source.offer("fit"))
     with pytest.raises(
         ValueError, match=r"task 'pairs': Retrieval reads image, for which the data have no proc"
@@ -310,8 +317,8 @@ def test_a_checkpoint_of_other_classes_is_refused_by_task() -> None:
     module = Experiment(backbone, several, data_info=DATA_INFO)
     stored = DATA_INFO.to_config()
     module.on_load_checkpoint({"hyper_parameters": {"data_info": stored}})
-    stored["tasks"]["topics"]["classes"] = ["odd"]
+    stored["tasks"]["sentences"]["classes"] = ["odd"]
     with pytest.raises(
-        ValueError, match="task 'topics': the checkpoint was trained with other classes: 1 there, 2 here"
+        ValueError, match="task 'sentences': the checkpoint was trained with other classes: 1 there, 2 here"
     ):
         module.on_load_checkpoint({"hyper_parameters": {"data_info": stored}})

@@ -84,7 +84,7 @@ def test_questions_fit_the_evidence() -> None:
         (("audio",), {"colour", "place", "background"}),
     ):
         source = ROWS["choices"]("val", 80, Rendering(fields))
-        assert not {source.question(i).topic for i in range(80)} & forbidden
+        assert not {source.question(i).question_type for i in range(80)} & forbidden
     both = rows("choices", size=80)
     needing = [both.question(i).needs == {"image", "audio"} for i in range(80)]
     assert sum(needing) > 10, "some can be answered by both together only"
@@ -94,8 +94,8 @@ def test_statements_are_about_their_pictures_and_balanced() -> None:
     source = rows("truth", size=200)
     assert len(source[0].fields["image"]) == 2
     assert 70 < sum(source.statement(i).truth for i in range(200)) < 130
-    blind = references(source, rows("truth", "train", 800))["accuracy"].baseline
-    assert blind < 0.66, "words alone must not tell the truth"
+    baseline = references(source, rows("truth", "train", 800))["accuracy"].baseline
+    assert baseline < 0.66, "words alone must not tell the truth"
 
 
 def test_frames_of_a_clip_are_alike() -> None:

@@ -59,8 +59,8 @@ def test_order_is_the_order_of_sounding() -> None:
 
 def test_strip_and_without() -> None:
     content = Content((Mention("bell", "small", "red", "top", "once"),), "snow", ordered=True)
-    blind = without_factors(content, frozenset({"rhythm", "order", "colour", "background"}))
-    assert blind == Content((Mention("bell", "small", None, "top"),))
+    plain = without_factors(content, frozenset({"rhythm", "order", "colour", "background"}))
+    assert plain == Content((Mention("bell", "small", None, "top"),))
     assert MENTION_RATES["image"].without(frozenset({"place"})).relation == 0.0
     with pytest.raises(ValueError, match="'count'"):
         MENTION_RATES["image"].without(frozenset({"count"}))

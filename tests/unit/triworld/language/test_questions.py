@@ -25,8 +25,8 @@ def test_choices(asked: list[tuple[Scene, Question]]) -> None:
 
 
 def test_topics_and_senses(asked: list[tuple[Scene, Question]]) -> None:
-    topics = Counter(question.topic for _, question in asked)
-    assert set(topics) == {
+    types = Counter(question.question_type for _, question in asked)
+    assert set(types) == {
         "count", "colour", "place", "existence", "comparison", "background", "rhythm", "order"
     }  # fmt: skip
     needs = {question.needs for _, question in asked}
@@ -69,13 +69,19 @@ def test_answers_are_right(asked: list[tuple[Scene, Question]]) -> None:
             assert answer == ("yes" if sizes[first] == sizes[second] else "no")
         else:
             continue
-        checked[question.topic] += 1
-    assert min(checked[topic] for topic in ("count", "existence", "order", "colour", "comparison")) > 20
+        checked[question.question_type] += 1
+    assert (
+        min(
+            checked[question_type]
+            for question_type in ("count", "existence", "order", "colour", "comparison")
+        )
+        > 20
+    )
 
 
 def test_yes_and_no_are_both_common(asked: list[tuple[Scene, Question]]) -> None:
-    for topic in ("existence", "comparison", "place"):
-        said = Counter(question.answer for _, question in asked if question.topic == topic)
+    for question_type in ("existence", "comparison", "place"):
+        said = Counter(question.answer for _, question in asked if question.question_type == question_type)
         assert 0.3 < said["yes"] / (said["yes"] + said["no"]) < 0.7
 
 
