@@ -6,6 +6,7 @@ import inspect
 from dataclasses import fields, is_dataclass
 from typing import ClassVar, Self
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.json_files import JsonObject
 from onepeace_pl.utils.trust import find_class
 
@@ -25,18 +26,18 @@ class Configurable:
         """Return ``{"class_path": ..., "init_args": {...}}``.
 
         Raises:
-            TypeError: A constructor argument is not kept as an attribute, or the class cannot be imported.
+            UserError: A constructor argument is not kept as an attribute, or the class cannot be imported.
         """
         kind = type(self)
         if "<locals>" in kind.__qualname__:
-            raise TypeError(f"{kind.__name__} is defined inside a function; move it to the top of a module")
+            raise UserError(f"{kind.__name__} is defined inside a function; move it to the top of a module")
         own = kind.__init__ is not object.__init__  # whose signature is (*args, **kwargs)
         names = (
             list(inspect.signature(kind.__init__).parameters)[1 + self.supplied_arguments :] if own else []
         )
         missing = [name for name in names if not hasattr(self, name)]
         if missing:
-            raise TypeError(
+            raise UserError(
                 f"{kind.__name__} does not keep its option {missing[0]!r} as an attribute of that name"
             )
         return {

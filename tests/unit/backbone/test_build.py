@@ -63,7 +63,7 @@ def test_every_option_is_kept() -> None:
 
 def test_an_adapter_that_does_not_keep_its_options() -> None:
     backbone = make(adapters={"touch": Forgetful})
-    with pytest.raises(TypeError, match="Forgetful does not keep its option 'rate' as an attribute"):
+    with pytest.raises(UserError, match="Forgetful does not keep its option 'rate' as an attribute"):
         backbone.to_config()
 
 
@@ -72,7 +72,7 @@ def test_a_class_that_nobody_could_find_again() -> None:
         pass
 
     with pytest.raises(
-        TypeError, match="Hidden is defined inside a function; move it to the top of a module"
+        UserError, match="Hidden is defined inside a function; move it to the top of a module"
     ):
         make(adapters={"touch": Hidden}).to_config()
 

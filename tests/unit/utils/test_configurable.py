@@ -59,10 +59,10 @@ def test_what_cannot_be_made_again_is_refused() -> None:
     class Hidden(Configurable):
         pass
 
-    with pytest.raises(TypeError, match="Forgetful does not keep its option 'rate' as an attribute"):
+    with pytest.raises(UserError, match="Forgetful does not keep its option 'rate' as an attribute"):
         Forgetful().to_config()
     with pytest.raises(
-        TypeError, match="Hidden is defined inside a function; move it to the top of a module"
+        UserError, match="Hidden is defined inside a function; move it to the top of a module"
     ):
         Hidden().to_config()
     with pytest.raises(UserError, match=r"part 'x': .*Optionless is no Plain"):
