@@ -30,8 +30,13 @@ def training_table(history: History) -> str:
     rows = []
     for name, curve in sorted(history.losses.items(), key=lambda item: (item[0] != "loss", item[0])):
         first, last = history.ends(curve)
-        rows.append([name, f"{first:.3f}", f"{last:.3f}", f"{last - first:+.3f}"])
+        rows.append([name, _digits(first), _digits(last), _digits(last - first, "+")])
     return table(["", "start", "end", "change"], rows)
+
+
+def _digits(value: float, sign: str = "") -> str:
+    """Return three decimals, or three significant digits of a small number such as a learning rate."""
+    return format(value, f"{sign}.3f" if abs(value) >= 0.1 or not value else f"{sign}.3g")
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.history import Curve, History
-from onepeace_pl.callbacks.page import groups_table, overview, retrieval_section
+from onepeace_pl.callbacks.page import groups_table, overview, retrieval_section, training_table
 from onepeace_pl.callbacks.run_info import data_line
 from onepeace_pl.metrics import LabelledResult, RetrievalMetric, RetrievalResult
 from onepeace_pl.metrics.composed import compare_vectors
@@ -26,6 +26,16 @@ def test_groups_of_sets_with_other_metrics_keep_their_columns() -> None:
     assert lines[2] == "| boxes/val: near | 2 | 0.500 | 0.250 |  |"
     assert lines[3] == "| sounds/val: loud | 2 |  |  | 0.750 |"
     assert groups_table([result("boxes/val")]) == ""
+
+
+def test_small_training_values_keep_their_digits() -> None:
+    history = History()
+    for step, (loss, lr) in enumerate([(24.5, 3e-4), (13.9, 1e-5)], 1):
+        history.add_losses({"loss": torch.tensor(loss), "lr": torch.tensor(lr)})
+        history.point(step)
+    lines = training_table(history).splitlines()
+    assert lines[2] == "| loss | 24.500 | 13.900 | -10.600 |"
+    assert lines[3] == "| lr | 0.0003 | 1e-05 | -0.00029 |"
 
 
 def test_duplicates_of_a_gallery_are_reported() -> None:
