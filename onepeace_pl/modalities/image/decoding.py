@@ -130,7 +130,9 @@ def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)
         reason = (
-            f"not a {what}" if unknown else shown_path(" ".join(str(error).split())) or type(error).__name__
+            "not an image file"
+            if unknown
+            else shown_path(" ".join(str(error).split())) or type(error).__name__
         )
         raise UserError(
             f"{name}: unreadable {what} ({reason}); replace the file or leave the row out"

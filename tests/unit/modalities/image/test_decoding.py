@@ -145,5 +145,5 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_pictures_that_are_programs_are_not_run() -> None:
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n"
-    with pytest.raises(ValueError, match=r"unreadable image \(not an? image\)"):
+    with pytest.raises(ValueError, match=r"unreadable image \(not an image file\)"):
         open_image(program)
