@@ -49,7 +49,7 @@ class Avqa(Listing[Question]):
             if not isinstance(choices, list) or len(choices) < 2:
                 raise UserError(f"{place}: multi_choice {shown(choices)} is no list of two or more choices")
             labels = checked(place, {"answer": need(entry, "answer", place)}, choices=len(choices))
-            clip = file_name(pattern, {**entry, "video_name": need_value(entry, "video_name", place)})
+            clip = file_name(pattern, {**entry, "video_name": need_value(entry, "video_name", place)}, place)
             question = need_text(entry, "question_text", place).strip()
             identity = need_text(entry, "id", place) if "id" in entry else str(number)
             group = need_text(entry, "question_type", place) if "question_type" in entry else ""

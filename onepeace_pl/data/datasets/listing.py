@@ -108,8 +108,13 @@ class Listing(Source, Generic[Record]):
         self.records = kept
 
 
-def file_name(pattern: str, values: Mapping[str, object]) -> str:
+def file_name(pattern: str, values: Mapping[str, object], place: str = "") -> str:
     """Fill a pattern of file names, such as ``{youtube_id}_{start_time}.wav``, with the values of a row.
+
+    Args:
+        pattern: The pattern.
+        values: Values of the row by name.
+        place: File and row in error messages.
 
     Raises:
         UserError: If it names something that rows do not have.
@@ -118,6 +123,7 @@ def file_name(pattern: str, values: Mapping[str, object]) -> str:
         return pattern.format_map(values)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         known = ", ".join(f"{{{name}}}" for name in values)
+        where = f"{place}: " if place else ""
         raise UserError(
-            f"pattern {pattern!r} cannot be filled ({shown(error)}); it may name {known}"
+            f"{where}pattern {pattern!r} cannot be filled ({shown(error)}); it may name {known}"
         ) from error

@@ -63,7 +63,7 @@ class MusicAvqa(Listing[Question]):
         records: list[Question] = []
         for place, entry in entries(file, content):
             number = class_number(need_text(entry, "anser", place), numbers, place)
-            clip = file_name(pattern, {**entry, "video_id": need_value(entry, "video_id", place)})
+            clip = file_name(pattern, {**entry, "video_id": need_value(entry, "video_id", place)}, place)
             group = " ".join(_list(entry, "type", place))
             question = _filled(
                 need_text(entry, "question_content", place), _list(entry, "templ_values", place), place

@@ -84,7 +84,7 @@ class VqaV2(Listing[Question]):
                 found = shared.setdefault(right, dict(right))
             pictures = "test2015" if subset.startswith("test") else subset
             values = {"image_id": need_value(entry, "image_id", place), "subset": pictures}
-            image = file_name(pattern, values)
+            image = file_name(pattern, values, place)
             records.append((str(identity), image, need_text(entry, "question", place), found, group))
         super().__init__(file, records, missing)
         self.published = published("vqav2", subset)

@@ -15,6 +15,9 @@ from onepeace_pl.errors import UserError, nearest
 ROUNDING = 1.0
 """Pixels that a box may reach beyond its image: annotations are rounded."""
 
+LONGEST = 200
+"""Characters of a value in an error message."""
+
 _shortened = reprlib.Repr()
 _shortened.maxstring = _shortened.maxother = 80
 
@@ -22,7 +25,8 @@ _shortened.maxstring = _shortened.maxother = 80
 def shown(value: object) -> str:
     """Format a value for an error message; long or deeply nested ones are truncated."""
     try:
-        return _shortened.repr(value)
+        text = _shortened.repr(value)
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
     except ValueError:  # a whole number of more than 4300 digits
         return "a number of more than 4300 digits"
 

@@ -230,7 +230,9 @@ class AudioTsv(TsvSource):
                     f"{self.path}:{line + 2}: duration {shown(value)} is no number of seconds"
                 ) from error
             if not 0 <= seconds[-1] < math.inf:
-                raise UserError(f"{self.path}:{line + 2}: duration {value} is no number of seconds from 0")
+                raise UserError(
+                    f"{self.path}:{line + 2}: duration {shown(value)} is no number of seconds from 0"
+                )
         return seconds if self._captions is None else [seconds[line] for line, _ in self._captions]
 
 
