@@ -16,6 +16,7 @@ from onepeace_pl.callbacks.report import Report
 from onepeace_pl.callbacks.results_file import ResultsFile
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.data.datamodule import SourceDataModule
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ImageProcessor, Processor, TextProcessor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from tests.unit.samples import Touch, make
@@ -44,9 +45,9 @@ def start(adapter: type[Touch], processors: dict[str, Processor]) -> None:
 
 def test_what_could_not_be_saved_is_told_before_training() -> None:
     start(Touch, {"smell": Secretive()})  # not the backbone's, so not saved
-    with pytest.raises(TypeError, match="Forgetful does not keep its option 'rate'"):
+    with pytest.raises(UserError, match="Forgetful does not keep its option 'rate'"):
         start(Forgetful, {})
-    with pytest.raises(TypeError, match="Secretive does not keep its option 'rate'"):
+    with pytest.raises(UserError, match="Secretive does not keep its option 'rate'"):
         start(Touch, {"touch": Secretive()})
 
 
