@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from onepeace_pl.backbone.encoder import Features, ForwardPass, join
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens
+from onepeace_pl.modalities.adapter import first_rows
 from onepeace_pl.nn import Transformer, TransformerConfig, resize_positions
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 from onepeace_pl.nn.sequence import with_zero_grad
@@ -111,9 +112,7 @@ class Decoder(nn.Module):
             parts = {}
             for name, visible in feature.tokens.items():
                 mask, length = (forward_pass.masks or {})[name], feature.lengths[name]
-                padding = inputs[name].padding
-                if padding is not None:
-                    padding = padding[: forward_pass.rows]
+                padding = first_rows(inputs[name].padding, forward_pass.rows)
                 parts[name] = self.adapters[name](visible, mask, padding, length)
             sequence = join(parts)
             joined.append(sequence if self.hide_padding else replace(sequence, key_padding=None))

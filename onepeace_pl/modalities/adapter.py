@@ -153,9 +153,7 @@ class ModalityAdapter(nn.Module, Configurable, ABC):
     def _view(self, contents: Tensor, inputs: ModalityInput, view: View) -> Tokens:
         (batch, length, width), mask = contents.shape, view.mask
         x = torch.cat([self.cls_token.to(contents.dtype).expand(batch, 1, width), contents], dim=1)
-        padding = inputs.padding
-        if padding is not None and view.rows is not None:
-            padding = padding[: view.rows]
+        padding = first_rows(inputs.padding, view.rows)
         if padding is not None and view.repeat != 1:
             padding = padding.repeat_interleave(view.repeat, 0)
         keep = None if mask is None else mask.keep
@@ -249,3 +247,8 @@ class Off(ModalityAdapter):
     def positions(self, contents: Tensor, keep: Tensor | None) -> Tensor:
         """Never called."""
         raise TypeError("this modality is switched off")
+
+
+def first_rows(tensor: Tensor | None, rows: int | None) -> Tensor | None:
+    """Return the first rows of a tensor; the tensor itself where all are wanted."""
+    return tensor if tensor is None or rows is None else tensor[:rows]

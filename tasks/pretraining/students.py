@@ -14,6 +14,7 @@ import torch
 
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.adapter import first_rows
 from onepeace_pl.modalities.masking import MaskRule, build_mask
 
 
@@ -80,8 +81,7 @@ class MaskSampler:
                     if len(spec.hide) == 1:
                         alone[modality] = drawn
                     hidden[student, modality][row, 1 : length + 1] = torch.from_numpy(drawn)
-        paddings = {name: part.padding for name, part in batch.inputs.items()}
-        paddings = {name: None if own is None else own[:rows] for name, own in paddings.items()}
+        paddings = {name: first_rows(part.padding, rows) for name, part in batch.inputs.items()}
         for student, spec in self.students.items():
             batch.masks[student] = {
                 modality: build_mask(hidden[student, modality], paddings[modality]) for modality in spec.hide
