@@ -154,7 +154,8 @@ def _text(spec: JsonObject) -> str:
     kind = class_of(spec)
     assert issubclass(kind, Source)  # the parser has checked it
     own = inspect.cleandoc(kind.layout)
-    inner = [_text(inside) for inside in (spec.get("init_args") or {}).get("sources") or ()]
+    inside = (spec.get("init_args") or {}).get("sources") or ()
+    inner = [_text(each) for each in (inside.values() if isinstance(inside, dict) else inside)]
     return "\n".join(filter(None, [own, *inner]))
 
 

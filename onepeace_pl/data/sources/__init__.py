@@ -1,8 +1,9 @@
-"""Sources: TSV tables, CSV and JSON-lines manifests, folders, and selections of them."""
+"""Sources: TSV tables, CSV and JSON-lines manifests, folders, and selections and combinations of them."""
 
 from onepeace_pl.data.sources.folder import FolderSource
 from onepeace_pl.data.sources.joined import JoinedSource
 from onepeace_pl.data.sources.manifest import ManifestSource
+from onepeace_pl.data.sources.merged import MergedSource
 from onepeace_pl.data.sources.part import PartSource
 from onepeace_pl.data.sources.tsv import AudioTextTsv, AudioTsv, ImageTextTsv, TsvSource
 from onepeace_pl.data.sources.view import SourceView
@@ -14,6 +15,7 @@ __all__ = [
     "ImageTextTsv",
     "JoinedSource",
     "ManifestSource",
+    "MergedSource",
     "PartSource",
     "SourceView",
     "TsvSource",

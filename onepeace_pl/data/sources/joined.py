@@ -10,6 +10,8 @@ from onepeace_pl.errors import UserError
 class JoinedSource(SourceView):
     """Rows of several sources one after the other, such as AudioCaps and Clotho for training.
 
+    :class:`MergedSource` merges sources of different modalities by id instead.
+
     Ids get the number of their source in front (``1/...``), so that rows of different sources never belong
     together.
 
