@@ -9,7 +9,7 @@ from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import DirectionResult, LabelledResult, RetrievalResult
 from onepeace_pl.metrics.bootstrap import Interval
 from onepeace_pl.metrics.composed import ALONE
-from onepeace_pl.metrics.result import JOINT, ComposedResult
+from onepeace_pl.metrics.result import JOINT, NDCG_AT, ComposedResult
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -115,12 +115,16 @@ def retrieval_section(result: RetrievalResult) -> str:
         ks = sorted(direction.recall)
         counts = f"{len(direction.queries)} queries, {len(direction.candidates)} candidates"
         head = [f"{direction.name.replace('->', ' → ')}: {counts}", *(f"R@{k}" for k in ks)]
-        parts.append(table(head, _recall_rows(direction, ks)))
-        if direction.composed is not None:
-            parts.append(
-                "In brackets: 95 % bootstrap intervals over queries; the difference is paired. The sum is that of the "
-                "normalised vectors of the parts; groups and factors are measured with the joint pass.\n"
-            )
+        head += ["median rank", f"nDCG@{NDCG_AT}"]
+        rows = _recall_rows(direction, ks)
+        parts.append(table(head, ([*row, *[""] * (len(head) - len(row))] for row in rows)))
+    composed = any(direction.composed is not None for direction in result.directions.values())
+    if result.directions:
+        paired = (
+            " The difference is paired. The sum is that of the normalised vectors of the parts; groups and "
+        )
+        paired += "factors are measured with the joint pass."
+        parts.append(f"In brackets: 95 % bootstrap intervals over queries.{paired if composed else ''}\n")
     factors = _factor_table(list(result.directions.values()))
     if factors:
         parts.append("Share of top-1 results that agree with the query in a factor (chance in brackets):\n")
@@ -135,7 +139,8 @@ def vector_label(vector: str) -> str:
 
 def _recall_rows(direction: DirectionResult, ks: Sequence[int]) -> list[list[str]]:
     if direction.composed is None:
-        rows = [["**result**", *(f"**{direction.recall[k]:.3f}**" for k in ks)]]
+        recalls = (_interval(direction.interval(k), bold=True) for k in ks)
+        rows = [["**result**", *recalls, *_ranking(direction.median_rank, direction.ndcg)]]
     else:
         rows = _composed_rows(direction.composed, ks)
     rows.append(["chance", *(f"{direction.chance[k]:.3f}" for k in ks)])
@@ -157,14 +162,23 @@ def _recall_rows(direction: DirectionResult, ks: Sequence[int]) -> list[list[str
 
 def _composed_rows(composed: ComposedResult, ks: Sequence[int]) -> list[list[str]]:
     rows = [
-        [vector_label(name), *(_interval(vector.recall[k]) for k in ks)]
+        [
+            vector_label(name),
+            *(_interval(vector.recall[k]) for k in ks),
+            *_ranking(vector.median_rank, vector.ndcg),
+        ]
         for name, vector in composed.vectors.items()
     ]
     return [*rows, ["joint pass - sum", *(_interval(composed.difference[k], "+.3f") for k in ks)]]
 
 
-def _interval(interval: Interval, form: str = ".3f") -> str:
-    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+def _interval(interval: Interval, form: str = ".3f", bold: bool = False) -> str:
+    value = f"{interval.value:{form}}"
+    return f"{f'**{value}**' if bold else value} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def _ranking(median_rank: float, ndcg: float) -> list[str]:
+    return [f"{median_rank:g}", f"{ndcg:.3f}"]
 
 
 def _percent(value: float, whole: float | None) -> str:

@@ -18,6 +18,8 @@ from onepeace_pl.callbacks.interfaces import Result, is_trial_run, results_of, t
 from onepeace_pl.callbacks.throughput import RunClock
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import RetrievalResult
+from onepeace_pl.metrics.bootstrap import Interval
+from onepeace_pl.metrics.result import ComposedResult
 from onepeace_pl.utils.files import write_text
 from onepeace_pl.utils.json_files import JsonObject
 
@@ -32,11 +34,12 @@ class ResultsFile(L.Callback):
 
     It holds ``verb``; ``monitor``: what the task is judged by, with ``name``, ``mode``, ``value`` of the last
     evaluation and ``best`` of all of them; ``metrics`` of the last evaluation by name; ``references``: metric ->
-    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``composed``: direction of a gallery of composed
-    queries -> vector (``audio_alone``, ``sum``, ``joint``; ``joint-sum`` for the paired difference) -> ``R@k`` with its
-    95 % bootstrap interval over queries; ``weights``: which ones were measured, by
-    ``checkpoint`` or ``step`` of the training; ``partial``: whether only a part of a set was
-    measured; ``seconds`` of all processes of the run from setup on; ``steps``: updates.
+    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``intervals``: recall -> ``low`` and ``high`` of
+    its 95 % bootstrap interval over queries; ``counts``: direction of a gallery -> ``queries`` and ``candidates``;
+    ``composed``: direction of a gallery of composed queries -> vector (``audio_alone``, ``sum``, ``joint``;
+    ``joint-sum`` for the paired difference) -> ``R@k`` with its interval; ``weights``: which ones were measured, by
+    ``checkpoint`` or ``step`` of the training; ``partial``: whether only a part of a set was measured; ``seconds`` of
+    all processes of the run from setup on; ``steps``: updates.
     """
 
     def __init__(self) -> None:
@@ -74,18 +77,16 @@ class ResultsFile(L.Callback):
         self._write(trainer, "fit")
 
     def _keep(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        prefix = "test" if trainer.state.fn == "test" else "val"
+        prefix = "test/" if trainer.state.fn == "test" else "val/"
         results = results_of(module)
         metrics = {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(f"{prefix}/")
+            name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(prefix)
         }
         self._found = {
             "monitor": self._monitor(module, prefix, metrics),
             "metrics": metrics,
             "references": references(results, prefix, metrics),
-            "composed": _composed(results, prefix),
+            **retrieval_content(results, prefix),
             "weights": measured(trainer, module),
             "partial": any(result.partial for result in results.values()),
         }
@@ -95,7 +96,7 @@ class ResultsFile(L.Callback):
     ) -> JsonObject | None:
         task = task_of(module)
         monitor = None if task is None else task.monitor
-        if monitor is None or (name := f"{prefix}/{monitor[0]}") not in metrics:
+        if monitor is None or (name := f"{prefix}{monitor[0]}") not in metrics:
             return None
         before = (self._found.get("monitor") or {}).get("best")
         best = (
@@ -106,7 +107,7 @@ class ResultsFile(L.Callback):
     def _write(self, trainer: L.Trainer, verb: str) -> None:
         if not trainer.is_global_zero or is_trial_run(trainer):
             return
-        nothing: JsonObject = {"monitor": None, "metrics": {}, "references": {}, "composed": {}}
+        nothing: JsonObject = {"monitor": None, "metrics": {}, "references": {}, **retrieval_content({}, "")}
         content = {"verb": verb, **(self._found or {**nothing, "partial": False})}
         content |= {"seconds": round(self._clock.seconds, 3), "steps": trainer.global_step}
         path = Path(trainer.default_root_dir) / results_name(verb)
@@ -119,8 +120,8 @@ def references(results: Mapping[str, Result], prefix: str, metrics: Iterable[str
     Args:
         results: Name of the evaluated set -> its result. What is known of chance and optimum stands in its
             ``references``, of retrieval in its directions.
-        prefix: Prefix of logged metrics.
-        metrics: Names of the logged metrics, ``PREFIX/SET/METRIC``, or ``PREFIX/METRIC`` for the mean over the sets.
+        prefix: Prefix of logged metrics, such as ``val/``.
+        metrics: Names of the logged metrics, ``val/SET/METRIC``, or ``val/METRIC`` for the mean over the sets.
 
     Returns:
         Name of the metric -> kind -> value; what is not known is left out.
@@ -128,7 +129,7 @@ def references(results: Mapping[str, Result], prefix: str, metrics: Iterable[str
     by_set = {name: _of_result(results[name]) for name in sorted(results, key=len, reverse=True)}
     found: References = {}
     for metric in metrics:
-        _, _, rest = metric.partition(f"{prefix}/")
+        rest = metric.removeprefix(prefix)
         name = next((n for n in by_set if rest.startswith(f"{n}/")), None)
         own = [by_set[name].get(rest.removeprefix(f"{name}/"), {})] if name else []
         sets = own or [each.get(rest, {}) for each in by_set.values()]
@@ -176,19 +177,39 @@ def _of_retrieval(result: RetrievalResult) -> References:
     return found
 
 
-def _composed(results: Mapping[str, Result], prefix: str) -> JsonObject:
-    """Return the recalls of composed queries with their intervals, by direction and vector."""
-    found: JsonObject = {}
+def retrieval_content(results: Mapping[str, Result], prefix: str) -> JsonObject:
+    """Return ``intervals``, ``counts`` and ``composed`` of retrieval results, by direction of a gallery.
+
+    Args:
+        results: Name of the evaluated set -> its result; those of labelled rows have nothing here.
+        prefix: Prefix of names, such as ``val/``.
+    """
+    intervals: JsonObject = {}
+    counts: JsonObject = {}
+    composed: JsonObject = {}
     for result in results.values():
         if not isinstance(result, RetrievalResult):
             continue
         for name, direction in result.directions.items():
-            if direction.composed is None:
-                continue
-            recalls = {vector: by.recall for vector, by in direction.composed.vectors.items()}
-            recalls["joint-sum"] = direction.composed.difference
-            found[f"{prefix}/{result.gallery}/{name}"] = {
-                vector: {f"R@{k}": asdict(interval) for k, interval in recall.items()}
-                for vector, recall in recalls.items()
-            }
-    return found
+            full = f"{prefix}{result.gallery}/{name}"
+            counts[full] = {"queries": len(direction.queries), "candidates": len(direction.candidates)}
+            intervals |= {f"{full}/R@{k}": _bounds(direction.interval(k)) for k in direction.recall}
+            for vector, by in direction.others().items():
+                intervals |= {f"{full}/{vector}/R@{k}": _bounds(each) for k, each in by.recall.items()}
+            if direction.composed is not None:
+                composed[full] = _composed(direction.composed)
+    return {"intervals": intervals, "counts": counts, "composed": composed}
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    return {"low": interval.low, "high": interval.high}
+
+
+def _composed(composed: ComposedResult) -> JsonObject:
+    """Return the recalls of composed queries with their intervals, by vector."""
+    recalls = {vector: by.recall for vector, by in composed.vectors.items()}
+    recalls["joint-sum"] = composed.difference
+    return {
+        vector: {f"R@{k}": asdict(interval) for k, interval in recall.items()}
+        for vector, recall in recalls.items()
+    }

@@ -41,7 +41,7 @@ def _compared(directions: Mapping[str, DirectionResult]) -> ComposedResult:
     joint, total = directions[JOINT], directions[SUM]
     return ComposedResult(
         {
-            name: VectorRecall({k: mean_interval(d.ranks <= k) for k in d.recall}, d.optimum)
+            name: VectorRecall({k: d.interval(k) for k in d.recall}, d.optimum, d.median_rank, d.ndcg)
             for name, d in directions.items()
         },
         {k: mean_interval((joint.ranks <= k) - 1.0 * (total.ranks <= k)) for k in joint.recall},

@@ -93,8 +93,13 @@ def rank(
         best = scores.masked_fill(~right, -math.inf).amax(1, keepdim=True)
         # "Not below" rather than "at least": true for NaN.
         before = (~(scores < best) & ~right).sum(1)
-        top_scores, top = scores.topk(keep, dim=1)
-        parts.append((before + 1, top, top_scores, right.gather(1, top), right.sum(1)))
+        # negatives of the same score first here, too
+        top = (
+            torch.where(right, scores.nextafter(scores.new_tensor(-math.inf)), scores)
+            .topk(keep, dim=1)
+            .indices
+        )
+        parts.append((before + 1, top, scores.gather(1, top), right.gather(1, top), right.sum(1)))
     ranks, top, scores, right, positives = (torch.cat(part) for part in zip(*parts, strict=True))
     unpaired = (positives == 0).sum().item()
     if unpaired:

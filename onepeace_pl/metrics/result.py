@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.metrics.bootstrap import Interval
+from onepeace_pl.metrics.bootstrap import Interval, mean_interval
 
 JOINT = "joint"
+NDCG_AT = 10
 
 
 @dataclass
@@ -50,10 +51,14 @@ class VectorRecall:
     Attributes:
         recall: R@k with its interval over queries, by k.
         optimum: Best achievable R@k from what the vector has seen, by k; empty if unknown.
+        median_rank: Median rank of the best positive.
+        ndcg: nDCG@10.
     """
 
     recall: dict[int, Interval]
     optimum: dict[int, float]
+    median_rank: float
+    ndcg: float
 
 
 @dataclass
@@ -86,6 +91,7 @@ class DirectionResult:
         top: (Q, T) gallery rows of the top candidates, best first.
         scores: (Q, T) float32 their scores.
         right: (Q, T) bool, whether they are positives.
+        positives: (Q,) number of positives of each query.
         groups: Recall@k by group of queries.
         factors: Accuracy of the first candidate by factor.
         composed: Recall by every vector of a composed side; None where each side is of one modality.
@@ -103,6 +109,7 @@ class DirectionResult:
     top: NDArray[np.int64]
     scores: NDArray[np.float32]
     right: NDArray[np.bool_]
+    positives: NDArray[np.int64]
     groups: dict[str, GroupRecall] = field(default_factory=dict)
     factors: dict[str, FactorAccuracy] = field(default_factory=dict)
     composed: ComposedResult | None = None
@@ -111,6 +118,23 @@ class DirectionResult:
     def name(self) -> str:
         """Name of the direction, such as ``audio+text->image``."""
         return f"{'+'.join(self.query)}->{'+'.join(self.target)}"
+
+    @property
+    def median_rank(self) -> float:
+        """Median rank of the best positive, from 1."""
+        return float(np.median(self.ranks))
+
+    @property
+    def ndcg(self) -> float:
+        """nDCG@10: normalised discounted cumulative gain of the top candidates, positives having a gain of 1."""
+        discounts = 1 / np.log2(np.arange(2, NDCG_AT + 2))
+        top = self.right[:, :NDCG_AT]
+        ideal = np.cumsum(discounts)[np.minimum(self.positives, NDCG_AT) - 1]
+        return float((top @ discounts[: top.shape[1]] / ideal).mean())
+
+    def interval(self, k: int) -> Interval:
+        """Return R@k with its 95 % bootstrap interval over queries."""
+        return mean_interval(self.ranks <= k)
 
     def others(self) -> dict[str, VectorRecall]:
         """Return the vectors of a composed query but for that of the joint pass, whose recall is ``recall``."""
@@ -147,13 +171,21 @@ class RetrievalResult:
         return float(np.mean([value for d in self.directions.values() for value in d.recall.values()]))
 
     def scalars(self) -> dict[str, float]:
-        """Return the scalars to log: ``mean_recall``, ``image->text/R@1``, ``image->text/novel/R@1`` ..."""
+        """Return the scalars to log: ``mean_recall``, ``image->text/R@1``, ``image->text/median_rank`` ..."""
         scalars = {"mean_recall": self.mean_recall}
         for name, direction in self.directions.items():
             scalars |= {f"{name}/R@{k}": value for k, value in direction.recall.items()}
+            scalars |= {
+                f"{name}/median_rank": direction.median_rank,
+                f"{name}/nDCG@{NDCG_AT}": direction.ndcg,
+            }
             for group, part in direction.groups.items():
                 scalars |= {f"{name}/{group}/R@{k}": value for k, value in part.recall.items()}
             scalars |= {f"{name}/{factor}": f.accuracy for factor, f in direction.factors.items() if f.count}
             for vector, by in direction.others().items():
                 scalars |= {f"{name}/{vector}/R@{k}": interval.value for k, interval in by.recall.items()}
+                scalars |= {
+                    f"{name}/{vector}/median_rank": by.median_rank,
+                    f"{name}/{vector}/nDCG@{NDCG_AT}": by.ndcg,
+                }
         return scalars

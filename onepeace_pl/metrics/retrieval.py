@@ -205,6 +205,7 @@ class RetrievalMetric(Metric):
             top=top,
             scores=found.scores.cpu().numpy(),
             right=found.right.cpu().numpy(),
+            positives=found.positives.cpu().numpy(),
             groups=self._by_group(queries, ranks),
             factors={
                 name: _factor(values, queries, candidates, top) for name, values in self.factors.items()

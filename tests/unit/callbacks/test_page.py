@@ -67,17 +67,17 @@ def composed() -> RetrievalResult:
 def test_composed_queries_show_the_joint_pass_beside_sum_and_parts() -> None:
     lines = retrieval_section(composed()).splitlines()
     assert lines[2:13] == [
-        "| audio+text → image: 4 queries, 4 candidates | R@1 |",
-        "| --- | ---: |",
-        "| audio alone | 0.000 [0.000, 0.000] |",
-        "| text alone | 0.000 [0.000, 0.000] |",
-        "| sum | 1.000 [1.000, 1.000] |",
-        "| joint pass | 0.500 [0.000, 1.000] |",
-        "| joint pass - sum | -0.500 [-1.000, +0.000] |",
-        "| chance | 0.250 |",
-        "| optimum of audio alone | 0.500 |",
-        "| optimum of text alone | 0.500 |",
-        "| optimum | 1.000 |",
+        "| audio+text → image: 4 queries, 4 candidates | R@1 | median rank | nDCG@10 |",
+        "| --- | ---: | ---: | ---: |",
+        "| audio alone | 0.000 [0.000, 0.000] | 4 | 0.431 |",
+        "| text alone | 0.000 [0.000, 0.000] | 4 | 0.431 |",
+        "| sum | 1.000 [1.000, 1.000] | 1 | 1.000 |",
+        "| joint pass | 0.500 [0.000, 1.000] | 2.5 | 0.715 |",
+        "| joint pass - sum | -0.500 [-1.000, +0.000] |  |  |",
+        "| chance | 0.250 |  |  |",
+        "| optimum of audio alone | 0.500 |  |  |",
+        "| optimum of text alone | 0.500 |  |  |",
+        "| optimum | 1.000 |  |  |",
     ]
     assert "95 % bootstrap intervals over queries" in "\n".join(lines)
     rows = overview([composed()]).splitlines()[2:]

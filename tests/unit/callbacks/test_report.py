@@ -146,11 +146,16 @@ def test_recalls_stand_beside_chance_and_optimum(fitted: tuple[Path, Toy, L.Trai
     folder, module, _ = fitted
     page = lines(folder / "report.md")
     direction = module.results["toy"].directions["audio->image"]
-    assert page["**result**"] == [f"**{direction.recall[k]:.3f}**" for k in (1, 5, 10)]
-    assert page["chance"] == ["0.062", "0.312", "0.625"]
-    assert page["optimum"] == ["0.900", "1.000", "1.000"]
+    shown = [(direction.recall[k], direction.interval(k)) for k in (1, 5, 10)]
+    assert page["**result**"] == [
+        *(f"**{recall:.3f}** [{by.low:.3f}, {by.high:.3f}]" for recall, by in shown),
+        f"{direction.median_rank:g}",
+        f"{direction.ndcg:.3f}",
+    ]
+    assert page["chance"] == ["0.062", "0.312", "0.625", "", ""]
+    assert page["optimum"] == ["0.900", "1.000", "1.000", "", ""]
     assert page["% of optimum"][0] == f"{100 * direction.recall[1] / 0.9:.0f} %"
-    assert page["optimum without rhythm"] == ["0.800", "", ""]
+    assert page["optimum without rhythm"] == ["0.800", "", "", "", ""]
     short = page["toy: audio → image"]
     assert short[:3] == [f"**{direction.recall[1]:.3f}**", "0.062", "0.900"]
     assert page["toy: image → audio"][2:4] == ["", ""]

@@ -68,6 +68,11 @@ def test_the_last_evaluation_beside_the_best_and_chance(tmp_path: Path) -> None:
     assert compared["val/toy/audio->image/R@1"] == {"chance": 1 / 16, "optimum": 0.9}
     assert compared["val/toy/image->audio/R@1"] == {"chance": 1 / 16}
     assert "val/score" not in compared
+    direction = "val/toy/audio->image"
+    assert found["counts"][direction] == {"queries": 16, "candidates": 16}
+    bounds = found["intervals"][f"{direction}/R@1"]
+    assert 0 <= bounds["low"] <= found["metrics"][f"{direction}/R@1"] <= bounds["high"] <= 1
+    assert found["metrics"][f"{direction}/median_rank"] >= 1
     assert found["seconds"] > 0
 
 
@@ -87,6 +92,8 @@ def test_composed_queries_have_every_vector_with_its_interval(tmp_path: Path) ->
     assert vectors["joint"] == {"R@1": {"value": 0.5, "low": 0.0, "high": 1.0}}
     assert vectors["joint-sum"] == {"R@1": {"value": -0.5, "low": -1.0, "high": 0.0}}
     direction = "val/hard/audio+text->image"
+    assert found["intervals"][f"{direction}/R@1"] == {"low": 0.0, "high": 1.0}
+    assert found["intervals"][f"{direction}/sum/R@1"] == {"low": 1.0, "high": 1.0}
     assert found["metrics"][f"{direction}/sum/R@1"] == 1.0
     assert found["references"][f"{direction}/sum/R@1"] == {"chance": 0.25, "optimum": 1.0}
     assert found["references"][f"{direction}/text_alone/R@1"] == {"chance": 0.25, "optimum": 0.5}
@@ -128,9 +135,9 @@ def test_results_of_any_kind_say_what_they_are_compared_with() -> None:
     }
     metrics = ["val/one/accuracy", "val/one/more/accuracy", "val/accuracy", "val/loss"]
     two = {name: results[name] for name in ("one", "one/more")}
-    assert references(two, "val", metrics) == {
+    assert references(two, "val/", metrics) == {
         "val/one/accuracy": {"chance": 0.1, "baseline": 0.3, "optimum": 1.0},
         "val/one/more/accuracy": {"chance": 0.3, "baseline": 0.5},
         "val/accuracy": {"chance": pytest.approx(0.2), "baseline": pytest.approx(0.4)},
     }
-    assert "val/accuracy" not in references(results, "val", metrics)
+    assert "val/accuracy" not in references(results, "val/", metrics)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -41,6 +42,11 @@ def test_recall_both_ways_against_sorting_by_hand() -> None:
         )
         assert direction.chance == pytest.approx({1: 1 / N, 5: 5 / N, 10: 10 / N})
         assert direction.top.tolist() == order[:, :10].tolist()
+        assert direction.median_rank == np.median(position + 1)
+        gains = torch.where(position < 10, 1 / (position + 2).double().log2(), 0)
+        assert direction.ndcg == pytest.approx(gains.mean().item())
+        interval = direction.interval(1)
+        assert interval.low < interval.value == direction.recall[1] < interval.high
     mean = [v for d in result.directions.values() for v in d.recall.values()]
     assert result.mean_recall == pytest.approx(sum(mean) / 6)
 
@@ -78,6 +84,9 @@ def test_five_captions_of_one_picture() -> None:
     assert to_image.candidates.tolist() == [0, 2, 4]
     assert to_image.recall[1] == pytest.approx(4 / 6)  # the second caption of a and the first of c go astray
     assert to_text.chance[1] == pytest.approx(1 / 3)
+    assert to_text.positives.tolist() == [2, 2, 2]
+    gain = 1 / np.log2(np.arange(2, 8))  # those of a are second and last, of b and c first and second
+    assert to_text.ndcg == pytest.approx(((gain[1] + gain[5]) / (gain[0] + gain[1]) + 2) / 3)
     assert to_text.chance[2] == pytest.approx(1 - 4 / 6 * 3 / 5)
 
 
