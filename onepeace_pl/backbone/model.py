@@ -18,6 +18,7 @@ from onepeace_pl.backbone.config import DecoderConfig
 from onepeace_pl.backbone.decoder import Decoder, DecoderAdapter
 from onepeace_pl.backbone.encoder import Encoder, Features, ForwardPass, StopAfter
 from onepeace_pl.backbone.fusion import Fuse, check_fuse, normalised_sum
+from onepeace_pl.backbone.matryoshka import check_matryoshka_dims
 from onepeace_pl.backbone.stages import (
     Extend,
     Last,
@@ -49,6 +50,7 @@ class Backbone(nn.Module):
         stage: Which parameters are trained: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
             ``{lora: RANK}`` or ``frozen``.
         fuse: The default of :meth:`embed_fused`: ``sum``, or ``joint`` where an objective trains the joint vector.
+        matryoshka_dims: Lengths that embeddings were trained to be cut to; a task that trains some adds them.
     """
 
     def __init__(
@@ -58,12 +60,15 @@ class Backbone(nn.Module):
         decoder: DecoderConfig = DecoderConfig(),  # noqa: B008 - frozen
         stage: str | Extend | Last | LoRAStage = "vision_language",
         fuse: Fuse = "sum",
+        matryoshka_dims: Sequence[int] = (),
     ) -> None:
         super().__init__()
         _check_names(adapters)
         check_fuse(fuse)
         self.fuse: Fuse = fuse
         self.config, self.decoder_config = transformer, decoder
+        self.matryoshka_dims: tuple[int, ...] = ()
+        self.add_matryoshka_dims(matryoshka_dims)
         self.stage: Stage = Stage.from_config(stage) if isinstance(stage, str) else stage
         made = {name: make(self.config) for name, make in adapters.items()}
         made = {name: adapter for name, adapter in made.items() if not isinstance(adapter, Off)}
@@ -89,6 +94,15 @@ class Backbone(nn.Module):
     def depth(self) -> int:
         """Number of the encoder's blocks."""
         return self.config.depth
+
+    def add_matryoshka_dims(self, dims: Sequence[int]) -> None:
+        """Record lengths that embeddings are trained to be cut to; the model's config keeps them, longest first.
+
+        Raises:
+            UserError: Embeddings have no such lengths, or the full one is not among them.
+        """
+        check_matryoshka_dims(dims, self.config.width)
+        self.matryoshka_dims = tuple(sorted({*self.matryoshka_dims, *dims}, reverse=True))
 
     def reset_parameters(self) -> None:
         """Initialise the logit scale in place."""
@@ -222,6 +236,7 @@ class Backbone(nn.Module):
             "decoder": asdict(self.decoder_config),
             "stage": self.stage.to_config(),
             "fuse": self.fuse,
+            "matryoshka_dims": list(self.matryoshka_dims),
         }
 
     @classmethod
@@ -242,6 +257,7 @@ class Backbone(nn.Module):
             DecoderConfig(**config["decoder"]),
             Stage.from_config(config.get("stage", "vision_language")),  # type: ignore[arg-type]
             config.get("fuse", "sum"),
+            config.get("matryoshka_dims", ()),
         )
 
 

@@ -33,6 +33,7 @@ def model_card(
     config, names = backbone.config, backbone.modalities
     count = sum(parameter.numel() for parameter in backbone.parameters())
     tables = "one per layer" if config.bias_per_layer else "shared by all layers"
+    lengths = ", ".join(map(str, backbone.matryoshka_dims))
     depth = 0 if backbone.decoder is None else len(backbone.decoder.transformer.blocks)
     lines = [
         "# ONE-PEACE model",
@@ -54,6 +55,7 @@ def model_card(
         f"feed-forward {config.feed_forward} |",
         f"| relative positions | {tables if config.position_bias else 'none'} |",
         *([f"| several modalities | {FUSIONS[backbone.fuse]} |"] if len(names) > 1 else []),
+        *([f"| trained lengths (`truncate_dim`) | {lengths} |"] if lengths else []),
         f"| decoder | {f'layers: {depth}' if depth else 'none'} |",
         *(f"| {n} | {f'{v:.4g}' if isinstance(v, float) else v} |" for n, v in (weights or {}).items()),
         "",

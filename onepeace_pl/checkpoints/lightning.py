@@ -59,6 +59,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
     if base:
         mine = with_base_weights(own, BaseWeights.from_config(base), path)
     backbone = build_for(mine, _config(stored) if stored else deduce(mine), str(path), trust)
+    backbone.add_matryoshka_dims(content.get("matryoshka_dims", ()))
     if base:
         wanted = {name for name, _ in backbone.named_parameters()}
         mine = {name: tensor for name, tensor in mine.items() if name in own or name in wanted}
@@ -96,6 +97,7 @@ def _config(stored: JsonObject) -> JsonObject:
         "transformer": {k: v for k, v in (options.get("transformer") or {}).items() if k in known_encoder},
         "decoder": {k: v for k, v in (options.get("decoder") or {}).items() if k in known_decoder},
         "stage": options.get("stage", "vision_language"),
+        "fuse": options.get("fuse", "sum"),
     }
 
 

@@ -179,6 +179,8 @@ class Experiment(ResumableModule):
         checkpoint["skipped_updates"] = (self.guard.skipped, self.guard.in_a_row)
         if self.base_weights is not None:
             checkpoint["base"] = self.base_weights.to_config()
+        if self._backbone.matryoshka_dims:
+            checkpoint["matryoshka_dims"] = list(self._backbone.matryoshka_dims)
 
     def on_load_checkpoint(self, checkpoint: CheckpointDict) -> None:
         """Reject a checkpoint of other data, or one with other base weights."""

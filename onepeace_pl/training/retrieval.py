@@ -133,9 +133,14 @@ class RetrievalTask(Task):
         return torch.stack([batch.contents[name] for name in self.pair], 1)
 
     def alignment_logs(self, aligned: Alignment, scale: Tensor) -> dict[str, Tensor]:
-        """Return the logs of the alignment of the pair, first to second and back."""
+        """Return the logs of the alignment of the pair, first to second and back; of shorter lengths the accuracy."""
         first, second = self.pair
-        return {
+        shorter = {
+            f"accuracy_{dim}/{direction}": accuracy
+            for dim, both in aligned.truncated.items()
+            for direction, accuracy in zip((f"{first}->{second}", f"{second}->{first}"), both, strict=True)
+        }
+        return shorter | {
             f"accuracy/{first}->{second}": aligned.accuracies[0],
             f"accuracy/{second}->{first}": aligned.accuracies[1],
             f"align/{first}->{second}": aligned.losses[0],

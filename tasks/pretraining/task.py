@@ -5,6 +5,7 @@ Shapes: B samples, L tokens with the CLS token at index 0, D width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -40,6 +41,9 @@ class Pretraining(RetrievalTask):
         ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives in
             alignment; the original does not.
         tile: Rows of logits alive at a time.
+        matryoshka_dims: Lengths of the vectors that alignment trains beside each other, so that ``encode`` may cut
+            them (``truncate_dim``), such as ``[128, 64, 32, 16]``; empty for the full one alone.
+        matryoshka_weights: Weight of each length; by default all alike.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Pretraining(RetrievalTask):
         denoising_share: float = 1.0,
         ignore_duplicates: bool = False,
         tile: int = 1024,
+        matryoshka_dims: Sequence[int] = (),
+        matryoshka_weights: Sequence[float] | None = None,
     ) -> None:
         if not 0 < denoising_share <= 1:
             raise UserError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
@@ -80,7 +86,10 @@ class Pretraining(RetrievalTask):
                 f"stage extends by {stage.extend!r}, which the pair {', '.join(self.pair)} leaves untrained; "
                 "put it into the pair"
             )
-        self.contrast = CrossModalContrast(gradient, tile=tile)
+        self.contrast = CrossModalContrast(
+            gradient, tile=tile, matryoshka_dims=matryoshka_dims, matryoshka_weights=matryoshka_weights
+        )
+        backbone.add_matryoshka_dims(matryoshka_dims)
         self.denoise = (
             None
             if denoising == "none"

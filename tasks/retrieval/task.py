@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from onepeace_pl.backbone import Backbone, ForwardPass
@@ -25,6 +26,9 @@ class Retrieval(RetrievalTask):
         ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives; the
             original does not.
         tile: Rows of logits alive at a time.
+        matryoshka_dims: Lengths of the vectors that alignment trains beside each other, so that ``encode`` may cut
+            them (``truncate_dim``), such as ``[128, 64, 32, 16]``; empty for the full one alone.
+        matryoshka_weights: Weight of each length; by default all alike.
     """
 
     def __init__(
@@ -35,9 +39,14 @@ class Retrieval(RetrievalTask):
         gradient: Literal["local", "exact"] = "local",
         ignore_duplicates: bool = False,
         tile: int = 1024,
+        matryoshka_dims: Sequence[int] = (),
+        matryoshka_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__(backbone, pair, ignore_duplicates)
-        self.contrast = CrossModalContrast(gradient, tile=tile)
+        self.contrast = CrossModalContrast(
+            gradient, tile=tile, matryoshka_dims=matryoshka_dims, matryoshka_weights=matryoshka_weights
+        )
+        backbone.add_matryoshka_dims(matryoshka_dims)
 
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:
         """Contrast the two sides of a batch; rows of one id count as different, unless duplicates are ignored."""

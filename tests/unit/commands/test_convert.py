@@ -160,6 +160,7 @@ def run_folder(tmp_path: Path, described: dict | None = None) -> tuple[Path, Hyp
     state = {
         "state_dict": module.state_dict(),
         "hyper_parameters": {} if config is None else {"backbone": config},
+        "matryoshka_dims": [32, 8],
         "PairsDataModule": {"tokenizers": {"text": Tokenizer.train(["a b c d"] * 3, 270).to_json()}},
     }
     checkpoint = tmp_path / "runs" / "x" / "checkpoints" / "last.ckpt"
@@ -170,14 +171,16 @@ def run_folder(tmp_path: Path, described: dict | None = None) -> tuple[Path, Hyp
 
 @pytest.mark.parametrize("with_config", [True, False])
 def test_a_checkpoint_of_a_run(tmp_path, capsys, with_config):
-    described = from_preset("debug", ["text", "image"]).to_config() if with_config else None
-    checkpoint, module = run_folder(tmp_path, described)
+    described = from_preset("debug", ["text", "image"]).to_config() | {"fuse": "joint"}
+    checkpoint, module = run_folder(tmp_path, described if with_config else None)
     assert cli(["convert", str(checkpoint), "--to", "m"]) == 0
     assert ("sizes were deduced" in capsys.readouterr().out) != with_config
     model = OnePeace.from_pretrained("m", device="cpu")
     for name, tensor in module.backbone.state_dict().items():
         assert torch.equal(model.backbone.state_dict()[name], tensor), name
     assert model.encode(text=["a b"]).shape == (1, 32)  # the tokenizer was in the checkpoint
+    assert model.backbone.fuse == ("joint" if with_config else "sum")
+    assert model.backbone.matryoshka_dims == (32, 8)
     assert model._extra == {}
     head = head_of_folder(Path("m"))
     assert torch.equal(head.state["weight"], module.task.weight)

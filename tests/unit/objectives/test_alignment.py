@@ -6,6 +6,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onepeace_pl.errors import UserError
 from onepeace_pl.objectives import CrossModalContrast
 from tests.two_processes import run_in_processes
 
@@ -90,6 +91,91 @@ def test_errors() -> None:
         CrossModalContrast()(torch.ones(3, 4), torch.ones(2, 4), 1.0)
 
 
+NESTED = {4: 1.0, 2: 2.0, 1: 1.0}
+
+
+def nested(gradient: str, tile: int = 1024) -> CrossModalContrast:
+    return CrossModalContrast(
+        gradient,  # type: ignore[arg-type]
+        tile=tile,
+        matryoshka_dims=list(NESTED),
+        matryoshka_weights=list(NESTED.values()),
+    )
+
+
+def whole_batch_nested(detach_keys: bool) -> tuple[Tensor, list[Tensor]]:
+    """The textbook at each length, cut and normalised again, without duplicates as negatives; the weighted mean."""
+    model, targets = TwoTowers(), torch.arange(SIZE)
+    first, second, scale = model(*batch())
+    same = (CONTENTS[:, None] == CONTENTS).any(-1) & ~torch.eye(SIZE, dtype=torch.bool)
+    total = torch.zeros((), dtype=torch.float64)
+    for dim, weight in NESTED.items():
+        a, b = (F.normalize(side[:, :dim], dim=1) for side in (first, second))
+        keys = (a.detach(), b.detach()) if detach_keys else (a, b)
+        forth = F.cross_entropy((scale * a @ keys[1].T).masked_fill(same, -torch.inf), targets)
+        back = F.cross_entropy((scale * b @ keys[0].T).masked_fill(same, -torch.inf), targets)
+        total = total + weight * (forth + back) / 2
+    total = total / sum(NESTED.values())
+    return total.detach(), list(torch.autograd.grad(total, list(model.parameters())))
+
+
+@pytest.mark.parametrize("gradient", ["local", "exact"])
+def test_matryoshka_is_the_weighted_mean_over_truncated_vectors(gradient: str) -> None:
+    model = TwoTowers()
+    found = nested(gradient, tile=4)(*model(*batch()), CONTENTS)
+    expected, gradients = whole_batch_nested(detach_keys=gradient == "local")
+    torch.testing.assert_close(found.loss.detach(), expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.loss, list(model.parameters())), gradients, strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+    plain = CrossModalContrast(gradient, tile=4)(*model(*batch()), CONTENTS)  # type: ignore[arg-type]
+    assert [*found.losses, *found.accuracies] == [*plain.losses, *plain.accuracies]
+    assert list(found.truncated) == [2, 1]
+    assert not plain.truncated
+
+
+@pytest.mark.parametrize("gradient", ["local", "exact"])
+def test_the_full_length_alone_is_the_plain_loss_to_the_bit(gradient: str) -> None:
+    results = []
+    for options in ({}, {"matryoshka_dims": [4]}, {"matryoshka_dims": [4], "matryoshka_weights": [0.3]}):
+        model = TwoTowers().float()
+        rows = [side.float() for side in batch()]
+        loss = CrossModalContrast(gradient, tile=4, **options)(*model(*rows)).loss  # type: ignore[arg-type]
+        results.append([loss.detach(), *torch.autograd.grad(loss, list(model.parameters()))])
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+def test_a_shorter_length_trains_the_prefix_alone() -> None:
+    sides = [F.normalize(torch.randn(5, 4, dtype=torch.float64), dim=1).requires_grad_() for _ in range(2)]
+    both, plain = (
+        torch.autograd.grad(contrast(*sides, 3.0).loss, sides)
+        for contrast in (CrossModalContrast("exact", matryoshka_dims=[4, 2]), CrossModalContrast("exact"))
+    )
+    for mine, theirs in zip(both, plain, strict=True):
+        torch.testing.assert_close(mine[:, 2:], theirs[:, 2:] / 2)
+        assert not torch.allclose(mine[:, :2], theirs[:, :2] / 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"matryoshka_dims": [8, 4]}, "vectors have 4 values; choose lengths from 1 to 4"),
+        ({"matryoshka_dims": [4, 0]}, "choose lengths from 1 to 4"),
+        ({"matryoshka_dims": [2]}, "leaves out the full length; add 4"),
+        ({"matryoshka_dims": [4, 2, 2]}, "names a length twice"),
+        ({"matryoshka_dims": [4, 2], "matryoshka_weights": [1.0]}, "weights are 1, matryoshka_dims 2"),
+        ({"matryoshka_weights": [1.0]}, "weights are 1, matryoshka_dims 0"),
+        ({"matryoshka_dims": [4, 2], "matryoshka_weights": [1.0, 0.0]}, "must be above 0"),
+        ({"matryoshka_dims": [4, 2], "matryoshka_weights": [1.0, float("nan")]}, "must be above 0"),
+    ],
+)
+def test_lengths_that_cannot_be_trained(options: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        CrossModalContrast(**options)(torch.eye(4), torch.eye(4), 1.0)  # type: ignore[arg-type]
+
+
 def _average_over_ranks_is_the_whole_batch(gradient: str) -> None:
     rank, ranks = dist.get_rank(), dist.get_world_size()
     own = slice(rank * SIZE // ranks, (rank + 1) * SIZE // ranks)
@@ -146,6 +232,19 @@ def _duplicates_are_found_across_ranks() -> None:
         torch.testing.assert_close(parameter.grad / ranks, expected)
 
 
+def _lengths_average_over_ranks(gradient: str) -> None:
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    own = slice(rank * SIZE // ranks, (rank + 1) * SIZE // ranks)
+    model = TwoTowers()
+    a, b = batch()
+    nested(gradient)(*model(a[own], b[own]), CONTENTS[own]).loss.backward()
+    _, gradients = whole_batch_nested(detach_keys=gradient == "local")
+    for parameter, expected in zip(model.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        dist.all_reduce(parameter.grad)
+        torch.testing.assert_close(parameter.grad / ranks, expected)
+
+
 def _unequal_batches_are_an_error() -> None:
     rows = torch.ones(2 + dist.get_rank(), 4)
     with pytest.raises(ValueError, match=r"\[2, 3\]"):
@@ -156,6 +255,8 @@ def _all() -> None:  # one pair of processes for all: starting them is what take
     _average_over_ranks_is_the_whole_batch("local")
     _average_over_ranks_is_the_whole_batch("exact")
     _duplicates_are_found_across_ranks()
+    _lengths_average_over_ranks("local")
+    _lengths_average_over_ranks("exact")
     _unequal_batches_are_an_error()
 
 

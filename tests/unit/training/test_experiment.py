@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.checkpoints.folder import save_folder
 from onepeace_pl.checkpoints.head import save_head
+from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.datamodule import PairsDataModule, SourceDataModule
@@ -156,7 +157,10 @@ def test_scale_of_similarities_stays_within_its_bounds(start: float, bound: floa
 def test_starting_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, runner = experiment(), trainer(tmp_path)
     runner.fit(first, datamodule=data())
+    width = first.backbone.config.width
+    first.backbone.add_matryoshka_dims([2, width])
     runner.save_checkpoint(tmp_path / "first.ckpt")
+    assert read_pickle(tmp_path / "first.ckpt")["matryoshka_dims"] == [width, 2]
     for reset in (False, True):
         second = experiment(init_from=str(tmp_path / "first.ckpt"), reset_logit_scale=reset)
         second.data_info = first.data_info

@@ -123,6 +123,26 @@ def test_the_loss_is_the_weighted_sum_of_what_is_logged() -> None:
     assert not any(value.requires_grad for value in result.logs.values())
 
 
+def test_lengths_are_trained_logged_and_kept_in_the_config() -> None:
+    model = backbone().train()
+    width = model.config.width
+    assert model.to_config()["matryoshka_dims"] == []
+    plain = step(pretraining(model, {}), model)
+    task = pretraining(model, {}, matryoshka_dims=[width // 4, width])
+    result = step(task, model)
+    assert Backbone.from_config(model.to_config()).matryoshka_dims == (width, width // 4)
+    assert result.logs.keys() - plain.logs.keys() == {
+        f"accuracy_{width // 4}/text->touch",
+        f"accuracy_{width // 4}/touch->text",
+    }
+    assert torch.equal(result.logs["align/text->touch"], plain.logs["align/text->touch"])
+    assert not torch.equal(result.loss, plain.loss)
+    with pytest.raises(ValueError, match=f"leaves out the full length; add {width}"):
+        pretraining(model, {}, matryoshka_dims=[width // 4])
+    with pytest.raises(ValueError, match=f"vectors have {width} values"):
+        pretraining(model, {}, matryoshka_dims=[width, 2 * width])
+
+
 def test_students_without_weight_are_not_run() -> None:
     model = backbone()
     idle = {"touch": Student(ALONE.hide, {"touch": 0.0}, "own"), "both": BOTH}

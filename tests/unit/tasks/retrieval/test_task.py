@@ -40,6 +40,18 @@ def test_duplicates_are_no_negatives_where_asked() -> None:
     assert task(model, given).loss.item() == pytest.approx(0.0, abs=1e-6)
 
 
+def test_lengths_are_trained_beside_the_full_one() -> None:
+    pair = ("touch", "text")
+    model, given = backbone(*pair), batch(pair, None)
+    width = model.config.width
+    plain = Retrieval(model, DataInfo(), pair)(model, given)
+    task = Retrieval(model, DataInfo(), pair, matryoshka_dims=[width, 2], matryoshka_weights=[1.0, 3.0])
+    nested = task(model, given)
+    assert model.matryoshka_dims == (width, 2)
+    assert not torch.equal(nested.loss, plain.loss)
+    assert nested.logs.keys() - plain.logs.keys() == {"accuracy_2/touch->text", "accuracy_2/text->touch"}
+
+
 def test_mistakes_are_named() -> None:
     model = backbone("touch", "text")
     for pair, message in (
