@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Mask, ModalityAdapter, ModalityInput, Tokens, View
+from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.nn import Segment, TokenSequence, Transformer, TransformerConfig
 from onepeace_pl.nn.init import reset_linear_
 from onepeace_pl.nn.sequence import with_zero_grad
@@ -48,6 +49,20 @@ class ForwardPass:
     stop_after: StopAfter = "projection"
     fields: Mapping[str, str] = field(default_factory=dict)
     repeat: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fields: Sequence[str], grad: bool = True, rows: int | None = None) -> Self:
+        """Return the pass that encodes some fields of a batch together, such as ``image:reference`` and ``text``.
+
+        Raises:
+            UserError: Two fields are of one modality.
+        """
+        read: dict[str, str] = {}
+        for name in fields:
+            other = read.setdefault(modality_of(name), name)
+            if other != name:
+                raise UserError(f"{other} and {name} are of one modality; one pass reads one field of each")
+        return cls(tuple(read), grad=grad, rows=rows, fields=read)
 
     def field_of(self, modality: str) -> str:
         """Return the batch field of a modality."""

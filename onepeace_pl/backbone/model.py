@@ -30,6 +30,7 @@ from onepeace_pl.backbone.stages import (
 )
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Off
+from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.nn.lora import LoRA, add_lora
@@ -194,13 +195,16 @@ class Backbone(nn.Module):
         self.logit_scale.clamp_(0.0, MAX_LOGIT_SCALE)
 
     def embed(self, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
-        """Return embeddings (B, D) of each modality by itself: unit vectors."""
-        features, _ = self(inputs, [ForwardPass((name,)) for name in inputs])
-        return {name: feature.embeddings[name] for name, feature in zip(inputs, features, strict=True)}
+        """Return embeddings (B, D) of each field by itself: unit vectors."""
+        features, _ = self(inputs, [ForwardPass.of([name]) for name in inputs])
+        return {
+            name: feature.embeddings[modality_of(name)]
+            for name, feature in zip(inputs, features, strict=True)
+        }
 
     def embed_jointly(self, inputs: Mapping[str, ModalityInput]) -> Tensor:
         """Return joint embeddings (B, D) of several modalities: the normalised mean of projected CLS tokens."""
-        features, _ = self(inputs, [ForwardPass(tuple(inputs))])
+        features, _ = self(inputs, [ForwardPass.of(tuple(inputs))])
         return normalised_sum(features[0].embeddings.values())
 
     def embed_fused(self, inputs: Mapping[str, ModalityInput], fuse: Fuse | None = None) -> Tensor:

@@ -36,7 +36,8 @@ class Batch:
         ids: Ids of the B rows.
         indices: Indices of the rows in the source, (B,) int64.
         epoch: Epoch of training; 0 in evaluation.
-        inputs: Inputs by modality; rows with N values of a modality give B N samples, row by row.
+        inputs: Inputs by field (a modality, or ``modality:role``); rows with N values of one give B N samples, row by
+            row.
         lengths: Numbers of tokens without CLS by modality, (B,) or (B N,) int64; on the CPU.
         word_starts: Word starts by modality, one (K,) bool per sample, None if it is not text; on the CPU.
         masks: Masks by student and modality, added by a task's batch transform.

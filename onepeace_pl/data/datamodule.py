@@ -26,7 +26,7 @@ from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
 from onepeace_pl.data.source import Source, texts_of
 from onepeace_pl.data.tokenizers import Tokenizers
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities.base import Processor
+from onepeace_pl.modalities.base import Processor, modality_of
 from onepeace_pl.utils.ranks import rank_and_size
 from onepeace_pl.utils.seeding import run_seed
 
@@ -235,7 +235,7 @@ class SourceDataModule(TaskDataModule):
         rank, world_size = rank_and_size(self.trainer)
         loaders = []
         for each in self.predicted:
-            processors = {name: self.processors[name] for name in each.modalities}
+            processors = self._processors_of(each.modalities)
             # torch's own: for prediction Lightning rebuilds every loader around a sampler class that it knows
             loader = DataLoader(
                 PreparedRows(
@@ -271,12 +271,12 @@ class SourceDataModule(TaskDataModule):
     def _loader(
         self,
         source: Source,
-        modalities: tuple[str, ...],
+        fields: tuple[str, ...],
         sampler: EpochBatchSampler,
         transform: BatchTransform | None,
         compare: bool,
     ) -> ResumableLoader:
-        processors = {name: self.processors[name] for name in modalities}
+        processors = self._processors_of(fields)
         rows = PreparedRows(
             source,
             processors,
@@ -290,11 +290,14 @@ class SourceDataModule(TaskDataModule):
         collator = Collator(processors, transform, self.read_target)
         return ResumableLoader(rows, sampler, collator, self.num_workers, self.pin_memory)
 
+    def _processors_of(self, fields: Iterable[str]) -> dict[str, Processor]:
+        return {name: self.processors[modality_of(name)] for name in fields}
+
     def _check_processors(self, splits: Iterable[Mapping[str, Source]]) -> None:
         named = [("train", self.train)] if self.train is not None else []
         named += [(name, source) for sources in splits for name, source in sources.items()]
         for name, source in named:
-            missing = [modality for modality in source.modalities if modality not in self.processors]
+            missing = [m for m in map(modality_of, source.modalities) if m not in self.processors]
             if missing:
                 raise UserError(
                     f"{name} has {missing[0]}, but there is no processor for it; "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onepeace_pl.modalities.base import RawValue
 
 Fields = dict[str, Any]
-"""Modality to raw value, of a type that its processor takes, or a tuple of several (:class:`Row` lists them)."""
+"""Field (a modality, or ``modality:role``) to raw value, or a tuple of several (:class:`Row` lists their types)."""
 
 Labels = Mapping[str, Any]
 """Label to value, of a type that the task's target reader takes (:class:`Row` lists them)."""
@@ -46,7 +46,8 @@ class Row:
 
     Attributes:
         id: Rows with equal id belong together (five captions of one image).
-        fields: Modality to raw value: text str; image path, encoded bytes, PIL image or uint8 array (H, W,
+        fields: Field to raw value. A field is a modality, or a further value of one that another part of a task reads,
+            such as ``image:reference``. Text is str; image path, encoded bytes, PIL image or uint8 array (H, W,
             3); audio path or (float32 array, rate in Hz). A tuple holds several values of that modality: the
             choices of a question, the two images of a statement; :class:`Frames` the frames of a clip.
         labels: Whatever a task needs besides.
@@ -81,7 +82,7 @@ class Source(ABC):
     that are in memory are wrapped by :func:`as_source`.
 
     Attributes:
-        modalities: Modalities of every row.
+        modalities: Modalities of every row: the names of its fields.
         classes: Names of the classes in the order of their indices; empty where there are none.
         published: Published size of this split; None where that is not known.
         layout: File layout of a benchmark, for ``data layout``.

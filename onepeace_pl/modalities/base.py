@@ -20,6 +20,14 @@ RawValue: TypeAlias = Any
 """Raw value of a modality, of a type that its processor takes."""
 
 
+ROLE = ":"
+
+
+def modality_of(field: str) -> str:
+    """Return the modality of a row's field: ``image`` of ``image``, and of ``image:reference``, a further image."""
+    return field.partition(ROLE)[0]
+
+
 @dataclass
 class ModalityInput:
     """One modality of a batch: the input of an adapter.

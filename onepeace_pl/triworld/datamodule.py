@@ -12,7 +12,7 @@ from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.needs import Split
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, TextProcessor
-from onepeace_pl.modalities.base import Processor
+from onepeace_pl.modalities.base import Processor, modality_of
 from onepeace_pl.triworld import TriWorldSource
 from onepeace_pl.triworld.labelled import ROWS, LabelledScenes, LabelType, Rendering
 from onepeace_pl.triworld.language.captions import Caption, Templates
@@ -162,7 +162,8 @@ def stage_galleries(modalities: Sequence[str]) -> tuple[Pair, ...]:
     """Return the galleries of the stage that trains these modalities; none where there is no such stage."""
     if "audio" in modalities:
         return STAGES["audio_language"]
-    return STAGES["vision_language"] if set(modalities) == {"image", "text"} else ()
+    read = set(map(modality_of, modalities))
+    return STAGES["vision_language"] if read == {"image", "text"} else ()
 
 
 class TriWorldTaskDataModule(SourceDataModule):

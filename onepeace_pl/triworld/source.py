@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from onepeace_pl.data.source import Row, Source
 from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.triworld import sensors
 from onepeace_pl.triworld.audio import RATE, check_seconds, synthesise
 from onepeace_pl.triworld.image import regions
@@ -22,6 +23,7 @@ from onepeace_pl.triworld.language.captions import (
     realise,
     sample_content,
 )
+from onepeace_pl.triworld.language.composition import ComposedCaptions, compose_captions
 from onepeace_pl.triworld.language.expressions import referring_expressions
 from onepeace_pl.triworld.language.questions import questions_about
 from onepeace_pl.triworld.world.factors import KINDS
@@ -31,6 +33,8 @@ from onepeace_pl.triworld.world.scene import Scene
 from onepeace_pl.triworld.world.world import SPLITS, World
 
 MODALITIES: Final = ("image", "audio", "text", "depth", "motion")
+CHANGE, COMPOSED = "text:change", "text:composed"
+"""Fields of a composed query: words that change what the image or audio of the row shows, and the caption of both."""
 
 # Labels: name -> function of a scene and the side of its image.
 LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
@@ -52,9 +56,11 @@ class SceneRows(Source):
 
     Args:
         scenes: The scenes; sampled lazily by a :class:`World`.
-        modalities: Modalities of each row: any of image, audio, text, depth, motion.
+        modalities: Fields of each row: any of image, audio, text, depth, motion; ``text:change`` and
+            ``text:composed`` (:mod:`onepeace_pl.triworld.language.composition`); and those of ``shown``.
         caption: Type of captions: of the ``"image"``, of the ``"audio"`` or ``"audiovisual"``; ``"vague"`` mentions
-            kind, size and count alone, ``"background"`` the background alone.
+            kind, size and count alone, ``"background"`` the background alone, ``"objects"`` kinds and sizes,
+            ``"colours"`` the colours of objects.
         image_size: Side of images in pixels, 48 or more.
         seconds: Duration of audio, 1 to 10.
         vague: Fraction of captions that are vague instead.
@@ -63,6 +69,7 @@ class SceneRows(Source):
         seed: Seed of the captions.
         cache: Keep images and audio in memory.
         cache_megabytes: Size of the cache (of each loader's worker).
+        shown: Field -> scenes that it shows instead of those of the rows: of ``image:reference``, of ``text``.
     """
 
     def __init__(
@@ -78,8 +85,9 @@ class SceneRows(Source):
         seed: int = 0,
         cache: bool = True,
         cache_megabytes: int = 512,
+        shown: Mapping[str, Sequence[Scene]] = {},
     ) -> None:
-        _check_known("modalities", modalities, MODALITIES)
+        _check_known("modalities", modalities, (*MODALITIES, CHANGE, COMPOSED, *shown))
         _check_known("labels", labels, tuple(LABELS))
         _check_known("caption", (caption,), tuple(MENTION_RATES))
         _check_known("templates", (templates,), ("train", "held_out"))
@@ -98,6 +106,7 @@ class SceneRows(Source):
         self.seed = seed
         self.cache = cache
         self.cache_megabytes = cache_megabytes
+        self.shown = dict(shown)
         self._cached: dict[tuple[str, int], npt.NDArray[Any]] = {}
         self._cached_bytes = 0
 
@@ -110,7 +119,7 @@ class SceneRows(Source):
     def training_row(self, index: int, epoch: int) -> Row:
         """Return a row of an epoch: every epoch has other captions."""
         scene = self.scenes[index]
-        fields = {name: self._field(name, scene, epoch, index) for name in self.modalities}
+        fields = {name: self._field(name, epoch, index) for name in self.modalities}
         labels = {name: LABELS[name](scene, self.image_size) for name in self.label_names}
         return Row(id=scene.id, fields=fields, labels=labels)
 
@@ -120,11 +129,11 @@ class SceneRows(Source):
 
     def content(self, index: int, epoch: int = 0) -> Content:
         """Return the content of a row's caption."""
-        return self._content(self.scenes[index], epoch)[0]
+        return self._content(self._shown("text", index), epoch)[0]
 
     def text(self, index: int, epoch: int = 0) -> str:
         """Return the caption of a row."""
-        return self._text(self.scenes[index], epoch)
+        return self._text(self._shown("text", index), epoch)
 
     def ids(self) -> Iterator[str]:
         """Yield the id of every row."""
@@ -144,16 +153,29 @@ class SceneRows(Source):
         content, rng = self._content(scene, epoch)
         return realise(content, rng, self.templates)
 
-    def _field(self, name: str, scene: Scene, epoch: int, index: int) -> Any:
+    def _shown(self, name: str, index: int) -> Scene:
+        return self.shown.get(name, self.scenes)[index]
+
+    def _composed(self, index: int, epoch: int) -> ComposedCaptions:
+        scene = self.scenes[index]
+        rng = KeyedRandom(
+            self.seed, scene.seed, SPLITS.index(scene.split), scene.index, epoch, RandomPurpose.COMPOSITION
+        )
+        return compose_captions(scene, self.scenes, "image" in self.modalities, rng, self.templates)
+
+    def _field(self, name: str, epoch: int, index: int) -> Any:
+        if name in (CHANGE, COMPOSED):
+            composed = self._composed(index, epoch)
+            return composed.change if name == CHANGE else composed.caption
         if name == "text":
-            return self._text(scene, epoch)
+            return self.text(index, epoch)
         array = self._cached.get((name, index))
         if array is None:
-            array = self._render(name, scene)
+            array = self._render(modality_of(name), self._shown(name, index))
             if self.cache and self._cached_bytes + array.nbytes <= self.cache_megabytes * 2**20:
                 self._cached[name, index] = array
                 self._cached_bytes += array.nbytes
-        if name == "audio":
+        if modality_of(name) == "audio":
             return (array * np.float32(1 / 32768), RATE)
         return array
 

@@ -16,7 +16,7 @@ from onepeace_pl.triworld.world.factors import PLACES, relations
 from onepeace_pl.triworld.world.numerics import KeyedRandom
 from onepeace_pl.triworld.world.scene import Scene, SceneObject
 
-Caption = Literal["image", "vague", "audio", "audiovisual", "background"]
+Caption = Literal["image", "vague", "audio", "audiovisual", "background", "objects", "colours"]
 MAX_DETAILED: Final = 2  # only so many objects of a caption get a place and a rhythm
 
 
@@ -127,6 +127,8 @@ MENTION_RATES: Final[dict[Caption, MentionRates]] = {
         omit=0.05,
     ),
     "background": MentionRates(bare=1.0),
+    "objects": MentionRates(size=1.0, merge=0.0),
+    "colours": MentionRates(kind=0.0, colour=1.0, merge=0.0),
 }
 
 

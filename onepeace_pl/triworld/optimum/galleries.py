@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
+
+import numpy as np
 
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.errors import UserError
 from onepeace_pl.triworld.language.captions import MENTION_RATES, Caption, Templates
+from onepeace_pl.triworld.optimum.composed import COMPOSED
 from onepeace_pl.triworld.optimum.retrieval import audio_image_scores, caption_scores, recall
 from onepeace_pl.triworld.source import SceneRows
-from onepeace_pl.triworld.world.factors import AUDIBLE, BACKGROUNDS, COLOURS, KINDS, RHYTHMS, VISIBLE, layouts
+from onepeace_pl.triworld.world.factors import AUDIBLE, VISIBLE
 from onepeace_pl.triworld.world.laws import Law
-from onepeace_pl.triworld.world.numerics import Floats, KeyedRandom, RandomPurpose
+from onepeace_pl.triworld.world.numerics import Floats
 from onepeace_pl.triworld.world.scene import Scene
-from onepeace_pl.triworld.world.world import SPLITS, World, compose, is_allowed, split_of
+from onepeace_pl.triworld.world.world import SPLITS, World
 
-Pair = Literal["image_text", "audio_text", "audio_image", "audio+text_image"]
+Pair = Literal[
+    "image_text",
+    "audio_text",
+    "audio_image",
+    "image+text_image",
+    "audio+text_image",
+    "audio+image_image",
+    "audio+image+text_image",
+    "image+text_audio",
+    "audio+text_audio",
+]
 STAGES: Final[dict[str, tuple[Pair, ...]]] = {
-    "vision_language": ("image_text",),
-    "audio_language": ("audio_text", "audio_image", "audio+text_image"),
+    "vision_language": ("image_text", "image+text_image"),
+    "audio_language": (
+        "audio_text",
+        "audio_image",
+        "audio+text_image",
+        "audio+image_image",
+        "audio+image+text_image",
+        "image+text_audio",
+        "audio+text_audio",
+    ),
 }
 # Factors whose words a text encoder cannot know that was frozen before audio training.
 UNLEARNT_FACTORS: Final = {
     "without rhythm": frozenset({"rhythm"}),
     "without rhythm and order": frozenset({"rhythm", "order"}),
 }
-_HARD_FROM: Final = 1_000_000  # indices of composed scenes, beyond those of sampled ones
-_TRIES: Final = 2000
 
 
 def galleries(
@@ -45,13 +64,12 @@ def galleries(
     """Return retrieval galleries of validation or test scenes, with optima.
 
     Args:
-        pairs: Names of galleries. ``audio+text_image`` has hard negatives: every image has one of the same kinds and
-            sizes with another background and one of other kinds with the same; the text names the background.
+        pairs: Names of galleries. Those of composed queries have hard negatives (:data:`COMPOSED`).
         stage: ``"vision_language"`` or ``"audio_language"``: all galleries of a stage, instead of ``pairs``.
         split: ``"val"`` or ``"test"``.
         size: Scenes in each gallery, without held-out combinations.
         novel_size: Scenes in a second gallery ``NAME_novel`` of each pair, all with held-out combinations; 0 for none.
-            The hard pair has no such gallery.
+            Composed queries have no such gallery.
         objects: Least and greatest number of objects of a scene.
         image_size: Side of images in pixels.
         seconds: Duration of audio.
@@ -73,7 +91,7 @@ def galleries(
             raise UserError(f"pairs: {pair!r} is unknown; choose from {', '.join(known)}")
         builder = _GalleryBuilder(split, objects, image_size, seconds, seed, templates)
         result.append(builder.make(pair, size, novel=False))
-        if novel_size and pair != "audio+text_image":
+        if novel_size and pair not in COMPOSED:
             result.append(builder.make(pair, novel_size, novel=True))
     return result
 
@@ -111,7 +129,13 @@ class _GalleryBuilder:
             return self._audio_image_gallery(pair, size, law)
         return self._composed_gallery(pair, size, law)
 
-    def _rows(self, scenes: Sequence[Scene], modalities: Sequence[str], caption: Caption) -> SceneRows:
+    def _rows(
+        self,
+        scenes: Sequence[Scene],
+        modalities: Sequence[str],
+        caption: Caption,
+        shown: Mapping[str, Sequence[Scene]] = {},
+    ) -> SceneRows:
         return SceneRows(
             scenes,
             modalities=modalities,
@@ -120,6 +144,7 @@ class _GalleryBuilder:
             seconds=self.seconds,
             templates=self.templates,
             seed=self.seed,
+            shown=shown,
         )
 
     def _caption_gallery(self, pair: str, modality: str, caption: Caption, size: int, law: Law) -> Gallery:
@@ -163,26 +188,27 @@ class _GalleryBuilder:
         )
 
     def _composed_gallery(self, pair: str, size: int, law: Law) -> Gallery:
-        scenes = hard_scenes(self.seed, self.split, size, law)
-        rows = self._rows(scenes, ("audio", "text", "image"), "background")
-        contents = [rows.content(index) for index in range(size)]
-        audio = audio_image_scores(scenes, scenes)
-        text = caption_scores(contents, scenes, MENTION_RATES["background"], law, "image")
-        direction = "audio+text->image"
+        composed = COMPOSED[pair]
+        scenes, shown = composed.scenes(self.seed, self.split, size, law)
+        fields = (*composed.query, composed.target)
+        rows = self._rows(scenes, fields, composed.caption, shown)
+        contents = [rows.content(index) for index in range(size)] if "text" in fields else []
+        parts = composed.scores(scenes, contents, law)
+        direction = f"{'+'.join(composed.query)}->{composed.target}"
 
         def optima(scores: Floats) -> dict[str, dict[int, float]]:
             return {direction: recall(scores)}
 
         return Gallery(
             name=pair,
-            query=("audio", "text"),
-            target=("image",),
+            query=composed.query,
+            target=(composed.target,),
             rows=rows,
             both_directions=False,
-            optimum=optima(audio + text),
-            optimum_alone={"audio": optima(audio), "text": optima(text)},
+            optimum=optima(sum(parts.values(), np.zeros((size, size)))),
+            optimum_alone={name: optima(scores) for name, scores in parts.items()},
             groups=["seen"] * size,
-            factors=_factors(scenes, frozenset({"kind", "size", "count", "background"})),
+            factors=_factors(scenes, composed.factors),
         )
 
 
@@ -196,57 +222,3 @@ def _novel(scene: Scene, modality: str) -> bool:
 
 def _factors(scenes: Sequence[Scene], names: frozenset[str]) -> list[dict[str, str]]:
     return [{name: value for name, value in scene.factors().items() if name in names} for scene in scenes]
-
-
-def hard_scenes(seed: int, split: str, size: int, law: Law) -> list[Scene]:
-    """Return scenes with hard negatives, in groups of four: two sets of objects, each with the same two backgrounds.
-
-    The objects of a set agree in kind and size, so that audio is ambiguous between two images, and a background
-    between two others; together they are not. As far as possible no two scenes of the gallery agree in kinds, sizes
-    and background. Colours, places and rhythms are sampled for each scene.
-    """
-    scenes: list[Scene] = []
-    used: set[tuple[object, ...]] = set()
-    group = 0
-    while len(scenes) < size:
-        rng = KeyedRandom(seed, SPLITS.index(split), group, RandomPurpose.GALLERY)
-        group += 1
-        backgrounds = rng.shuffled(range(len(BACKGROUNDS)))[:2]
-        count = law.objects[0] + rng.integer(law.objects[1] - law.objects[0] + 1)
-        kinds = rng.shuffled(range(len(KINDS)))
-        sets = [[(kinds.pop(), rng.integer(2)) for _ in range(count)] for _ in range(2)]
-        cells = [(things, background) for things in sets for background in backgrounds]
-        keys = {(tuple(sorted(things)), background) for things, background in cells}
-        if keys & used and group < _TRIES:
-            continue
-        made: list[Scene] = []
-        for things, background in cells:
-            scene = _cell(seed, split, _HARD_FROM + len(scenes) + len(made), things, background, law, rng)
-            if scene is None:
-                break
-            made.append(scene)
-        if len(made) == len(cells):
-            used |= keys
-            scenes.extend(made)
-    return scenes[:size]
-
-
-def _cell(
-    seed: int,
-    split: str,
-    index: int,
-    things: Sequence[tuple[int, int]],
-    background: int,
-    law: Law,
-    rng: KeyedRandom,
-) -> Scene | None:
-    """Return a scene of these kinds and sizes with a background; None where they are held out of training."""
-    for _ in range(200):
-        places = rng.choice(layouts(len(things)))
-        drafts = [
-            (kind, size, rng.integer(len(COLOURS)), place, rng.integer(len(RHYTHMS)))
-            for (kind, size), place in zip(things, places, strict=True)
-        ]
-        if is_allowed(background, drafts, law.novelty) and split_of(background, drafts) == split:
-            return compose(seed, split, index, background, drafts, rng)
-    return None

@@ -25,6 +25,7 @@ class RandomPurpose(IntEnum):
     LABEL = 2
     TABLE = 3
     GALLERY = 4
+    COMPOSITION = 5
 
 
 class KeyedRandom:

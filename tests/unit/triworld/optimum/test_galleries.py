@@ -5,7 +5,7 @@ import pytest
 
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.triworld import Law, galleries
-from onepeace_pl.triworld.optimum.galleries import hard_scenes
+from onepeace_pl.triworld.optimum.composed import COMPOSED, hard_scenes
 from onepeace_pl.triworld.world.scene import Scene
 
 
@@ -20,11 +20,16 @@ def test_names_and_sides(made: dict[str, Gallery]) -> None:
     assert list(made) == [
         "image_text",
         "image_text_novel",
+        "image+text_image",
         "audio_text",
         "audio_text_novel",
         "audio_image",
         "audio_image_novel",
         "audio+text_image",
+        "audio+image_image",
+        "audio+image+text_image",
+        "image+text_audio",
+        "audio+text_audio",
     ]
     for gallery in made.values():
         assert set(gallery.rows[0].fields) == {*gallery.query, *gallery.target}
@@ -90,13 +95,46 @@ def test_hard_negatives() -> None:
         assert not set(four[0].kinds) & set(four[2].kinds)
 
 
-def test_the_composed_query_needs_both(made: dict[str, Gallery]) -> None:
-    gallery = made["audio+text_image"]
-    both = gallery.optimum["audio+text->image"][1]
-    assert both == 1.0
-    assert set(gallery.optimum_alone) == {"audio", "text"}
+@pytest.mark.parametrize("name", list(COMPOSED))
+def test_a_composed_query_needs_every_part(made: dict[str, Gallery], name: str) -> None:
+    gallery = made[name]
+    (both,) = gallery.optimum.values()
+    assert both[1] > 0.8
+    assert set(gallery.optimum_alone) == set(gallery.query)
     for optima in gallery.optimum_alone.values():
-        assert optima["audio+text->image"][1] < 0.6
+        (alone,) = optima.values()
+        assert alone[1] < 0.6
+
+
+@pytest.mark.parametrize("name", ["audio+text_image", "image+text_image", "audio+image_image"])
+def test_the_background_and_the_objects_of_another_target(made: dict[str, Gallery], name: str) -> None:
+    scenes = COMPOSED[name].scenes(0, "val", 128, Law((1, 2)))[0]
+    (optimum,) = made[name].optimum.values()
+    assert optimum[1] == 1.0
+    for scene in scenes:
+        twins = [other for other in scenes if other is not scene]
+        assert any(_heard(other) == _heard(scene) for other in twins)
+        assert any(other.background == scene.background for other in twins)
+
+
+def test_a_reference_image_shows_the_background_with_other_objects() -> None:
+    scenes, shown = COMPOSED["audio+image_image"].scenes(0, "val", 32, Law((1, 2)))
+    for scene, reference in zip(scenes, shown["image:reference"], strict=True):
+        assert reference.background == scene.background
+        assert not set(reference.kinds) & set(scene.kinds)
+
+
+@pytest.mark.parametrize("modality", ["image", "audio"])
+def test_a_target_in_two_parts(modality: str) -> None:
+    scenes, shown = COMPOSED[f"{modality}+text_audio"].scenes(0, "val", 32, Law((1, 2)))
+    for row, scene in enumerate(scenes):
+        parts = [shown[name][row].objects for name in (f"{modality}:reference", "text")]
+        assert [len(part) for part in parts] == [1, 1]
+        assert sorted((part[0].kind, part[0].size) for part in parts) == list(_heard(scene))
+
+
+def test_words_name_the_background_alone(made: dict[str, Gallery]) -> None:
+    gallery = made["audio+text_image"]
     texts = {gallery.rows[i].fields["text"] for i in range(40)}
     assert all(not any(kind in text for kind in ("bell", "bird", "drum", "frog")) for text in texts)
 
