@@ -77,7 +77,7 @@ def _number(value: float | None) -> str:
 
 
 def overview(results: Iterable[RetrievalResult]) -> str:
-    """Return R@k at the smallest k for each direction of each gallery, beside chance and optimum."""
+    """Return R@k at the smallest k for each direction of each gallery, beside chance and, where known, optimum."""
     directions = [
         (result.gallery, direction) for result in results for direction in result.directions.values()
     ]
@@ -93,9 +93,10 @@ def overview(results: Iterable[RetrievalResult]) -> str:
         label = name if d.composed is None else f"{name} ({vector_label(JOINT)})"
         row = _beside(label, d.recall[k], d.chance[k], d.optimum.get(k))
         rows.append([*row, *(_number(d.groups[g].recall[k]) if g in d.groups else "" for g in groups)])
-    return table(
-        ["", f"R@{k}", "chance", "optimum", "% of optimum", *(f"{name} only" for name in groups)], rows
-    )
+    head = ["", f"R@{k}", "chance", "optimum", "% of optimum", *(f"{name} only" for name in groups)]
+    if not any(row[3] for row in rows):
+        head, *rows = ([*row[:3], *row[5:]] for row in (head, *rows))
+    return table(head, rows)
 
 
 def _beside(name: str, recall: float, chance: float, optimum: float | None) -> list[str]:

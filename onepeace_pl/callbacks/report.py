@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from onepeace_pl.callbacks.best import measured
 from onepeace_pl.callbacks.curves import draw_curves
-from onepeace_pl.callbacks.gallery import draw_gallery
 from onepeace_pl.callbacks.history import History
 from onepeace_pl.callbacks.image_grid import image_grid, write_image_grids
 from onepeace_pl.callbacks.interfaces import callbacks_of, datamodule_of, drawings_of, results_of
@@ -24,10 +23,9 @@ from onepeace_pl.callbacks.page import (
     info_table,
     labelled_table,
     metrics_table,
-    overview,
-    retrieval_section,
     training_table,
 )
+from onepeace_pl.callbacks.retrieval_page import picture, retrieval_parts
 from onepeace_pl.callbacks.run_info import run_info
 from onepeace_pl.callbacks.throughput import RunClock, TrainClock, batch_size
 from onepeace_pl.metrics import LabelledResult, RetrievalResult
@@ -173,7 +171,7 @@ class Report(L.Callback):
         if history.losses:
             parts += ["## Training\n", training_table(history)]
             curves = folder / f"curves{suffix}.png"
-            parts.append(_picture(curves, "losses by step", lambda: draw_curves(history, curves)))
+            parts.append(picture(curves, "losses by step", lambda: draw_curves(history, curves)))
         if labelled:
             parts += ["## Results\n", labelled_table(labelled), groups_table(labelled)]
         drawings = drawings_of(module)
@@ -185,15 +183,8 @@ class Report(L.Callback):
         if metrics:
             parts += ["## Other metrics\n", metrics_table(metrics)]
         if results:
-            parts += ["## Retrieval\n", overview(results.values())]
-            parts += [retrieval_section(result) for result in results.values()]
             gallery, rows = folder / f"gallery{suffix}.png", _rows(trainer, verb)
-            if rows.keys() & results.keys():
-                parts.append(
-                    f"Evenly spaced queries with their top {self.answers} results, correct ones framed in green:\n"
-                )
-                draw = lambda: draw_gallery(results, rows, gallery, self.queries, self.answers)  # noqa: E731
-                parts.append(_picture(gallery, "queries and answers", draw))
+            parts += retrieval_parts(results, rows, gallery, self.queries, self.answers)
         page = folder / f"report{suffix}.md"
         write_text(page, "\n".join(parts))
         rank_zero_info(f"report: {page}")
@@ -254,11 +245,3 @@ def _rows(trainer: L.Trainer, verb: str) -> dict[str, Source]:
     if not isinstance(data, HasEvaluationSets):
         return {}
     return {each.name: each.rows for each in data.evaluation_sets("test" if verb == "test" else "validation")}
-
-
-def _picture(path: Path, title: str, draw: Callable[[], None]) -> str:
-    try:
-        draw()
-    except ImportError:
-        return f"(no plot of {title}: matplotlib is not installed)\n"
-    return f"![{title}]({path.name})\n"

@@ -37,9 +37,7 @@ def run_info(
     """
     data = datamodule_of(trainer)
     info = {
-        "command": f"`{command()}`",
-        "date": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
-        "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))),
+        **program_info(),
         "hardware": _machine(trainer),
         "seed": os.environ.get("PL_GLOBAL_SEED", "not set"),
         "data": data_line(data),
@@ -52,11 +50,20 @@ def run_info(
             f"{trainer.global_step:,} updates, {clock.samples:,} samples, {trainer.current_epoch} epochs"
         )
         info["samples/s"] = f"{clock.mean_rate:,.1f}"
-        info["time"] = f"{_duration(seconds)}, of which {_duration(clock.seconds)} training"
+        info["time"] = f"{duration(seconds)}, of which {duration(clock.seconds)} training"
     else:
-        info["time"] = _duration(seconds)
-    info["peak memory"] = _memory()
+        info["time"] = duration(seconds)
+    info["peak memory"] = peak_memory()
     return info
+
+
+def program_info() -> dict[str, str]:
+    """Return command, date and versions, as rows of a table."""
+    return {
+        "command": f"`{command()}`",
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name))),
+    }
 
 
 def command() -> str:
@@ -113,13 +120,15 @@ def _version(package: str) -> str | None:
 
 
 def _machine(trainer: L.Trainer) -> str:
-    if trainer.strategy.root_device.type == "cuda":
-        device = torch.cuda.get_device_name(trainer.strategy.root_device)
-    else:
-        device = (
-            f"{trainer.strategy.root_device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-        )
+    device = device_name(trainer.strategy.root_device)
     return f"{trainer.world_size} x {device}, precision {trainer.precision}"
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a GPU; of another device its type and the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
 def data_line(data: object) -> str:
@@ -141,7 +150,8 @@ def _parameters(module: L.LightningModule) -> str:
     return f"{whole:,}, {sum(p.numel() for p in parameters if p.requires_grad):,} trainable"
 
 
-def _memory() -> str:
+def peak_memory() -> str:
+    """Return the peak memory of the GPU, without one of this process."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return f"{torch.cuda.max_memory_allocated() / 2**30:.2f} GiB on the device"
     try:
@@ -152,7 +162,8 @@ def _memory() -> str:
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.2f} GiB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Format seconds in hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return (

@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onepeace_pl.cli.catalogue import describes_run
+from onepeace_pl.cli.merge import content_of
+from onepeace_pl.cli.short_names import in_full
+from onepeace_pl.errors import UserError
 from onepeace_pl.utils.json_files import JsonObject
+
+if TYPE_CHECKING:
+    from onepeace_pl.data.source import Source
 
 SPLITS = ("train", "validation", "test")
 
@@ -43,6 +49,53 @@ def described_sources(data: JsonObject) -> Iterator[tuple[str, JsonObject]]:
             yield split, described
         else:
             yield from ((f"{split}/{name}", spec) for name, spec in described.items())
+
+
+def rows_of(config: Path, split: str) -> "dict[str, Source]":
+    """Return the rows of a split by the name of its sets, from a run's config, a data module's or a single source's.
+
+    Args:
+        config: The file; a source on its own has the name of its file, whatever the split.
+        split: One of :data:`SPLITS`.
+
+    Raises:
+        UserError: There is no such split, or a source cannot be made.
+    """
+    from onepeace_pl.cli.parser import Parser
+    from onepeace_pl.data.datamodule import SourceDataModule
+    from onepeace_pl.data.source import Source
+
+    content = in_full(content_of(config))
+    if isinstance(content, dict) and "class_path" in content and issubclass(class_of(content), Source):
+        parser = Parser()
+        parser.add_subclass_arguments(Source, "data", required=True)
+        spec = parser.parse_args(["--data", str(config)]).data.as_dict()
+        return {config.stem: _source(config.stem, spec)}
+    found: dict[str, Source] = {}
+    for task, data in described_tasks(described_data(config)).items():
+        own = {
+            name: _source(name, spec) for name, spec in described_sources(data) if name.split("/")[0] == split
+        }
+        if not any(True for _ in described_sources(data)):
+            module, error = made(data)
+            if not isinstance(module, SourceDataModule):
+                raise UserError(f"{config}: {error or 'it names no sources'}")
+            own = {f"{split}/{each.name}": each.rows for each in module.evaluation_sets(split)}  # type: ignore[arg-type]
+        found |= {
+            f"{task}/{name.removeprefix(f'{split}/')}".removeprefix("/"): each for name, each in own.items()
+        }
+    if not found:
+        raise UserError(f"{config}: no rows for {split}; choose another of {', '.join(SPLITS)}")
+    return found
+
+
+def _source(name: str, spec: JsonObject) -> "Source":
+    from onepeace_pl.data.source import Source
+
+    source, error = made(spec)
+    if not isinstance(source, Source):
+        raise UserError(f"{name}: {error}")
+    return source
 
 
 def made(spec: JsonObject) -> tuple[object, str]:

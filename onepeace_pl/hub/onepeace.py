@@ -228,7 +228,7 @@ class OnePeace:
         batch_size: int,
         resample: bool,
     ) -> Tensor:
-        processors = {name: self._processor(name, resample) for name in lists}
+        processors = {name: self.processor(name, resample) for name in lists}
         result = torch.empty(count, self.dim)
         for first in range(0, count, batch_size * WINDOW):
             window = range(first, min(first + batch_size * WINDOW, count))
@@ -243,7 +243,13 @@ class OnePeace:
                 )
         return result
 
-    def _processor(self, name: str, resample: bool) -> Processor:
+    def processor(self, name: str, resample: bool = True) -> Processor:
+        """Return the processor of a modality, as :meth:`encode` uses it.
+
+        Args:
+            name: The modality.
+            resample: Resample audio of another rate than the model's; False raises instead.
+        """
         processor = self.processors[name]
         if not isinstance(processor, Resamples) or processor.resample == resample:
             return processor

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone import Backbone, Fuse
 from onepeace_pl.backbone.fusion import normalised_sum
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.gallery import Gallery
@@ -22,7 +22,7 @@ from onepeace_pl.data.needs import Needs
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics import RetrievalMetric
 from onepeace_pl.metrics.composed import ALONE, SUM, compare_vectors, vector_names
-from onepeace_pl.metrics.result import JOINT
+from onepeace_pl.metrics.result import JOINT, RetrievalResult
 from onepeace_pl.objectives.alignment import Alignment
 from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.task import Reads, Task
@@ -36,20 +36,36 @@ class RetrievalEvaluator(Evaluator):
 
     Args:
         sets: The galleries, one a data loader.
+        fuse: Measure this one vector of several modalities instead of comparing all.
     """
 
-    def __init__(self, sets: Sequence[EvaluationSet]) -> None:
+    def __init__(self, sets: Sequence[EvaluationSet], fuse: Fuse | None = None) -> None:
         super().__init__()
+        self.fuse = fuse
         self._galleries = [each for each in sets if isinstance(each, Gallery)]
         self._metrics = [
-            {name: metric_for(gallery, name) for name in vector_names(gallery.query, gallery.target)}
+            {
+                name: metric_for(gallery, name)
+                for name in (vector_names(gallery.query, gallery.target) if fuse is None else [JOINT])
+            }
             for gallery in self._galleries
         ]
 
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
         """Embed both sides of a batch."""
+        self._update(backbone, batch, loader, {})
+
+    def update_all(self, backbone: Backbone, batch: Batch) -> None:
+        """Embed a batch of rows that all galleries share, each field once."""
+        alone: dict[str, Tensor] = {}
+        for loader in range(len(self._galleries)):
+            self._update(backbone, batch, loader, alone)
+
+    def _update(self, backbone: Backbone, batch: Batch, loader: int, alone: dict[str, Tensor]) -> None:
         gallery = self._galleries[loader]
-        query, target = (embed_side(backbone, batch, side) for side in (gallery.query, gallery.target))
+        query, target = (
+            embed_side(backbone, batch, side, self.fuse, alone) for side in (gallery.query, gallery.target)
+        )
         known = [joint_content(batch.contents, side) for side in (gallery.query, gallery.target)]
         contents = None if known[0] is None or known[1] is None else (known[0], known[1])
         for name, metric in self._metrics[loader].items():
@@ -70,14 +86,17 @@ class RetrievalEvaluator(Evaluator):
         self.results = {
             gallery.name: result for gallery, result in zip(self._galleries, results, strict=True)
         }
-        metrics = {
-            f"{gallery}/{name}": value
-            for gallery, result in self.results.items()
-            for name, value in result.scalars().items()
-        }
-        if results:
-            metrics["mean_recall"] = sum(result.mean_recall for result in results) / len(results)
-        return metrics
+        return retrieval_metrics(results)
+
+
+def retrieval_metrics(results: Sequence[RetrievalResult]) -> dict[str, float]:
+    """Return the scalars of galleries as ``GALLERY/NAME``, and ``mean_recall`` over them."""
+    metrics = {
+        f"{result.gallery}/{name}": value for result in results for name, value in result.scalars().items()
+    }
+    if results:
+        metrics["mean_recall"] = sum(result.mean_recall for result in results) / len(results)
+    return metrics
 
 
 class RetrievalTask(Task):
@@ -182,11 +201,33 @@ def metric_for(gallery: Gallery, vector: str = JOINT) -> RetrievalMetric:
     )
 
 
-def embed_side(backbone: Backbone, batch: Batch, side: Sequence[str]) -> dict[str, Tensor]:
-    """Return unit vectors (B, D) of one side: ``joint``, and of several modalities their sum and each alone."""
+def embed_side(
+    backbone: Backbone,
+    batch: Batch,
+    side: Sequence[str],
+    fuse: Fuse | None = None,
+    alone: dict[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Return unit vectors (B, D) of one side: ``joint``, and of several modalities their sum and each alone.
+
+    Args:
+        backbone: The backbone.
+        batch: The rows.
+        side: Fields of the side.
+        fuse: Return this vector alone, under the name ``joint``.
+        alone: Vectors of fields of this batch by themselves, as far as they are known; others are added.
+    """
     inputs = {name: batch.inputs[name] for name in side}
-    alone = backbone.embed(inputs)
+    if fuse == JOINT and len(side) > 1:
+        return {JOINT: backbone.embed_jointly(inputs)}
+    known = {} if alone is None else alone
+    if new := {name: value for name, value in inputs.items() if name not in known}:
+        known |= backbone.embed(new)
+    own = [known[name] for name in side]
     if len(side) == 1:
-        return {JOINT: alone[side[0]]}
-    vectors = {f"{name}{ALONE}": vector for name, vector in alone.items()}
-    return {**vectors, SUM: normalised_sum(alone.values()), JOINT: backbone.embed_jointly(inputs)}
+        return {JOINT: own[0]}
+    total = normalised_sum(own)
+    if fuse is not None:
+        return {JOINT: total}
+    vectors = {f"{name}{ALONE}": vector for name, vector in zip(side, own, strict=True)}
+    return {**vectors, SUM: total, JOINT: backbone.embed_jointly(inputs)}
