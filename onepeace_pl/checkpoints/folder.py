@@ -1,7 +1,8 @@
 """Model folders: config, weights, tokenizer and preprocessing, all that inference needs.
 
 ``config.json`` (class paths and options), ``model.safetensors``, ``tokenizer.json`` where there is text,
-``README.md`` (the model card); from a converted checkpoint also ``extra.safetensors`` (its task head) and
+``README.md`` (the model card); ``calibration.safetensors`` and ``calibration.json`` where the model was calibrated
+(:class:`onepeace_pl.hub.Calibration`); from a converted checkpoint also ``extra.safetensors`` (its task head) and
 ``official.json`` (its options); low-rank adapters once more in the files of peft. A partial folder omits frozen weights
 and refers to its base weights.
 """
@@ -43,6 +44,7 @@ TOKENIZER, EXTRA, CARD, OFFICIAL = (
     "official.json",
 )
 HEAD, TASK = "task.safetensors", "task.json"  # onepeace_pl.checkpoints.head
+CALIBRATION, CALIBRATION_FACTS = "calibration.safetensors", "calibration.json"  # onepeace_pl.hub.calibration
 FORMAT = 1
 
 
@@ -72,7 +74,7 @@ def save_folder(
     base: BaseWeights | None = None,
     weights: Mapping[str, object] | None = None,
 ) -> Path:
-    """Write a model folder, without the head of a task (:func:`onepeace_pl.checkpoints.head.save_head`).
+    """Write a model folder, without a task's head (:func:`onepeace_pl.checkpoints.head.save_head`) or a calibration.
 
     Args:
         folder: Created if missing; files of an older model in it are replaced, or removed.
@@ -114,7 +116,7 @@ def save_folder(
     where = None if base is None else base.path
     write_adapters(folder, backbone, state, where)
     write_tensors(folder / EXTRA, extra or {})
-    for name in (HEAD, TASK):  # of an older model; save_head writes this one's
+    for name in (HEAD, TASK, CALIBRATION, CALIBRATION_FACTS):  # of an older model; others write this one's
         (folder / name).unlink(missing_ok=True)
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")

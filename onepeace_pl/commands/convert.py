@@ -128,6 +128,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     from onepeace_pl.checkpoints.official import enlarged
     from onepeace_pl.checkpoints.peft import merged
     from onepeace_pl.checkpoints.preprocessing import set_tokenizer
+    from onepeace_pl.hub import Calibration
     from onepeace_pl.modalities import ImageProcessor
 
     _not_for(options, "a model folder", "checkpoint_format", "preset", "drop_head")
@@ -160,6 +161,13 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     save_head(target, _cast(head.state, options.dtype), head.config)
     if head.state:
         print(f"  {head.line()}")
+    calibration = Calibration.of_folder(source)
+    if calibration is not None and options.image_size is None:
+        calibration.save(target)
+    elif calibration is not None:
+        print(
+            "  ATTENTION: the calibration is left out; calibrate again, images of this size have other vectors"
+        )
 
 
 def _write_official(source: Path, target: Path, options: argparse.Namespace) -> None:

@@ -35,6 +35,11 @@ def main(argv: Sequence[str]) -> int:
         help="embed item i of all modalities as one vector: the normalised sum of their own, that of one joint pass, "
         "or what the model was trained for",
     )
+    parser.add_argument(
+        "--calibrate",
+        action=argparse.BooleanOptionalAction,
+        help="apply the folder's calibration, or do not; default: where it has one",
+    )
     parser.add_argument("--to", metavar="FILE", help="write the embeddings to a .npz or .csv file")
     parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
     parser.add_argument(
@@ -63,7 +68,11 @@ def main(argv: Sequence[str]) -> int:
     model = OnePeace.from_pretrained(
         options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
     )
-    how = {"batch_size": options.batch_size, "resample": options.resample}
+    how = {
+        "calibrate": options.calibrate,
+        "batch_size": options.batch_size,
+        "resample": options.resample,
+    }
     labels = {name: list(map(well_formed, values)) for name, values in items.items()}
     if options.fuse is not None:
         joined = "+".join(items)

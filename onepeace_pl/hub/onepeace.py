@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Fuse
-from onepeace_pl.backbone.fusion import check_fuse
+from onepeace_pl.backbone.fusion import check_fuse, normalised_sum
 from onepeace_pl.checkpoints.folder import (
     Origin,
     load_folder,
@@ -29,6 +29,7 @@ from onepeace_pl.checkpoints.folder import (
 from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.errors import UserError
+from onepeace_pl.hub.calibration import Calibration, joint_name
 from onepeace_pl.hub.device import find_device
 from onepeace_pl.modalities import ModalitySample, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
@@ -47,6 +48,7 @@ class OnePeace:
         extra: Tensors outside the backbone, saved with it.
         origin: Origin of converted weights.
         head: Head of a task, saved with the model.
+        calibration: Calibration of the vectors, saved with the model.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class OnePeace:
         extra: Mapping[str, Tensor] | None = None,
         origin: Origin | None = None,
         head: Head | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
+        self.calibration = calibration
         self.backbone, self.processors = backbone.eval(), dict(processors)
         self._extra, self._origin, self._head = dict(extra or {}), origin, head or Head()
 
@@ -89,7 +93,8 @@ class OnePeace:
         device = find_device(device)
         origin = read_origin(read_config(folder))
         backbone, processors = load_folder(folder, device, dtype, trust_remote_code)
-        model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder))
+        calibration = Calibration.of_folder(folder)
+        model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder), calibration)
         if tokenizer is not None:
             given = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.load(tokenizer)
             set_tokenizer(model.processors.values(), given)
@@ -108,6 +113,8 @@ class OnePeace:
         """Write a model folder."""
         path = save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
         save_head(path, self._head.state, self._head.config)
+        if self.calibration is not None:
+            self.calibration.save(path)
         return path
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
@@ -149,6 +156,7 @@ class OnePeace:
         self,
         *,
         fuse: Fuse | None = None,
+        calibrate: bool | None = None,
         batch_size: int = 32,
         resample: bool = True,
         **inputs: RawInput | Sequence[RawInput],
@@ -160,6 +168,9 @@ class OnePeace:
         Args:
             fuse: How several modalities become one vector: ``sum``, the normalised sum of their own vectors, or
                 ``joint``, one joint pass. None for what the model was trained for (``fuse`` in its config).
+            calibrate: Calibrate the vectors (:class:`Calibration`), so that modalities share one scale: before
+                they are summed, or after a joint pass with statistics of joint passes. None does so where the model
+                has a calibration, True requires one, False gives the model's own vectors.
             batch_size: Inputs per forward pass, at most.
             resample: Resample audio of another rate than the model's; False raises instead.
             inputs: By modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
@@ -173,10 +184,15 @@ class OnePeace:
 
         Raises:
             TypeError: An input is of no type that the modality reads.
-            UserError: An unknown modality or fusion, lists of different length, or an item that cannot be used.
+            UserError: An unknown modality or fusion, lists of different length, an item that cannot be used, or a
+                calibration that is missing or does not know a modality.
         """
         if fuse is not None:
             check_fuse(fuse)
+        if calibrate and self.calibration is None:
+            raise UserError(
+                "the model has no calibration; `python -m onepeace_pl calibrate` adds one to its folder"
+            )
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
         if not inputs:
@@ -203,7 +219,10 @@ class OnePeace:
         before, training = self.truncation_counts, self.backbone.training
         self.backbone.eval()
         try:
-            result = self._encode(lists, next(iter(lengths.values())), fuse, batch_size, resample)
+            calibration = None if calibrate is False else self.calibration
+            result = self._encode(
+                lists, next(iter(lengths.values())), fuse, calibration, batch_size, resample
+            )
         finally:
             self.backbone.train(training)
         self._warn_of_truncations(before, lengths)
@@ -225,6 +244,7 @@ class OnePeace:
         lists: Mapping[str, Sequence[RawInput]],
         count: int,
         fuse: Fuse | None,
+        calibration: Calibration | None,
         batch_size: int,
         resample: bool,
     ) -> Tensor:
@@ -239,7 +259,7 @@ class OnePeace:
             lengths = {i: tuple(rows[i].length for rows in samples.values()) for i in window}
             for index in _batches(lengths, batch_size):
                 result[index] = self._embed(
-                    {name: [rows[i] for i in index] for name, rows in samples.items()}, fuse
+                    {name: [rows[i] for i in index] for name, rows in samples.items()}, fuse, calibration
                 )
         return result
 
@@ -267,13 +287,24 @@ class OnePeace:
             )
         return sample
 
-    def _embed(self, samples: Mapping[str, Sequence[ModalitySample]], fuse: Fuse | None) -> Tensor:
+    def _embed(
+        self,
+        samples: Mapping[str, Sequence[ModalitySample]],
+        fuse: Fuse | None,
+        calibration: Calibration | None,
+    ) -> Tensor:
         inputs = {}
         for name, rows in samples.items():
             field = self.processors[name].collate(rows)
             padding = None if field.padding is None else field.padding.to(self.device)
             inputs[name] = replace(field, values=field.values.to(self.device), padding=padding)
-        return self.backbone.embed_fused(inputs, fuse).float().cpu()
+        if calibration is None:
+            return self.backbone.embed_fused(inputs, fuse).float().cpu()
+        if len(inputs) > 1 and (fuse or self.backbone.fuse) == "joint":
+            return calibration.transform(joint_name(inputs), self.backbone.embed_jointly(inputs)).cpu()
+        vectors = self.backbone.embed(inputs)
+        parts = [calibration.transform(name, rows) for name, rows in vectors.items()]
+        return (normalised_sum(parts) if len(parts) > 1 else parts[0]).cpu()
 
     def _warn_of_truncations(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
         """Warn of their number; processors warn of the first one only."""

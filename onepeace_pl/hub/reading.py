@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from onepeace_pl.backbone.stages import owner_of
 from onepeace_pl.checkpoints.comparison import Parameters, compare_parameters
 from onepeace_pl.checkpoints.folder import load_folder, read_extra
 from onepeace_pl.checkpoints.head import Head, head_of_folder
+from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.modalities import Processor
 
 TRAINING = {  # options of the encoder that matter in training alone, or where its sizes come from
@@ -38,25 +40,29 @@ class Loaded:
         processors: Its preprocessing.
         head: The head of a task.
         extra: Tensors that belong to no backbone, such as an official file's head.
+        calibration: The calibration of its vectors.
     """
 
     backbone: Backbone
     processors: Mapping[str, Processor]
     head: Head
     extra: Mapping[str, Tensor]
+    calibration: Calibration | None = None
 
     @classmethod
     def of(cls, folder: str | Path, trust: bool = False) -> Self:
         """Read a folder."""
+        folder = Path(folder)
         backbone, processors = load_folder(folder, trust_remote_code=trust)
-        return cls(backbone, processors, head_of_folder(Path(folder)), read_extra(Path(folder)))
+        calibration = Calibration.of_folder(folder)
+        return cls(backbone, processors, head_of_folder(folder), read_extra(folder), calibration)
 
 
 def unequal(a: Loaded, b: Loaded, name: str, parameters: Parameters) -> list[str]:
-    """List differences that can change embeddings: parameters, options, preprocessing, tokenizer, head.
+    """List differences that can change embeddings: parameters, options, preprocessing, tokenizer, head, calibration.
 
     Options of training (``train_*`` of a processor, dropout, the decoder) do not count, nor does the scale of
-    similarities. A head counts for every modality.
+    similarities. A head and a calibration count for every modality.
 
     Args:
         a: One model.
@@ -65,7 +71,8 @@ def unequal(a: Loaded, b: Loaded, name: str, parameters: Parameters) -> list[str
         parameters: Those of both backbones, compared.
     """
     modalities = [*a.backbone.modalities, *b.backbone.modalities]
-    return [*_parameters(parameters, name, modalities), *_options(a, b, name), *_head(a, b)]
+    parts = _parameters(parameters, name, modalities), _options(a, b, name), _head(a, b), _calibration(a, b)
+    return list(chain(*parts))
 
 
 def read_by(parameter: str, name: str, modalities: list[str]) -> bool:
@@ -115,3 +122,12 @@ def _head(a: Loaded, b: Loaded) -> Iterator[str]:
             yield f"head: {names[0]} {what}"
     if heads[0] and heads[1] and a.head.config != b.head.config:
         yield "head: other classes or options (task.json)"
+
+
+def _calibration(a: Loaded, b: Loaded) -> Iterator[str]:
+    if a.calibration is None and b.calibration is None:
+        return
+    if a.calibration is None or b.calibration is None:
+        yield f"calibration only in {'A' if b.calibration is None else 'B'}"
+    elif not a.calibration.equals(b.calibration):
+        yield "calibration"

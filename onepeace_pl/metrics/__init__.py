@@ -1,6 +1,9 @@
-"""Evaluation metrics: retrieval recall@k and classification accuracy, with chance and optimum."""
+"""Evaluation metrics: retrieval recall@k and classification accuracy, with chance and optimum; the modality gap."""
 
+from onepeace_pl.metrics.gap_report import Measurement, gap_report, paired_differences
 from onepeace_pl.metrics.labelled import LabelledResult
+from onepeace_pl.metrics.mixed_pool import Items, MixedPool, TargetRanks, mixed_pools
+from onepeace_pl.metrics.modality_gap import centroid_distances, probe_accuracy
 from onepeace_pl.metrics.optimum import AboveOptimumError, above_optimum
 from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult
 from onepeace_pl.metrics.retrieval import RetrievalMetric
@@ -11,9 +14,18 @@ __all__ = [
     "DirectionResult",
     "FactorAccuracy",
     "GroupRecall",
+    "Items",
     "LabelledResult",
+    "Measurement",
+    "MixedPool",
     "RetrievalMetric",
     "RetrievalResult",
     "RowTable",
+    "TargetRanks",
     "above_optimum",
+    "centroid_distances",
+    "gap_report",
+    "mixed_pools",
+    "paired_differences",
+    "probe_accuracy",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 LEVEL = 0.95
 RESAMPLES = 10_000
+MEAN_RESAMPLES = 2_000  # of values that are all distinct, which takes (R, N) numbers
 SEED = 0
 
 
@@ -42,3 +43,22 @@ def mean_interval(values: NDArray[np.float64] | NDArray[np.bool_]) -> Interval:
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn @ distinct / count, [tail, 1 - tail])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def mean_difference_interval(one: NDArray[np.float64], two: NDArray[np.float64]) -> Interval:
+    """Return mean(one) - mean(two) of independent samples with its 95 % percentile bootstrap interval.
+
+    Args:
+        one: (N,) values.
+        two: (M,) values.
+    """
+    generator = np.random.default_rng(SEED)
+    means = [
+        generator.multinomial(len(values), np.full(len(values), 1 / len(values)), MEAN_RESAMPLES)
+        @ values
+        / len(values)
+        for values in (one, two)
+    ]
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(means[0] - means[1], [tail, 1 - tail])
+    return Interval(float(one.mean() - two.mean()), float(low), float(high))

@@ -41,8 +41,13 @@ def content_of(raw: object, samples: Sequence[ModalitySample], train: bool) -> i
             by its bytes).
     """
     if train and samples[0].values.is_floating_point():
-        return digest(part for value in values_of(raw) for part in _raw_bytes(value))
+        return raw_content(raw)
     return digest(part for sample in samples for part in _raw_bytes(sample.values))
+
+
+def raw_content(raw: object) -> int:
+    """Return the digest of a raw value, or of several, before anything is prepared; of files by their bytes."""
+    return digest(part for value in values_of(raw) for part in _raw_bytes(value))
 
 
 def joint_content(contents: Mapping[str, Tensor], names: Sequence[str]) -> Tensor | None:

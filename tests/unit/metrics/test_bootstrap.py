@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onepeace_pl.metrics.bootstrap import mean_interval
+from onepeace_pl.metrics.bootstrap import mean_difference_interval, mean_interval
 
 
 def hits(right: int, queries: int) -> np.ndarray:
@@ -38,3 +38,12 @@ def test_it_is_the_same_each_time_and_in_any_order() -> None:
 def test_equal_values_have_no_width() -> None:
     found = mean_interval(np.zeros(12))
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
+def test_difference_of_two_means() -> None:
+    generator = np.random.default_rng(0)
+    one, two = generator.normal(1.0, 1.0, 400), generator.normal(0.0, 2.0, 100)
+    found = mean_difference_interval(one, two)
+    half = 1.96 * np.sqrt(one.var() / 400 + two.var() / 100)
+    assert found.value == pytest.approx(one.mean() - two.mean())
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.06)
