@@ -21,13 +21,13 @@ class TableOptions:
 
     Attributes:
         columns: Field to column, where they have other names.
-        id_column: Column of ids; None for the default.
+        id_columns: Columns of ids, of which each table has one; empty for the default.
         root: Folder that media paths start from; None for that of each table.
         incomplete: Handling of ids that one of several tables lacks.
     """
 
     columns: Mapping[str, str]
-    id_column: str | None
+    id_columns: Sequence[str]
     root: str | None
     incomplete: Literal["raise", "skip"]
 
@@ -101,7 +101,7 @@ def rows_of_tables(
     """
     from onepeace_pl.data.sources.opening import TableFiles
 
-    files = TableFiles(paths, modalities, options.columns, options.id_column, options.root)
+    files = TableFiles(paths, modalities, options.columns, options.id_columns, options.root)
     directions = _directions(names, files.fields, modalities)
     where, known = ", ".join(paths), ", ".join(files.columns)
     if not directions:

@@ -113,8 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     rows.add_argument(
         "--id-column",
+        nargs="+",
         metavar="COLUMN",
-        help="ids: rows of equal id belong together; default: id, and row numbers in a single table without it",
+        default=[],
+        help="ids: rows of equal id belong together; several names where tables differ; default: id, and row numbers "
+        "in a single table without it",
     )
     rows.add_argument("--root", metavar="FOLDER", help="start of media paths; default: the table's folder")
     rows.add_argument(

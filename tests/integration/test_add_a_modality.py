@@ -36,10 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listed = commands(PAGE)
-    assert [words[0] for words in listed] == ["fit", "fit", "compare"]
+    assert [words[0] for words in listed] == ["fit", "fit", "compare", "evaluate"]
     for words in listed:
         assert main([*words, *(LITTLE[words[-1]] if words[0] == "fit" else [])]) == 0, words
-    assert capsys.readouterr().out.count("bitwise equal") >= 2
+    printed = capsys.readouterr().out
+    assert printed.count("bitwise equal") >= 2
+    (line,) = [line for line in printed.splitlines() if line.startswith("motion->text")]
+    assert line.split()[-2] == "256"  # what motion.yaml says
 
     before, after = (OnePeace.from_pretrained(f"runs/{run}/model") for run in ("quickstart", "motion"))
     assert after.modalities == ["text", "image", "motion"]

@@ -29,7 +29,8 @@ class TableFiles:
         paths: The files.
         modalities: Modalities that fields may be of.
         columns: Field to column, where they have other names.
-        id_column: Column of ids; None takes ``id``, without which rows of a single file have their number.
+        id_columns: Columns of ids, of which each file has one; none takes ``id``, without which rows of a single file
+            have their number.
         root: Folder that media paths start from; None takes that of each table.
 
     Raises:
@@ -41,14 +42,14 @@ class TableFiles:
         paths: Sequence[str | Path],
         modalities: Sequence[str],
         columns: Mapping[str, str] | None = None,
-        id_column: str | None = None,
+        id_columns: Sequence[str] = (),
         root: str | None = None,
     ) -> None:
         self.paths = [Path(path) for path in paths]
         self.root = root
         self._headers = {path: _header(path) for path in self.paths}
         named = dict(columns or {})
-        self._id_columns = {path: self._id_column(path, id_column) for path in self.paths}
+        self._id_columns = {path: self._id_column(path, id_columns) for path in self.paths}
         for field, column in named.items():
             if modality_of(field) not in modalities:
                 raise UserError(
@@ -118,15 +119,16 @@ class TableFiles:
             hint = nearest(column, self.columns, f"there are {', '.join(self.columns)}")
             raise UserError(f"{', '.join(map(str, self.paths))}: no column {column!r}; {hint}")
 
-    def _id_column(self, path: Path, wanted: str | None) -> str | None:
+    def _id_column(self, path: Path, wanted: Sequence[str]) -> str | None:
         header = self._headers[path]
-        if path.is_dir() or (wanted or ID) in header:
-            return wanted or ID
-        if wanted is None and len(self.paths) == 1:
+        found = [name for name in wanted or [ID] if name in header]
+        if found or path.is_dir():
+            return found[0] if found else None
+        if not wanted and len(self.paths) == 1:
             return None
         raise UserError(
-            f"{path}: no column {wanted or ID!r} of ids; name the one that all files have (id_column); it has "
-            f"{', '.join(header)}"
+            f"{path}: no column of ids named {' or '.join(wanted or [ID])}; it has {', '.join(header)}; name the one "
+            "that says which rows belong together (--id-column)"
         )
 
 

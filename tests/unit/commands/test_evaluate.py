@@ -208,6 +208,14 @@ def test_duplicates_are_merged_or_counted(model: OnePeace) -> None:
     assert apart["counts"]["same/image->text"] == {"queries": 3, "candidates": 3}
 
 
+def test_tables_whose_ids_have_other_names(model: OnePeace) -> None:
+    expected = evaluate("--data", "pictures.tsv", "sounds.csv")
+    header, *rows = Path("sounds.csv").read_text().replace("id,", "uniq_id,", 1).splitlines()
+    table("sounds.csv", header, *rows[::-1])
+    found = evaluate("--data", "pictures.tsv", "sounds.csv", "--id-column", "id", "uniq_id")
+    assert found["metrics"] == expected["metrics"]
+
+
 def test_folders_are_merged_by_the_names_of_files(model: OnePeace) -> None:
     for folder, ending in (("pictures", "png"), ("sounds", "wav")):
         Path(folder).mkdir()
@@ -231,7 +239,10 @@ def test_folders_are_merged_by_the_names_of_files(model: OnePeace) -> None:
         (["--columns", "image=photo"], "no column 'photo'"),
         (["--columns", "photo"], "write FIELD=COLUMN"),
         (["--columns", "smell=kind"], "no modality 'smell'"),
-        (["--id-column", "image_id"], "pictures.tsv: no column 'image_id' of ids"),
+        (
+            ["--id-column", "image_id"],
+            "pictures.tsv: no column of ids named image_id; it has id, image, before",
+        ),
         (["--groups", "sort"], "no column 'sort'"),
         (["--batch-size", "0"], "--batch-size 0 must be at least 1"),
         (["--limit", "0"], "--limit 0 must be at least 1"),
