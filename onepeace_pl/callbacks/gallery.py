@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
 from onepeace_pl.metrics.composed import SUM
+from onepeace_pl.metrics.result import JOINT
 from onepeace_pl.modalities.audio.decoding import open_audio
 from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.utils.files import replacing
@@ -100,8 +101,8 @@ def _draw_direction(
     k = min(direction.recall)
     numbers = [gallery, f"R@{k} {direction.recall[k]:.2f}", f"chance {direction.chance[k]:.3f}"]
     if direction.composed is not None:
-        total = direction.composed.vectors[SUM].recall[k].value
-        numbers[1:2] = [f"joint pass {numbers[1]}", f"sum {total:.2f}"]
+        vectors = direction.composed.vectors
+        numbers[1:2] = [f"R@{k}: {name} {vectors[name].recall[k].value:.2f}" for name in (JOINT, SUM)]
     if k in direction.optimum:
         numbers.append(f"optimum {direction.optimum[k]:.2f}")
     heading = direction.name.replace("->", " \u2192 ")

@@ -90,7 +90,7 @@ def overview(results: Iterable[RetrievalResult]) -> str:
             label = f"{name} ({vector_label(vector)})"
             row = _beside(label, by.recall[k].value, d.chance[k], by.optimum.get(k))
             rows.append([*row, *([""] * len(groups))])
-        label = name if d.composed is None else f"{name} ({vector_label(JOINT)})"
+        label = name if d.composed is None else f"{name} ({vector_label(d.composed.default)}, the default)"
         row = _beside(label, d.recall[k], d.chance[k], d.optimum.get(k))
         rows.append([*row, *(_number(d.groups[g].recall[k]) if g in d.groups else "" for g in groups)])
     head = ["", f"R@{k}", "chance", "optimum", "% of optimum", *(f"{name} only" for name in groups)]
@@ -124,7 +124,7 @@ def retrieval_section(result: RetrievalResult) -> str:
         paired = (
             " The difference is paired. The sum is that of the normalised vectors of the parts; groups and "
         )
-        paired += "factors are measured with the joint pass."
+        paired += "factors are measured with the vector that `encode` gives by default."
         parts.append(f"In brackets: 95 % bootstrap intervals over queries.{paired if composed else ''}\n")
     factors = _factor_table(list(result.directions.values()))
     if factors:
@@ -153,7 +153,9 @@ def _recall_rows(direction: DirectionResult, ks: Sequence[int]) -> list[list[str
     for name, values in optima.items():
         if values:
             rows.append([name, *(f"{values[k]:.3f}" if k in values else "" for k in ks)])
-            share = f"% of {name}" if direction.composed is None else f"joint pass, % of {name}"
+            share = f"% of {name}"
+            if direction.composed is not None:
+                share = f"{vector_label(direction.composed.default)}, {share}"
             rows.append([share, *(_percent(direction.recall[k], values.get(k)) for k in ks)])
     if len(direction.groups) > 1:
         for name, group in direction.groups.items():

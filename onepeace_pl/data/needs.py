@@ -65,6 +65,7 @@ class Needs:
         processors: Modality -> check of its processor, for instance that it does not crop where boxes matter.
         duplicates: Whether training compares rows by content, so that workers make digests.
         image_size: Whether the data module must have a transform, which records the size of each image.
+        fields: Fields that training reads beside one of each modality, such as ``image:reference``.
         evaluation: Type of the evaluation sets: labelled rows, or galleries.
         task: Class name of the task, for messages; set by the task itself.
         modalities: Modalities that training reads; set by the task itself.
@@ -78,6 +79,7 @@ class Needs:
     processors: Mapping[str, ProcessorCheck] = field(default_factory=dict)
     duplicates: bool = False
     image_size: bool = False
+    fields: tuple[str, ...] = ()
     evaluation: type[EvaluationSet] = EvaluationSet
     task: str = ""
     modalities: tuple[str, ...] = ()

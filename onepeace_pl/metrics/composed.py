@@ -22,22 +22,23 @@ def vector_names(*sides: Sequence[str]) -> list[str]:
     return [*dict.fromkeys(parts), *([SUM] if parts else []), JOINT]
 
 
-def compare_vectors(results: Mapping[str, RetrievalResult]) -> RetrievalResult:
-    """Return the result of the joint pass; its directions hold those of the other vectors, too.
+def compare_vectors(results: Mapping[str, RetrievalResult], default: str = JOINT) -> RetrievalResult:
+    """Return the result of the model's default vector; its directions hold those of the other vectors, too.
 
     Args:
         results: Results of the same gallery by :func:`vector_names`.
+        default: The vector that ``encode`` gives by default, ``sum`` or ``joint``.
     """
-    joint = results[JOINT]
-    if len(results) > 1:
-        for name, direction in joint.directions.items():
-            direction.composed = _compared(
-                {vector: result.directions[name] for vector, result in results.items()}
-            )
-    return joint
+    if len(results) == 1:
+        return results[JOINT]
+    for name, direction in results[default].directions.items():
+        direction.composed = _compared(
+            {vector: result.directions[name] for vector, result in results.items()}, default
+        )
+    return results[default]
 
 
-def _compared(directions: Mapping[str, DirectionResult]) -> ComposedResult:
+def _compared(directions: Mapping[str, DirectionResult], default: str) -> ComposedResult:
     joint, total = directions[JOINT], directions[SUM]
     return ComposedResult(
         {
@@ -45,4 +46,5 @@ def _compared(directions: Mapping[str, DirectionResult]) -> ComposedResult:
             for name, d in directions.items()
         },
         {k: mean_interval((joint.ranks <= k) - 1.0 * (total.ranks <= k)) for k in joint.recall},
+        default,
     )

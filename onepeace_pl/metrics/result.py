@@ -68,10 +68,12 @@ class ComposedResult:
     Attributes:
         vectors: Recall@k by vector: ``audio_alone``, ``text_alone``, ``sum``, ``joint``.
         difference: R@k of the joint pass minus that of the sum, paired by query, by k.
+        default: The vector that ``encode`` gives by default, whose recall is that of the direction.
     """
 
     vectors: dict[str, VectorRecall]
     difference: dict[int, Interval]
+    default: str = JOINT
 
 
 @dataclass
@@ -137,9 +139,12 @@ class DirectionResult:
         return mean_interval(self.ranks <= k)
 
     def others(self) -> dict[str, VectorRecall]:
-        """Return the vectors of a composed query but for that of the joint pass, whose recall is ``recall``."""
-        vectors = {} if self.composed is None else self.composed.vectors
-        return {name: vector for name, vector in vectors.items() if name != JOINT}
+        """Return the vectors of a composed query but for the default one, whose recall is ``recall``."""
+        if self.composed is None:
+            return {}
+        return {
+            name: vector for name, vector in self.composed.vectors.items() if name != self.composed.default
+        }
 
 
 @dataclass

@@ -55,11 +55,12 @@ def check_compatible(needs: Needs, offer: Offer) -> None:
     if needs.target is not None:  # galleries are read modality by modality
         sources += [(each.name, each.rows) for each in offer.evaluation]
     for place, source in sources:
-        missing = [modality for modality in needs.modalities if modality not in source.modalities]
+        read = (*needs.modalities, *(needs.fields if source is offer.train else ()))
+        missing = [name for name in read if name not in source.modalities]
         if missing:
             raise UserError(
                 f"{needs.task} reads {missing[0]}, but {place} has {', '.join(source.modalities)}; "
-                "give the source that modality, or the task another"
+                "give the source that field, or the task another"
             )
         if needs.target is not None:
             _check_rows(place, source, needs, offer.on_error)

@@ -23,6 +23,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.metrics import RetrievalMetric
 from onepeace_pl.metrics.composed import ALONE, SUM, compare_vectors, vector_names
 from onepeace_pl.metrics.result import JOINT, RetrievalResult
+from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.objectives.alignment import Alignment
 from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.task import Reads, Task
@@ -31,8 +32,8 @@ from onepeace_pl.training.task import Reads, Task
 class RetrievalEvaluator(Evaluator):
     """Recall at k between the two sides of galleries: ``GALLERY/DIRECTION/R@k``, and ``mean_recall`` over all.
 
-    Several modalities on one side are read in a joint pass. Beside it, the normalised sum of their vectors and each of
-    them alone are measured on the same queries: ``GALLERY/DIRECTION/sum/R@k``, ``.../audio_alone/R@k`` ...
+    Several modalities on one side are fused as ``encode`` does by default. Beside it, the other fusion and each
+    modality alone are measured on the same queries: ``GALLERY/DIRECTION/sum/R@k``, ``.../audio_alone/R@k`` ...
 
     Args:
         sets: The galleries, one a data loader.
@@ -42,6 +43,7 @@ class RetrievalEvaluator(Evaluator):
     def __init__(self, sets: Sequence[EvaluationSet], fuse: Fuse | None = None) -> None:
         super().__init__()
         self.fuse = fuse
+        self._default: str = JOINT
         self._galleries = [each for each in sets if isinstance(each, Gallery)]
         self._metrics = [
             {
@@ -62,7 +64,7 @@ class RetrievalEvaluator(Evaluator):
             self._update(backbone, batch, loader, alone)
 
     def _update(self, backbone: Backbone, batch: Batch, loader: int, alone: dict[str, Tensor]) -> None:
-        gallery = self._galleries[loader]
+        gallery, self._default = self._galleries[loader], backbone.fuse
         query, target = (
             embed_side(backbone, batch, side, self.fuse, alone) for side in (gallery.query, gallery.target)
         )
@@ -80,7 +82,7 @@ class RetrievalEvaluator(Evaluator):
             AboveOptimumError: A result is better than the best achievable one.
         """
         results = [
-            compare_vectors({name: metric.compute() for name, metric in metrics.items()})
+            compare_vectors({name: metric.compute() for name, metric in metrics.items()}, self._default)
             for metrics in self._metrics
         ]
         self.results = {
@@ -109,6 +111,7 @@ class RetrievalTask(Task):
             small data, where many have.
         reconstructs: Modalities whose masked tokens are reconstructed.
         batch_transform: Seed of the run -> transform of each collated training batch.
+        fields: Further fields that training reads, such as ``text:change``.
     """
 
     monitor = ("mean_recall", "max")
@@ -120,6 +123,7 @@ class RetrievalTask(Task):
         ignore_duplicates: bool = False,
         reconstructs: tuple[str, ...] = (),
         batch_transform: Callable[[int], BatchTransform] | None = None,
+        fields: Sequence[str] = (),
     ) -> None:
         if len(set(pair)) != 2:
             raise UserError(f"pair: {', '.join(pair)} are not two modalities; name two different ones")
@@ -130,9 +134,15 @@ class RetrievalTask(Task):
                     f"{', '.join(backbone.modalities)}"
                 )
         both = (pair[0], pair[1])
+        read = tuple(dict.fromkeys((*both, *map(modality_of, fields))))
         super().__init__(
-            Reads(both, reconstructs),
-            Needs(batch_transform=batch_transform, duplicates=ignore_duplicates, evaluation=Gallery),
+            Reads(read, reconstructs),
+            Needs(
+                batch_transform=batch_transform,
+                duplicates=ignore_duplicates,
+                fields=tuple(fields),
+                evaluation=Gallery,
+            ),
         )
         self.pair = both
         self.ignore_duplicates = ignore_duplicates

@@ -16,6 +16,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.errors import UserError
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
+from onepeace_pl.tasks.pretraining.composed import ComposedQuery
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
 from onepeace_pl.training.retrieval import RetrievalTask
 from onepeace_pl.training.task import TaskOutput
@@ -44,6 +45,8 @@ class Pretraining(RetrievalTask):
         matryoshka_dims: Lengths of the vectors that alignment trains beside each other, so that ``encode`` may cut
             them (``truncate_dim``), such as ``[128, 64, 32, 16]``; empty for the full one alone.
         matryoshka_weights: Weight of each length; by default all alike.
+        composed: Composed queries, whose joint vectors are contrasted with their targets; the original has none.
+        composed_share: Share of a batch's samples that composed queries read, its first ones.
     """
 
     def __init__(
@@ -62,17 +65,25 @@ class Pretraining(RetrievalTask):
         tile: int = 1024,
         matryoshka_dims: Sequence[int] = (),
         matryoshka_weights: Sequence[float] | None = None,
+        composed: Sequence[ComposedQuery] = (),
+        composed_share: float = 1.0,
     ) -> None:
         if not 0 < denoising_share <= 1:
             raise UserError(f"denoising_share={denoising_share} must be a share above 0 and at most 1")
+        if not 0 < composed_share <= 1:
+            raise UserError(f"composed_share={composed_share} must be a share above 0 and at most 1")
         active = {name: each for name, each in students.items() if each.active and denoising != "none"}
+        for query in composed:
+            query.check(backbone)
         super().__init__(
             backbone,
             pair,
             ignore_duplicates,
             reconstructs=tuple(dict.fromkeys(name for student in active.values() for name in student.hide)),
             batch_transform=partial(MaskSampler, active, share=denoising_share) if active else None,
+            fields=tuple(dict.fromkeys(name for each in composed for name in (*each.query, *each.target))),
         )
+        self.composed, self.composed_share = list(composed), composed_share
         self.alignment, self.share, self.students = alignment, denoising_share, active
         for name, spec in self.students.items():
             for modality in spec.hide:
@@ -109,6 +120,9 @@ class Pretraining(RetrievalTask):
         rows = None if self.share == 1 else next((len(mask.keep) for mask in hidden), None)
         if any(student.teacher == "joint" for student in self.students.values()):
             passes["teacher"] = ForwardPass(self.pair, grad=False, rows=rows)
+        some = None if self.composed_share == 1 else max(1, round(self.composed_share * len(batch)))
+        for query in self.composed:
+            passes = {**passes, **{n: p for n, p in query.passes(some).items() if n not in passes}}
         for name, student in self.students.items():
             passes[f"student {name}"] = ForwardPass(tuple(student.hide), batch.masks[name], rows=rows)
         return passes
@@ -124,6 +138,13 @@ class Pretraining(RetrievalTask):
         )
         loss: Tensor = self.alignment * aligned.loss
         logs = {"align/mean": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
+        for query in self.composed:
+            found = self.contrast(*query.vectors(seen), scale)
+            loss = loss + query.weight * found.loss
+            logs |= {
+                f"composed/{query.name}": found.loss.detach(),
+                f"accuracy/{query.name}": found.accuracies[0],
+            }
         for name, student in self.students.items():
             assert self.denoise is not None
             for modality in student.hide:

@@ -85,7 +85,7 @@ def test_composed_queries_show_the_joint_pass_beside_sum_and_parts() -> None:
         ["| hard: audio+text → image (audio alone)", "**0.000**"],
         ["| hard: audio+text → image (text alone)", "**0.000**"],
         ["| hard: audio+text → image (sum)", "**1.000**"],
-        ["| hard: audio+text → image (joint pass)", "**0.500**"],
+        ["| hard: audio+text → image (joint pass, the default)", "**0.500**"],
     ]
 
 

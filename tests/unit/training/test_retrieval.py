@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from onepeace_pl.backbone import Backbone
+from onepeace_pl.backbone import Backbone, Fuse
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.datamodule import PairsDataModule
 from onepeace_pl.data.evaluation.gallery import Gallery
@@ -134,7 +134,7 @@ def test_recall_of_several_galleries(backbone: Backbone) -> None:
         "text_touch/touch->text/R@1",
         *(
             f"text+image_touch/text+image->touch/{vector}R@1"
-            for vector in ("", "sum/", "text_alone/", "image_alone/")
+            for vector in ("", "joint/", "text_alone/", "image_alone/")
         ),
     }
     made = batch([0, 1, 2])
@@ -175,7 +175,23 @@ def test_the_joint_pass_stands_beside_the_sum_and_the_parts(backbone: Backbone) 
 def test_a_composed_side_is_compared_as_candidates_too(backbone: Backbone) -> None:
     metrics = evaluate(backbone, [replace(JOINT, both_directions=True)], [[0, 1], [2]])
     for name in ("touch->text+image", "text+image->touch"):
-        assert f"text+image_touch/{name}/sum/R@1" in metrics
+        assert f"text+image_touch/{name}/joint/R@1" in metrics
+
+
+@pytest.mark.parametrize("fuse", ["sum", "joint"])
+def test_the_result_of_a_composed_query_is_that_of_the_default_vector(
+    backbone: Backbone, fuse: Fuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbone, "fuse", fuse)
+    evaluation = RetrievalEvaluator([JOINT])
+    with torch.no_grad():
+        evaluation.update(backbone, batch([0, 1, 2]), 0)
+    evaluation.compute()
+    direction = evaluation.results["text+image_touch"].directions["text+image->touch"]
+    assert direction.composed is not None
+    assert direction.composed.default == fuse
+    assert direction.recall[1] == direction.composed.vectors[fuse].recall[1].value
+    assert fuse not in direction.others()
 
 
 def test_batches_and_their_order_do_not_matter(backbone: Backbone) -> None:

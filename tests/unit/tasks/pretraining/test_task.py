@@ -9,9 +9,10 @@ import torch
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
+from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import build_optimizer
-from onepeace_pl.tasks.pretraining import Pretraining, Student
+from onepeace_pl.tasks.pretraining import ComposedQuery, Pretraining, Student
 from onepeace_pl.training.task import TaskOutput
 
 from ...samples import LENGTHS, fields, make
@@ -44,6 +45,7 @@ def batch(task: Pretraining, epoch: int = 0, rows: int = 3) -> Batch:
     }
     lengths = {name: torch.tensor(LENGTHS[name])[:rows] for name in PAIR}
     starts = {"text": [torch.ones(n, dtype=torch.bool) for n in LENGTHS["text"]], "touch": [None] * 3}
+    inputs |= {name: inputs[modality_of(name)] for name in task.needs.fields}
     made = Batch(["a", "b", "c"][:rows], torch.arange(rows), epoch, inputs, lengths, starts)
     make = task.needs.batch_transform
     transform = None if make is None else make(0)
@@ -88,6 +90,7 @@ def test_losses_fall(denoising: str, gradient: str) -> None:
         ({"text": Student({"text": WholeWords(0.4)}, {"text": 1.0})}, {}),
         ({"both": Student(BOTH.hide, {"text": 1.0})}, {}),
         (STUDENTS, {"alignment": 0.0}),
+        (STUDENTS, {"composed": [ComposedQuery(("touch", "text:change"), ("text:composed",))]}),
     ],
     ids=[
         "all",
@@ -97,6 +100,7 @@ def test_losses_fall(denoising: str, gradient: str) -> None:
         "the other alone",
         "half a weight",
         "no alignment",
+        "composed queries",
     ],
 )
 @pytest.mark.parametrize("stage", ["vision_language", Extend("touch")], ids=["first", "second"])
@@ -175,6 +179,64 @@ def test_students_may_read_a_share_of_the_batch() -> None:
     assert len(batch(pretraining(model, denoising_share=0.01)).masks["touch"]["touch"].keep) == 1
     with pytest.raises(ValueError, match=r"denoising_share=0 must be a share above 0"):
         pretraining(model, denoising_share=0)
+
+
+CHANGED = ComposedQuery(("touch", "text:change"), ("text:composed",), weight=2.0)
+
+
+def test_a_joint_vector_learns_its_target() -> None:
+    model = backbone().train()
+    task = pretraining(model, {}, composed=[CHANGED])
+    optimizer = build_optimizer(model, lambda groups: torch.optim.AdamW(groups, lr=3e-3))
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        result = step(task, model)
+        result.loss.backward()
+        optimizer.step()
+        losses.append(result.logs[f"composed/{CHANGED.name}"].item())
+    assert losses[-1] < 0.5 * losses[0]
+    made = batch(task)
+    joint = model.eval().embed_jointly({n: made.inputs[n] for n in CHANGED.query})
+    target = model.embed({"text:composed": made.inputs["text:composed"]})["text:composed"]
+    assert (joint @ target.T).argmax(1).tolist() == [0, 1, 2]
+
+
+def test_a_composed_query_adds_its_weighted_loss_and_leaves_its_target_alone() -> None:
+    model = backbone().train()
+    plain = step(pretraining(model, {}), model)
+    result = step(pretraining(model, {}, composed=[CHANGED]), model)
+    added = result.logs[f"composed/{CHANGED.name}"]
+    assert result.loss.item() == pytest.approx((plain.loss + 2.0 * added).item(), rel=1e-6)
+    alone = pretraining(model, {}, alignment=0.0, composed=[ComposedQuery(("touch", "text"), ("text",))])
+    passes = alone.passes(batch(alone))
+    assert list(passes) == ["text", "touch", "touch+text->text"]
+    vectors = ComposedQuery(("touch", "text"), ("text",)).vectors(
+        dict(zip(passes, model(batch(alone).inputs, list(passes.values()))[0], strict=True))
+    )
+    assert [vector.requires_grad for vector in vectors] == [True, False]
+
+
+def test_composed_queries_may_read_a_share_of_the_batch() -> None:
+    model = backbone().eval()
+    some = pretraining(model, {}, composed=[CHANGED], composed_share=0.6)
+    whole = pretraining(model, {}, composed=[CHANGED])
+    name = f"composed/{CHANGED.name}"
+    two = whole(model, batch(whole, rows=2)).logs[name]
+    assert step(some, model).logs[name].item() == pytest.approx(two.item(), rel=1e-5)
+    assert torch.equal(step(some, model).logs["align/mean"], step(whole, model).logs["align/mean"])
+
+
+def test_mistakes_of_composed_queries_are_named() -> None:
+    model = backbone()
+    with pytest.raises(ValueError, match=r"no modality 'smell' for smell; the backbone has text, touch"):
+        pretraining(model, {}, composed=[ComposedQuery(("touch", "smell"), ("text",))])
+    with pytest.raises(ValueError, match="needs two fields or more in the query"):
+        ComposedQuery(("touch",), ("text",))
+    with pytest.raises(ValueError, match=r"text and text:change are of one modality"):
+        ComposedQuery(("text", "text:change"), ("touch",))
+    with pytest.raises(ValueError, match=r"composed_share=2 must be a share above 0"):
+        pretraining(model, {}, composed=[CHANGED], composed_share=2)
 
 
 def task_of(model: Backbone) -> Pretraining:

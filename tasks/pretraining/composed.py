@@ -1,0 +1,68 @@
+"""Composed queries as a training objective (docs/guide/composed_queries.md).
+
+Shapes: B samples, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from onepeace_pl.backbone import Backbone, Features, ForwardPass
+from onepeace_pl.backbone.fusion import normalised_sum
+from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.base import modality_of
+
+
+@dataclass
+class ComposedQuery:
+    """A composed query: the vector of one joint pass is contrasted with that of a target.
+
+    Both are fields of a row: a modality, or a further value of it such as ``text:change``. What the target is decides
+    what the joint vector learns: the caption of both parts together, or the parts themselves, whose normalised sum it
+    then imitates.
+
+    Attributes:
+        query: Fields that the joint pass reads together, of different modalities.
+        target: Fields of the target: the normalised sum of their own vectors, read without gradient.
+        weight: Weight of the loss.
+    """
+
+    query: tuple[str, ...]
+    target: tuple[str, ...]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.query, self.target = tuple(self.query), tuple(self.target)
+        if len(self.query) < 2 or not self.target:
+            raise UserError(
+                f"composed: {self.name} needs two fields or more in the query, and one in the target"
+            )
+        ForwardPass.of(self.query)
+
+    @property
+    def name(self) -> str:
+        """Name in logs, such as ``audio+text:change->text:composed``."""
+        return f"{'+'.join(self.query)}->{'+'.join(self.target)}"
+
+    def check(self, backbone: Backbone) -> None:
+        """Reject fields of a modality that the backbone lacks."""
+        for name in (*self.query, *self.target):
+            if modality_of(name) not in backbone.modalities:
+                raise UserError(
+                    f"composed: no modality {modality_of(name)!r} for {name}; the backbone has "
+                    f"{', '.join(backbone.modalities)}"
+                )
+
+    def passes(self, rows: int | None) -> dict[str, ForwardPass]:
+        """Return the joint pass and those of the target's fields, by name."""
+        single = {name: ForwardPass.of([name], grad=False, rows=rows) for name in self.target}
+        return {self.name: ForwardPass.of(self.query, rows=rows), **single}
+
+    def vectors(self, seen: Mapping[str, Features]) -> tuple[Tensor, Tensor]:
+        """Return the unit vectors (B, D) of query and target."""
+        query = normalised_sum(seen[self.name].embeddings.values())
+        parts = [seen[name].embeddings[modality_of(name)][: len(query)] for name in self.target]
+        return query, normalised_sum(parts).detach()
