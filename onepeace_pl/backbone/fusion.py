@@ -16,6 +16,9 @@ from onepeace_pl.errors import UserError
 Fuse = Literal["sum", "joint"]
 """``sum``: the normalised sum of the modalities' own unit vectors; ``joint``: one joint pass."""
 
+MeasuredFuse = Fuse | Literal["default"]
+"""Vector that an evaluation measures; ``default``: the one that the model gives for these modalities."""
+
 
 def check_fuse(fuse: str) -> None:
     """Reject what is no :data:`Fuse`.

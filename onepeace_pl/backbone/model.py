@@ -50,8 +50,9 @@ class Backbone(nn.Module):
         decoder: The decoder's; only the denoising objective needs one.
         stage: Which parameters are trained: ``vision_language`` (everything), ``{extend: NAME}``, ``{last: BLOCKS}``,
             ``{lora: RANK}`` or ``frozen``.
-        fuse: The default of :meth:`embed_fused`: ``sum``, or ``joint`` where an objective trains the joint vector.
+        fuse: The default of :meth:`embed_fused`: ``sum`` or ``joint``.
         matryoshka_dims: Lengths that embeddings were trained to be cut to; a task that trains some adds them.
+        joint: Combinations of modalities whose default is ``joint`` all the same: an objective trains their vector.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class Backbone(nn.Module):
         stage: str | Extend | Last | LoRAStage = "vision_language",
         fuse: Fuse = "sum",
         matryoshka_dims: Sequence[int] = (),
+        joint: Sequence[Sequence[str]] = (),
     ) -> None:
         super().__init__()
         _check_names(adapters)
         check_fuse(fuse)
         self.fuse: Fuse = fuse
+        self.joint = tuple(tuple(names) for names in joint)
         self.config, self.decoder_config = transformer, decoder
         self.matryoshka_dims: tuple[int, ...] = ()
         self.add_matryoshka_dims(matryoshka_dims)
@@ -76,6 +79,12 @@ class Backbone(nn.Module):
         if not made:
             raise UserError("a backbone needs at least one adapter")
         self.stage.check(made, self.depth)
+        for names in self.joint:
+            strange = [name for name in names if name not in made]
+            if strange or len(set(names)) < 2:
+                raise UserError(
+                    f"joint: {list(names)} are no two modalities or more of the backbone; it has {', '.join(made)}"
+                )
         self.encoder = Encoder(self.config, made)
         small = decoder.resolve(transformer)
         self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
@@ -207,6 +216,11 @@ class Backbone(nn.Module):
         features, _ = self(inputs, [ForwardPass.of(tuple(inputs))])
         return normalised_sum(features[0].embeddings.values())
 
+    def default_fuse(self, fields: Iterable[str]) -> Fuse:
+        """Return how these fields become one vector by default."""
+        modalities = set(map(modality_of, fields))
+        return "joint" if any(modalities == set(names) for names in self.joint) else self.fuse
+
     def embed_fused(self, inputs: Mapping[str, ModalityInput], fuse: Fuse | None = None) -> Tensor:
         """Return one embedding (B, D) for each row of one or several modalities.
 
@@ -215,7 +229,7 @@ class Backbone(nn.Module):
             fuse: Sum of the separate vectors, or joint pass; None for the model's default. They differ from two
                 modalities on.
         """
-        fuse = self.fuse if fuse is None else fuse
+        fuse = self.default_fuse(inputs) if fuse is None else fuse
         check_fuse(fuse)
         if len(inputs) == 1:
             return self.embed(inputs)[next(iter(inputs))]
@@ -241,6 +255,7 @@ class Backbone(nn.Module):
             "stage": self.stage.to_config(),
             "fuse": self.fuse,
             "matryoshka_dims": list(self.matryoshka_dims),
+            "joint": [list(names) for names in self.joint],
         }
 
     @classmethod
@@ -262,6 +277,7 @@ class Backbone(nn.Module):
             Stage.from_config(config.get("stage", "vision_language")),  # type: ignore[arg-type]
             config.get("fuse", "sum"),
             config.get("matryoshka_dims", ()),
+            config.get("joint", ()),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from onepeace_pl.backbone import Fuse
+from onepeace_pl.backbone.fusion import MeasuredFuse
 from onepeace_pl.callbacks.page import info_table, vector_label
 from onepeace_pl.callbacks.results_file import references, retrieval_content
 from onepeace_pl.callbacks.retrieval_page import retrieval_parts
@@ -18,7 +18,6 @@ from onepeace_pl.data.loading.skips import SkipLog
 from onepeace_pl.data.source import Source
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
 from onepeace_pl.metrics.bootstrap import Interval
-from onepeace_pl.metrics.composed import SUM
 from onepeace_pl.metrics.result import JOINT, NDCG_AT
 from onepeace_pl.training.retrieval import retrieval_metrics
 from onepeace_pl.utils.files import write_text
@@ -40,7 +39,7 @@ class Evaluation:
     model: str
     data: Sequence[str]
     device: torch.device
-    fuse: Fuse | None
+    fuse: MeasuredFuse | None
     skips: SkipLog
     seconds: float = 0.0
     _sets: dict[str, dict[str, RetrievalResult]] = field(default_factory=dict)
@@ -95,7 +94,8 @@ class Evaluation:
         ]
         own = {k: direction.interval(k) for k in direction.recall}
         several = len(direction.query) > 1 or len(direction.target) > 1
-        label = f" ({vector_label(JOINT if self.fuse != SUM else SUM)})" if several else ""
+        default = direction.composed.default if direction.composed is not None else self.fuse or JOINT
+        label = f" ({vector_label(default)})" if several else ""
         rows = [
             [
                 f"{direction.name} ({vector_label(vector)})",

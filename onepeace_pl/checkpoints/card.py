@@ -55,6 +55,7 @@ def model_card(
         f"feed-forward {config.feed_forward} |",
         f"| relative positions | {tables if config.position_bias else 'none'} |",
         *([f"| several modalities | {FUSIONS[backbone.fuse]} |"] if len(names) > 1 else []),
+        *(f"| {' + '.join(joined)} | {FUSIONS['joint']} |" for joined in backbone.joint),
         *([f"| trained lengths (`truncate_dim`) | {lengths} |"] if lengths else []),
         f"| decoder | {f'layers: {depth}' if depth else 'none'} |",
         *(f"| {n} | {f'{v:.4g}' if isinstance(v, float) else v} |" for n, v in (weights or {}).items()),

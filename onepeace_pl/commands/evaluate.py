@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     model = OnePeace.from_pretrained(
         options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
     )
-    fuse = model.backbone.fuse if options.fuse == "default" else options.fuse
+    fuse = options.fuse
     evaluation = Evaluation(options.folder, options.data, model.device, fuse, SkipLog())
     if folder is not None:
         evaluation.skips.path = folder / "skipped.tsv"

@@ -167,7 +167,8 @@ class OnePeace:
 
         Args:
             fuse: How several modalities become one vector: ``sum``, the normalised sum of their own vectors, or
-                ``joint``, one joint pass. None for what the model was trained for (``fuse`` in its config).
+                ``joint``, one joint pass. None for what the model was trained for: ``joint`` for the combinations
+                that its config lists under ``joint``, ``fuse`` for others.
             calibrate: Calibrate the vectors (:class:`Calibration`), so that modalities share one scale: before
                 they are summed, or after a joint pass with statistics of joint passes. None does so where the model
                 has a calibration, True requires one, False gives the model's own vectors.
@@ -300,7 +301,7 @@ class OnePeace:
             inputs[name] = replace(field, values=field.values.to(self.device), padding=padding)
         if calibration is None:
             return self.backbone.embed_fused(inputs, fuse).float().cpu()
-        if len(inputs) > 1 and (fuse or self.backbone.fuse) == "joint":
+        if len(inputs) > 1 and (fuse or self.backbone.default_fuse(inputs)) == "joint":
             return calibration.transform(joint_name(inputs), self.backbone.embed_jointly(inputs)).cpu()
         vectors = self.backbone.embed(inputs)
         parts = [calibration.transform(name, rows) for name, rows in vectors.items()]

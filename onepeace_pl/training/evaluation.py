@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from onepeace_pl.backbone import Fuse
+from onepeace_pl.backbone.fusion import MeasuredFuse
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import OnError, PreparedRows
@@ -27,7 +27,7 @@ def evaluate_retrieval(
     model: OnePeace,
     galleries: Sequence[Gallery],
     *,
-    fuse: Fuse | None = None,
+    fuse: MeasuredFuse | None = None,
     batch_size: int = 32,
     num_workers: int = 0,
     limit: int | None = None,

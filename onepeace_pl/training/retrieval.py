@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Fuse
-from onepeace_pl.backbone.fusion import normalised_sum
+from onepeace_pl.backbone.fusion import MeasuredFuse, normalised_sum
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.gallery import Gallery
 from onepeace_pl.data.evaluation.sets import EvaluationSet
@@ -37,13 +37,13 @@ class RetrievalEvaluator(Evaluator):
 
     Args:
         sets: The galleries, one a data loader.
-        fuse: Measure this one vector of several modalities instead of comparing all.
+        fuse: Measure this one vector of several modalities, or the model's ``default``, instead of comparing all.
     """
 
-    def __init__(self, sets: Sequence[EvaluationSet], fuse: Fuse | None = None) -> None:
+    def __init__(self, sets: Sequence[EvaluationSet], fuse: MeasuredFuse | None = None) -> None:
         super().__init__()
         self.fuse = fuse
-        self._default: str = JOINT
+        self._defaults: dict[int, Fuse] = {}
         self._galleries = [each for each in sets if isinstance(each, Gallery)]
         self._metrics = [
             {
@@ -64,7 +64,10 @@ class RetrievalEvaluator(Evaluator):
             self._update(backbone, batch, loader, alone)
 
     def _update(self, backbone: Backbone, batch: Batch, loader: int, alone: dict[str, Tensor]) -> None:
-        gallery, self._default = self._galleries[loader], backbone.fuse
+        gallery = self._galleries[loader]
+        self._defaults[loader] = backbone.default_fuse(
+            gallery.query if len(gallery.query) > 1 else gallery.target
+        )
         query, target = (
             embed_side(backbone, batch, side, self.fuse, alone) for side in (gallery.query, gallery.target)
         )
@@ -82,8 +85,11 @@ class RetrievalEvaluator(Evaluator):
             AboveOptimumError: A result is better than the best achievable one.
         """
         results = [
-            compare_vectors({name: metric.compute() for name, metric in metrics.items()}, self._default)
-            for metrics in self._metrics
+            compare_vectors(
+                {name: metric.compute() for name, metric in metrics.items()},
+                self._defaults.get(loader, JOINT),
+            )
+            for loader, metrics in enumerate(self._metrics)
         ]
         self.results = {
             gallery.name: result for gallery, result in zip(self._galleries, results, strict=True)
@@ -215,7 +221,7 @@ def embed_side(
     backbone: Backbone,
     batch: Batch,
     side: Sequence[str],
-    fuse: Fuse | None = None,
+    fuse: MeasuredFuse | None = None,
     alone: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Return unit vectors (B, D) of one side: ``joint``, and of several modalities their sum and each alone.
@@ -224,10 +230,12 @@ def embed_side(
         backbone: The backbone.
         batch: The rows.
         side: Fields of the side.
-        fuse: Return this vector alone, under the name ``joint``.
+        fuse: Return this vector, or the model's ``default``, alone, under the name ``joint``.
         alone: Vectors of fields of this batch by themselves, as far as they are known; others are added.
     """
     inputs = {name: batch.inputs[name] for name in side}
+    if fuse == "default":
+        fuse = backbone.default_fuse(side)
     if fuse == JOINT and len(side) > 1:
         return {JOINT: backbone.embed_jointly(inputs)}
     known = {} if alone is None else alone

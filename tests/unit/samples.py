@@ -60,10 +60,10 @@ def make(
     torch.manual_seed(0)
     stage = options.pop("stage", "vision_language")
     hide_padding = options.pop("hide_padding", True)
-    fuse = options.pop("fuse", "sum")
+    fuse, joint = options.pop("fuse", "sum"), options.pop("joint", ())
     adapters = options.pop("adapters", {name: ADAPTERS[name] for name in modalities})
     small = DecoderConfig(depth=None if decoder else 0, hide_padding=hide_padding)
-    backbone = Backbone(adapters, TransformerConfig("debug", **options), small, stage, fuse)
+    backbone = Backbone(adapters, TransformerConfig("debug", **options), small, stage, fuse, joint=joint)
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter) * noise)

@@ -165,6 +165,16 @@ def test_fusion() -> None:
     trained.load_state_dict(backbone.state_dict())
     assert torch.equal(trained.embed_fused(inputs), backbone.embed_jointly(inputs))
     assert trained.to_config()["fuse"] == "joint"
+    some = make(joint=[["image", "text"]]).eval()
+    some.load_state_dict(backbone.state_dict())
+    two = {name: inputs[name] for name in ("text", "image")}
+    assert torch.equal(some.embed_fused(two), backbone.embed_jointly(two))
+    assert torch.equal(some.embed_fused(inputs), added)
+    assert some.default_fuse(["text", "image:reference"]) == "joint"
+    assert some.default_fuse(["text", "audio"]) == some.default_fuse(["text", "image", "audio"]) == "sum"
+    assert Backbone.from_config(some.to_config()).joint == (("image", "text"),)
+    with pytest.raises(UserError, match=r"^joint: \['text', 'smell'\] are no two modalities or more"):
+        make(joint=[["text", "smell"]])
     with pytest.raises(UserError, match=r"^fuse='mean': choose one of sum, joint$"):
         backbone.embed_fused(inputs, "mean")
     with pytest.raises(UserError, match=r"^fuse='mean'"):

@@ -128,7 +128,7 @@ def test_composed_queries_by_every_vector(model: OnePeace, capsys: pytest.Captur
         assert metrics[f"{name}/R@1"] == composed[expected]["R@1"]["value"]
         assert not alone["composed"]
         assert f"{name}/sum/R@1" not in metrics
-        label = "joint pass" if expected == "joint" else "sum"
+        label = {"joint": "joint pass"}.get(fuse, fuse)
         assert f"->image ({label})" in capsys.readouterr().out
 
 
