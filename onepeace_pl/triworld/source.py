@@ -33,8 +33,9 @@ from onepeace_pl.triworld.world.scene import Scene
 from onepeace_pl.triworld.world.world import SPLITS, World
 
 MODALITIES: Final = ("image", "audio", "text", "depth", "motion")
-CHANGE, COMPOSED = "text:change", "text:composed"
-"""Fields of a composed query: words that change what the image or audio of the row shows, and the caption of both."""
+CHANGE, COMPOSED, OTHER = "text:change", "text:composed", "image:other"
+"""Fields of a composed query: words that change what the image or audio of the row shows, the caption of both, and the
+image of another scene, of which the words speak."""
 
 # Labels: name -> function of a scene and the side of its image.
 LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
@@ -56,8 +57,9 @@ class SceneRows(Source):
 
     Args:
         scenes: The scenes; sampled lazily by a :class:`World`.
-        modalities: Fields of each row: any of image, audio, text, depth, motion; ``text:change`` and
-            ``text:composed`` (:mod:`onepeace_pl.triworld.language.composition`); and those of ``shown``.
+        modalities: Fields of each row: any of image, audio, text, depth, motion; ``text:change``,
+            ``text:composed`` and ``image:other`` (:mod:`onepeace_pl.triworld.language.composition`); those of
+            ``shown``.
         caption: Type of captions: of the ``"image"``, of the ``"audio"`` or ``"audiovisual"``; ``"vague"`` mentions
             kind, size and count alone, ``"background"`` the background alone, ``"objects"`` kinds and sizes,
             ``"colours"`` the colours of objects.
@@ -87,7 +89,7 @@ class SceneRows(Source):
         cache_megabytes: int = 512,
         shown: Mapping[str, Sequence[Scene]] = {},
     ) -> None:
-        _check_known("modalities", modalities, (*MODALITIES, CHANGE, COMPOSED, *shown))
+        _check_known("modalities", modalities, (*MODALITIES, CHANGE, COMPOSED, OTHER, *shown))
         _check_known("labels", labels, tuple(LABELS))
         _check_known("caption", (caption,), tuple(MENTION_RATES))
         _check_known("templates", (templates,), ("train", "held_out"))
@@ -167,6 +169,8 @@ class SceneRows(Source):
         if name in (CHANGE, COMPOSED):
             composed = self._composed(index, epoch)
             return composed.change if name == CHANGE else composed.caption
+        if name == OTHER:  # another one in every epoch
+            return render(self._composed(index, epoch).other, self.image_size)
         if name == "text":
             return self.text(index, epoch)
         array = self._cached.get((name, index))

@@ -31,10 +31,12 @@ class ComposedCaptions:
     Attributes:
         change: Words that are read together with the image or audio of the row.
         caption: Caption of the image that both together describe.
+        other: The scene of the words: what they say, its image shows.
     """
 
     change: str
     caption: str
+    other: Scene
 
 
 def compose_captions(
@@ -66,4 +68,5 @@ def compose_captions(
     return ComposedCaptions(
         realise(said, rng, templates),
         realise(replace(content, background=ground.background), rng, templates),
+        objects if keeps_background else ground,
     )
