@@ -1,10 +1,10 @@
 """Model folders: config, weights, tokenizer and preprocessing, all that inference needs.
 
 ``config.json`` (class paths and options), ``model.safetensors``, ``tokenizer.json`` where there is text,
-``README.md`` (the model card); ``calibration.safetensors`` and ``calibration.json`` where the model was calibrated
-(:class:`onepeace_pl.hub.Calibration`); from a converted checkpoint also ``extra.safetensors`` (its task head) and
-``official.json`` (its options); low-rank adapters once more in the files of peft. A partial folder omits frozen weights
-and refers to its base weights.
+``README.md`` (the model card), ``modules.json`` and settings for sentence-transformers; ``calibration.safetensors`` and
+``calibration.json`` where the model was calibrated (:class:`onepeace_pl.hub.Calibration`); from a converted checkpoint
+also ``extra.safetensors`` (its task head) and ``official.json`` (its options); low-rank adapters once more in the files
+of peft. A partial folder omits frozen weights and refers to its base weights.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from onepeace_pl.checkpoints.loading import (
     with_base_weights,
 )
 from onepeace_pl.checkpoints.peft import write_adapters
+from onepeace_pl.checkpoints.sentence_transformers import write_sentence_transformers_files
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.modalities import Processor
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
@@ -124,6 +125,7 @@ def save_folder(
     _write_text(
         folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {}), where, weights)
     )
+    write_sentence_transformers_files(folder)
     _write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     return folder
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Fuse
 from onepeace_pl.backbone.fusion import check_fuse, normalised_sum
+from onepeace_pl.checkpoints.card import model_card
 from onepeace_pl.checkpoints.folder import (
     Origin,
     load_folder,
@@ -116,6 +117,11 @@ class OnePeace:
         if self.calibration is not None:
             self.calibration.save(path)
         return path
+
+    def model_card(self) -> str:
+        """Return the text of the model card that :meth:`save_pretrained` writes."""
+        made_new = self._origin.made_new if self._origin else ()
+        return model_card(self.backbone, self.processors, made_new, sorted(self._extra))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
         """Move the weights, or change their type, in place."""

@@ -27,6 +27,8 @@ LIBRARIES = {
     "soundfile": "soundfile",
     "PIL": "pillow",
     "av": "av",
+    "sentence_transformers": "sentence-transformers",
+    "mteb": "mteb",
 }
 """Import name -> distribution."""
 

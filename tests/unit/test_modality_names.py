@@ -21,6 +21,7 @@ ROOMS = {
     "onepeace_pl/data/datamodule.py": "class names become prompts, which are text",
     "onepeace_pl/triworld": "a data set of the paper's modalities",
     "onepeace_pl/benchmarks": "workloads of the paper's sizes",
+    "onepeace_pl/integrations": "other libraries know the paper's modalities by name",
     "onepeace_pl/commands": "options with which images, audio and text are given",
 }
 

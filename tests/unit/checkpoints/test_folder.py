@@ -27,7 +27,14 @@ def test_the_same_model_gives_the_same_bytes(model, tmp_path):
     model.save_pretrained(tmp_path / "a")
     OnePeace.from_pretrained(tmp_path / "a", device="cpu").save_pretrained(tmp_path / "b")
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
+    assert files == [
+        "README.md",
+        "config.json",
+        "config_sentence_transformers.json",
+        "model.safetensors",
+        "modules.json",
+        "tokenizer.json",
+    ]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
