@@ -103,8 +103,15 @@ class Projection(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, L, D) -> (B, D) float32, the projected CLS token as a unit vector; in 16 bits it would be 1 % off."""
-        projected = super().forward(input[:, 0])
-        return F.normalize(projected.to(torch.promote_types(projected.dtype, torch.float32)), dim=-1)
+        return _unit(super().forward(input[:, 0]))
+
+    def tokens(self, input: Tensor) -> Tensor:
+        """(B, L, D) -> (B, L, D) float32, every projected token as a unit vector."""
+        return _unit(super().forward(input))
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=-1)
 
 
 class Encoder(nn.Module):
@@ -126,6 +133,12 @@ class Encoder(nn.Module):
         adapter = self.adapters[name]
         assert isinstance(adapter, ModalityAdapter)
         return adapter
+
+    def projection(self, name: str) -> Projection:
+        """Return a modality's projection."""
+        projection = self.projections[name]
+        assert isinstance(projection, Projection)
+        return projection
 
     def forward(self, inputs: Mapping[str, ModalityInput], passes: Sequence[ForwardPass]) -> list[Features]:
         """Run all passes at once; each adapter's stem runs once, whatever the number of passes."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Self
 
@@ -234,6 +234,33 @@ class Backbone(nn.Module):
         if len(inputs) == 1:
             return self.embed(inputs)[next(iter(inputs))]
         return self.embed_jointly(inputs) if fuse == "joint" else normalised_sum(self.embed(inputs).values())
+
+    def embed_tokens(self, inputs: Mapping[str, ModalityInput], fuse: Fuse | None = None) -> list[Tensor]:
+        """Return unit vectors (L, D) of the tokens of each of the B rows, for late interaction (MaxSim).
+
+        They are those of the final norm, projected as the CLS token is; each modality begins with its CLS token, and
+        several follow each other. There is no padding.
+
+        Args:
+            inputs: The batch's fields by modality.
+            fuse: Read several modalities separately (``sum``) or in one ``joint`` pass; None for the model's default.
+        """
+        fuse = self.default_fuse(inputs) if fuse is None else fuse
+        check_fuse(fuse)
+        together = [tuple(inputs)] if fuse == "joint" else [(name,) for name in inputs]
+        features, _ = self(
+            inputs, [replace(ForwardPass.of(fields), stop_after="norm") for fields in together]
+        )
+        parts: list[list[Tensor]] = []
+        for each in features:
+            for name, tokens in each.tokens.items():
+                padding, vectors = each.padding[name], self.encoder.projection(name).tokens(tokens)
+                parts.append(
+                    list(vectors)
+                    if padding is None
+                    else [row[~gap] for row, gap in zip(vectors, padding, strict=True)]
+                )
+        return [torch.cat(row) for row in zip(*parts, strict=True)]
 
     def layer_of(self, name: str) -> int:
         """Return a parameter's layer: 0 for adapters, 1..depth for blocks, depth + 1 for what follows."""

@@ -1,7 +1,16 @@
-"""The embedder ``OnePeace``, its calibration, and model folders."""
+"""The embedder ``OnePeace``, calibration and quantization of its vectors, and model folders."""
 
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.hub.onepeace import OnePeace
+from onepeace_pl.hub.quantization import Precision, dequantize_embeddings, quantize_embeddings
 
-__all__ = ["Calibration", "OnePeace", "load_folder", "save_folder"]
+__all__ = [
+    "Calibration",
+    "OnePeace",
+    "Precision",
+    "dequantize_embeddings",
+    "load_folder",
+    "quantize_embeddings",
+    "save_folder",
+]

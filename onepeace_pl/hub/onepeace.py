@@ -1,16 +1,17 @@
 """The embedder: images, audio and text to unit vectors.
 
-Shapes: N items, D width.
+Shapes: N items, D width, L tokens of an item.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, overload
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Fuse
 from onepeace_pl.backbone.fusion import check_fuse, normalised_sum
+from onepeace_pl.backbone.matryoshka import truncate
 from onepeace_pl.checkpoints.card import model_card
 from onepeace_pl.checkpoints.folder import (
     Origin,
@@ -32,7 +34,14 @@ from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.calibration import Calibration, joint_name
 from onepeace_pl.hub.device import find_device
-from onepeace_pl.modalities import ModalitySample, Processor, RawInput
+from onepeace_pl.hub.quantization import (
+    Precision,
+    check_precision,
+    dequantize_embeddings,
+    quantize_embeddings,
+)
+from onepeace_pl.metrics.late_interaction import maxsim, pad_tokens
+from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.modalities.truncation import CountsTruncations
@@ -157,16 +166,50 @@ class OnePeace:
             if isinstance(processor, CountsTruncations)
         }
 
+    @overload
+    def encode(
+        self,
+        *,
+        fuse: Fuse | None = None,
+        calibrate: bool | None = None,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        ranges: Tensor | None = None,
+        tokens: Literal[False] = False,
+        batch_size: int = 32,
+        resample: bool = True,
+        **inputs: RawInput | Sequence[RawInput],
+    ) -> Tensor: ...
+
+    @overload
+    def encode(
+        self,
+        *,
+        fuse: Fuse | None = None,
+        calibrate: bool | None = None,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        ranges: Tensor | None = None,
+        tokens: Literal[True],
+        batch_size: int = 32,
+        resample: bool = True,
+        **inputs: RawInput | Sequence[RawInput],
+    ) -> list[Tensor] | Tensor: ...
+
     @torch.no_grad()
     def encode(
         self,
         *,
         fuse: Fuse | None = None,
         calibrate: bool | None = None,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        ranges: Tensor | None = None,
+        tokens: bool = False,
         batch_size: int = 32,
         resample: bool = True,
         **inputs: RawInput | Sequence[RawInput],
-    ) -> Tensor:
+    ) -> list[Tensor] | Tensor:
         """Embed inputs of one modality, or fuse those of several modalities.
 
         But for rounding, an embedding depends neither on the other inputs nor on ``batch_size``.
@@ -178,6 +221,12 @@ class OnePeace:
             calibrate: Calibrate the vectors (:class:`Calibration`), so that modalities share one scale: before
                 they are summed, or after a joint pass with statistics of joint passes. None does so where the model
                 has a calibration, True requires one, False gives the model's own vectors.
+            truncate_dim: Length that vectors are cut to, and normalised again; None for all D. Lengths that the model
+                was not trained at (``matryoshka_dims`` of the task) are warned about.
+            precision: As in sentence-transformers: ``float32``, ``int8``, ``uint8``, ``binary`` or ``ubinary``
+                (:func:`quantize_embeddings`).
+            ranges: Ranges of ``int8`` and ``uint8``; by default the same for all vectors.
+            tokens: Return one vector for each token, for late interaction (:meth:`maxsim`).
             batch_size: Inputs per forward pass, at most.
             resample: Resample audio of another rate than the model's; False raises instead.
             inputs: By modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
@@ -187,12 +236,14 @@ class OnePeace:
 
         Returns:
             (N, D) float32 unit vectors on the CPU in the order of the inputs, (D,) for one input without a
-            list. Truncated inputs are warned about.
+            list; of another length or dtype as asked for. With ``tokens`` (L, D) for each input, its first that of the
+            CLS token, as without ``tokens``. Truncated inputs are warned about.
 
         Raises:
             TypeError: An input is of no type that the modality reads.
-            UserError: An unknown modality or fusion, lists of different length, an item that cannot be used, or a
-                calibration that is missing or does not know a modality.
+            UserError: An unknown modality, fusion or precision, a length above D, lists of different length, an item
+                that cannot be used, or a calibration that is missing, does not know a modality, or is asked for
+                with ``tokens``.
         """
         if fuse is not None:
             check_fuse(fuse)
@@ -200,6 +251,12 @@ class OnePeace:
             raise UserError(
                 "the model has no calibration; `python -m onepeace_pl calibrate` adds one to its folder"
             )
+        if calibrate and tokens:
+            raise UserError(
+                "calibrate=True: a calibration is of pooled vectors, not of tokens; drop one of both"
+            )
+        dim = self.dim if truncate_dim is None else truncate_dim
+        self._check_form(dim, precision, ranges)
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
         if not inputs:
@@ -227,18 +284,39 @@ class OnePeace:
         self.backbone.eval()
         try:
             calibration = None if calibrate is False else self.calibration
-            result = self._encode(
-                lists, next(iter(lengths.values())), fuse, calibration, batch_size, resample
-            )
+            pooled = partial(self._embed, fuse=fuse, calibration=calibration)
+            embed = partial(self.backbone.embed_tokens, fuse=fuse) if tokens else pooled
+            rows = self._encode(lists, next(iter(lengths.values())), embed, batch_size, resample)
         finally:
             self.backbone.train(training)
         self._warn_of_truncations(before, lengths)
-        return result[0] if single else result
+
+        def finish(vectors: Tensor) -> Tensor:
+            return quantize_embeddings(truncate(vectors, dim), precision, ranges)
+
+        if tokens:
+            result = [finish(row) for row in rows]
+            return result[0] if single else result
+        vectors = finish(torch.stack(rows) if rows else torch.empty(0, self.dim))
+        return vectors[0] if single else vectors
 
     @staticmethod
-    def similarity(a: Tensor, b: Tensor) -> Tensor:
-        """Return cosine similarities (N, M) of vectors (N, D) and (M, D); one vector (D,) counts as N = 1."""
-        a, b = (_rows(x) for x in (a, b))
+    def similarity(
+        a: Tensor, b: Tensor, precision: Precision = "float32", ranges: Tensor | None = None
+    ) -> Tensor:
+        """Return cosine similarities (N, M) of vectors (N, D) and (M, D); one vector (D,) counts as N = 1.
+
+        Args:
+            a: Vectors, floating-point or quantized.
+            b: The same; floating-point queries may be compared with quantized documents.
+            precision: Of those that are quantized. Binary ones count as plus and minus 1: their cosine is
+                1 - 2 * Hamming distance / D.
+            ranges: Those of :meth:`encode`.
+
+        Raises:
+            UserError: Vectors of different length, or quantized ones without their precision.
+        """
+        a, b = (_rows(x, precision, ranges) for x in (a, b))
         if a.shape[-1] != b.shape[-1]:
             raise UserError(
                 f"vectors of {a.shape[-1]} and {b.shape[-1]} dimensions; they are of different models"
@@ -246,17 +324,26 @@ class OnePeace:
         normalize = torch.nn.functional.normalize
         return normalize(a, dim=-1) @ normalize(b, dim=-1).T
 
+    @staticmethod
+    def maxsim(queries: Sequence[Tensor], documents: Sequence[Tensor]) -> Tensor:
+        """Return late-interaction scores (N, M) of token vectors, N times (L, D) and M times (L, D).
+
+        Each is the mean over the query's tokens of the greatest similarity to a token of the document (ColBERT's
+        MaxSim, which sums).
+        """
+        return maxsim(pad_tokens(queries), pad_tokens(documents))
+
     def _encode(
         self,
         lists: Mapping[str, Sequence[RawInput]],
         count: int,
-        fuse: Fuse | None,
-        calibration: Calibration | None,
+        embed: Callable[[Mapping[str, ModalityInput]], list[Tensor] | Tensor],
         batch_size: int,
         resample: bool,
-    ) -> Tensor:
+    ) -> list[Tensor]:
+        """Return what ``embed`` makes of each item."""
         processors = {name: self.processor(name, resample) for name in lists}
-        result = torch.empty(count, self.dim)
+        result: dict[int, Tensor] = {}
         for first in range(0, count, batch_size * WINDOW):
             window = range(first, min(first + batch_size * WINDOW, count))
             samples = {
@@ -265,10 +352,9 @@ class OnePeace:
             }
             lengths = {i: tuple(rows[i].length for rows in samples.values()) for i in window}
             for index in _batches(lengths, batch_size):
-                result[index] = self._embed(
-                    {name: [rows[i] for i in index] for name, rows in samples.items()}, fuse, calibration
-                )
-        return result
+                inputs = self._inputs({name: [rows[i] for i in index] for name, rows in samples.items()})
+                result |= {i: row.float().cpu() for i, row in zip(index, embed(inputs), strict=True)}
+        return [result[i] for i in range(count)]
 
     def processor(self, name: str, resample: bool = True) -> Processor:
         """Return the processor of a modality, as :meth:`encode` uses it.
@@ -294,24 +380,36 @@ class OnePeace:
             )
         return sample
 
-    def _embed(
-        self,
-        samples: Mapping[str, Sequence[ModalitySample]],
-        fuse: Fuse | None,
-        calibration: Calibration | None,
-    ) -> Tensor:
+    def _inputs(self, samples: Mapping[str, Sequence[ModalitySample]]) -> dict[str, ModalityInput]:
         inputs = {}
         for name, rows in samples.items():
             field = self.processors[name].collate(rows)
             padding = None if field.padding is None else field.padding.to(self.device)
             inputs[name] = replace(field, values=field.values.to(self.device), padding=padding)
+        return inputs
+
+    def _embed(
+        self, inputs: Mapping[str, ModalityInput], fuse: Fuse | None, calibration: Calibration | None
+    ) -> Tensor:
         if calibration is None:
-            return self.backbone.embed_fused(inputs, fuse).float().cpu()
+            return self.backbone.embed_fused(inputs, fuse)
         if len(inputs) > 1 and (fuse or self.backbone.default_fuse(inputs)) == "joint":
-            return calibration.transform(joint_name(inputs), self.backbone.embed_jointly(inputs)).cpu()
+            return calibration.transform(joint_name(inputs), self.backbone.embed_jointly(inputs))
         vectors = self.backbone.embed(inputs)
         parts = [calibration.transform(name, rows) for name, rows in vectors.items()]
-        return (normalised_sum(parts) if len(parts) > 1 else parts[0]).cpu()
+        return normalised_sum(parts) if len(parts) > 1 else parts[0]
+
+    def _check_form(self, dim: int, precision: Precision, ranges: Tensor | None) -> None:
+        """Refuse a form of the vectors before anything is embedded, and warn of lengths without training."""
+        check_precision(precision)
+        quantize_embeddings(truncate(torch.ones(1, self.dim), dim), precision, ranges)
+        trained = self.backbone.matryoshka_dims or (self.dim,)
+        if dim not in (*trained, self.dim):
+            warnings.warn(
+                f"truncate_dim={dim}: the model was trained at {', '.join(map(str, trained))} values; "
+                "train with matryoshka_dims for others",
+                stacklevel=3,
+            )
 
     def _warn_of_truncations(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
         """Warn of their number; processors warn of the first one only."""
@@ -336,8 +434,8 @@ def _as_list(name: str, items: RawInput | Sequence[RawInput]) -> Sequence[RawInp
     return list(items)
 
 
-def _rows(vectors: Tensor) -> Tensor:
-    rows = torch.as_tensor(vectors).float()
+def _rows(vectors: Tensor, precision: Precision, ranges: Tensor | None) -> Tensor:
+    rows = dequantize_embeddings(torch.as_tensor(vectors), precision, ranges)
     return rows[None] if rows.ndim == 1 else rows
 
 

@@ -6,13 +6,21 @@ Shapes: Q queries, C candidates, D width, T top candidates kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from onepeace_pl.errors import UserError
+
+Similarity = Callable[[Tensor, Tensor], Tensor]
+"""Scores (Q, C) of queries (Q, ...) and candidates (C, ...), greater where they are more alike."""
+
+
+def dot_product(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Return the dot products (Q, C) of vectors (Q, D) and (C, D)."""
+    return queries @ candidates.T
 
 
 @dataclass
@@ -63,18 +71,20 @@ def rank(
     pairs: Tensor,
     keep: int = 10,
     chunk: int = 1024,
+    similarity: Similarity = dot_product,
 ) -> Ranking:
-    """Rank all candidates for every query by dot product in float32.
+    """Rank all candidates for every query by their similarity in float32.
 
     A query may have several positives (five captions of one image); the best of them counts. NaN scores count as
     misses.
 
     Args:
-        queries: (Q, D).
-        candidates: (C, D).
+        queries: (Q, D), or whatever the similarity takes.
+        candidates: (C, D), the same.
         pairs: (P, 2) int64, indices of a query and of a positive candidate, in ascending order.
         keep: Number T of top candidates to return, at most C.
         chunk: Queries per chunk.
+        similarity: Similarity of a chunk of queries and all candidates.
 
     Returns:
         The ranking, on the device of the inputs.
@@ -86,7 +96,7 @@ def rank(
     wide, asked = candidates.float(), pairs[:, 0].contiguous()
     parts: list[tuple[Tensor, ...]] = []
     for start in range(0, len(queries), chunk):
-        scores = queries[start : start + chunk].float() @ wide.T
+        scores = similarity(queries[start : start + chunk].float(), wide)
         first, last = torch.searchsorted(asked, asked.new_tensor([start, start + chunk])).tolist()
         right = torch.zeros_like(scores, dtype=torch.bool)
         right[asked[first:last] - start, pairs[first:last, 1]] = True

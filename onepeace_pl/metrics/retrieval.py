@@ -18,7 +18,7 @@ from torchmetrics.utilities import dim_zero_cat
 from onepeace_pl.data.loading.content import digest
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics.optimum import check_optimum
-from onepeace_pl.metrics.ranking import chance_recall, rank, related
+from onepeace_pl.metrics.ranking import Similarity, chance_recall, dot_product, rank, related
 from onepeace_pl.metrics.result import DirectionResult, FactorAccuracy, GroupRecall, RetrievalResult
 
 ByDirection = Mapping[str, Mapping[int, float]]
@@ -51,6 +51,8 @@ class RetrievalMetric(Metric):
             item, and only reports the number of duplicates.
         keep: Top candidates kept of each query, for the gallery image.
         chunk: Queries per chunk of the similarity matrix.
+        similarity: Similarity of two sides; by default the dot product. With
+            :func:`~onepeace_pl.metrics.late_interaction.maxsim`, rows are (B, L, D), of the same L in all batches.
     """
 
     full_state_update = False
@@ -78,6 +80,7 @@ class RetrievalMetric(Metric):
         merge_duplicates: bool = True,
         keep: int = 10,
         chunk: int = 1024,
+        similarity: Similarity = dot_product,
     ) -> None:
         super().__init__()
         unknown = set(one_per_id) - {*query, *target}
@@ -97,6 +100,7 @@ class RetrievalMetric(Metric):
         self.merge_duplicates = merge_duplicates
         self.keep = keep
         self.chunk = chunk
+        self.similarity = similarity
         for state in ("query_rows", "target_rows", "query_contents", "target_contents", "ids", "indices"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
@@ -183,7 +187,9 @@ class RetrievalMetric(Metric):
     ) -> DirectionResult:
         asked, offered = side[2].rows, other[2].rows
         pairs = related(ids, side[2].numbers, other[2].numbers)
-        found = rank(side[1][asked], other[1][offered], pairs, max(self.keep, *self.ks), self.chunk)
+        found = rank(
+            side[1][asked], other[1][offered], pairs, max(self.keep, *self.ks), self.chunk, self.similarity
+        )
         direction = f"{'+'.join(side[0])}->{'+'.join(other[0])}"
         queries, candidates = indices[asked].cpu().numpy(), indices[offered].cpu().numpy()
         ranks, top = found.ranks.cpu().numpy(), candidates[found.top.cpu().numpy()]

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from onepeace_pl import OnePeace
+from onepeace_pl.backbone import ForwardPass
+from onepeace_pl.hub import quantize_embeddings
 
 from .conftest import TEXTS, make_model
 
@@ -197,3 +199,95 @@ def test_sounds_of_any_rate_unless_told_otherwise(model):
     with pytest.raises(ValueError, match="44101 Hz instead of 16000"):
         model.encode(audio=sound, resample=False)
     assert model.processors["audio"].resample is False  # what is saved is what it was in training
+
+
+@pytest.mark.parametrize("items", [{"text": TEXTS}, {"image": PICTURES, "text": TEXTS}])
+def test_vectors_are_cut_and_normalised_then_quantised(model, items):
+    whole = model.encode(**items)
+    model.backbone.add_matryoshka_dims([model.dim, 16])
+    cut = model.encode(truncate_dim=16, **items)
+    torch.testing.assert_close(cut, torch.nn.functional.normalize(whole[:, :16], dim=1))
+    assert torch.equal(model.encode(truncate_dim=model.dim, **items), whole)
+    for precision in ("int8", "uint8", "binary", "ubinary"):
+        found = model.encode(truncate_dim=16, precision=precision, **items)
+        assert torch.equal(found, quantize_embeddings(cut, precision))
+    ranges = torch.stack([cut.amin(0), cut.amax(0)])
+    found = model.encode(truncate_dim=16, precision="int8", ranges=ranges, **items)
+    assert torch.equal(found, quantize_embeddings(cut, "int8", ranges))
+    assert model.encode(text=TEXTS[0], precision="ubinary").shape == (model.dim // 8,)
+    assert model.encode(text=[], truncate_dim=16, precision="int8").shape == (0, 16)
+
+
+def test_lengths_without_training_are_warned_about(model, tmp_path):
+    with pytest.warns(UserWarning, match="truncate_dim=8: the model was trained at 32 values"):
+        model.encode(text=TEXTS, truncate_dim=8)
+    model.backbone.add_matryoshka_dims([32, 8])
+    model.save_pretrained(tmp_path)
+    assert "| trained lengths (`truncate_dim`) | 32, 8 |" in (tmp_path / "README.md").read_text()
+    loaded = OnePeace.from_pretrained(tmp_path, device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded.encode(text=TEXTS, truncate_dim=8)
+        loaded.encode(text=TEXTS, truncate_dim=32)
+    with pytest.warns(UserWarning, match="truncate_dim=16: the model was trained at 32, 8 values"):
+        loaded.encode(text=TEXTS, truncate_dim=16)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"truncate_dim": 64}, "vectors of 32 values cannot be cut to 64; choose 1 to 32"),
+        ({"truncate_dim": 0}, "cannot be cut to 0"),
+        ({"precision": "int4"}, "precision='int4'"),
+        ({"precision": "binary", "truncate_dim": 12}, "multiple of 8 values, not 12"),
+        ({"precision": "int8", "ranges": torch.zeros(2, 3)}, r"ranges must be \(2, 32\)"),
+    ],
+)
+def test_forms_that_vectors_cannot_have(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        model.encode(text=TEXTS, **options)
+
+
+@pytest.mark.parametrize("name", ["text", "image", "audio"])
+def test_tokens_are_the_projected_tokens_of_the_encoder(model, name):
+    items = {
+        "text": TEXTS,
+        "image": list(map(Image.fromarray, PICTURES)),
+        "audio": [(sound, 16000) for sound in SOUNDS],
+    }[name]
+    found = model.encode(tokens=True, batch_size=3, **{name: items})
+    pooled = model.encode(**{name: items})
+    assert len(found) == len(items)
+    projection = model.backbone.encoder.projections[name]
+    for item, tokens, vector in zip(items, found, pooled, strict=True):
+        sample = model.processors[name](item)
+        assert len(tokens) == sample.length + 1  # with CLS
+        inputs = {name: model.processors[name].collate([sample])}
+        (features,), _ = model.backbone(inputs, [ForwardPass((name,))])
+        expected = torch.nn.functional.linear(features.tokens[name][0], projection.weight, projection.bias)
+        torch.testing.assert_close(tokens, torch.nn.functional.normalize(expected, dim=-1), **CLOSE)
+        torch.testing.assert_close(tokens[0], vector, **CLOSE)
+    assert torch.equal(
+        model.encode(tokens=True, **{name: items[0]}), model.encode(tokens=True, **{name: items[:1]})[0]
+    )
+
+
+def test_tokens_of_several_modalities(model):
+    texts, pictures = (model.encode(tokens=True, **side) for side in ({"text": TEXTS}, {"image": PICTURES}))
+    both = model.encode(tokens=True, text=TEXTS, image=PICTURES, fuse="sum")
+    joint = model.encode(tokens=True, text=TEXTS, image=PICTURES, fuse="joint")
+    for text, picture, two, one in zip(texts, pictures, both, joint, strict=True):
+        torch.testing.assert_close(two, torch.cat([text, picture]), **CLOSE)
+        assert one.shape == two.shape
+        assert (one - two).abs().max() > 1e-3
+
+
+def test_token_vectors_are_cut_and_compared_by_maxsim(model):
+    model.backbone.add_matryoshka_dims([model.dim, 8])
+    texts = model.encode(tokens=True, truncate_dim=8, text=TEXTS)
+    pictures = model.encode(tokens=True, truncate_dim=8, image=PICTURES[:2])
+    scores = model.maxsim(texts, pictures)
+    assert scores.shape == (4, 2)
+    torch.testing.assert_close(scores[1, 0], (texts[1] @ pictures[0].T).amax(1).mean())
+    packed = model.encode(tokens=True, precision="ubinary", text=TEXTS)
+    assert {(row.dtype, row.shape[1]) for row in packed} == {(torch.uint8, model.dim // 8)}
