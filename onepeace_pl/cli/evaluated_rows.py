@@ -138,8 +138,12 @@ def rows_of_config(
     """
     from onepeace_pl.cli.data_sources import rows_of
 
+    try:
+        file = find_config(config, kind="parts/data")
+    except UserError as error:
+        raise UserError(f"--data {config}: no such table or folder, and {error}") from None
     with printed_warnings():
-        sources = rows_of(find_config(config, kind="parts/data"), split)
+        sources = rows_of(file, split)
     found = []
     for name, rows in sources.items():
         directions = [

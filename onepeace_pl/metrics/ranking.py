@@ -95,6 +95,7 @@ def rank(
     keep = min(keep, len(candidates))
     wide, asked = candidates.float(), pairs[:, 0].contiguous()
     parts: list[tuple[Tensor, ...]] = []
+    limits = torch.finfo(wide.dtype)
     for start in range(0, len(queries), chunk):
         scores = similarity(queries[start : start + chunk].float(), wide)
         first, last = torch.searchsorted(asked, asked.new_tensor([start, start + chunk])).tolist()
@@ -103,12 +104,9 @@ def rank(
         best = scores.masked_fill(~right, -math.inf).amax(1, keepdim=True)
         # "Not below" rather than "at least": true for NaN.
         before = (~(scores < best) & ~right).sum(1)
-        # negatives of the same score first here, too
-        top = (
-            torch.where(right, scores.nextafter(scores.new_tensor(-math.inf)), scores)
-            .topk(keep, dim=1)
-            .indices
-        )
+        # negatives of the same score first here, too: positives are lowered by a unit in the last place
+        lowered = scores - scores.abs() * limits.eps - limits.tiny
+        top = torch.where(right, lowered, scores).topk(keep, dim=1).indices
         parts.append((before + 1, top, scores.gather(1, top), right.gather(1, top), right.sum(1)))
     ranks, top, scores, right, positives = (torch.cat(part) for part in zip(*parts, strict=True))
     unpaired = (positives == 0).sum().item()

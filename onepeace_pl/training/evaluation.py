@@ -37,7 +37,7 @@ def evaluate_retrieval(
 ) -> dict[str, RetrievalResult]:
     """Evaluate a model by retrieval, with its own preprocessing: vectors are those of :meth:`OnePeace.encode`.
 
-    Each field of a row is embedded once, whatever the number of galleries.
+    Each field of a row is embedded once, whatever the number of galleries, and equal values of a batch once.
 
     Args:
         model: The model.

@@ -58,8 +58,19 @@ class RetrievalEvaluator(Evaluator):
         self._update(backbone, batch, loader, {})
 
     def update_all(self, backbone: Backbone, batch: Batch) -> None:
-        """Embed a batch of rows that all galleries share, each field once."""
-        alone: dict[str, Tensor] = {}
+        """Embed a batch of rows that all galleries share: each field once, and of equal values the first.
+
+        Raises:
+            UserError: Rows have several values of a field.
+        """
+        for name, count in batch.counts().items():
+            if count != 1:
+                raise UserError(f"{count:g} values of {name} a row; give each row one")
+        sides = [side for gallery in self._galleries for side in (gallery.query, gallery.target)]
+        fields = dict.fromkeys(
+            name for side in sides if self.fuse != JOINT or len(side) == 1 for name in side
+        )
+        alone = {name: _embed_distinct(backbone, batch, name) for name in fields}
         for loader in range(len(self._galleries)):
             self._update(backbone, batch, loader, alone)
 
@@ -215,6 +226,15 @@ def metric_for(gallery: Gallery, vector: str = JOINT) -> RetrievalMetric:
         factors=factors,
         merge_duplicates=gallery.merge_duplicates,
     )
+
+
+def _embed_distinct(backbone: Backbone, batch: Batch, name: str) -> Tensor:
+    """Return unit vectors (B, D) of a field; equal values, such as the image of five captions, are embedded once."""
+    field, contents = batch.inputs[name], batch.contents[name]
+    distinct, row = torch.unique(contents, return_inverse=True)
+    first = torch.stack([(row == number).int().argmax() for number in range(len(distinct))])
+    padding = None if field.padding is None else field.padding[first]
+    return backbone.embed({name: replace(field, values=field.values[first], padding=padding)})[name][row]
 
 
 def embed_side(

@@ -91,7 +91,8 @@ def _other_field(text: str, field: str, fields: Sequence[str]) -> str:
     modality = modality_of(field)
     others = [each for each in fields if modality_of(each) == modality and each != field]
     if len(others) != 1:
-        known = f"one of {', '.join(others)}" if others else f"such as {modality}:reference"
+        new = f"such as {modality}:reference (--columns {modality}:reference=COLUMN)"
+        known = f"one of {', '.join(others)}" if others else new
         raise UserError(
             f"direction {text!r}: {field} is on both sides, so that a query would find itself; name another field of "
             f"the rows for the query, {known}"

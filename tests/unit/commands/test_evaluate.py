@@ -1,7 +1,8 @@
 """evaluate: retrieval on rows of one's own, with the vectors of the embedder."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from onepeace_pl import OnePeace
+from onepeace_pl.backbone import Backbone
 from onepeace_pl.cli import main as cli
+from onepeace_pl.modalities import ModalityInput
 from tests.unit.hub.conftest import TEXTS, make_model
 
 N = 6
@@ -92,8 +95,18 @@ def test_the_vectors_are_those_of_encode(model: OnePeace, capsys: pytest.Capture
     assert "optimum" not in page
 
 
-def test_several_captions_of_one_picture(model: OnePeace) -> None:
-    found = evaluate("--data", "captions.jsonl", "pictures.tsv", "--directions", "i2t", "t2i")
+def test_several_captions_of_one_picture(model: OnePeace, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = Counter[str]()
+    embed = Backbone.embed
+
+    def counted(self: Backbone, inputs: Mapping[str, ModalityInput]) -> dict[str, Tensor]:
+        embedded.update({name: len(value.values) for name, value in inputs.items()})
+        return embed(self, inputs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Backbone, "embed", counted)
+        found = evaluate("--data", "captions.jsonl", "pictures.tsv", "--directions", "i2t", "t2i")
+    assert embedded == {"image": N, "text": 2 * N}  # two rows a picture, and batches of four
     image = model.encode(image=[f"{i}.png" for i in range(N)])
     texts = [f"{TEXTS[i % 4]} {i} {n}" for i in range(N) for n in "ab"]
     text = model.encode(text=texts)
@@ -255,8 +268,9 @@ def test_folders_are_merged_by_the_names_of_files(model: OnePeace) -> None:
         (["--data", "gone.tsv"], "gone.tsv: No such file or directory"),
         (["--data", "gone.tsv", "sounds.csv"], "gone.tsv: No such file or directory"),
         (["--data", "rows.parquet", "sounds.csv"], "rows.parquet: a table ends in .tsv, .csv, .jsonl"),
-        (["--data", "esc5"], "no config 'esc5'; did you mean 'esc50'?"),
+        (["--data", "esc5"], "no such table or folder, and no config 'esc5'; did you mean 'esc50'?"),
         (["--data", "esc50", "--root", "."], "--root is for tables"),
+        (["--data", "two.yaml"], "2 values of image a row; give each row one"),
         (["--data", "alone.yaml"], "alone.yaml: no rows for a pair of modalities: alone has image"),
     ],
 )
@@ -265,6 +279,9 @@ def test_mistakes_take_one_line(
 ) -> None:
     Path("alone.yaml").write_text("class_path: ManifestSource\ninit_args: {path: alone.csv}\n")
     table("alone.csv", "image", "0.png")
+    columns = "columns: {image: [left, right], text: says}"
+    Path("two.yaml").write_text(f"class_path: ManifestSource\ninit_args: {{path: two.csv, {columns}}}\n")
+    table("two.csv", "left,right,says", "0.png,1.png,a dog", "2.png,3.png,a cat")
     data = [] if "--data" in words else ["--data", "pictures.tsv", "sounds.csv"]
     assert cli([*WORDS, *data, *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()

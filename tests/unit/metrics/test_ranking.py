@@ -47,6 +47,14 @@ def test_ties_count_against_the_right_candidate_but_not_among_right_ones() -> No
     assert rank(same, IDS // 2, same, IDS // 2).ranks.tolist() == [3, 3, 3, 3]
 
 
+@pytest.mark.parametrize("value", [0.7, 0.0, -0.7])
+def test_wrong_candidates_of_the_same_score_come_first_in_the_top(value: float) -> None:
+    queries, candidates = torch.ones(4, 1), torch.full((4, 1), value)
+    found = rank(queries, IDS, candidates, IDS, keep=4)
+    assert found.right.tolist() == [[False, False, False, True]] * 4
+    assert torch.equal(found.scores, torch.full((4, 4), value))
+
+
 def test_what_is_not_a_number_is_a_miss() -> None:
     broken = torch.full((4, 3), float("nan"))
     assert rank(broken, IDS, broken, IDS).ranks.tolist() == [4, 4, 4, 4]
