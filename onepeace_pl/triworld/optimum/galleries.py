@@ -21,6 +21,7 @@ from onepeace_pl.triworld.world.world import SPLITS, World
 
 Pair = Literal[
     "image_text",
+    "image_text_audible",
     "audio_text",
     "audio_image",
     "image+text_image",
@@ -31,7 +32,7 @@ Pair = Literal[
     "audio+text_audio",
 ]
 STAGES: Final[dict[str, tuple[Pair, ...]]] = {
-    "vision_language": ("image_text", "image+text_image"),
+    "vision_language": ("image_text", "image_text_audible", "image+text_image"),
     "audio_language": (
         "audio_text",
         "audio_image",
@@ -64,12 +65,14 @@ def galleries(
     """Return retrieval galleries of validation or test scenes, with optima.
 
     Args:
-        pairs: Names of galleries. Those of composed queries have hard negatives (:data:`COMPOSED`).
+        pairs: Names of galleries. Captions of ``image_text_audible`` mention only what audio tells, too (kinds and
+            sizes): audio that finds images by way of text finds them no better. Composed queries (:data:`COMPOSED`)
+            have hard negatives.
         stage: ``"vision_language"`` or ``"audio_language"``: all galleries of a stage, instead of ``pairs``.
         split: ``"val"`` or ``"test"``.
         size: Scenes in each gallery, without held-out combinations.
         novel_size: Scenes in a second gallery ``NAME_novel`` of each pair, all with held-out combinations; 0 for none.
-            Composed queries have no such gallery.
+            Composed queries and ``image_text_audible`` have no such gallery.
         objects: Least and greatest number of objects of a scene.
         image_size: Side of images in pixels.
         seconds: Duration of audio.
@@ -91,7 +94,7 @@ def galleries(
             raise UserError(f"pairs: {pair!r} is unknown; choose from {', '.join(known)}")
         builder = _GalleryBuilder(split, objects, image_size, seconds, seed, templates)
         result.append(builder.make(pair, size, novel=False))
-        if novel_size and pair not in COMPOSED:
+        if novel_size and pair not in (*COMPOSED, "image_text_audible"):
             result.append(builder.make(pair, novel_size, novel=True))
     return result
 
@@ -122,6 +125,8 @@ class _GalleryBuilder:
             return self._caption_gallery(
                 pair, "image", "image", size, Law(self.objects, "visible" if novel else "exclude")
             )
+        if pair == "image_text_audible":
+            return self._caption_gallery(pair, "image", "objects", size, Law(self.objects))
         law = Law(self.objects, "audible" if novel else "exclude")
         if pair == "audio_text":
             return self._caption_gallery(pair, "audio", "audio", size, law)
@@ -168,7 +173,7 @@ class _GalleryBuilder:
             rows=rows,
             optimum=optima(),
             optimum_variants={}
-            if caption == "image"
+            if modality == "image"
             else {name: optima(lost) for name, lost in UNLEARNT_FACTORS.items()},
             groups=["novel" if _novel(scene, modality) else "seen" for scene in scenes],
             factors=_factors(scenes, shown),

@@ -69,7 +69,7 @@ def test_galleries_of_the_stage_know_their_optimum(
     gallery = seen.evaluation_sets("validation")[0]
     assert 0 < gallery.optimum["image->text"][1] <= 1
     assert seen.evaluation_sets("test")[0].rows[0].id != gallery.rows[0].id
-    assert len(data(modalities=("image", "text"), novel_size=4).evaluation_sets("validation")) == 3
+    assert len(data(modalities=("image", "text"), novel_size=4).evaluation_sets("validation")) == 4
     assert data(galleries=["audio_text"]).evaluation_sets("test")[0].name == "audio_text"
 
 

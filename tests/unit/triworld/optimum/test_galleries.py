@@ -20,6 +20,7 @@ def test_names_and_sides(made: dict[str, Gallery]) -> None:
     assert list(made) == [
         "image_text",
         "image_text_novel",
+        "image_text_audible",
         "image+text_image",
         "audio_text",
         "audio_text_novel",
@@ -47,6 +48,8 @@ def test_ids_are_unique(made: dict[str, Gallery]) -> None:
 def test_optima_are_high_enough_to_be_worth_reaching(made: dict[str, Gallery]) -> None:
     assert made["image_text"].optimum["image->text"][1] > 0.9
     assert made["image_text"].optimum["text->image"][1] > 0.9
+    audible = made["image_text_audible"].optimum["text->image"]
+    assert audible[1] == pytest.approx(made["audio_image"].optimum["audio->image"][1], abs=0.15)
     assert 0.35 < made["audio_image"].optimum["audio->image"][1] < 0.75
     for gallery in made.values():
         known = (
