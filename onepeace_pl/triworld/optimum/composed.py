@@ -8,6 +8,7 @@ Shapes: N scenes of a gallery.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -17,7 +18,14 @@ import numpy as np
 
 from onepeace_pl.triworld.language.captions import MENTION_RATES, Caption, Content
 from onepeace_pl.triworld.optimum.retrieval import audio_image_scores, caption_scores
-from onepeace_pl.triworld.world.factors import BACKGROUNDS, COLOURS, KINDS, RHYTHMS, layouts
+from onepeace_pl.triworld.world.factors import (
+    BACKGROUNDS,
+    COLOURS,
+    HELD_OUT_BACKGROUNDS,
+    KINDS,
+    RHYTHMS,
+    layouts,
+)
 from onepeace_pl.triworld.world.laws import Law
 from onepeace_pl.triworld.world.numerics import Floats, KeyedRandom, RandomPurpose
 from onepeace_pl.triworld.world.scene import Scene
@@ -40,8 +48,11 @@ class Cell:
     background: int | None = None
 
 
-Scenes = tuple[list[Scene], dict[str, Sequence[Scene]]]
-"""Target scenes; and by field the scenes that it shows instead."""
+Shown = Mapping[str, Sequence[Scene]]
+"""By field the scenes that it shows instead of the targets."""
+
+Part = Callable[[Sequence[Scene], Shown], Floats]
+"""Targets and the scenes of other fields -> log odds (N, N) of targets given a part of each query."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +64,23 @@ class ComposedQuery:
         target: Modality of the target.
         caption: Type of the caption.
         scenes: World seed, split, number and law -> target scenes, and the scenes of other fields.
-        parts: By field, scores (N, N) of what it tells of the targets: targets and law -> log odds. Captions have their
-            own (:func:`~onepeace_pl.triworld.optimum.retrieval.caption_scores`) unless named here.
+        parts: What each field tells of the targets. Captions have their own scores
+            (:func:`~onepeace_pl.triworld.optimum.retrieval.caption_scores`) unless named here.
         factors: Factors that the query tells.
     """
 
     query: tuple[str, ...]
     target: str
     caption: Caption
-    scenes: Callable[[int, str, int, Law], Scenes]
-    parts: Mapping[str, Callable[[Sequence[Scene]], Floats]]
+    scenes: Callable[[int, str, int, Law], tuple[list[Scene], Shown]]
+    parts: Mapping[str, Part]
     factors: frozenset[str]
 
-    def scores(self, scenes: Sequence[Scene], contents: Sequence[Content], law: Law) -> dict[str, Floats]:
+    def scores(
+        self, scenes: Sequence[Scene], shown: Shown, contents: Sequence[Content], law: Law
+    ) -> dict[str, Floats]:
         """Return (N, N) log odds of targets given each part of the query."""
-        found = {name: part(scenes) for name, part in self.parts.items()}
+        found = {name: part(scenes, shown) for name, part in self.parts.items()}
         if "text" in self.query and "text" not in found:
             rates = MENTION_RATES[self.caption]
             found["text"] = caption_scores(contents, scenes, rates, law, self.target)
@@ -159,11 +172,12 @@ def _scene(seed: int, split: str, index: int, cell: Cell, law: Law, rng: KeyedRa
 
 
 def _elsewhere(scene: Scene, split: str, law: Law) -> Scene:
-    """Return a scene with the same background and objects of other kinds."""
+    """Return a scene with the same background, and any number of objects of other kinds."""
     rng = KeyedRandom(scene.seed, SPLITS.index(split), scene.index, _REFERENCES_FROM, RandomPurpose.GALLERY)
     others = [number for number, kind in enumerate(KINDS) if kind not in scene.kinds]
     while True:
-        kinds = rng.shuffled(others)[: len(scene.objects)]
+        count = law.objects[0] + rng.integer(law.objects[1] - law.objects[0] + 1)
+        kinds = rng.shuffled(others)[:count]
         objects: tuple[Object, ...] = tuple((kind, rng.integer(2), None) for kind in kinds)
         cell = Cell(objects, BACKGROUNDS.index(scene.background))
         found = _scene(scene.seed, split, _REFERENCES_FROM + scene.index, cell, law, rng)
@@ -189,18 +203,18 @@ def _objects(scene: Scene) -> list[tuple[str, str]]:
     return [(thing.kind, thing.size) for thing in scene.objects]
 
 
-def _with_background(seed: int, split: str, size: int, law: Law) -> Scenes:
+def _with_background(seed: int, split: str, size: int, law: Law) -> tuple[list[Scene], Shown]:
     scenes = hard_scenes(seed, split, size, law)
     return scenes, {f"image{REFERENCE}": [_elsewhere(scene, split, law) for scene in scenes]}
 
 
-def _with_background_and_colours(seed: int, split: str, size: int, law: Law) -> Scenes:
+def _with_background_and_colours(seed: int, split: str, size: int, law: Law) -> tuple[list[Scene], Shown]:
     scenes = hard_scenes(seed, split, size, law, coloured=True)
     return scenes, {f"image{REFERENCE}": [_elsewhere(scene, split, law) for scene in scenes]}
 
 
-def _in_parts(modality: str) -> Callable[[int, str, int, Law], Scenes]:
-    def scenes_of(seed: int, split: str, size: int, law: Law) -> Scenes:
+def _in_parts(modality: str) -> Callable[[int, str, int, Law], tuple[list[Scene], Shown]]:
+    def scenes_of(seed: int, split: str, size: int, law: Law) -> tuple[list[Scene], Shown]:
         scenes = _pairs_of_objects(seed, split, size, law)
         return scenes, {
             f"{modality}{REFERENCE}": [_alone(scene, 0, split, law) for scene in scenes],
@@ -210,20 +224,35 @@ def _in_parts(modality: str) -> Callable[[int, str, int, Law], Scenes]:
     return scenes_of
 
 
-def _sounds(scenes: Sequence[Scene]) -> Floats:
+def _sounds(scenes: Sequence[Scene], shown: Shown) -> Floats:
     return audio_image_scores(scenes, scenes)
 
 
-def _backgrounds(scenes: Sequence[Scene]) -> Floats:
-    values = np.array([scene.background for scene in scenes])
-    return np.where(values[:, None] == values[None, :], 0.0, -np.inf)
+def _backgrounds(scenes: Sequence[Scene], shown: Shown) -> Floats:
+    """Return the log odds of targets given an image with the same background and objects of other kinds.
+
+    Each target would have had as many such images as there are ways to choose the objects among the kinds that it has
+    not, and that are allowed in front of its background.
+    """
+    allowed = {
+        ground: sum((kind, ground) not in HELD_OUT_BACKGROUNDS for kind in KINDS) for ground in BACKGROUNDS
+    }
+
+    def score(reference: Scene, target: Scene) -> float:
+        if reference.background != target.background or set(reference.kinds) & set(target.kinds):
+            return -np.inf
+        return -math.log(math.perm(allowed[target.background] - len(target.kinds), len(reference.objects)))
+
+    return np.array([[score(each, target) for target in scenes] for each in shown[f"image{REFERENCE}"]])
 
 
-def _containing(which: int) -> Callable[[Sequence[Scene]], Floats]:
-    def scores(scenes: Sequence[Scene]) -> Floats:
-        objects = [_objects(scene) for scene in scenes]
-        found = np.array([[query[which] in target for target in objects] for query in objects])
-        return np.where(found, 0.0, -np.inf)
+def _containing(name: str) -> Part:
+    """Return the log odds of targets given one of their objects, which a field shows or names."""
+
+    def scores(scenes: Sequence[Scene], shown: Shown) -> Floats:
+        targets = [_objects(scene) for scene in scenes]
+        asked = [_objects(scene)[0] for scene in shown[name]]
+        return np.array([[0.0 if thing in target else -np.inf for target in targets] for thing in asked])
 
     return scores
 
@@ -269,7 +298,7 @@ COMPOSED: Final[dict[str, ComposedQuery]] = {
         "audio",
         "objects",
         _in_parts("image"),
-        {f"image{REFERENCE}": _containing(0), "text": _containing(1)},
+        {f"image{REFERENCE}": _containing(f"image{REFERENCE}"), "text": _containing("text")},
         _OBJECTS,
     ),
     "audio+text_audio": ComposedQuery(
@@ -277,7 +306,7 @@ COMPOSED: Final[dict[str, ComposedQuery]] = {
         "audio",
         "objects",
         _in_parts("audio"),
-        {f"audio{REFERENCE}": _containing(0), "text": _containing(1)},
+        {f"audio{REFERENCE}": _containing(f"audio{REFERENCE}"), "text": _containing("text")},
         _OBJECTS,
     ),
 }

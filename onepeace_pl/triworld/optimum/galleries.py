@@ -198,7 +198,7 @@ class _GalleryBuilder:
         fields = (*composed.query, composed.target)
         rows = self._rows(scenes, fields, composed.caption, shown)
         contents = [rows.content(index) for index in range(size)] if "text" in fields else []
-        parts = composed.scores(scenes, contents, law)
+        parts = composed.scores(scenes, shown, contents, law)
         direction = f"{'+'.join(composed.query)}->{composed.target}"
 
         def optima(scores: Floats) -> dict[str, dict[int, float]]:

@@ -127,6 +127,23 @@ def test_a_reference_image_shows_the_background_with_other_objects() -> None:
         assert not set(reference.kinds) & set(scene.kinds)
 
 
+def test_a_reference_image_rules_out_what_it_shows() -> None:
+    composed = COMPOSED["audio+image_image"]
+    scenes, shown = composed.scenes(0, "val", 64, Law((1, 2)))
+    scores = composed.scores(scenes, shown, [], Law((1, 2)))["image:reference"]
+    counts = {
+        len(reference.objects) - len(scene.objects)
+        for scene, reference in zip(scenes, shown["image:reference"], strict=True)
+    }
+    assert counts == {-1, 0, 1}  # the number of objects tells nothing
+    for row, reference in enumerate(shown["image:reference"]):
+        for column, scene in enumerate(scenes):
+            possible = scene.background == reference.background and not set(scene.kinds) & set(
+                reference.kinds
+            )
+            assert np.isfinite(scores[row, column]) == possible
+
+
 @pytest.mark.parametrize("modality", ["image", "audio"])
 def test_a_target_in_two_parts(modality: str) -> None:
     scenes, shown = COMPOSED[f"{modality}+text_audio"].scenes(0, "val", 32, Law((1, 2)))
