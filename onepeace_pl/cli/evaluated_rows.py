@@ -1,5 +1,6 @@
-"""Rows that ``evaluate`` reads: of tables and folders, or of a config."""
+"""Rows of ``evaluate`` and ``calibrate``: of tables and folders, or of a config; and their options."""
 
+import argparse
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,54 @@ class EvaluatedRows:
                 )
             found.append(str(labels[column]))
         return found
+
+
+def add_data_options(parser: "argparse._ActionsContainer") -> None:
+    """Add ``--data`` and the options of tables."""
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="FILE",
+        required=True,
+        help="tables (.tsv, .csv, .jsonl) or folders of files, several merged by id; or a config of a source, a data "
+        "module, of a run, or the name of a shipped one",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="FIELD=COLUMN",
+        default=[],
+        help="columns with other names: text=caption; further values of a modality: image:reference=before",
+    )
+    parser.add_argument(
+        "--id-column",
+        nargs="+",
+        metavar="COLUMN",
+        default=[],
+        help="ids: rows of equal id belong together; several names where tables differ; default: id, and row numbers "
+        "in a single table without it",
+    )
+    parser.add_argument("--root", metavar="FOLDER", help="start of media paths; default: the table's folder")
+    parser.add_argument(
+        "--incomplete",
+        choices=("raise", "skip"),
+        default="raise",
+        help="ids that one of several files lacks: stop, or leave them out",
+    )
+
+
+def table_options(options: argparse.Namespace) -> TableOptions:
+    """Return the options of tables.
+
+    Raises:
+        UserError: A column is named wrongly, or the data are a config.
+    """
+    columns = dict(map(_column, options.columns))
+    if is_config(options.data):
+        for flag, value in (("columns", columns), ("id-column", options.id_column), ("root", options.root)):
+            if value:
+                raise UserError(f"--{flag} is for tables; set it for the sources of {options.data[0]}")
+    return TableOptions(columns, options.id_column, options.root, options.incomplete)
 
 
 def is_config(paths: Sequence[str]) -> bool:
@@ -160,6 +209,13 @@ def rows_of_config(
             f"{', '.join(modalities)}"
         )
     return found
+
+
+def _column(text: str) -> tuple[str, str]:
+    field, equals, column = text.partition("=")
+    if not equals or not field or not column:
+        raise UserError(f"--columns {text}: write FIELD=COLUMN, such as text=caption")
+    return field, column
 
 
 def _directions(

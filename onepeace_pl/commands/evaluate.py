@@ -71,61 +71,23 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _rows(options: argparse.Namespace, modalities: Sequence[str]) -> "list[EvaluatedRows]":
-    from onepeace_pl.cli.evaluated_rows import TableOptions, is_config, rows_of_config, rows_of_tables
+    from onepeace_pl.cli.evaluated_rows import is_config, rows_of_config, rows_of_tables, table_options
 
-    columns = dict(map(_column, options.columns))
+    tables = table_options(options)
     if not is_config(options.data):
-        tables = TableOptions(columns, options.id_column, options.root, options.incomplete)
         return [rows_of_tables(options.data, options.directions, modalities, tables, options.groups)]
-    for flag, value in (("columns", columns), ("id-column", options.id_column), ("root", options.root)):
-        if value:
-            raise UserError(f"--{flag} is for tables; set it for the sources of {options.data[0]}")
     return rows_of_config(options.data[0], options.directions, modalities, options.split)
 
 
-def _column(text: str) -> tuple[str, str]:
-    field, equals, column = text.partition("=")
-    if not equals or not field or not column:
-        raise UserError(f"--columns {text}: write FIELD=COLUMN, such as text=caption")
-    return field, column
-
-
 def _parser() -> argparse.ArgumentParser:
+    from onepeace_pl.cli.evaluated_rows import add_data_options
+
     parser = argparse.ArgumentParser(
         "evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", help="a model folder")
     rows = parser.add_argument_group("rows")
-    rows.add_argument(
-        "--data",
-        nargs="+",
-        metavar="FILE",
-        required=True,
-        help="tables (.tsv, .csv, .jsonl) or folders of files, several merged by id; or a config of a source, a data "
-        "module, of a run, or the name of a shipped one",
-    )
-    rows.add_argument(
-        "--columns",
-        nargs="+",
-        metavar="FIELD=COLUMN",
-        default=[],
-        help="columns with other names: text=caption; further values of a modality: image:reference=before",
-    )
-    rows.add_argument(
-        "--id-column",
-        nargs="+",
-        metavar="COLUMN",
-        default=[],
-        help="ids: rows of equal id belong together; several names where tables differ; default: id, and row numbers "
-        "in a single table without it",
-    )
-    rows.add_argument("--root", metavar="FOLDER", help="start of media paths; default: the table's folder")
-    rows.add_argument(
-        "--incomplete",
-        choices=("raise", "skip"),
-        default="raise",
-        help="ids that one of several files lacks: stop, or leave them out",
-    )
+    add_data_options(rows)
     rows.add_argument(
         "--split",
         choices=("validation", "test", "train"),

@@ -35,9 +35,10 @@ def evaluate_retrieval(
     resample: bool = True,
     skips: SkipLog | None = None,
 ) -> dict[str, RetrievalResult]:
-    """Evaluate a model by retrieval, with its own preprocessing: vectors are those of :meth:`OnePeace.encode`.
+    """Evaluate a model by retrieval, with its own preprocessing.
 
-    Each field of a row is embedded once, whatever the number of galleries, and equal values of a batch once.
+    Vectors are those of :meth:`OnePeace.encode` without calibration. Each field of a row is embedded once, whatever the
+    number of galleries, and equal values of a batch once.
 
     Args:
         model: The model.
