@@ -43,8 +43,7 @@ def main(argv: Sequence[str]) -> int:
     model = OnePeace.from_pretrained(
         options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
     )
-    fuse = options.fuse
-    evaluation = Evaluation(options.folder, options.data, model.device, fuse, SkipLog())
+    evaluation = Evaluation(options.folder, options.data, model.device, options.fuse, SkipLog())
     if folder is not None:
         evaluation.skips.path = folder / "skipped.tsv"
         evaluation.skips.path.unlink(missing_ok=True)
@@ -54,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         results = evaluate_retrieval(
             model,
             sets,
-            fuse=fuse,
+            fuse=options.fuse,
             batch_size=options.batch_size,
             num_workers=options.num_workers,
             limit=options.limit,

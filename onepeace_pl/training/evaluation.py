@@ -73,9 +73,7 @@ def evaluate_retrieval(
     )
     evaluator = RetrievalEvaluator(galleries, fuse)
     skips = SkipLog() if skips is None else skips
-    for batch in tqdm(
-        loader, desc="rows", unit="batch", disable=None
-    ):  # none where the output is no terminal
+    for batch in tqdm(loader, desc="rows", unit="batch", disable=None):  # None: shown on a terminal only
         skips.add(batch.skipped)
         evaluator.update_all(model.backbone, batch.to(model.device))
     evaluator.compute()
