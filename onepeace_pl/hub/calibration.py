@@ -130,7 +130,7 @@ class Calibration:
             vectors: (..., D) unit vectors as the model gives them.
 
         Raises:
-            UserError: The calibration was not fitted on this modality, or the vectors are of another width.
+            UserError: The calibration was not fitted on this modality, or the vectors are of another width or type.
         """
         number = self._number(modality, vectors)
         if self.kind == "none":
@@ -149,12 +149,12 @@ class Calibration:
 
         Args:
             query: Modality of the queries.
-            queries: (N, D) calibrated unit vectors.
+            queries: (N, D) calibrated unit vectors, neither truncated nor quantised.
             target: Modality of the candidates.
-            candidates: (M, D) calibrated unit vectors.
+            candidates: (M, D) calibrated unit vectors, likewise.
 
         Raises:
-            UserError: The calibration was not fitted on a modality, or vectors are of another width.
+            UserError: The calibration was not fitted on a modality, or vectors are of another width or type.
         """
         one, two = self._number(query, queries), self._number(target, candidates)
         cosines = queries.float() @ candidates.float().T
@@ -214,9 +214,11 @@ class Calibration:
             raise UserError(
                 f"the calibration knows {', '.join(self.modalities)}, not {modality}; fit it on rows that have it"
             )
-        if vectors.shape[-1] != self.width:
+        if vectors.shape[-1] != self.width or not vectors.is_floating_point():
+            kind = str(vectors.dtype).removeprefix("torch.")
             raise UserError(
-                f"vectors of {vectors.shape[-1]} dimensions, and a calibration for {self.width}; it is of another model"
+                f"vectors of {vectors.shape[-1]} dimensions in {kind}, and a calibration for {self.width} in float32; "
+                "they are truncated or quantised, or it is of another model"
             )
         return self.modalities.index(modality)
 

@@ -132,7 +132,11 @@ def test_mistakes() -> None:
     calibration = Calibration.fit(vectors)
     for call, message in (
         (lambda: calibration.transform("audio", vectors["image"]), "knows image, text, not audio"),
-        (lambda: calibration.transform("image", torch.ones(2, 8)), "8 dimensions, and a calibration for 16"),
+        (
+            lambda: calibration.transform("image", torch.ones(2, 8)),
+            "8 dimensions in float32, and a calibration for 16",
+        ),
+        (lambda: calibration.transform("image", torch.ones(2, 16, dtype=torch.int8)), "in int8.*quantised"),
         (lambda: calibration.scores("image", vectors["image"], "text", torch.ones(2, 8)), "8 dimensions"),
         (lambda: Calibration.fit(vectors, "centered"), "kind='centered': choose one of none, centring, wh"),
         (lambda: Calibration.fit(vectors, "whitening", shrinkage=2.0), "shrinkage=2.0 must be between"),
@@ -198,6 +202,13 @@ def test_the_sum_is_that_of_calibrated_vectors(model) -> None:
     both = {"text": SENTENCES, "image": PICTURES}
     parts = model.encode(text=SENTENCES) + model.encode(image=PICTURES)
     torch.testing.assert_close(model.encode(**both), normalize(parts, dim=1))
+
+
+def test_vectors_are_truncated_after_calibration(model) -> None:
+    whole = calibrated(model).encode(text=TEXTS)
+    with pytest.warns(UserWarning, match="truncate_dim=16"):
+        cut = model.encode(text=TEXTS, truncate_dim=16)
+    torch.testing.assert_close(cut, normalize(whole[:, :16], dim=1))
 
 
 def test_a_joint_pass_has_statistics_of_its_own(model) -> None:
