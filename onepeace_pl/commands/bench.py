@@ -7,6 +7,7 @@ bench bias                                relative position bias of all tokens, 
 bench ablation --preset tiny --batch 64   a pretraining step without each of the optimisations
 bench loss --fit-exponent                 growth of the losses' memory with the batch size
 bench dense --task FILE --label mask      peak memory of a dense task for one large image
+bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized and token vectors of a model
 """
 
 import argparse
@@ -32,7 +33,9 @@ def main(argv: Sequence[str]) -> int:
     numbers: dict[str, Any] = {"machine": _machine(args.device), "torch": torch.__version__}
     numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
     print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
-    good = {"loss": _loss, "dense": _dense, "ablation": _ablation}.get(args.what, _times)(args, numbers)
+    good = {"loss": _loss, "dense": _dense, "ablation": _ablation, "vectors": _vectors}.get(
+        args.what, _times
+    )(args, numbers)
     if args.json:
         write_text(args.json, json.dumps(numbers, indent=2) + "\n")
     return 0 if good else 1
@@ -85,7 +88,22 @@ def _parser() -> argparse.ArgumentParser:
     dense.add_argument("--preset", default="base", help="model size; default: base")
     dense.add_argument("--size", type=int, default=1024, help="side of the image; default: 1024")
     dense.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    for verb in (*made.values(), loss, dense):
+    vectors = verbs.add_parser("vectors", help="recall and bytes of the vectors of a model")
+    vectors.add_argument("folder", help="a model folder")
+    vectors.add_argument(
+        "--data", nargs="+", metavar="FILE", required=True, help="tables or a config, as for evaluate"
+    )
+    vectors.add_argument(
+        "--split", choices=("validation", "test", "train"), default="validation", help="rows of a config"
+    )
+    vectors.add_argument(
+        "--length", type=int, nargs="+", help="lengths; default: all values, 1/2, 1/4 and 1/8 of them"
+    )
+    vectors.add_argument("--batch", type=int, default=32, help="batch size; default: 32")
+    vectors.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+    for verb in (*made.values(), loss, dense, vectors):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
@@ -172,6 +190,31 @@ def _dense(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     for peak in peaks(read_task(args.task), args.label, args.preset, args.size, dtype, args.device):
         numbers[peak.name] = asdict(peak)
         print(f"{peak.name:34} {peak.weights / 2**20:8.0f} {peak.bytes / 2**20:13.0f}  {peak.seconds:.1f} s")
+    return True
+
+
+def _vectors(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    from onepeace_pl.benchmarks.vectors import compare_vectors, forms, table
+    from onepeace_pl.cli.evaluated_rows import TableOptions, is_config, rows_of_config, rows_of_tables
+    from onepeace_pl.data.evaluation.directions import galleries
+    from onepeace_pl.hub import OnePeace
+
+    if args.batch < 1:
+        raise UserError(f"--batch {args.batch} must be at least 1")
+    model = OnePeace.from_pretrained(args.folder, args.device, trust_remote_code=args.trust)
+    wanted = forms(model.dim, args.length)
+    if is_config(args.data):
+        sets = rows_of_config(args.data[0], None, model.modalities, args.split)
+    else:
+        options = TableOptions({}, (), None, "raise")
+        sets = [rows_of_tables(args.data, None, model.modalities, options)]
+    trained = ", ".join(map(str, model.backbone.matryoshka_dims or (model.dim,)))
+    print(f"{args.folder}: {model.dim} values, trained at {trained}")
+    for each in sets:
+        for gallery in galleries(each.name, each.rows, each.directions):
+            results = compare_vectors(model, gallery, wanted, args.batch)
+            numbers[gallery.name] = [asdict(result) for result in results]
+            print(f"\n{gallery.name}, {len(gallery.rows)} rows\n", *table(results), sep="\n")
     return True
 
 

@@ -58,18 +58,14 @@ def evaluate_retrieval(
         UserError: Galleries have different rows, the model lacks a modality or its preprocessing, or a row cannot be
             prepared.
     """
-    if not galleries or any(gallery.rows is not galleries[0].rows for gallery in galleries):
-        raise UserError(f"{len(galleries)} galleries of different rows; evaluate each source by itself")
-    if limit is not None and limit < 1:
-        raise UserError(f"limit={limit} must be at least 1")
-    rows = galleries[0].rows
-    processors = _processors(model, [name for gallery in galleries for name in gallery.modalities], resample)
-    size = len(rows) if limit is None else min(limit, len(rows))
-    loader = ResumableLoader(
-        PreparedRows(rows, processors, on_error=on_error, compare=True),
-        EpochBatchSampler(size, batch_size, train=False),
-        Collator(processors),
-        num_workers,
+    loader = row_loader(
+        model,
+        galleries,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        limit=limit,
+        on_error=on_error,
+        resample=resample,
     )
     evaluator = RetrievalEvaluator(galleries, fuse)
     skips = SkipLog() if skips is None else skips
@@ -78,6 +74,38 @@ def evaluate_retrieval(
         evaluator.update_all(model.backbone, batch.to(model.device))
     evaluator.compute()
     return {name: each for name, each in evaluator.results.items() if isinstance(each, RetrievalResult)}
+
+
+def row_loader(
+    model: OnePeace,
+    galleries: Sequence[Gallery],
+    *,
+    batch_size: int = 32,
+    num_workers: int = 0,
+    limit: int | None = None,
+    on_error: OnError = "raise",
+    resample: bool = True,
+) -> ResumableLoader:
+    """Return the loader of the rows of some galleries, prepared by the model's own processors.
+
+    Options are those of :func:`evaluate_retrieval`.
+
+    Raises:
+        UserError: Galleries have different rows, or the model lacks a modality or its preprocessing.
+    """
+    if not galleries or any(gallery.rows is not galleries[0].rows for gallery in galleries):
+        raise UserError(f"{len(galleries)} galleries of different rows; evaluate each source by itself")
+    if limit is not None and limit < 1:
+        raise UserError(f"limit={limit} must be at least 1")
+    rows = galleries[0].rows
+    processors = _processors(model, [name for gallery in galleries for name in gallery.modalities], resample)
+    size = len(rows) if limit is None else min(limit, len(rows))
+    return ResumableLoader(
+        PreparedRows(rows, processors, on_error=on_error, compare=True),
+        EpochBatchSampler(size, batch_size, train=False),
+        Collator(processors),
+        num_workers,
+    )
 
 
 def _processors(model: OnePeace, fields: Iterable[str], resample: bool) -> dict[str, Processor]:

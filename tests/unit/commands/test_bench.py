@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from onepeace_pl.cli import main
+
+from ..hub.conftest import TEXTS, make_model
 
 SMALL = ["--preset", "debug", "--batch", "2", "--rounds", "1"]
 
@@ -50,3 +53,28 @@ def test_memory_of_a_dense_task(tmp_path: Path, capsys: pytest.CaptureFixture[st
     task.write_text("nothing: here\n")
     assert main(words) == 2
     assert "not the file of a dense task" in capsys.readouterr().err
+
+
+def test_vectors_of_a_model_on_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_model().save_pretrained(tmp_path / "model")
+    for i in range(len(TEXTS)):
+        Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    lines = ["id,image,text", *(f"{i},{i}.png,{text}" for i, text in enumerate(TEXTS))]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    words = [
+        "bench",
+        "vectors",
+        str(tmp_path / "model"),
+        "--data",
+        str(tmp_path / "pairs.csv"),
+        "--device",
+        "cpu",
+    ]
+    assert main([*words, "--length", "32", "8", "--json", str(tmp_path / "numbers.json")]) == 0
+    out = capsys.readouterr().out
+    assert "| pooled | 8 | binary | 1 | 1 | " in out
+    assert "32 values, trained at 32" in out
+    (results,) = (v for k, v in json.loads((tmp_path / "numbers.json").read_text()).items() if "pairs" in k)
+    assert len(results) == 14
+    assert main([*words, "--length", "64"]) == 2
+    assert "length 64: the model's vectors have 32 values" in capsys.readouterr().err
