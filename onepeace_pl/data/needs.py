@@ -65,7 +65,7 @@ class Needs:
         processors: Modality -> check of its processor, for instance that it does not crop where boxes matter.
         duplicates: Whether training compares rows by content, so that workers make digests.
         image_size: Whether the data module must have a transform, which records the size of each image.
-        fields: Fields that training reads beside one of each modality, such as ``image:reference``.
+        fields: Fields that training reads, such as ``image:other``; empty for one of each modality.
         evaluation: Type of the evaluation sets: labelled rows, or galleries.
         task: Class name of the task, for messages; set by the task itself.
         modalities: Modalities that training reads; set by the task itself.

@@ -55,7 +55,7 @@ def check_compatible(needs: Needs, offer: Offer) -> None:
     if needs.target is not None:  # galleries are read modality by modality
         sources += [(each.name, each.rows) for each in offer.evaluation]
     for place, source in sources:
-        read = (*needs.modalities, *(needs.fields if source is offer.train else ()))
+        read = (needs.fields if source is offer.train else ()) or needs.modalities
         missing = [name for name in read if name not in source.modalities]
         if missing:
             raise UserError(

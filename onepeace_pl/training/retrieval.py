@@ -157,7 +157,7 @@ class RetrievalTask(Task):
             Needs(
                 batch_transform=batch_transform,
                 duplicates=ignore_duplicates,
-                fields=tuple(fields),
+                fields=tuple(dict.fromkeys((*both, *fields))),
                 evaluation=Gallery,
             ),
         )

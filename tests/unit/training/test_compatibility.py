@@ -12,6 +12,7 @@ from onepeace_pl.data.source import Row, Source
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, TextProcessor
 from onepeace_pl.tasks.classification import Classification
 from onepeace_pl.tasks.grounding import Grounding
+from onepeace_pl.tasks.pretraining import ComposedQuery, Pretraining
 from onepeace_pl.tasks.retrieval import Retrieval
 from onepeace_pl.tasks.visual_reasoning import VisualReasoning
 from onepeace_pl.training.compatibility import check_compatible
@@ -83,6 +84,18 @@ def test_only_what_the_verb_reads_is_checked() -> None:
             check(classification(), wrong, verb)
     check(classification(), wrong, "test")
     check(classification(), wrong, "predict")
+
+
+def test_fields_that_training_reads() -> None:
+    backbone = make(("text", "image"))
+    query = ComposedQuery(("image:other", "text"), ("text:composed",))
+    task = Pretraining(backbone, DataInfo(), ("text", "image"), composed=[query])
+    fields = ("text", "image", "image:other", "text:composed")
+    check(task, data(Rows({}, modalities=fields), kind=PairsDataModule))
+    with pytest.raises(ValueError, match="Pretraining reads text:composed, but train has text, image, image:other"):
+        check(task, data(Rows({}, modalities=fields[:3]), kind=PairsDataModule))
+    gallery = Rows({}, modalities=("text", "image"))  # evaluation reads its own
+    check(task, data(Rows({}, modalities=fields), gallery, PairsDataModule), "validate")
 
 
 def test_bad_rows_may_be_left_out() -> None:
