@@ -52,7 +52,8 @@ class Backbone(nn.Module):
             ``{lora: RANK}`` or ``frozen``.
         fuse: The default of :meth:`embed_fused`: ``sum`` or ``joint``.
         matryoshka_dims: Lengths that embeddings were trained to be cut to; a task that trains some adds them.
-        joint: Combinations of modalities whose default is ``joint`` all the same: an objective trains their vector.
+        joint: Combinations of modalities whose default is ``joint`` all the same; a task that trains their joint vector
+            adds them.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Backbone(nn.Module):
         _check_names(adapters)
         check_fuse(fuse)
         self.fuse: Fuse = fuse
-        self.joint = tuple(tuple(names) for names in joint)
+        self.joint: tuple[tuple[str, ...], ...] = ()
         self.config, self.decoder_config = transformer, decoder
         self.matryoshka_dims: tuple[int, ...] = ()
         self.add_matryoshka_dims(matryoshka_dims)
@@ -79,13 +80,8 @@ class Backbone(nn.Module):
         if not made:
             raise UserError("a backbone needs at least one adapter")
         self.stage.check(made, self.depth)
-        for names in self.joint:
-            strange = [name for name in names if name not in made]
-            if strange or len(set(names)) < 2:
-                raise UserError(
-                    f"joint: {list(names)} are no two modalities or more of the backbone; it has {', '.join(made)}"
-                )
         self.encoder = Encoder(self.config, made)
+        self.add_joint(joint)
         small = decoder.resolve(transformer)
         self.decoder = None if small is None else Decoder(self.config, small, made, decoder.hide_padding)
         self.logit_scale = nn.Parameter(torch.empty(1))  # one element: sharding knows no scalars
@@ -113,6 +109,20 @@ class Backbone(nn.Module):
         """
         check_matryoshka_dims(dims, self.config.width)
         self.matryoshka_dims = tuple(sorted({*self.matryoshka_dims, *dims}, reverse=True))
+
+    def add_joint(self, combinations: Iterable[Sequence[str]]) -> None:
+        """Record combinations of modalities whose joint vector is trained; the model's config keeps them.
+
+        Raises:
+            UserError: One has fewer than two modalities, or one that the backbone lacks.
+        """
+        for names in combinations:
+            if len(set(names)) < 2 or any(name not in self.modalities for name in names):
+                raise UserError(
+                    f"joint: {', '.join(names)} are no two or more of the modalities {', '.join(self.modalities)}"
+                )
+            if all(set(names) != set(known) for known in self.joint):
+                self.joint = (*self.joint, tuple(sorted(names, key=self.modalities.index)))
 
     def reset_parameters(self) -> None:
         """Initialise the logit scale in place."""

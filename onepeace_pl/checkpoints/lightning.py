@@ -60,6 +60,7 @@ def read_training_checkpoint(path: Path, trust: bool = False) -> tuple[Conversio
         mine = with_base_weights(own, BaseWeights.from_config(base), path)
     backbone = build_for(mine, _config(stored) if stored else deduce(mine), str(path), trust)
     backbone.add_matryoshka_dims(content.get("matryoshka_dims", ()))
+    backbone.add_joint(content.get("joint", ()))
     if base:
         wanted = {name for name, _ in backbone.named_parameters()}
         mine = {name: tensor for name, tensor in mine.items() if name in own or name in wanted}

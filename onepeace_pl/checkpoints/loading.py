@@ -6,7 +6,7 @@ Sources: a model folder of ours, a Lightning checkpoint of ours, an official fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone.model import Backbone
-from onepeace_pl.backbone.stages import LoRAStage, Stage
+from onepeace_pl.backbone.stages import Extend, Frozen, LoRAStage, Stage
 from onepeace_pl.checkpoints.base import BaseWeights, fingerprint
 from onepeace_pl.checkpoints.names import BUFFERS, from_official
 from onepeace_pl.checkpoints.pickles import read_pickle
@@ -76,6 +76,9 @@ def load_weights(backbone: Backbone, source: str | Path) -> LoadReport:
     _check_scale(backbone, Path(source))
     state = read_weights(Path(source))
     report = load_state(backbone, state, str(source))
+    if isinstance(backbone.stage, Extend | Frozen):  # what was trained jointly stays as it was
+        known = set(backbone.modalities)
+        backbone.add_joint(names for names in _joint(Path(source)) if known.issuperset(names))
     if backbone.stage.saves_partially:
         report.base = BaseWeights.of(str(source), state)
     return report
@@ -123,6 +126,16 @@ def read_base(folder: Path) -> BaseWeights | None:
 
 def _config(folder: Path) -> JsonObject:
     return read_json_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+
+
+def _joint(path: Path) -> Sequence[Sequence[str]]:
+    """Return the combinations of modalities that a model folder or a run's checkpoint was trained to fuse jointly."""
+    if path.suffix == ".ckpt" and path.is_file():
+        content = read_pickle(path)
+        return content.get("joint", ()) if isinstance(content, Mapping) else ()
+    config = _config(path.parent if path.name == WEIGHTS else path)
+    found: Sequence[Sequence[str]] = config.get("backbone", {}).get("joint", ())
+    return found
 
 
 def _check_scale(backbone: Backbone, folder: Path) -> None:

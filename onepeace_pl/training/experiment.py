@@ -181,6 +181,8 @@ class Experiment(ResumableModule):
             checkpoint["base"] = self.base_weights.to_config()
         if self._backbone.matryoshka_dims:
             checkpoint["matryoshka_dims"] = list(self._backbone.matryoshka_dims)
+        if self._backbone.joint:
+            checkpoint["joint"] = [list(names) for names in self._backbone.joint]
 
     def on_load_checkpoint(self, checkpoint: CheckpointDict) -> None:
         """Reject a checkpoint of other data, or one with other base weights."""
@@ -191,6 +193,7 @@ class Experiment(ResumableModule):
             )
         super().on_load_checkpoint(checkpoint)
         check_base(self.base_weights, checkpoint.get("base"))
+        self._backbone.add_joint(checkpoint.get("joint", ()))
         self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
         stored = checkpoint.get("hyper_parameters", {}).get("data_info")
         if isinstance(stored, Mapping) and self.data_info is not None:

@@ -47,6 +47,11 @@ class ComposedQuery:
         """Name in logs, such as ``audio+text:change->text:composed``."""
         return f"{'+'.join(self.query)}->{'+'.join(self.target)}"
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities of the query."""
+        return tuple(map(modality_of, self.query))
+
     def check(self, backbone: Backbone) -> None:
         """Reject fields of a modality that the backbone lacks."""
         for name in (*self.query, *self.target):

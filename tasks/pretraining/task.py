@@ -101,6 +101,7 @@ class Pretraining(RetrievalTask):
             gradient, tile=tile, matryoshka_dims=matryoshka_dims, matryoshka_weights=matryoshka_weights
         )
         backbone.add_matryoshka_dims(matryoshka_dims)
+        backbone.add_joint(query.modalities for query in self.composed)
         self.denoise = (
             None
             if denoising == "none"

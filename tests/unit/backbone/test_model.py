@@ -172,8 +172,8 @@ def test_fusion() -> None:
     assert torch.equal(some.embed_fused(inputs), added)
     assert some.default_fuse(["text", "image:reference"]) == "joint"
     assert some.default_fuse(["text", "audio"]) == some.default_fuse(["text", "image", "audio"]) == "sum"
-    assert Backbone.from_config(some.to_config()).joint == (("image", "text"),)
-    with pytest.raises(UserError, match=r"^joint: \['text', 'smell'\] are no two modalities or more"):
+    assert Backbone.from_config(some.to_config()).joint == (("text", "image"),)
+    with pytest.raises(UserError, match=r"^joint: text, smell are no two or more of the modalities text"):
         make(joint=[["text", "smell"]])
     with pytest.raises(UserError, match=r"^fuse='mean': choose one of sum, joint$"):
         backbone.embed_fused(inputs, "mean")

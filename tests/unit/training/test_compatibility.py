@@ -92,7 +92,9 @@ def test_fields_that_training_reads() -> None:
     task = Pretraining(backbone, DataInfo(), ("text", "image"), composed=[query])
     fields = ("text", "image", "image:other", "text:composed")
     check(task, data(Rows({}, modalities=fields), kind=PairsDataModule))
-    with pytest.raises(ValueError, match="Pretraining reads text:composed, but train has text, image, image:other"):
+    with pytest.raises(
+        ValueError, match="Pretraining reads text:composed, but train has text, image, image:other"
+    ):
         check(task, data(Rows({}, modalities=fields[:3]), kind=PairsDataModule))
     gallery = Rows({}, modalities=("text", "image"))  # evaluation reads its own
     check(task, data(Rows({}, modalities=fields), gallery, PairsDataModule), "validate")

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.checkpoints.folder import save_folder
 from onepeace_pl.checkpoints.head import save_head
+from onepeace_pl.checkpoints.loading import load_weights
 from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
@@ -26,7 +27,7 @@ from onepeace_pl.modalities import ImageProcessor, TextProcessor
 from onepeace_pl.modalities.masking import RandomTokens, WholeWords
 from onepeace_pl.optim import AdamW, WarmupCosine
 from onepeace_pl.tasks.classification import Classification
-from onepeace_pl.tasks.pretraining import MaskSampler, Pretraining, Student
+from onepeace_pl.tasks.pretraining import ComposedQuery, MaskSampler, Pretraining, Student
 from onepeace_pl.training.experiment import Experiment
 
 from ..samples import make
@@ -100,6 +101,33 @@ def test_a_fit_changes_what_trains_and_nothing_else(tmp_path: Path) -> None:
     moved = {n for n, t in module.backbone.state_dict().items() if not torch.equal(t, start[n])}
     assert moved <= learning
     assert "encoder.adapters.image.cls_token" in moved
+
+
+def test_combinations_that_train_jointly_follow_the_weights(tmp_path: Path) -> None:
+    """Into checkpoints, model folders, and a stage that leaves them as they are."""
+    query = ComposedQuery(("image", "text"), ("text",))
+    first = Experiment(
+        partial(make, MODALITIES, noise=0.0),
+        partial(Pretraining, composed=[query]),
+        schedule=WarmupCosine(),
+    )
+    runner = trainer(tmp_path)
+    runner.fit(first, datamodule=data())
+    runner.save_checkpoint(tmp_path / "last.ckpt")
+    assert first.backbone is not None
+    assert first.backbone.joint == (("text", "image"),)
+    save_folder(tmp_path / "model", first.backbone, {})
+    for source in (tmp_path / "last.ckpt", tmp_path / "model"):
+        for stage, expected in (("frozen", (("text", "image"),)), ("vision_language", ())):
+            backbone = make(MODALITIES, stage=stage)
+            load_weights(backbone, source)
+            assert backbone.joint == expected
+    resumed = Experiment(
+        partial(make, MODALITIES, noise=0.0), partial(Pretraining, students=STUDENTS), schedule=WarmupCosine()
+    )
+    trainer(tmp_path).validate(resumed, datamodule=data(), ckpt_path=tmp_path / "last.ckpt", verbose=False)
+    assert resumed.backbone is not None
+    assert resumed.backbone.joint == (("text", "image"),)
 
 
 def test_logs_and_results(tmp_path: Path) -> None:
