@@ -11,14 +11,16 @@ from onepeace_pl.version import VERSION as __version__
 if TYPE_CHECKING:
     from onepeace_pl.hub import OnePeace
     from onepeace_pl.modalities import ModalityAdapter
+    from onepeace_pl.prediction import Predictor
     from onepeace_pl.training.experiment import Experiment
     from onepeace_pl.training.task import Task
 
 
-__all__ = ["Experiment", "ModalityAdapter", "OnePeace", "Task", "__version__"]
+__all__ = ["Experiment", "ModalityAdapter", "OnePeace", "Predictor", "Task", "__version__"]
 
 _HOME = {
     "OnePeace": "onepeace_pl.hub",
+    "Predictor": "onepeace_pl.prediction",
     "Experiment": "onepeace_pl.training.experiment",
     "Task": "onepeace_pl.training.task",
     "ModalityAdapter": "onepeace_pl.modalities",

@@ -1,7 +1,8 @@
 """The command line: configs, Trainer verbs and errors. Nothing heavy is imported before the verb is known.
 
 ``fit``, ``validate``, ``test`` and ``predict`` belong to the Trainer. Every other verb is a file
-``onepeace_pl/commands/<verb>.py`` with ``main(argv) -> exit code``; its docstring's first line is its help.
+``onepeace_pl/commands/<verb>.py`` with ``main(argv) -> exit code``; its docstring's first line is its help. ``predict``
+is both: options alone go to the Trainer, words that begin with a run go to the file.
 
 Exit codes: 0 done, 2 something that the user can put right (one line ``error: ...``), 1 anything else.
 ``ONEPEACE_PL_DEBUG=1`` shows the traceback of the former too.
@@ -26,6 +27,7 @@ TRAINER_VERBS = {
     "test": "Measure on the test data.",
     "predict": "Write predictions.",
 }
+PREDICT = "predict"
 _COMMANDS = Path(onepeace_pl.__file__).parent / "commands"
 
 
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(stop.code, file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BrokenPipeError:
-        if verb in TRAINER_VERBS:  # there, it may be a worker's
+        if is_trainers(words):  # there, it may be a worker's
             raise
         # the reader of a pipe, such as `head`, has closed it; the remaining output must go somewhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -87,8 +89,15 @@ def commands() -> dict[str, str]:
     return found
 
 
+def is_trainers(words: Sequence[str]) -> bool:
+    """Return whether a command is the Trainer's; ``predict`` is where its first word is an option."""
+    if words[0] == PREDICT:
+        return len(words) > 1 and words[1].startswith("-") and words[1] not in ("-h", "--help")
+    return words[0] in TRAINER_VERBS
+
+
 def _run(verb: str, words: list[str]) -> int:
-    if verb in TRAINER_VERBS:
+    if is_trainers(words):
         import_module("onepeace_pl.cli.lightning").run(words)
         return 0
     code: int = import_module(f"onepeace_pl.commands.{verb.replace('-', '_')}").main(words[1:])

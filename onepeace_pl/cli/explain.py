@@ -11,11 +11,11 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from onepeace_pl.cli.known_classes import denied
 from onepeace_pl.cli.origin import file_of
 from onepeace_pl.cli.renamed import moved_class, renamed_key
 from onepeace_pl.cli.yaml_text import shown
 from onepeace_pl.errors import nearest
+from onepeace_pl.utils.known_classes import denied
 from onepeace_pl.utils.libraries import library_error
 
 _KEY = re.compile(r'\s*Parser key "([^"]+)"')

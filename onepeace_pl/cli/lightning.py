@@ -22,7 +22,6 @@ from onepeace_pl.checkpoints.pickles import read_pickle
 from onepeace_pl.checkpoints.sharded import check_sharded
 from onepeace_pl.cli import defaults, runs
 from onepeace_pl.cli.failures import constructing
-from onepeace_pl.cli.known_classes import TRUST, TRUST_HELP, known_classes
 from onepeace_pl.cli.merge import MergingConfigFile
 from onepeace_pl.cli.origin import dropped, origins
 from onepeace_pl.cli.parser import Parser
@@ -30,6 +29,7 @@ from onepeace_pl.cli.shipped import with_found_configs
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
 from onepeace_pl.utils.json_files import JsonObject
+from onepeace_pl.utils.known_classes import TRUST, TRUST_HELP, known_classes
 from onepeace_pl.utils.plugins import load_plugins
 
 _NEED_WEIGHTS = ("validate", "test", "predict")

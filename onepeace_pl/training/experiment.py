@@ -156,16 +156,15 @@ class Experiment(ResumableModule):
             self._print(line)
 
     def describe_task(self) -> dict[str, object]:
-        """Return the task in plain data for the model folder: class path, options, dataset metadata."""
+        """Return the task in plain data for the model folder: class path, options, dataset metadata.
+
+        The options are known only where a config has made the experiment.
+        """
         config = self.hparams.get("task")
-        options = plain(config).get("init_args", {}) if config is not None else {}
+        options = {} if config is None else {"init_args": plain(config).get("init_args", {})}
         kind = type(self._task)
         data_info: Mapping[str, object] = {} if self.data_info is None else self.data_info.to_config()
-        return {
-            "class_path": f"{kind.__module__}.{kind.__qualname__}",
-            "init_args": options,
-            "data_info": data_info,
-        }
+        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", **options, "data_info": data_info}
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Return the weights of a checkpoint: all but the omitted ones."""

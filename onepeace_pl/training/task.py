@@ -23,6 +23,7 @@ from onepeace_pl.data.needs import Needs, ProcessorCheck, ValueCount
 from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics.rows import Columns
+from onepeace_pl.results.base import PlainResult, Result
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator, mean_of_rows
 
 _OUTPUTS, _TARGETS = "(outputs)", "(targets)"  # columns beside those of metrics
@@ -71,9 +72,11 @@ class Task(nn.Module, ABC):
 
     Attributes:
         monitor: Validation metric that selects the best checkpoint, and ``max`` or ``min``; None keeps the last.
+        result_type: Type of the results of :class:`~onepeace_pl.prediction.Predictor`, made of predictions.
     """
 
     monitor: ClassVar[tuple[str, str] | None] = None
+    result_type: ClassVar[type[Result]] = PlainResult
 
     def __init__(self, reads: Reads, needs: Needs = Needs()) -> None:  # noqa: B008 - frozen
         super().__init__()

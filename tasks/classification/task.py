@@ -18,6 +18,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.errors import UserError
 from onepeace_pl.heads import ClassificationHead, MeanPoolingHead
 from onepeace_pl.metrics.classification import accuracies, top_predictions
+from onepeace_pl.results import ClassificationResult, MultiLabelResult, Result
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
@@ -36,6 +37,7 @@ class Classification(SupervisedTask):
     """
 
     monitor = ("accuracy", "max")
+    result_type: ClassVar[type[Result]] = ClassificationResult
     label: ClassVar = "class"  # that is predicted
 
     def __init__(
@@ -105,6 +107,7 @@ class MultiLabelClassification(Classification):
     """
 
     monitor = ("mAP", "max")
+    result_type: ClassVar[type[Result]] = MultiLabelResult
     label = "classes"
     set_metrics: ClassVar = {"mAP": mean_average_precision}
 

@@ -6,6 +6,7 @@ Shapes: B rows of a batch, N rows of a set, T frames, C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,10 +21,13 @@ from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.metrics.rows import Columns
+from onepeace_pl.results import ClassificationResult, Result
 from onepeace_pl.tasks.video.head import ClipHead
 from onepeace_pl.tasks.video.space_time import SpaceTime
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
 from onepeace_pl.training.task import Prediction, SupervisedTask, targets_of
+
+TOP = 5  # classes of a prediction
 
 
 class VideoClassification(SupervisedTask):
@@ -45,6 +49,7 @@ class VideoClassification(SupervisedTask):
     """
 
     monitor = ("accuracy", "max")
+    result_type: ClassVar[type[Result]] = ClassificationResult
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class VideoClassification(SupervisedTask):
         count = ValueCount(frames, frames, "set model.task.init_args.frames to the frames of a row")
         # the head has a norm of its own
         super().__init__(data_info, [modality], "class", stop_after="blocks", values={modality: count})
-        self.modality, self.frames = modality, frames
+        self.modality, self.frames, self.top = modality, frames, TOP
         self.space_time = SpaceTime(backbone.config.width, backbone.depth, frames, adapter_rate)
         self.head = ClipHead(backbone.config, len(data_info.classes), dropout)
 
@@ -111,4 +116,4 @@ class VideoClassification(SupervisedTask):
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the likeliest classes of each row and their probabilities; views are not averaged."""
-        return top_predictions(outputs.float().softmax(-1), self.classes)
+        return top_predictions(outputs.float().softmax(-1), self.classes, self.top)

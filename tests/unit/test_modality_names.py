@@ -19,6 +19,8 @@ ROOMS = {
     "onepeace_pl/data/labels": "boxes and masks are labels of images",
     "onepeace_pl/data/evaluation": "an answer is chosen from texts",
     "onepeace_pl/data/datamodule.py": "class names become prompts, which are text",
+    "onepeace_pl/prediction/files.py": "endings of files of the paper's modalities",
+    "onepeace_pl/results": "drawings of images and texts",
     "onepeace_pl/triworld": "a data set of the paper's modalities",
     "onepeace_pl/benchmarks": "workloads of the paper's sizes",
     "onepeace_pl/integrations": "other libraries know the paper's modalities by name",

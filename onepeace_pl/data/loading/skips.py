@@ -19,12 +19,17 @@ class SkipLog:
 
     def __init__(self) -> None:
         self.path: Path | None = None
-        self._seen: set[str] = set()
+        self._seen: dict[str, None] = {}
 
     @property
     def count(self) -> int:
         """Number of different rows that were skipped so far."""
         return len(self._seen)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why each of them was skipped, with its id, in the order of their occurrence."""
+        return list(self._seen)
 
     def add(self, records: Iterable[Skipped]) -> None:
         """Log rows that are not logged yet."""
@@ -35,7 +40,7 @@ class SkipLog:
             first = next(iter(new))
             where = f"; all are listed in {self.path}" if self.path else ""
             warnings.warn(f"skipped {first}{where}", stacklevel=3)
-        self._seen.update(new)
+        self._seen |= dict.fromkeys(new)
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""Classes that an untrusted config may name: the one beside a checkpoint (``--ckpt_path`` without ``--config``).
+"""Classes that an untrusted config may name: one beside a checkpoint, or of the task in a model folder.
 
 The parser imports only classes of this package, of plug-ins with an entry point, and parts of Lightning and torch.
 jsonargparse looks at every dotted path before it imports it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from jsonargparse import set_parsing_settings
@@ -27,12 +27,17 @@ DENIED = re.compile(r"Importing '([\w.]+)' is not allowed")
 
 
 @contextmanager
-def known_classes() -> Iterator[None]:
-    """Let the parser import nothing else."""
+def known_classes(also: Iterable[str] = ()) -> Iterator[None]:
+    """Let the parser import nothing else.
+
+    Args:
+        also: Further modules, which the process has imported already.
+    """
     names = ("import_path_verdicts", "import_paths_enforced")
     before = {name: parsing_settings[name] for name in names}
     set_parsing_settings(
-        import_path_denylist=["*", *NO_PARTS], import_path_allowlist=[*PARTS, *sorted(plugin_packages())]
+        import_path_denylist=["*", *NO_PARTS],
+        import_path_allowlist=[*PARTS, *sorted(plugin_packages()), *also],
     )
     try:
         yield

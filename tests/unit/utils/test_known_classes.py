@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonargparse._common import ImportDenied, check_import_path, parsing_settings
 
-from onepeace_pl.cli.known_classes import known_classes
+from onepeace_pl.utils.known_classes import known_classes
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
