@@ -2,11 +2,14 @@
 
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.hub.calibration import Calibration
+from onepeace_pl.hub.failures import Encoded, OnError
 from onepeace_pl.hub.onepeace import OnePeace
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings, quantize_embeddings
 
 __all__ = [
     "Calibration",
+    "Encoded",
+    "OnError",
     "OnePeace",
     "Precision",
     "dequantize_embeddings",

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self, overload
+from typing import Any, Literal, Self, TypeAlias, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Fuse
 from onepeace_pl.backbone.fusion import check_fuse, normalised_sum
-from onepeace_pl.backbone.matryoshka import truncate
 from onepeace_pl.checkpoints.card import model_card
 from onepeace_pl.checkpoints.folder import (
     Origin,
@@ -34,19 +33,25 @@ from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.calibration import Calibration, joint_name
 from onepeace_pl.hub.device import find_device
-from onepeace_pl.hub.quantization import (
-    Precision,
-    check_precision,
-    dequantize_embeddings,
-    quantize_embeddings,
-)
+from onepeace_pl.hub.failures import Encoded, OnError, check_on_error, warn_of_failures
+from onepeace_pl.hub.form import Array, Form
+from onepeace_pl.hub.inputs import Inputs
+from onepeace_pl.hub.preparation import batches, check_workers, prepared, progress_bar
+from onepeace_pl.hub.quantization import Precision, dequantize_embeddings
 from onepeace_pl.metrics.late_interaction import maxsim, pad_tokens
 from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
-from onepeace_pl.modalities.truncation import CountsTruncations
+from onepeace_pl.modalities.truncation import CountsTruncations, LongAudio, SplitsLong, check_long_audio
 
 WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
+
+Option: TypeAlias = Any
+"""Another option of ``encode``, or the inputs of a modality."""
+
+Sample: TypeAlias = Mapping[str, ModalitySample]
+Encoding: TypeAlias = Tensor | Array | list[Tensor] | list[Tensor | None] | list[Array | None]
+"""Vectors of one call; a list with ``tokens``, None for what could not be read."""
 
 
 class OnePeace:
@@ -173,28 +178,60 @@ class OnePeace:
         fuse: Fuse | None = None,
         calibrate: bool | None = None,
         truncate_dim: int | None = None,
+        normalize_embeddings: bool = True,
         precision: Precision = "float32",
         ranges: Tensor | None = None,
         tokens: Literal[False] = False,
+        convert_to_numpy: Literal[False] = False,
         batch_size: int = 32,
+        num_workers: int = 0,
+        show_progress_bar: bool | None = None,
+        on_error: Literal["raise", "none"] = "raise",
         resample: bool = True,
+        long_audio: LongAudio = "cut",
         **inputs: RawInput | Sequence[RawInput],
     ) -> Tensor: ...
+
+    # Those below name the options that their type depends on.
+    @overload
+    def encode(
+        self,
+        *,
+        convert_to_numpy: Literal[True],
+        tokens: Literal[False] = False,
+        on_error: Literal["raise", "none"] = "raise",
+        **others: Option,
+    ) -> Array: ...
 
     @overload
     def encode(
         self,
         *,
-        fuse: Fuse | None = None,
-        calibrate: bool | None = None,
-        truncate_dim: int | None = None,
-        precision: Precision = "float32",
-        ranges: Tensor | None = None,
         tokens: Literal[True],
-        batch_size: int = 32,
-        resample: bool = True,
-        **inputs: RawInput | Sequence[RawInput],
+        convert_to_numpy: Literal[False] = False,
+        on_error: Literal["raise"] = "raise",
+        **others: Option,
     ) -> list[Tensor] | Tensor: ...
+
+    @overload
+    def encode(
+        self,
+        *,
+        on_error: Literal["skip"],
+        tokens: Literal[False] = False,
+        convert_to_numpy: Literal[False] = False,
+        **others: Option,
+    ) -> Encoded[Tensor]: ...
+
+    @overload
+    def encode(
+        self,
+        *,
+        tokens: bool = False,
+        convert_to_numpy: bool = False,
+        on_error: OnError = "raise",
+        **others: Option,
+    ) -> Encoding | Encoded[Encoding] | None: ...
 
     @torch.no_grad()
     def encode(
@@ -203,13 +240,19 @@ class OnePeace:
         fuse: Fuse | None = None,
         calibrate: bool | None = None,
         truncate_dim: int | None = None,
+        normalize_embeddings: bool = True,
         precision: Precision = "float32",
         ranges: Tensor | None = None,
         tokens: bool = False,
+        convert_to_numpy: bool = False,
         batch_size: int = 32,
+        num_workers: int = 0,
+        show_progress_bar: bool | None = None,
+        on_error: OnError = "raise",
         resample: bool = True,
+        long_audio: LongAudio = "cut",
         **inputs: RawInput | Sequence[RawInput],
-    ) -> list[Tensor] | Tensor:
+    ) -> Encoding | Encoded[Encoding] | None:
         """Embed inputs of one modality, or fuse those of several modalities.
 
         But for rounding, an embedding depends neither on the other inputs nor on ``batch_size``.
@@ -223,12 +266,25 @@ class OnePeace:
                 has a calibration, True requires one, False gives the model's own vectors.
             truncate_dim: Length that vectors are cut to, and normalised again; None for all D. Lengths that the model
                 was not trained at (``matryoshka_dims`` of the task) are warned about.
+            normalize_embeddings: Normalise vectors again that ``truncate_dim`` has cut; those of all D values are unit
+                vectors in any case.
             precision: As in sentence-transformers: ``float32``, ``int8``, ``uint8``, ``binary`` or ``ubinary``
                 (:func:`quantize_embeddings`).
             ranges: Ranges of ``int8`` and ``uint8``; by default the same for all vectors.
             tokens: Return one vector for each token, for late interaction (:meth:`maxsim`).
+            convert_to_numpy: Return arrays rather than tensors.
             batch_size: Inputs per forward pass, at most.
+            num_workers: Threads that read and prepare inputs while the model embeds those before them; 0 for the
+                calling thread. The vectors are the same bit by bit. At most ``16 * batch_size`` prepared inputs are in
+                memory, half of it without workers.
+            show_progress_bar: None shows one on a terminal for what takes more than two seconds.
+            on_error: An item that cannot be read: ``raise`` its error; ``skip`` it, the result is then
+                :class:`Encoded`, which says which ones are left out; or keep its place with ``none``, a row of NaN
+                (with ``tokens`` None in the list). The number and the first ones are warned about.
             resample: Resample audio of another rate than the model's; False raises instead.
+            long_audio: Audio above the processor's ``max_seconds``: ``cut`` it, or return the normalised ``mean`` of
+                the vectors of windows of this length. They are as few as cover all of it, evenly spaced; each is
+                fused with the item's other modalities.
             inputs: By modality, a list of :data:`~onepeace_pl.modalities.TextInput`,
                 :data:`~onepeace_pl.modalities.ImageInput` or :data:`~onepeace_pl.modalities.AudioInput`. Several
                 names: input i of each is fused to one embedding. One string, path, image or (array, rate) may stand
@@ -241,9 +297,9 @@ class OnePeace:
 
         Raises:
             TypeError: An input is of no type that the modality reads.
-            UserError: An unknown modality, fusion or precision, a length above D, lists of different length, an item
-                that cannot be used, or a calibration that is missing, does not know a modality, or is asked for
-                with ``tokens``.
+            UserError: An unknown modality, fusion, precision or policy, a length above D, lists of different length, an
+                item that cannot be used, options that exclude each other, or a calibration that is missing, does not
+                know a modality, or is asked for with ``tokens``.
         """
         if fuse is not None:
             check_fuse(fuse)
@@ -256,49 +312,50 @@ class OnePeace:
                 "calibrate=True: a calibration is of pooled vectors, not of tokens; drop one of both"
             )
         dim = self.dim if truncate_dim is None else truncate_dim
-        self._check_form(dim, precision, ranges)
+        form = Form(dim, precision, ranges, normalize_embeddings)
+        form.check(self.dim, self.backbone.matryoshka_dims)
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
-        if not inputs:
-            raise UserError(f"nothing to encode; pass a list for one or more of {', '.join(self.modalities)}")
-        for name in inputs:
-            if name not in self.modalities:
-                raise UserError(f"no modality {name!r}; the model has {', '.join(self.modalities)}")
-            if name not in self.processors:
-                raise UserError(
-                    f"the model has {name}, but no preprocessing for it; give OnePeace a processor for {name!r}"
-                )
-        single = {name for name, items in inputs.items() if self.processors[name].is_single(items)}
-        if single and len(single) < len(inputs):
-            raise UserError(
-                f"{sorted(single)[0]} is one item and {next(n for n in inputs if n not in single)} a list; "
-                "items fused must be as many"
-            )
-        lists = {name: [items] if single else _as_list(name, items) for name, items in inputs.items()}
-        lengths = {name: len(items) for name, items in lists.items()}
-        if len(set(lengths.values())) > 1:
-            raise UserError(
-                f"items fused must be as many: {', '.join(f'{n} {k}' for k, n in lengths.items())}"
-            )
+        check_workers(num_workers)
+        check_on_error(on_error)
+        check_long_audio(long_audio)
+        if tokens and long_audio == "mean":
+            raise UserError("long_audio='mean' is of pooled vectors, not of tokens; drop one of both")
+        if on_error == "none" and precision != "float32" and not tokens:
+            raise UserError(f"on_error='none' gives rows of NaN, which {precision} cannot hold; use 'skip'")
+        given = Inputs.of(inputs, self.processors, self.modalities)
+        if given.single and on_error == "skip":
+            raise UserError("on_error='skip' leaves items of a list out, and this is one item; pass a list")
         before, training = self.truncation_counts, self.backbone.training
         self.backbone.eval()
         try:
             calibration = None if calibrate is False else self.calibration
             pooled = partial(self._embed, fuse=fuse, calibration=calibration)
             embed = partial(self.backbone.embed_tokens, fuse=fuse) if tokens else pooled
-            rows = self._encode(lists, next(iter(lengths.values())), embed, batch_size, resample)
+            prepare = self._preparation(given, resample, long_audio, on_error)
+            with (
+                closing(prepared(prepare, given.count, batch_size * WINDOW, num_workers)) as windows,
+                progress_bar(given.count, show_progress_bar) as bar,
+            ):
+                rows, errors = self._encode(windows, embed, batch_size, bar.update)
         finally:
             self.backbone.train(training)
-        self._warn_of_truncations(before, lengths)
-
-        def finish(vectors: Tensor) -> Tensor:
-            return quantize_embeddings(truncate(vectors, dim), precision, ranges)
-
+        self._warn_of_truncations(before, given.lists)
+        warn_of_failures(errors, given.count)
+        places = range(given.count) if on_error == "none" else sorted(rows)
+        found: Encoding
         if tokens:
-            result = [finish(row) for row in rows]
-            return result[0] if single else result
-        vectors = finish(torch.stack(rows) if rows else torch.empty(0, self.dim))
-        return vectors[0] if single else vectors
+            made = {i: form.apply(row) for i, row in rows.items()}
+            listed = [made.get(i) for i in places]
+            found = [None if row is None else row.numpy() for row in listed] if convert_to_numpy else listed
+        else:
+            missing = torch.full((self.dim,), torch.nan)
+            stacked = [rows.get(i, missing) for i in places]
+            vectors = form.apply(torch.stack(stacked) if stacked else torch.empty(0, self.dim))
+            found = vectors.numpy() if convert_to_numpy else vectors
+        if given.single:
+            return found[0]
+        return Encoded(found, list(places), errors) if on_error == "skip" else found
 
     @staticmethod
     def similarity(
@@ -335,26 +392,58 @@ class OnePeace:
 
     def _encode(
         self,
-        lists: Mapping[str, Sequence[RawInput]],
-        count: int,
+        windows: Iterable[Mapping[int, Sequence[Sample] | Exception]],
         embed: Callable[[Mapping[str, ModalityInput]], list[Tensor] | Tensor],
         batch_size: int,
-        resample: bool,
-    ) -> list[Tensor]:
-        """Return what ``embed`` makes of each item."""
-        processors = {name: self.processor(name, resample) for name in lists}
-        result: dict[int, Tensor] = {}
-        for first in range(0, count, batch_size * WINDOW):
-            window = range(first, min(first + batch_size * WINDOW, count))
-            samples = {
-                name: {i: self._sample(name, processors[name], items[i]) for i in window}
-                for name, items in lists.items()
+        advance: Callable[[int], object],
+    ) -> tuple[dict[int, Tensor], dict[int, Exception]]:
+        """Return what ``embed`` makes of each item, and the errors of the others."""
+        rows: dict[int, Tensor] = {}
+        errors: dict[int, Exception] = {}
+        for window in windows:
+            errors |= {i: found for i, found in window.items() if isinstance(found, Exception)}
+            parts = {i: found for i, found in window.items() if not isinstance(found, Exception)}
+            samples = {(i, k): sample for i, several in parts.items() for k, sample in enumerate(several)}
+            lengths = {key: tuple(part.length for part in each.values()) for key, each in samples.items()}
+            embedded: dict[tuple[int, int], Tensor] = {}
+            for keys in batches(lengths, batch_size):
+                inputs = self._inputs(
+                    {name: [samples[key][name] for key in keys] for name in samples[keys[0]]}
+                )
+                embedded |= {key: row.float().cpu() for key, row in zip(keys, embed(inputs), strict=True)}
+            rows |= {i: _mean([embedded[i, k] for k in range(len(each))]) for i, each in parts.items()}
+            advance(len(window))
+        return rows, errors
+
+    def _preparation(
+        self, given: Inputs, resample: bool, long_audio: LongAudio, on_error: OnError
+    ) -> Callable[[int], Sequence[Sample] | Exception]:
+        """Return what prepares an item: one sample, or one for each window of long audio."""
+        processors = {name: self.processor(name, resample) for name in given.lists}
+
+        @torch.no_grad()  # of the thread
+        def prepare(i: int) -> Sequence[Sample]:
+            parts = {
+                name: self._samples(name, processors[name], items[i], long_audio)
+                for name, items in given.lists.items()
             }
-            lengths = {i: tuple(rows[i].length for rows in samples.values()) for i in window}
-            for index in _batches(lengths, batch_size):
-                inputs = self._inputs({name: [rows[i] for i in index] for name, rows in samples.items()})
-                result |= {i: row.float().cpu() for i, row in zip(index, embed(inputs), strict=True)}
-        return [result[i] for i in range(count)]
+            count = max(map(len, parts.values()))
+            return [
+                {name: several[k if len(several) > 1 else 0] for name, several in parts.items()}
+                for k in range(count)
+            ]
+
+        def attempt(i: int) -> Sequence[Sample] | Exception:
+            try:
+                return prepare(i)
+            except (
+                ValueError,
+                TypeError,
+                OSError,
+            ) as error:  # what an item causes; anything else is a mistake
+                return error
+
+        return prepare if on_error == "raise" else attempt
 
     def processor(self, name: str, resample: bool = True) -> Processor:
         """Return the processor of a modality, as :meth:`encode` uses it.
@@ -370,7 +459,11 @@ class OnePeace:
         changed.resample = resample
         return changed
 
-    def _sample(self, name: str, processor: Processor, item: RawInput) -> ModalitySample:
+    def _samples(
+        self, name: str, processor: Processor, item: RawInput, long_audio: LongAudio
+    ) -> Sequence[ModalitySample]:
+        if long_audio == "mean" and isinstance(processor, SplitsLong):
+            return processor.windows(item)
         sample = processor(item)
         rows = self.backbone.encoder.adapter(name).vocabulary
         if rows is not None and int(sample.values.max()) >= rows:
@@ -378,7 +471,7 @@ class OnePeace:
                 f"{name} {str(item)[:40]!r} has the token {int(sample.values.max())}, the model knows {rows};"
                 " the tokenizer is of another model"
             )
-        return sample
+        return [sample]
 
     def _inputs(self, samples: Mapping[str, Sequence[ModalitySample]]) -> dict[str, ModalityInput]:
         inputs = {}
@@ -399,51 +492,21 @@ class OnePeace:
         parts = [calibration.transform(name, rows) for name, rows in vectors.items()]
         return normalised_sum(parts) if len(parts) > 1 else parts[0]
 
-    def _check_form(self, dim: int, precision: Precision, ranges: Tensor | None) -> None:
-        """Refuse a form of the vectors before anything is embedded, and warn of lengths without training."""
-        check_precision(precision)
-        quantize_embeddings(truncate(torch.ones(1, self.dim), dim), precision, ranges)
-        trained = self.backbone.matryoshka_dims or (self.dim,)
-        if dim not in (*trained, self.dim):
-            warnings.warn(
-                f"truncate_dim={dim}: the model was trained at {', '.join(map(str, trained))} values; "
-                "train with matryoshka_dims for others",
-                stacklevel=3,
-            )
-
-    def _warn_of_truncations(self, before: Mapping[str, int], lengths: Mapping[str, int]) -> None:
+    def _warn_of_truncations(
+        self, before: Mapping[str, int], lists: Mapping[str, Sequence[RawInput]]
+    ) -> None:
         """Warn of their number; processors warn of the first one only."""
         for name, count in self.truncation_counts.items():
             new = count - before[name]
             if new and count > 1:
-                warnings.warn(f"{new} of {lengths[name]} {name} items were cut", stacklevel=3)
+                warnings.warn(f"{new} of {len(lists[name])} {name} items were cut", stacklevel=3)
 
 
-def _as_list(name: str, items: RawInput | Sequence[RawInput]) -> Sequence[RawInput]:
-    if isinstance(items, np.ndarray | Tensor) and items.ndim == 4:
-        return list(items)
-    if isinstance(items, np.ndarray) and items.dtype.kind in "US":
-        return [str(item) for item in items]
-    if isinstance(items, np.ndarray | Tensor):
-        raise TypeError(
-            f"{name} is an array of {items.ndim} dimensions, one item or several? "
-            f"write {name}=[array] for one, {name}=list(array) for several"
-        )
-    if not isinstance(items, Sequence | Iterator):
-        raise TypeError(f"{name} must be a list of items, not one {type(items).__name__}; write {name}=[...]")
-    return list(items)
+def _mean(rows: Sequence[Tensor]) -> Tensor:
+    """Return the normalised mean of the vectors of an item's windows; what there is one of as it is."""
+    return rows[0] if len(rows) == 1 else torch.nn.functional.normalize(torch.stack([*rows]).mean(0), dim=-1)
 
 
 def _rows(vectors: Tensor, precision: Precision, ranges: Tensor | None) -> Tensor:
     rows = dequantize_embeddings(torch.as_tensor(vectors), precision, ranges)
     return rows[None] if rows.ndim == 1 else rows
-
-
-def _batches(lengths: Mapping[int, tuple[int, ...]], size: int) -> Iterator[list[int]]:
-    """Yield batches of items of equal length: nothing is padded, so that no item feels its neighbours."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, length in lengths.items():
-        groups.setdefault(length, []).append(index)
-    for group in groups.values():
-        for first in range(0, len(group), size):
-            yield group[first : first + size]

@@ -83,6 +83,30 @@ class AudioProcessor(Processor):
             UserError: If a file is missing, unreadable or longer than 2**27 samples, the rate differs and
                 `resample` is off, or the audio is empty, silent, not finite or far too loud.
         """
+        name, wave = self._read(raw)
+        most = int(self.max_seconds * self.rate)
+        if len(wave) > most:
+            seconds = len(wave) / self.rate
+            self.truncations.note(
+                f"{name}: {seconds:.2f} s were cut to the first {self.max_seconds:g} s (max_seconds)"
+            )
+            wave = wave[:most].clone()
+        return self._sample(wave)
+
+    def windows(self, raw: AudioInput) -> list[ModalitySample]:
+        """Prepare all of a clip, as windows of `max_seconds`.
+
+        They are as few as cover the clip, evenly spaced, so that they overlap where it is no multiple of their
+        length. Errors are those of a call.
+        """
+        _, wave = self._read(raw)
+        most = int(self.max_seconds * self.rate)
+        last = -(-len(wave) // most) - 1
+        starts = [k * (len(wave) - most) // last for k in range(last + 1)] if last > 0 else [0]
+        return [self._sample(wave[start : start + most].clone()) for start in starts]
+
+    def _read(self, raw: AudioInput) -> tuple[str, Tensor]:
+        """Return a name for messages, and the whole waveform, normalised."""
         name, wave, rate = open_audio(raw, self.rate)
         _check(name, wave, self.silence)
         if rate != self.rate:
@@ -91,14 +115,10 @@ class AudioProcessor(Processor):
                     f"{name}: {rate} Hz instead of {self.rate}; convert it, or set resample: true"
                 )
             wave = resample(wave, rate, self.rate)
-        wave = F.layer_norm(wave, wave.shape)
-        most, least = int(self.max_seconds * self.rate), int(self.min_seconds * self.rate)
-        if len(wave) > most:
-            seconds = len(wave) / self.rate
-            self.truncations.note(
-                f"{name}: {seconds:.2f} s were cut to the first {self.max_seconds:g} s (max_seconds)"
-            )
-            wave = wave[:most].clone()
+        return name, F.layer_norm(wave, wave.shape)
+
+    def _sample(self, wave: Tensor) -> ModalitySample:
+        least = int(self.min_seconds * self.rate)
         if len(wave) < least:
             wave = wave.repeat(-(-least // len(wave)))[:least]
         return ModalitySample(wave, count_frames(len(wave), self.front_end))
