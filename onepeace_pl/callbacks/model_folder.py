@@ -14,11 +14,14 @@ from torch.distributed.tensor import DTensor
 
 from onepeace_pl.callbacks.best import WeightsOrigin, read_best, unsharded
 from onepeace_pl.callbacks.interfaces import datamodule_of, init_from, is_trial_run
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.needs import TaskDataModule
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import Processor
 from onepeace_pl.optim.finite import check_finite
 from onepeace_pl.training.experiment import Experiment
 from onepeace_pl.utils.files import NEW, beside, discard, replace
+from onepeace_pl.utils.json_files import JsonObject
 
 FOLDER = "model"
 
@@ -48,11 +51,13 @@ class ModelFolder(L.Callback):
         self.whole = whole
         self.origin: WeightsOrigin | None = None
         self._processors: dict[str, Processor] = {}
+        self._transforms: JsonObject = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let every part say how it was made: one that cannot is found before training, not after."""
         backbone: Any = pl_module.backbone
         backbone.to_config()
+        self._transforms = _transforms(trainer)
         self._processors = _processors(trainer, pl_module)  # now: the folder it started from may move
         for processor in self._processors.values():
             processor.to_config()
@@ -96,7 +101,7 @@ class ModelFolder(L.Callback):
             new = beside(path, NEW)
             discard(new)
             save_folder(new, backbone, self._processors, state, base=base, weights=self.origin.to_dict())
-            save_head(new, head, module.describe_task())
+            save_head(new, head, module.describe_task() | self._transforms)
             replace(new, path)
             rank_zero_info(f"model folder: {path}, weights of {self.origin}")
         trainer.strategy.barrier()
@@ -116,6 +121,27 @@ def _processors(trainer: L.Trainer, module: Any) -> dict[str, Processor]:
             | known
         )
     return {name: known[name] for name in module.backbone.modalities if name in known}
+
+
+def _transforms(trainer: L.Trainer) -> JsonObject:
+    """Return the joint transform of the data outside training, or those of several tasks, in plain data.
+
+    One that cannot be described is left out with a warning.
+    """
+    data = datamodule_of(trainer)
+    if not isinstance(data, TaskDataModule):
+        return {}
+    offer = data.offer("predict")
+    try:
+        several = {name: _config(each.transform) for name, each in offer.tasks.items()}
+        return {"transforms": several} if several else {"transform": _config(offer.transform)}
+    except UserError as error:
+        rank_zero_warn(f"the model folder will not say how images of new files are resized: {error}")
+        return {}
+
+
+def _config(transform: JointTransform | None) -> JsonObject | None:
+    return None if transform is None else transform.to_config()
 
 
 def _with_best(

@@ -22,6 +22,7 @@ from onepeace_pl.training.task import Prediction
 from onepeace_pl.utils.files import replacing, write_text
 
 FOLDER = "predictions"
+IMAGES = {"drawing": "", "mask": "-masks"}  # of predictions -> ending of the folder that they go to
 
 
 class PredictedBatch(TypedDict):
@@ -41,7 +42,8 @@ class PredictedBatch(TypedDict):
 class Predictions(BasePredictionWriter):
     """Writes ``RUN/predictions/SET.jsonl``: the answers of a task, a line a row, with its id.
 
-    What a task draws goes to ``SET/ID.png``, batch by batch, and what it exports to ``SET.ENDING``.
+    What a task draws goes to ``SET/ID.png``, masks to ``SET-masks/ID.png``, batch by batch, and what it exports to
+    ``SET.ENDING``.
     For a task without answers it is ``SET.npz``: ``ids`` (N,), and for each modality unit vectors (N, D). With
     several processes each writes its own rows, to ``SET-0.jsonl`` and so on.
     """
@@ -59,16 +61,16 @@ class Predictions(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        """Write drawings, which are too many to be kept."""
+        """Write images, which are too many to be kept."""
         each = _predicted(trainer)[dataloader_idx]
         for row, answer in zip(prediction["ids"], prediction.get("answers") or (), strict=False):
-            drawing = answer.pop("drawing", None)
-            if drawing is not None:
-                path = (
-                    Path(trainer.default_root_dir) / FOLDER / _file_name(each.name) / f"{_file_name(row)}.png"
-                )
-                with replacing(path) as new:
-                    Image.fromarray(drawing).save(new)
+            for kind, ending in IMAGES.items():
+                image = answer.pop(kind, None)
+                if image is None:
+                    continue
+                folder = Path(trainer.default_root_dir) / FOLDER / f"{_file_name(each.name)}{ending}"
+                with replacing(folder / f"{_file_name(row)}.png") as new:
+                    Image.fromarray(image).save(new)
 
     def write_on_epoch_end(
         self,

@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         "--top-k", type=int, metavar="K", help="classes of a result; default: the task's `top`"
     )
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="least score or probability of what is written"
+        "--threshold", type=float, metavar="P", help="least score of an object, or probability of a class"
     )
     parser.add_argument("--task", metavar="NAME", help="a task of a run of several")
     parser.add_argument(

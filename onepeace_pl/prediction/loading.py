@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.checkpoints.folder import TASK
 from onepeace_pl.checkpoints.head import head_of_folder, load_head
 from onepeace_pl.checkpoints.loading import CONFIG
 from onepeace_pl.data.data_info import DataInfo
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.errors import UserError
 from onepeace_pl.training.multitask import MultiTask
 from onepeace_pl.training.task import Task
@@ -22,6 +23,7 @@ from onepeace_pl.utils.trust import HOW
 
 TaskFactory: TypeAlias = Callable[[Backbone, DataInfo], Task]
 MODEL = "model"
+UNKNOWN: JsonObject = {}
 
 
 def model_folder(path: str | Path) -> Path:
@@ -80,22 +82,56 @@ def load_task(
     return _member(task, member, folder).eval(), head.config
 
 
+def load_transform(
+    folder: Path, config: JsonObject, member: str | None = None, trust: bool = False
+) -> JointTransform | None:
+    """Return the joint transform of a task's data; None where it has none.
+
+    Args:
+        folder: The model folder.
+        config: The task's config.
+        member: Task of a run of several.
+        trust: Import the transforms' classes whatever their module.
+
+    Raises:
+        UserError: The config does not say.
+    """
+    spec = config.get("transforms", {}).get(member, config.get("transform", UNKNOWN))
+    if spec == UNKNOWN:
+        raise UserError(
+            f"{folder / TASK} does not say how images are resized (a run made in Python, of an older version, or a "
+            "transform that keeps no options); pass transform=JointTransform(evaluation=[...]) as in training"
+        )
+    if spec is None:
+        return None
+    from torchvision.transforms import v2  # noqa: F401 - imported, so that it is known
+
+    made: JointTransform = _made(folder / TASK, JointTransform, spec, trust)
+    return made
+
+
 def _factory(path: Path, config: JsonObject, trust: bool) -> TaskFactory:
     """Return the factory that a config describes, as the parser of a run makes it."""
-    from jsonargparse import ArgumentParser
-
     if "init_args" not in config:
         raise UserError(
             f"{path} has no options of {config['class_path']}, since the run was made in Python; pass "
             "make_task=partial(TASK, OPTIONS) as in training"
         )
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--task", type=TaskFactory)
     spec = {"class_path": config["class_path"], "init_args": config["init_args"]}
+    made: TaskFactory = _made(path, TaskFactory, spec, trust)
+    return made
+
+
+def _made(path: Path, kind: object, spec: JsonObject, trust: bool) -> Any:
+    """Make what a class path and its options describe; untrusted ones are those of a config beside a checkpoint."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--made", type=kind)
     imported = {name for name in map(_module, _class_paths(spec)) if name in sys.modules}
     with nullcontext() if trust else known_classes(imported - {"__main__"}):
         try:
-            made: TaskFactory = parser.instantiate_classes(parser.parse_object({"task": spec})).task
+            return parser.instantiate_classes(parser.parse_object({"made": spec})).made
         except Exception as error:  # a config in a file can be wrong in any way
             if denied(str(error)) is not None:
                 foreign = (
@@ -103,8 +139,7 @@ def _factory(path: Path, config: JsonObject, trust: bool) -> TaskFactory:
                 )
                 raise UserError(f"{path}: {foreign}; {HOW}") from None
             reason = str(error).strip().splitlines()[-1].strip()  # the lines before it say where
-            raise UserError(f"{path}: {config['class_path']}: {reason}") from error
-    return made
+            raise UserError(f"{path}: {spec['class_path']}: {reason}") from error
 
 
 def _class_paths(value: object) -> Iterator[str]:

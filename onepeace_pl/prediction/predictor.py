@@ -12,6 +12,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.checkpoints.folder import load_folder
+from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import OnError, PreparedRows
 from onepeace_pl.data.loading.skips import SkipLog
@@ -20,10 +21,11 @@ from onepeace_pl.data.source import Row, Source, values_of
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.device import find_device
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor, Processor, RawInput
-from onepeace_pl.prediction.loading import TaskFactory, load_task, model_folder
+from onepeace_pl.prediction.loading import TaskFactory, load_task, load_transform, model_folder
 from onepeace_pl.prediction.rows import InputRows, make_rows
 from onepeace_pl.results import Result
 from onepeace_pl.results.classification import RanksClasses
+from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.training.task import Task
 
 ONE = ValueCount(1, 1, "for several rows pass a list")
@@ -39,11 +41,20 @@ class Predictor:
         backbone: The backbone.
         processors: Processors by modality, as in training.
         classes: Class names in the order of their indices.
+        transform: Joint transform of training, whose ``evaluation`` resizes images for dense tasks.
     """
 
     def __init__(
-        self, task: Task, backbone: Backbone, processors: Mapping[str, Processor], classes: Sequence[str] = ()
+        self,
+        task: Task,
+        backbone: Backbone,
+        processors: Mapping[str, Processor],
+        classes: Sequence[str] = (),
+        transform: JointTransform | None = None,
     ) -> None:
+        if transform is None and isinstance(task, DenseTask):
+            transform = JointTransform(field=task.modality)  # records the size of each image
+        self.transform = transform
         self.task, self.backbone, self.classes = task.eval(), backbone.eval(), tuple(classes)
         missing = [name for name in task.reads.modalities if name not in processors]
         if missing:
@@ -64,6 +75,7 @@ class Predictor:
         dtype: torch.dtype | None = None,
         task: str | None = None,
         make_task: TaskFactory | None = None,
+        transform: JointTransform | None = None,
         trust_remote_code: bool = False,
     ) -> Self:
         """Load a run; nothing is downloaded.
@@ -75,6 +87,7 @@ class Predictor:
             task: Name of a task, where the run has trained several.
             make_task: Makes the task of backbone and dataset metadata, for a run that was made in Python; None takes
                 class and options of the folder.
+            transform: Joint transform of images; None takes that of the folder.
             trust_remote_code: Import the folder's classes whatever their module. Otherwise they must be this
                 package's, a plug-in's, or imported already.
 
@@ -88,7 +101,9 @@ class Predictor:
         made, config = load_task(folder, backbone, make_task, task, trust_remote_code)
         info = config["data_info"]
         classes = (info["tasks"][task] if task is not None else info)["classes"]
-        return cls(made.to(device=device, dtype=dtype), backbone, processors, classes)
+        if transform is None and isinstance(made, DenseTask):
+            transform = load_transform(folder, config, task, trust_remote_code)
+        return cls(made.to(device=device, dtype=dtype), backbone, processors, classes, transform)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -170,7 +185,7 @@ class Predictor:
         skips = SkipLog() if skips is None else skips
         source = InputRows(rows, self.modalities, self._check, self._sized)
         loader = DataLoader(
-            PreparedRows(source, self.processors, on_error=on_error),
+            PreparedRows(source, self.processors, on_error=on_error, transform=self.transform),
             batch_size=batch_size,
             sampler=[(0, index) for index in range(len(source))],
             collate_fn=Collator(self.processors),

@@ -29,7 +29,8 @@ from onepeace_pl.training.evaluators import Evaluator, RowEvaluator, mean_of_row
 _OUTPUTS, _TARGETS = "(outputs)", "(targets)"  # columns beside those of metrics
 
 Prediction = dict[str, Any]
-"""Prediction for a row: plain values by name, and ``drawing``, an image (H, W, 3) uint8 for a file of its own."""
+"""Prediction for a row: plain values by name, and images for files of their own, uint8: ``drawing`` (H, W, 3), and
+``mask`` (H, W), the class index of each pixel."""
 
 
 @dataclass

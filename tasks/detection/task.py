@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -21,6 +21,7 @@ from onepeace_pl.dense.tiles import check_tiles
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.adapter import PATCH
 from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.results import DetectionResult, Result
 from onepeace_pl.tasks.detection.average_precision import run_lengths
 from onepeace_pl.tasks.detection.evaluator import DetectionEvaluator
 from onepeace_pl.tasks.detection.tiling import detect_in_tiles
@@ -56,6 +57,7 @@ class Detection(DenseTask):
     """
 
     monitor = ("box_AP", "max")
+    result_type: ClassVar[type[Result]] = DetectionResult
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ Shapes: B batch.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from onepeace_pl.data.evaluation.baselines import ENOUGH
 from onepeace_pl.errors import UserError
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities import ImageProcessor, Processor
+from onepeace_pl.results import BoxResult, Result
 from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
@@ -36,6 +37,7 @@ class Grounding(SupervisedTask):
     """
 
     monitor = ("accuracy", "max")
+    result_type: ClassVar[type[Result]] = BoxResult
 
     def __init__(
         self,

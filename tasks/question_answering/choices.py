@@ -8,7 +8,7 @@ Shapes: B batch, K choices.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +18,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
+from onepeace_pl.results import ChoiceResult, Result
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
@@ -41,6 +42,7 @@ class MultipleChoice(SupervisedTask):
     """
 
     monitor = ("accuracy", "max")
+    result_type: ClassVar[type[Result]] = ChoiceResult
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +17,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.heads import ClassificationHead
+from onepeace_pl.results import AnswerResult, Result
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
@@ -33,6 +35,7 @@ class OpenAnswer(SupervisedTask):
     """
 
     monitor = ("accuracy", "max")
+    result_type: ClassVar[type[Result]] = AnswerResult
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ Shapes: B batch, C classes, H and W height and width in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from onepeace_pl.data.labels.masks import IGNORED, MaskTarget, padded_masks
 from onepeace_pl.dense.drawing import Picture, draw_semantic_mask
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.nn import TransformerConfig
+from onepeace_pl.results import Result, SegmentationResult
 from onepeace_pl.tasks.segmentation.inference import Inference, pixel_counts
 from onepeace_pl.training.dense import DenseTask
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator
@@ -42,6 +44,7 @@ class Segmentation(DenseTask):
     """
 
     monitor = ("mIoU", "max")
+    result_type: ClassVar[type[Result]] = SegmentationResult
 
     def __init__(
         self,
@@ -101,12 +104,17 @@ class Segmentation(DenseTask):
         return draw_semantic_mask(picture, prediction, len(self.classes))
 
     def predictions(self, outputs: Sequence[Tensor], batch: Batch) -> list[Prediction]:
-        """Return the share of the image that each class covers, where it covers any."""
+        """Return the share of the image that each class covers, where it covers any, and the mask."""
         rows = []
         for predicted in outputs:
             shares = torch.bincount(predicted.flatten(), minlength=len(self.classes)) / predicted.numel()
             rows.append(
-                {"shares": {c: round(s, 6) for c, s in zip(self.classes, shares.tolist(), strict=True) if s}}
+                {
+                    "shares": {
+                        c: round(s, 6) for c, s in zip(self.classes, shares.tolist(), strict=True) if s
+                    },
+                    "mask": predicted.to(torch.uint8).cpu().numpy(),
+                }
             )
         return rows
 

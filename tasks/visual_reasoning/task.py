@@ -6,7 +6,7 @@ Shapes: B batch.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +17,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities.base import ModalityInput
+from onepeace_pl.results import Result, StatementResult
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 SECOND = "second image"
@@ -37,6 +38,7 @@ class VisualReasoning(SupervisedTask):
     """
 
     monitor = ("accuracy", "max")
+    result_type: ClassVar[type[Result]] = StatementResult
 
     def __init__(
         self, backbone: Backbone, data_info: DataInfo, pool: Literal["text", "image"] = "text"

@@ -54,6 +54,11 @@ def test_commands_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     side = 48 if name == "segmentation" else 192  # enlarged, so that names can be read
     assert np.asarray(Image.open(run / f"predictions/triworld/{drawn[0]}.png")).shape == (side, side, 3)
     assert "drawing" not in answers[0]
+    described = json.loads((run / "model/task.json").read_text())["transform"]
+    assert described["class_path"].endswith("JointTransform")
+    new = str(run / f"predictions/triworld/{drawn[0]}.png")
+    assert main(["predict", str(run), new, "--device", "cpu", "--to", "new.jsonl"]) == 0
+    assert json.loads(Path("new.jsonl").read_text()).keys() == answers[0].keys()
     if name == "detection":
         assert isinstance(json.loads((run / "predictions/triworld.coco.json").read_text()), list)
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from onepeace_pl.cli import main
 from tests.configs.pages import ROOT, blocks, commands
@@ -51,6 +52,14 @@ def test_the_commands_run() -> None:
     )
     written = {path.name for path in Path("runs/several/predictions").iterdir()}
     assert written == {f"{task}-triworld.jsonl" for task in stored["data_info"]["tasks"]}
+    Image.new("RGB", (64, 64)).save("new.png")
+    new = ["predict", "runs/several", "new.png", "--device", "cpu"]
+    assert main([*new, "--task", "classes", "--to", "new.jsonl"]) == 0
+    assert (
+        json.loads(Path("new.jsonl").read_text())["class"]
+        in stored["data_info"]["tasks"]["classes"]["classes"]
+    )
+    assert main(new) == 2
 
 
 def test_the_file_and_the_flags(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,11 @@ Shapes: H and W height and width of an image.
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from onepeace_pl.data.labels.objects import Objects, ObjectsTarget
 from onepeace_pl.data.source import Labels, Row
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.image.decoding import open_image
+from onepeace_pl.utils.json_files import JsonObject
 
 
 class JointTransform:
@@ -44,6 +48,19 @@ class JointTransform:
     ) -> None:
         self.train, self.evaluation, self.field = list(train or ()), list(evaluation or ()), field
         self.read_objects: ObjectsTarget | None = None
+
+    def to_config(self) -> JsonObject:
+        """Return class path and arguments of what is applied outside training, for model folders.
+
+        Raises:
+            UserError: A transform does not keep an argument as an attribute, or one is no plain value.
+        """
+        kind = type(self)
+        steps = [_step_config(step) for step in self.evaluation]
+        return {
+            "class_path": f"{kind.__module__}.{kind.__qualname__}",
+            "init_args": {"evaluation": steps, "field": self.field},
+        }
 
     def __call__(self, row: Row, *, train: bool, rng: np.random.Generator) -> Row:
         """Return the changed row.
@@ -113,6 +130,25 @@ class VariedCrop(nn.Module):
     def _varied(self, mask: Tensor) -> bool:
         counts = torch.bincount(mask.flatten().long(), minlength=IGNORED + 1)[:IGNORED]
         return bool((counts > 0).sum() > 1 and counts.max() < self.cat_max_ratio * counts.sum())
+
+
+def _step_config(step: nn.Module) -> JsonObject:
+    kind, kept = type(step), vars(step)
+    own = kind.__init__ is not nn.Module.__init__  # whose signature is (*args, **kwargs)
+    names = list(inspect.signature(kind.__init__).parameters)[1:] if own else []
+    options = {name: _plain(kept.get(name, step)) for name in names}
+    for name, value in options.items():
+        try:
+            json.dumps(value)
+        except TypeError:
+            raise UserError(f"{kind.__name__} does not keep its option {name!r} as a plain value") from None
+    # torchvision's public module: its private ones move
+    module = "torchvision.transforms.v2" if kind.__module__.startswith("torchvision.") else kind.__module__
+    return {"class_path": f"{module}.{kind.__qualname__}", "init_args": options}
+
+
+def _plain(value: object) -> object:
+    return value.name if isinstance(value, Enum) else value
 
 
 def _apply_jointly(steps: Sequence[nn.Module], image: Any, labels: Labels) -> tuple[Any, dict[str, Any]]:

@@ -4,6 +4,7 @@ from torchvision.transforms import v2
 
 from onepeace_pl.data.labels.transforms import JointTransform, VariedCrop
 from onepeace_pl.data.source import Row
+from onepeace_pl.errors import UserError
 
 
 def row(height=6, width=8):
@@ -64,3 +65,17 @@ def test_crops_are_varied():
     assert small.labels["mask"].shape == (40, 40)
     with pytest.raises(ValueError, match="cat_max_ratio=0 a share above 0"):
         VariedCrop(12, 0)
+
+
+def test_the_config_is_what_runs_outside_training():
+    steps = [v2.Resize(160, max_size=200), v2.CenterCrop([32, 48])]
+    config = JointTransform([v2.RandomHorizontalFlip()], steps, "image").to_config()
+    assert list(config["init_args"]) == ["evaluation", "field"]
+    resize, crop = config["init_args"]["evaluation"]
+    assert resize["class_path"] == "torchvision.transforms.v2.Resize"
+    interpolation = resize["init_args"].pop("interpolation")
+    assert v2.InterpolationMode[interpolation.upper()] == v2.InterpolationMode.BILINEAR
+    assert resize["init_args"] == {"size": [160], "max_size": 200, "antialias": True}
+    assert crop["init_args"] == {"size": [32, 48]}
+    with pytest.raises(UserError, match="Lambda does not keep its option 'lambd' as a plain value"):
+        JointTransform(evaluation=[v2.Lambda(lambda image: image)]).to_config()
