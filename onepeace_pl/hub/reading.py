@@ -17,6 +17,7 @@ from onepeace_pl.checkpoints.folder import load_folder, read_extra
 from onepeace_pl.checkpoints.head import Head, head_of_folder
 from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.modalities import Processor
+from onepeace_pl.utils.json_files import JsonObject
 
 TRAINING = {  # options of the encoder that matter in training alone, or where its sizes come from
     "preset",
@@ -88,7 +89,7 @@ def _parameters(found: Parameters, name: str, modalities: list[str]) -> Iterator
 
 
 def _options(a: Loaded, b: Loaded, name: str) -> Iterator[str]:
-    first, second = (_switches(model.backbone) for model in (a, b))
+    first, second = (switches(model.backbone) for model in (a, b))
     yield from (f"transformer.{key}" for key in first if first[key] != second[key])
     adapters = [model.backbone.encoder.adapter(name).to_config() for model in (a, b)]
     yield from _described(adapters[0], adapters[1], "adapter")
@@ -100,9 +101,10 @@ def _options(a: Loaded, b: Loaded, name: str) -> Iterator[str]:
         yield from _described(processors[0], processors[1], "processor")
 
 
-def _switches(backbone: Backbone) -> dict[str, Any]:
-    switches = {key: value for key, value in vars(backbone.config).items() if key not in TRAINING}
-    return switches | {"lora scale": backbone.stage.scale if isinstance(backbone.stage, LoRAStage) else None}
+def switches(backbone: Backbone) -> JsonObject:
+    """Return the options of the encoder that embeddings of every modality depend on."""
+    found = {key: value for key, value in vars(backbone.config).items() if key not in TRAINING}
+    return found | {"lora scale": backbone.stage.scale if isinstance(backbone.stage, LoRAStage) else None}
 
 
 def _described(a: Mapping[str, Any], b: Mapping[str, Any], what: str) -> Iterator[str]:

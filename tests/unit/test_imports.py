@@ -23,6 +23,7 @@ LAYERS = (
     {"metrics", "results"},
     {"checkpoints"},
     {"hub", "triworld"},
+    {"search"},
     {"training"},
     {"callbacks", "integrations", "prediction"},
     {"benchmarks"},

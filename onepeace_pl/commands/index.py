@@ -1,0 +1,144 @@
+"""Index images, audio and text for search, with a model; run again, only new and changed files are embedded.
+
+index FOLDER photos/ 'sounds/**/*.wav' --to DIR         files, by their endings
+index FOLDER captions.csv --to DIR                      a table: columns named as modalities, others for filters
+index FOLDER recordings/ --modality sensor --to DIR     all files as one modality, such as that of a plug-in
+
+A run that was interrupted goes on where it stopped. `search DIR` searches.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onepeace_pl.errors import UserError
+
+if TYPE_CHECKING:
+    from onepeace_pl.search import Added
+
+LISTED = 5  # failed items that are printed
+
+
+def main(argv: Sequence[str]) -> int:
+    """Embed what is new, print counts; return the exit code."""
+    options = _parser().parse_args(argv)
+    folder = Path(options.to)
+    columns = dict(map(_column, options.columns))
+
+    from onepeace_pl.hub import OnePeace
+    from onepeace_pl.search import Index, find_items
+    from onepeace_pl.search.index import EXACT_BELOW, is_index
+
+    started = time.monotonic()
+    model = OnePeace.from_pretrained(
+        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
+    )
+    items = find_items(
+        options.paths, model.modalities, options.modality, columns, options.id_column, options.root
+    )
+    if is_index(folder):
+        if options.truncate_dim is not None or options.calibrate is not None:
+            raise UserError(f"{folder} is an index already; --truncate-dim and --calibrate are for new ones")
+        index = Index.open(folder, model)
+    else:
+        index = Index.create(
+            folder,
+            model,
+            truncate_dim=options.truncate_dim,
+            calibrate=options.calibrate,
+            model_folder=options.folder,
+        )
+    added = index.add(
+        items,
+        batch_size=options.batch_size,
+        on_error=options.on_error,
+        resample=options.resample,
+        progress=_progress if sys.stderr.isatty() else None,
+    )
+    _print(added, time.monotonic() - started)
+    if added.added or added.updated:
+        index.compact()
+    if len(index) >= EXACT_BELOW and index.is_exact:
+        index.build()
+        recall = index.recall(10)
+        print(
+            f"search is approximate from now on: recall@10 {recall.value:.3f} [{recall.low:.3f}, {recall.high:.3f}] of "
+            "exact search (search --exact), for 200 of its rows as queries"
+        )
+    rows = ", ".join(f"{count} {name}" for name, count in index.counts().items())
+    print(f"{folder}: {len(index)} rows ({rows or 'empty'}) of {index.stamp.width} values")
+    return 0
+
+
+def _print(added: "Added", seconds: float) -> None:
+    print(
+        f"{added.seen} items in {seconds:.1f} s: {added.added} added, {added.updated} updated, "
+        f"{added.unchanged} unchanged, {len(added.failed)} skipped"
+    )
+    for reason in list(added.failed.values())[:LISTED]:
+        print(f"skipped {reason}")
+    if len(added.failed) > LISTED:
+        print(f"and {len(added.failed) - LISTED} more")
+
+
+def _progress(added: "Added") -> None:
+    print(f"\r{added.seen} items", end="\r", file=sys.stderr, flush=True)
+
+
+def _column(text: str) -> tuple[str, str]:
+    field, equals, column = text.partition("=")
+    if not equals or not field or not column:
+        raise UserError(f"--columns {text}: write FIELD=COLUMN, such as text=caption")
+    return field, column
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "index", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", help="a model folder")
+    parser.add_argument(
+        "paths", nargs="+", help="folders, files, patterns in quotes, tables (.csv, .tsv, .jsonl)"
+    )
+    parser.add_argument("--to", metavar="DIR", required=True, help="the index; made where it is missing")
+    parser.add_argument("--modality", help="take all files as this modality, and of tables only its column")
+    parser.add_argument(
+        "--on-error",
+        choices=("raise", "skip"),
+        default="raise",
+        help="items that cannot be read: stop, or leave them out",
+    )
+    tables = parser.add_argument_group("tables")
+    tables.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="FIELD=COLUMN",
+        default=[],
+        help="columns with other names: text=caption",
+    )
+    tables.add_argument("--id-column", metavar="COLUMN", help="ids; default: id, or the number of the row")
+    tables.add_argument("--root", metavar="FOLDER", help="start of media paths; default: the table's folder")
+    vectors = parser.add_argument_group("vectors of a new index")
+    vectors.add_argument("--truncate-dim", type=int, metavar="D", help="keep the first D values")
+    vectors.add_argument(
+        "--calibrate",
+        action=argparse.BooleanOptionalAction,
+        help="apply the model's calibration, or do not; default: where it has one",
+    )
+    running = parser.add_argument_group("model")
+    running.add_argument("--batch-size", type=int, default=32)
+    running.add_argument("--device", help="default: a GPU if available")
+    running.add_argument(
+        "--resample",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="resample audio of another rate than the model's, or reject it",
+    )
+    running.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
+    running.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+    return parser

@@ -1,0 +1,8 @@
+"""Search of images, audio and text by any of them: an index of embeddings in LanceDB (the extra ``search``)."""
+
+from onepeace_pl.search.files import find_items
+from onepeace_pl.search.index import Index
+from onepeace_pl.search.item import Added, Hit, Item
+from onepeace_pl.search.stamp import Stamp
+
+__all__ = ["Added", "Hit", "Index", "Item", "Stamp", "find_items"]

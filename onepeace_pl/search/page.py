@@ -1,0 +1,109 @@
+"""Search results as one HTML file that needs nothing else: images as thumbnails, audio players, scores."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.audio.decoding import open_audio
+from onepeace_pl.modalities.image.decoding import open_image
+from onepeace_pl.search.item import Hit, Query
+from onepeace_pl.utils.libraries import LibraryError, importing
+
+THUMBNAIL: Final = 320
+"""Longer side of a thumbnail, pixels."""
+
+SECONDS: Final = 20
+"""Longest audio of a player."""
+
+RATE: Final = 16_000
+"""Rate that is asked of a file without one, Hz."""
+
+TEMPLATE: Final = Path(__file__).with_name("page.html")
+
+
+@dataclass(frozen=True)
+class Media:
+    """What a card of the page shows.
+
+    Attributes:
+        title: Name of the file, or the text.
+        image: Thumbnail as a data URI; empty for none.
+        audio: Audio as a data URI; empty for none.
+        problem: Why a file cannot be shown; empty where it can, or there is none.
+    """
+
+    title: str
+    image: str = ""
+    audio: str = ""
+    problem: str = ""
+
+
+def results_page(query: Query, hits: Sequence[Hit]) -> str:
+    """Return the page of a query and its results; it refers to no other file or host.
+
+    Args:
+        query: What was searched for.
+        hits: The results, best first.
+
+    Raises:
+        LibraryError: Jinja is not installed.
+    """
+    try:
+        from jinja2 import Environment
+    except ModuleNotFoundError as error:
+        raise LibraryError("a page of results needs jinja2: pip install 'onepeace-pl[search]'") from error
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        TEMPLATE.read_text(encoding="utf-8")
+    )
+    asked = [
+        (name, media(name, "" if name == "text" else value, value)) for name, value in query.inputs.items()
+    ]
+    shown = [(hit, media(hit.modality, hit.path, hit.text or hit.id)) for hit in hits]
+    return template.render(query=query, asked=asked, shown=shown)
+
+
+def media(modality: str, path: str, text: str) -> Media:
+    """Return what a card shows of an item.
+
+    Args:
+        modality: Its modality.
+        path: Its file; empty where it has none.
+        text: Its text.
+    """
+    title = Path(path).name if path else text
+    try:
+        if modality == "image" and path:
+            return Media(title, image=_thumbnail(path))
+        if modality == "audio" and path:
+            return Media(title, audio=_sound(path))
+    except UserError as error:
+        return Media(title, problem=str(error))
+    return Media(title)
+
+
+def _thumbnail(path: str) -> str:
+    image = open_image(path)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85)
+    return _data_uri("image/jpeg", file.getvalue())
+
+
+def _sound(path: str) -> str:
+    """Return the first seconds in one channel, as a format that every browser plays."""
+    with importing():
+        import soundfile
+    _, wave, rate = open_audio(path, RATE)
+    file = io.BytesIO()
+    soundfile.write(file, wave[: SECONDS * rate].numpy(), rate, format="WAV", subtype="PCM_16")
+    return _data_uri("audio/wav", file.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
