@@ -40,7 +40,11 @@ def main(argv: Sequence[str]) -> int:
     if target is not None:
         check_format(target)
     predictor = Predictor.from_pretrained(
-        options.run, options.device, task=options.task, trust_remote_code=options.trust
+        options.run,
+        options.device,
+        task=options.task,
+        resample=options.resample,
+        trust_remote_code=options.trust,
     )
     rows = _rows(options, predictor)
     skips = SkipLog()
@@ -160,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=("raise", "skip"),
         default="raise",
         help="files that cannot be read: stop, or leave them out and name them at the end",
+    )
+    parser.add_argument(
+        "--resample",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="resample audio of another rate than the model's, or reject it",
     )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--num-workers", type=int, default=0, help="processes that prepare files")

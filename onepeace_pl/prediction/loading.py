@@ -104,8 +104,6 @@ def load_transform(
         )
     if spec is None:
         return None
-    from torchvision.transforms import v2  # noqa: F401 - imported, so that it is known
-
     made: JointTransform = _made(folder / TASK, JointTransform, spec, trust)
     return made
 

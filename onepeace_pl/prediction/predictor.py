@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -21,6 +22,7 @@ from onepeace_pl.data.source import Row, Source, values_of
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.device import find_device
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor, Processor, RawInput
+from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.prediction.loading import TaskFactory, load_task, load_transform, model_folder
 from onepeace_pl.prediction.rows import InputRows, make_rows
 from onepeace_pl.results import Result
@@ -42,6 +44,7 @@ class Predictor:
         processors: Processors by modality, as in training.
         classes: Class names in the order of their indices.
         transform: Joint transform of training, whose ``evaluation`` resizes images for dense tasks.
+        resample: Resample audio of another rate than the model's; False raises instead.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Predictor:
         processors: Mapping[str, Processor],
         classes: Sequence[str] = (),
         transform: JointTransform | None = None,
+        resample: bool = True,
     ) -> None:
         if transform is None and isinstance(task, DenseTask):
             transform = JointTransform(field=task.modality)  # records the size of each image
@@ -63,7 +67,7 @@ class Predictor:
                 f"data.processors.{missing[0]} to the run's config and train again"
             )
         self._top = task.top if isinstance(task, RanksClasses) else 0
-        self.processors = {name: processors[name] for name in task.reads.modalities}
+        self.processors = {name: _resampling(processors[name], resample) for name in task.reads.modalities}
         for name, check in task.needs.processors.items():
             check(self.processors[name])
 
@@ -76,6 +80,7 @@ class Predictor:
         task: str | None = None,
         make_task: TaskFactory | None = None,
         transform: JointTransform | None = None,
+        resample: bool = True,
         trust_remote_code: bool = False,
     ) -> Self:
         """Load a run; nothing is downloaded.
@@ -88,6 +93,7 @@ class Predictor:
             make_task: Makes the task of backbone and dataset metadata, for a run that was made in Python; None takes
                 class and options of the folder.
             transform: Joint transform of images; None takes that of the folder.
+            resample: Resample audio of another rate than the model's; False raises instead.
             trust_remote_code: Import the folder's classes whatever their module. Otherwise they must be this
                 package's, a plug-in's, or imported already.
 
@@ -103,7 +109,7 @@ class Predictor:
         classes = (info["tasks"][task] if task is not None else info)["classes"]
         if transform is None and isinstance(made, DenseTask):
             transform = load_transform(folder, config, task, trust_remote_code)
-        return cls(made.to(device=device, dtype=dtype), backbone, processors, classes, transform)
+        return cls(made.to(device=device, dtype=dtype), backbone, processors, classes, transform, resample)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -252,6 +258,15 @@ class Predictor:
         for name in self.modalities:
             if row.fields.get(name) is not None:  # else its preparation says what it lacks
                 self.task.needs.values.get(name, ONE).check(name, len(values_of(row.fields[name])))
+
+
+def _resampling(processor: Processor, resample: bool) -> Processor:
+    """Return a processor that resamples, or does not; the one given stays as it was in training."""
+    if not isinstance(processor, Resamples) or processor.resample == resample:
+        return processor
+    changed = copy.copy(processor)
+    changed.resample = resample
+    return changed
 
 
 def _example(modalities: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from onepeace_pl import Predictor
@@ -63,7 +64,8 @@ def test_the_number_of_classes(classifier: Predictor, images: list[str]) -> None
     assert len(classifier(images[0]).classes) == 5, "the task's own number again"
 
 
-def test_several_labels_of_sounds(tmp_path: Path) -> None:
+def test_several_labels_of_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     sounds = write_sounds(tmp_path / "sounds")
     make_run(tmp_path / "run", MultiLabelClassification)
     predictor = Predictor.from_pretrained(tmp_path / "run/model", "cpu")
@@ -76,6 +78,10 @@ def test_several_labels_of_sounds(tmp_path: Path) -> None:
     assert isinstance(result, MultiLabelResult)
     assert result.classes == KINDS
     assert predictor(sounds[0], threshold=1).classes == ()
+    soundfile.write("slow.wav", np.random.default_rng(0).normal(size=8000) / 5, 8000)
+    assert predictor("slow.wav").probabilities.keys() == set(KINDS)
+    with pytest.raises(UserError, match="8000 Hz instead of 16000"):
+        Predictor.from_pretrained(tmp_path / "run", "cpu", resample=False)("slow.wav")
     with pytest.raises(UserError, match="chosen by no top_k"):
         predictor(sounds[0], top_k=1)
 
