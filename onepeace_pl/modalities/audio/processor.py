@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities.audio.decoding import LOUDEST, AudioInput, open_audio
+from onepeace_pl.modalities.audio.decoding import LOUDEST, AudioInput, is_audio_pair, open_audio
 from onepeace_pl.modalities.audio.resampling import resample
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.files import is_encoded
 from onepeace_pl.modalities.truncation import Truncations
 
 Silence = Literal["raise", "keep"]
@@ -31,7 +32,7 @@ def count_frames(samples: int, front_end: Sequence[tuple[int, int]] = FRONT_END)
 class AudioProcessor(Processor):
     """Resamples and normalises audio to a mono waveform (N,).
 
-    Audio is a path, ``(array, rate in Hz)``, or an array or tensor that already has the rate. Two
+    Audio is :data:`~onepeace_pl.modalities.AudioInput`; an array without a rate already has the processor's. Two
     dimensions are channels and samples, in either order (the shorter one is the channels); channels are
     averaged.
 
@@ -124,10 +125,8 @@ class AudioProcessor(Processor):
         return ModalitySample(wave, count_frames(len(wave), self.front_end))
 
     def is_single(self, value: object) -> bool:
-        """Return whether a value is one path or ``(array, rate)``."""
-        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], np.ndarray | Tensor):
-            return isinstance(value[1], int | float | np.integer | np.floating)
-        return super().is_single(value)
+        """Return whether a value is one encoded file, a row of a dataset, or an array with its rate."""
+        return is_audio_pair(value) or is_encoded(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Pad with zeros on the right: (B, N), padding (B, T + 1) with the CLS token first."""

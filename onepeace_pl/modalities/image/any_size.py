@@ -11,6 +11,7 @@ from PIL import Image
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.files import is_encoded
 from onepeace_pl.modalities.image.decoding import ImageInput, open_image
 from onepeace_pl.modalities.image.processor import normalise
 
@@ -38,8 +39,8 @@ class AnySizeProcessor(Processor):
         return ModalitySample(normalise(pixels), patches)
 
     def is_single(self, value: object) -> bool:
-        """Return whether a value is one path, encoded image or PIL image."""
-        return isinstance(value, Image.Image) or super().is_single(value)
+        """Return whether a value is one encoded file or PIL image."""
+        return isinstance(value, Image.Image) or is_encoded(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Pad with the mean colour to the largest of the images -> (B, 3, H, W)."""

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.files import EncodedFile, is_encoded, path_or_bytes
 from onepeace_pl.utils.regular_files import require_regular, shown_path
 
-ImageInput = str | Path | bytes | Image.Image | np.ndarray[Any, Any] | Tensor
-"""Path, encoded bytes, PIL image, uint8 array (H, W, 3) or (H, W), or tensor (3, H, W)."""
+ImageInput = EncodedFile | Image.Image | np.ndarray[Any, Any] | Tensor
+"""Path, encoded bytes, open file, or ``{"path": ..., "bytes": ...}`` of Hugging Face datasets; PIL image; array or
+tensor, uint8 or floats in 0..1, grey (H, W) or of 1, 3 or 4 channels, first or last."""
 
 LONGEST_SIDE: Final = 65_535
 """Pixels of a side; JPEG can store no more."""
@@ -40,6 +43,7 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _QUARTER_TURNS: Final = (5, 6, 7, 8)
+_HEIC: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
 _PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Windows
 
 
@@ -49,7 +53,7 @@ def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Im
     Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.
 
     Args:
-        raw: Path, encoded bytes, PIL image, uint8 array (H, W, 3) or (H, W), or uint8 tensor (3, H, W).
+        raw: The image; arrays and tensors are uint8.
         image_size: Width and height in the labels, which show whether coordinates are those of the stored image.
 
     Raises:
@@ -57,24 +61,53 @@ def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Im
         UserError: If a file is missing or unreadable, its sides are too long or too unequal, or an array has
             another shape or type.
     """
-    name = shown_path(raw) if isinstance(raw, str | Path) else "an image"
-    if isinstance(raw, str | Path | bytes):
-        raw = load_image(raw)
+    name = "an image"
+    if is_encoded(raw):
+        file = path_or_bytes(raw, name)
+        name = name if isinstance(file, bytes) else shown_path(file)
+        raw = load_image(file)
     if isinstance(raw, Image.Image):
         check_sides(*raw.size, name)
         return _upright(_rgb(raw, name), _orientation(raw), image_size)
-    if isinstance(raw, Tensor):
-        raw = (
-            raw.permute(1, 2, 0).cpu().numpy() if raw.dim() == 3 and raw.shape[0] == 3 else raw.cpu().numpy()
-        )
-    if not isinstance(raw, np.ndarray):
+    if not isinstance(raw, np.ndarray | Tensor):
         raise TypeError(
-            f"an image must be a path, bytes, PIL image, array or tensor, got {type(raw).__name__}"
+            f"an image must be a path, bytes, file, PIL image, array or tensor, got {type(raw).__name__}"
         )
-    if raw.dtype != np.uint8 or not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] == 3)) or not raw.size:
-        raise UserError(f"an image array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}")
-    check_sides(raw.shape[1], raw.shape[0])
-    return Image.fromarray(np.ascontiguousarray(raw)).convert("RGB")
+    pixels = colour_planes(raw)
+    if pixels.dtype != torch.uint8 or not pixels.numel():
+        raise _no_image(raw)
+    check_sides(pixels.shape[2], pixels.shape[1])
+    return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
+
+
+def colour_planes(raw: np.ndarray[Any, Any] | Tensor) -> Tensor:
+    """Return an image of an array or tensor as (3, H, W): grey is repeated, transparency dropped.
+
+    Channels are first or last. Where both could be, they are first in a tensor and last in an array.
+
+    Raises:
+        UserError: It is neither uint8 nor of floats, or has another shape.
+    """
+    if not isinstance(raw, Tensor) and (raw.dtype != np.uint8 and raw.dtype.kind != "f"):
+        raise _no_image(raw)
+    pixels = raw.detach().cpu() if isinstance(raw, Tensor) else torch.from_numpy(np.ascontiguousarray(raw))
+    if pixels.dim() == 2:
+        pixels = pixels[None]
+    if pixels.dim() != 3:
+        raise _no_image(raw)
+    axes = (0, 2) if isinstance(raw, Tensor) else (2, 0)
+    axis = next((axis for sizes in ((3,), (1, 4)) for axis in axes if pixels.shape[axis] in sizes), None)
+    if axis is None:
+        raise _no_image(raw)
+    planes = pixels if axis == 0 else pixels.permute(2, 0, 1)
+    return planes.expand(3, -1, -1) if len(planes) == 1 else planes[:3]
+
+
+def _no_image(raw: np.ndarray[Any, Any] | Tensor) -> UserError:
+    return UserError(
+        f"an image array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}; or floats in 0..1, "
+        "grey, with transparency, or channels first"
+    )
 
 
 def load_image(raw: str | Path | bytes, what: str = "image") -> Image.Image:
@@ -122,8 +155,7 @@ def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
     try:
         if not isinstance(raw, bytes):
             require_regular(raw)
-        file = io.BytesIO(raw) if isinstance(raw, bytes) else raw
-        with Image.open(file, formats=_formats()) as image:
+        with _open(raw) as image:
             yield image
     except FileNotFoundError as error:
         raise UserError(f"{name}: no such {what}; check the path and the data set's root") from error
@@ -137,6 +169,32 @@ def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
         raise UserError(
             f"{name}: unreadable {what} ({reason}); replace the file or leave the row out"
         ) from error
+
+
+def _open(raw: str | Path | bytes) -> Image.Image:
+    def opened() -> Image.Image:
+        return Image.open(io.BytesIO(raw) if isinstance(raw, bytes) else raw, formats=_formats())
+
+    try:
+        return opened()
+    except UnidentifiedImageError:
+        if not _is_heic(raw):
+            raise
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise ValueError("HEIC needs pillow-heif: pip install pillow-heif") from error
+    register_heif_opener()
+    return opened()
+
+
+def _is_heic(raw: str | Path | bytes) -> bool:
+    if isinstance(raw, bytes):
+        head = raw[:12]
+    else:
+        with open(raw, "rb") as file:
+            head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC
 
 
 def _formats() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput, ModalitySample, Processor
+from onepeace_pl.modalities.files import is_encoded
 from onepeace_pl.modalities.image.augment import RandAugment, blur, jitter
-from onepeace_pl.modalities.image.decoding import ImageInput, check_sides, open_image
+from onepeace_pl.modalities.image.decoding import ImageInput, check_sides, colour_planes, open_image
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -26,9 +27,8 @@ _CROP_RATIO = (3 / 4, 4 / 3)
 class ImageProcessor(Processor):
     """Resizes and normalises an image to (3, S, S).
 
-    An image is a path, encoded bytes, a PIL image, a uint8 array (H, W, 3) or (H, W), a uint8 tensor (3, H,
-    W) or a float tensor (3, H, W) in 0..1 (which is never blurred). Files and PIL images are turned as their EXIF
-    orientation says.
+    An image is :data:`~onepeace_pl.modalities.ImageInput`; floats are never blurred. Files and PIL images are turned as
+    their EXIF orientation says.
 
     Args:
         size: Side in pixels, a multiple of `patch`.
@@ -85,17 +85,19 @@ class ImageProcessor(Processor):
         """
         length = (self.size // self.patch) ** 2
         rng = rng if rng is not None else np.random.default_rng()
-        if isinstance(raw, Tensor) and raw.is_floating_point():
+        if is_float(raw):
             crop = self.train_crop if train else None
-            return ModalitySample(normalise(self._square_tensor(_checked_tensor(raw), crop, rng)), length)
+            return ModalitySample(
+                normalise(self._square_tensor(_checked(colour_planes(raw)), crop, rng)), length
+            )
         image = open_image(raw)
         image = self._augment(image, rng) if train else self._square(image)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).to(torch.float32).div_(255)
         return ModalitySample(normalise(pixels), length)
 
     def is_single(self, value: object) -> bool:
-        """Return whether a value is one path, encoded image or PIL image."""
-        return isinstance(value, Image.Image) or super().is_single(value)
+        """Return whether a value is one encoded file or PIL image."""
+        return isinstance(value, Image.Image) or is_encoded(value)
 
     def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
         """Stack pixels (B, 3, S, S); images are never padded."""
@@ -180,11 +182,16 @@ def _centre(length: int, size: int) -> int:
     return round((length - size) / 2)
 
 
-def _checked_tensor(pixels: Tensor) -> Tensor:
-    if pixels.dim() != 3 or pixels.shape[0] != 3:
-        raise UserError(f"an image tensor must be (3, height, width), got {list(pixels.shape)}")
+def is_float(raw: ImageInput) -> TypeGuard[NDArray[np.floating] | Tensor]:
+    """Return whether an image is an array or tensor of floats."""
+    if isinstance(raw, Tensor):
+        return raw.is_floating_point()
+    return isinstance(raw, np.ndarray) and raw.dtype.kind == "f"
+
+
+def _checked(pixels: Tensor) -> Tensor:
     check_sides(pixels.shape[2], pixels.shape[1])
-    pixels = pixels.detach().to("cpu", torch.float32)
+    pixels = pixels.to(torch.float32)
     if not bool(((pixels >= 0) & (pixels <= 1)).all()):
         raise UserError(
             f"a float image must lie in 0..1, got {pixels.min():.3g}..{pixels.max():.3g}; "

@@ -1,3 +1,4 @@
+import importlib.util
 import io
 from pathlib import Path
 
@@ -79,8 +80,10 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"bad\.png: unreadable image \(not an image file\)"):
         processor(tmp_path / "bad.png")
-    with pytest.raises(ValueError, match=r"uint8 \(height, width, 3\), got float64 \[8, 8, 3\]"):
-        processor(np.zeros((8, 8, 3)))
+    with pytest.raises(ValueError, match=r"uint8 \(height, width, 3\), got int64 \[8, 8, 3\]"):
+        processor(np.zeros((8, 8, 3), np.int64))
+    with pytest.raises(ValueError, match=r"got uint8 \[8, 8, 2\]"):
+        processor(np.zeros((8, 8, 2), np.uint8))
     with pytest.raises(ValueError, match=r"0\.\.1, got 0\.\.255"):
         processor(torch.tensor([0.0, 255.0]).expand(3, 4, 2))
     with pytest.raises(TypeError, match="got int"):
@@ -106,3 +109,60 @@ def test_a_picture_that_would_fill_the_memory_is_refused(
         ValueError, match=r"huge\.png: unreadable image \(Image size \(4096 pixels\) exceeds limit"
     ):
         open_image(tmp_path / "huge.png")
+
+
+def test_layouts_of_arrays_and_tensors() -> None:
+    rng, processor = np.random.default_rng(0), ImageProcessor(size=32)
+    picture = rng.integers(0, 256, (40, 50, 4), dtype=np.uint8)
+    expected = processor(picture[:, :, :3]).values
+    first = np.moveaxis(picture, 2, 0)
+    for same in (picture, first, first[:3], torch.from_numpy(picture), torch.from_numpy(first.copy())):
+        assert torch.equal(processor(same).values, expected)
+    grey = picture[:, :, 0]
+    expected = processor(grey).values
+    assert torch.equal(processor(grey[:, :, None]).values, expected)
+    assert torch.equal(processor(torch.from_numpy(grey.copy())[None]).values, expected)
+
+
+def test_floats_of_any_layout_are_those_of_a_tensor() -> None:
+    processor = ImageProcessor(size=32)
+    picture = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+    expected = processor(picture).values
+    last = picture.permute(1, 2, 0).numpy()
+    for same in (picture.numpy(), last, last.astype(np.float64), np.concatenate([last, last[:, :, :1]], 2)):
+        assert torch.equal(processor(same).values, expected)
+    assert torch.equal(processor(last[:, :, 0]).values[1], processor(last[:, :, :1].repeat(3, 2)).values[1])
+    with pytest.raises(ValueError, match=r"0\.\.1, got 0\.\.255"):
+        processor(np.linspace(0, 255, 64 * 3).reshape(8, 8, 3))
+
+
+def test_files_that_are_open_or_of_a_dataset(tmp_path: Path) -> None:
+    path, processor = tmp_path / "a.png", ImageProcessor(size=32)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    expected, content = processor(path).values, path.read_bytes()
+    rows = [{"bytes": content, "path": None}, {"bytes": None, "path": str(path)}]
+    for same in (content, bytearray(content), io.BytesIO(content), *rows):
+        assert processor.is_single(same)
+        assert torch.equal(processor(same).values, expected)
+    with path.open("rb") as file:
+        for _ in range(2):  # from its beginning each time
+            assert torch.equal(processor(file).values, expected)
+    with pytest.raises(ValueError, match="an image: a dict with the keys 'url'; it needs 'bytes' or 'path'"):
+        processor({"url": "a.png"})
+    with pytest.raises(ValueError, match="opened for text"):
+        processor(io.StringIO("no image"))
+
+
+def test_heic_is_read_or_names_what_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    installed = importlib.util.find_spec("pillow_heif") is not None
+    with pytest.raises(ValueError, match="unreadable image" if installed else "pip install pillow-heif"):
+        ImageProcessor()(tmp_path / "a.heic")
+
+
+def test_heic_is_read(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    picture = np.full((64, 64, 3), (200, 100, 50), np.uint8)
+    heif.from_pillow(Image.fromarray(picture)).save(tmp_path / "a.heic")
+    found = ImageProcessor(size=32)(tmp_path / "a.heic").values
+    torch.testing.assert_close(found, ImageProcessor(size=32)(picture).values, atol=0.1, rtol=0)
