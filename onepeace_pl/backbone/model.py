@@ -204,9 +204,13 @@ class Backbone(nn.Module):
             )
             for i, result in zip(students, reconstructed, strict=True):
                 features[i].reconstructed = result
+        return features, self.similarity_scale()
+
+    def similarity_scale(self) -> Tensor:
+        """Return the learned factor of cosine similarities (scalar): exp of the clamped logit scale."""
         # the value within its bounds, the gradient as if there were none; not in place: a shard would not see it
         outside = (self.logit_scale - self.logit_scale.clamp(0.0, MAX_LOGIT_SCALE)).detach()
-        return features, (self.logit_scale - outside).exp().squeeze(0)
+        return (self.logit_scale - outside).exp().squeeze(0)
 
     @torch.no_grad()
     def clamp_logit_scale(self) -> None:

@@ -1,10 +1,11 @@
-"""The embedder ``OnePeace``, calibration and quantization of its vectors, and model folders."""
+"""The embedder ``OnePeace``, calibration, quantization and zero-shot classification of its vectors, model folders."""
 
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.hub.failures import Encoded, OnError
 from onepeace_pl.hub.onepeace import OnePeace
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings, quantize_embeddings
+from onepeace_pl.hub.zero_shot import ZeroShotResult
 
 __all__ = [
     "Calibration",
@@ -12,6 +13,7 @@ __all__ = [
     "OnError",
     "OnePeace",
     "Precision",
+    "ZeroShotResult",
     "dequantize_embeddings",
     "load_folder",
     "quantize_embeddings",

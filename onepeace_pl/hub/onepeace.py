@@ -38,6 +38,7 @@ from onepeace_pl.hub.form import Array, Form
 from onepeace_pl.hub.inputs import Inputs
 from onepeace_pl.hub.preparation import batches, check_workers, prepared, progress_bar
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings
+from onepeace_pl.hub.zero_shot import LABEL_ALONE, ZeroShotResult, score_labels, sentences
 from onepeace_pl.metrics.late_interaction import maxsim, pad_tokens
 from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
@@ -356,6 +357,40 @@ class OnePeace:
         if given.single:
             return found[0]
         return Encoded(found, list(places), errors) if on_error == "skip" else found
+
+    def classify(
+        self,
+        labels: Sequence[str],
+        prompts: Sequence[str] = LABEL_ALONE,
+        *,
+        fuse: Fuse | None = None,
+        batch_size: int = 32,
+        resample: bool = True,
+        **inputs: RawInput | Sequence[RawInput],
+    ) -> ZeroShotResult:
+        """Classify inputs zero-shot: by the label whose prompts have the most similar embedding.
+
+        Embeddings are those of the model without calibration: the logit scale was learned with them.
+
+        Args:
+            labels: Names of the classes.
+            prompts: Templates with ``{}`` for the label, such as "a photo of {}"; of several, the normalised mean
+                embedding counts, as in open_clip.
+            fuse: See :meth:`encode`.
+            batch_size: See :meth:`encode`.
+            resample: See :meth:`encode`.
+            inputs: By modality, as for :meth:`encode`; one input without a list gives a result of one row.
+
+        Raises:
+            TypeError: An input is of no type that the modality reads.
+            UserError: Labels or prompts cannot be used, the model reads no text, or see :meth:`encode`.
+        """
+        classes, texts = zip(*sentences(labels, prompts), strict=True)
+        named = self.encode(text=texts, calibrate=False, batch_size=batch_size)
+        how = {"calibrate": False, "batch_size": batch_size, "resample": resample}
+        items = self.encode(fuse=fuse, **how, **inputs).view(-1, self.dim)  # type: ignore[call-overload]
+        scale = self.backbone.similarity_scale().item()
+        return score_labels(items, named, classes, labels, scale)
 
     @staticmethod
     def similarity(

@@ -138,6 +138,8 @@ class RelativeBias(nn.Module):
         return [look_up(table, visible).transpose(0, 1) for table in self.tables]
 
     def _buckets(self, length: int, device: torch.device) -> Tensor:
+        if torch.compiler.is_exporting():  # a length that is a symbol has no place in a dictionary
+            return self.buckets.index(length).to(device)
         if (length, device) in self._index:
             return self._index[length, device]
         index = self.buckets.index(length).to(device)

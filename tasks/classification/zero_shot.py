@@ -10,13 +10,12 @@ from dataclasses import replace
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.evaluation.prompts import Prompts
+from onepeace_pl.data.evaluation.prompts import Prompts, prompt_ensemble
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import ModalityInput
@@ -96,9 +95,10 @@ class ZeroShotClassification(Classification):
 
     def _embed_classes(self, backbone: Backbone, device: torch.device) -> Tensor:
         """Return the normalised mean of the embeddings of each class's prompts, (C, D)."""
-        sums = torch.zeros(len(self.classes), backbone.config.width, device=device)
-        for numbers, texts in self._prompts:
+        vectors = []
+        for _, texts in self._prompts:
             padding = None if texts.padding is None else texts.padding.to(device)
             text = ModalityInput(texts.values.to(device), padding)
-            sums.index_add_(0, numbers.to(device), backbone.embed({"text": text})["text"].float())
-        return F.normalize(sums, dim=-1)
+            vectors.append(backbone.embed({"text": text})["text"].float())
+        numbers = torch.cat([numbers for numbers, _ in self._prompts]).to(device)
+        return prompt_ensemble(torch.cat(vectors), numbers, len(self.classes))

@@ -49,11 +49,12 @@ def test_every_command_and_the_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _files()
     listed = commands(PAGE)
-    assert len(listed) == 11
+    assert len(listed) == 12
     for words in listed:
         assert cli(words) == 0, words
-    (example,) = blocks(PAGE, "python")
-    exec(example, found := {})
+    embedding, classification = blocks(PAGE, "python")
+    exec(embedding + classification, found := {})
+    assert found["result"].probabilities.shape == (2, 2)
     assert found["both"].shape == (1, 32)
     assert found["text"].shape == (2, 32)
     # what went there and back is what it was
