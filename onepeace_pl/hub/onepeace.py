@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self, TypeAlias, overload
 
 import torch
@@ -32,12 +33,13 @@ from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.calibration import Calibration, joint_name
-from onepeace_pl.hub.device import find_device
+from onepeace_pl.hub.device import find_device, find_dtype
 from onepeace_pl.hub.failures import Encoded, OnError, check_on_error, warn_of_failures
 from onepeace_pl.hub.form import Array, Form
 from onepeace_pl.hub.inputs import Inputs
 from onepeace_pl.hub.preparation import batches, check_workers, prepared, progress_bar
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings
+from onepeace_pl.hub.transfer import find_folder, upload_folder
 from onepeace_pl.hub.zero_shot import LABEL_ALONE, ZeroShotResult, score_labels, sentences
 from onepeace_pl.metrics.late_interaction import maxsim, pad_tokens
 from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
@@ -85,28 +87,34 @@ class OnePeace:
         cls,
         folder: str | Path,
         device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         tokenizer: str | Path | Tokenizer | None = None,
         trust_remote_code: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
     ) -> Self:
-        """Load a local model folder; nothing is downloaded.
+        """Load a model folder, or a model of the Hugging Face Hub.
 
         Args:
-            folder: Model folder of a run (``runs/NAME/model``) or of ``convert``.
+            folder: Model folder (``runs/NAME/model``, or of ``convert``), run folder (``runs/NAME``), or ``owner/name``
+                on the Hub, which is downloaded once. What is a folder is never looked for on the Hub, nor is
+                ``runs/NAME`` where there is a folder ``runs``.
             device: Device; by default a GPU if available, else the CPU.
-            dtype: Dtype of the weights; None for that of the file.
+            dtype: Dtype of the weights, such as ``"bfloat16"``; None for that of the file.
             tokenizer: For a folder without one: a saved tokenizer, or a folder with the released dict.txt,
                 encoder.json and vocab.bpe.
             trust_remote_code: Import the folder's classes whatever their module. Otherwise they must be this
                 package's, a plug-in's, or imported already.
+            revision: Branch, tag or commit on the Hub.
+            token: Token of the Hub; by default that of ``hf auth login``.
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            UserError: The folder is no model folder, or damaged, or names a class that is not trusted; or there is
-                no such device.
+            UserError: The folder is no model folder, or damaged, or names a class that is not trusted; there is no
+                such device or dtype; or the Hub has no such model, or cannot be reached.
         """
-        folder = Path(folder)
-        device = find_device(device)
+        device, dtype = find_device(device), find_dtype(dtype)
+        folder = find_folder(folder, revision, token)
         origin = read_origin(read_config(folder))
         backbone, processors = load_folder(folder, device, dtype, trust_remote_code)
         calibration = Calibration.of_folder(folder)
@@ -133,15 +141,55 @@ class OnePeace:
             self.calibration.save(path)
         return path
 
+    def push_to_hub(
+        self,
+        repo_id: str,
+        private: bool | None = None,
+        token: str | None = None,
+        commit_message: str = "Upload model",
+    ) -> str:
+        """Upload the model folder to the Hugging Face Hub; return the address of the commit.
+
+        Args:
+            repo_id: ``owner/name``, or a name of the token's owner; made if missing.
+            private: Of a new repository; None for its owner's default.
+            token: Token with the right to write; by default that of ``hf auth login``.
+            commit_message: Message of the commit.
+
+        Raises:
+            UserError: The Hub refuses it, or cannot be reached.
+        """
+        with TemporaryDirectory() as folder:
+            return upload_folder(self.save_pretrained(folder), repo_id, private, token, commit_message)
+
     def model_card(self) -> str:
         """Return the text of the model card that :meth:`save_pretrained` writes."""
         made_new = self._origin.made_new if self._origin else ()
         return model_card(self.backbone, self.processors, made_new, sorted(self._extra))
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
-        """Move the weights, or change their type, in place."""
-        self.backbone.to(device=device, dtype=dtype)
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | str | None = None) -> Self:
+        """Move the weights, or change their type, in place.
+
+        Raises:
+            UserError: There is no such device or dtype.
+        """
+        place = None if device is None else find_device(device)
+        self.backbone.to(device=place, dtype=find_dtype(dtype))
         return self
+
+    def __repr__(self) -> str:
+        lines = [
+            f"modalities: {', '.join(self.modalities)}",
+            f"width: {self.dim}",
+            f"parameters: {sum(each.numel() for each in self.backbone.parameters()):,}",
+            f"device: {self.device}",
+            f"dtype: {str(self.dtype).removeprefix('torch.')}",
+            f"trained lengths: {', '.join(map(str, self.backbone.matryoshka_dims or (self.dim,)))}",
+            f"joint: {', '.join(map('+'.join, self.backbone.joint)) or 'none'}",
+            f"fuse: {self.backbone.fuse}",
+            f"calibrated: {'no' if self.calibration is None else 'yes'}",
+        ]
+        return "OnePeace(\n" + "".join(f"  {line}\n" for line in lines) + ")"
 
     @property
     def device(self) -> torch.device:
