@@ -22,7 +22,8 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.files import EncodedFile, is_encoded, path_or_bytes
 from onepeace_pl.utils.regular_files import require_regular, shown_path
 
-ImageInput = EncodedFile | Image.Image | np.ndarray[Any, Any] | Tensor
+Pixels = np.ndarray[Any, Any] | Tensor
+ImageInput = EncodedFile | Image.Image | Pixels
 """Path, encoded bytes, open file, or ``{"path": ..., "bytes": ...}`` of Hugging Face datasets; PIL image; array or
 tensor, uint8 or floats in 0..1, grey (H, W) or of 1, 3 or 4 channels, first or last."""
 
@@ -80,7 +81,7 @@ def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Im
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
 
-def colour_planes(raw: np.ndarray[Any, Any] | Tensor) -> Tensor:
+def colour_planes(raw: Pixels) -> Tensor:
     """Return an image of an array or tensor as (3, H, W): grey is repeated, transparency dropped.
 
     Channels are first or last. Where both could be, they are first in a tensor and last in an array.
@@ -103,7 +104,7 @@ def colour_planes(raw: np.ndarray[Any, Any] | Tensor) -> Tensor:
     return planes.expand(3, -1, -1) if len(planes) == 1 else planes[:3]
 
 
-def _no_image(raw: np.ndarray[Any, Any] | Tensor) -> UserError:
+def _no_image(raw: Pixels) -> UserError:
     return UserError(
         f"an image array must be uint8 (height, width, 3), got {raw.dtype} {list(raw.shape)}; or floats in 0..1, "
         "grey, with transparency, or channels first"
