@@ -29,6 +29,9 @@ LIBRARIES = {
     "av": "av",
     "sentence_transformers": "sentence-transformers",
     "mteb": "mteb",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "onnxscript",
 }
 """Import name -> distribution."""
 

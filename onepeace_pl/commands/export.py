@@ -1,0 +1,44 @@
+"""Export a model folder to ONNX or torch.export: a graph for each modality, and for joint passes.
+
+export FOLDER --to exported
+export FOLDER --to exported --format torch --modality image text image+text
+"""
+
+import argparse
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write graphs and their description, print how much they differ from the model; return the exit code."""
+    parser = argparse.ArgumentParser(
+        "export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", help="a model folder")
+    parser.add_argument("--to", metavar="FOLDER", required=True, help="folder of the graphs")
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "torch"),
+        default="onnx",
+        help="onnx needs the extra `export`; torch writes .pt2 files; default: %(default)s",
+    )
+    parser.add_argument(
+        "--modality",
+        nargs="+",
+        metavar="NAME",
+        help="modalities, and combinations such as image+text for one joint pass; default: each modality alone",
+    )
+    parser.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+    options = parser.parse_args(argv)
+
+    import torch
+
+    from onepeace_pl.hub import OnePeace
+    from onepeace_pl.hub.export import export_model
+
+    model = OnePeace.from_pretrained(options.folder, "cpu", torch.float32, trust_remote_code=options.trust)
+    for graph in export_model(model, options.to, options.modality, options.format):
+        print(f"{graph.file}: at most {graph.max_difference:.1e} from the model")
+    print(f"wrote {options.to}")
+    return 0

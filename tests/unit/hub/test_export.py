@@ -1,0 +1,90 @@
+"""Exported graphs equal the embedder, for other batch sizes and lengths, on real preprocessing."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from onepeace_pl.cli import main as cli
+from onepeace_pl.hub.export import PADDING, export_model
+
+from .conftest import TEXTS, make_model
+
+rng = np.random.default_rng(0)
+INPUTS = {
+    "image": [rng.integers(0, 256, (20 + i, 30, 3), dtype=np.uint8) for i in range(5)],
+    "text": [*TEXTS, "snow"],
+    "audio": [rng.normal(size=16000 + 1500 * i).astype(np.float32) for i in range(5)],
+}
+GRAPHS = [["image"], ["text"], ["audio"], ["text", "image"]]
+needs_onnx = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
+    reason="the extra `export` is not installed",
+)
+
+
+def prepared(model, names, count) -> dict[str, Tensor]:
+    """Return the graph's inputs for the last few items, which differ in length."""
+    found = {}
+    for name in names:
+        processor = model.processors[name]
+        batch = processor.collate([processor(item) for item in INPUTS[name][-count:]])
+        found[name] = batch.values
+        if name != "image":
+            length = model.backbone.encoder.adapter(name).stem(batch.values).shape[1] + 1
+            empty = torch.zeros(count, length, dtype=torch.bool)
+            found[f"{name}{PADDING}"] = empty if batch.padding is None else batch.padding
+    return found
+
+
+@torch.no_grad()
+def check(model, names, run: Callable[[dict[str, Tensor]], Tensor]) -> None:
+    for count in (1, 4, 5):
+        expected = model.encode(fuse="joint", **{name: INPUTS[name][-count:] for name in names})
+        torch.testing.assert_close(run(prepared(model, names, count)), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("names", [["audio"], ["text", "image"]], ids="+".join)
+def test_torch_graphs_equal_the_embedder(model, tmp_path, names):
+    (graph,) = export_model(model, tmp_path, ["+".join(names)], "torch")
+    assert graph.max_difference < 1e-5
+    check(model, names, torch.export.load(tmp_path / graph.file).module())
+    described = json.loads((tmp_path / "export.json").read_text())
+    (entry,) = described["graphs"].values()
+    assert list(entry["inputs"]) == list(prepared(model, names, 1))
+    assert all(each["shape"][0] == "batch" for each in entry["inputs"].values())
+    assert set(described["preprocessing"]) == set(names)
+    assert graph.file in (tmp_path / "README.md").read_text()
+
+
+@needs_onnx
+@pytest.mark.parametrize("names", GRAPHS, ids="+".join)
+def test_onnx_graphs_equal_the_embedder(model, tmp_path, names):
+    from onnxruntime import InferenceSession
+
+    (graph,) = export_model(model, tmp_path, ["+".join(names)])
+    session = InferenceSession(tmp_path / graph.file)
+
+    def run(inputs: dict[str, Tensor]) -> Tensor:
+        return torch.from_numpy(session.run(None, {name: x.numpy() for name, x in inputs.items()})[0])
+
+    check(model, names, run)
+
+
+def test_what_cannot_be_exported(model, tmp_path, capsys):
+    with pytest.raises(ValueError, match="no modality 'smell'"):
+        export_model(model, tmp_path, ["smell"], "torch")
+    with pytest.raises(ValueError, match="twice"):
+        export_model(model, tmp_path, ["text+text"], "torch")
+    with pytest.raises(ValueError, match="choose one of onnx, torch"):
+        export_model(model, tmp_path, format="tflite")
+    with pytest.raises(ValueError, match=r"torch\.float32"):
+        export_model(make_model().to(dtype=torch.bfloat16), tmp_path, format="torch")
+    model.save_pretrained(tmp_path / "m")
+    words = ["export", str(tmp_path / "m"), "--to", str(tmp_path / "e"), "--modality", "smell"]
+    assert cli([*words, "--format", "torch"]) == 2
+    assert "smell" in capsys.readouterr().err
