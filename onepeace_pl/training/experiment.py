@@ -192,7 +192,8 @@ class Experiment(ResumableModule):
             )
         super().on_load_checkpoint(checkpoint)
         check_base(self.base_weights, checkpoint.get("base"))
-        self._backbone.add_joint(checkpoint.get("joint", ()))
+        if self.backbone is not None:
+            self.backbone.add_joint(checkpoint.get("joint", ()))
         self.guard.skipped, self.guard.in_a_row = checkpoint.get("skipped_updates", (0, 0))
         stored = checkpoint.get("hyper_parameters", {}).get("data_info")
         if isinstance(stored, Mapping) and self.data_info is not None:
