@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import pairwise
+from math import fsum
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -115,7 +116,8 @@ def placed(steps: Graph, levels: dict[str, int]) -> dict[str, float]:
     center = {name: float(index * BOX) for row in rows for index, name in enumerate(row)}
     for sweep in range(40):
         for row in rows if sweep % 2 else reversed(rows):
-            wanted = {name: sum(center[o] for o in around[name]) / max(len(around[name]), 1) for name in row}
+            # exact sums: sets have another order in every process
+            wanted = {name: fsum(center[o] for o in around[name]) / max(len(around[name]), 1) for name in row}
             row.sort(key=lambda name: (wanted[name], name))
             edge, shift = float("-inf"), 0.0
             for name in row:
