@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_loading_options, load_model
 from onepeace_pl.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,13 +33,10 @@ def main(argv: Sequence[str]) -> int:
         if value < 1:
             raise UserError(f"--{flag} {value} must be at least 1")
 
-    from onepeace_pl.hub import OnePeace
     from onepeace_pl.hub.items import calibrated, embed_items, fit_calibration
     from onepeace_pl.metrics import gap_report, paired_differences
 
-    model = OnePeace.from_pretrained(
-        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
-    )
+    model = load_model(options.folder, options)
     fitted, measured = (
         embed_items(model, sources, most, options.batch_size)
         for sources, most in zip(
@@ -157,9 +155,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compare", action="store_true", help="measure every kind, and write none")
     parser.add_argument("--dry-run", action="store_true", help="measure, and write nothing")
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--device", help="default: a GPU if available")
-    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
-    parser.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_loading_options(parser)
     return parser

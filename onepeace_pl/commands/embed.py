@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_embedding_options, load_model
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing
 
@@ -41,18 +42,7 @@ def main(argv: Sequence[str]) -> int:
         help="apply the folder's calibration, or do not; default: where it has one",
     )
     parser.add_argument("--to", metavar="FILE", help="write the embeddings to a .npz or .csv file")
-    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
-    parser.add_argument(
-        "--resample",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="resample audio of another rate than the model's, or reject it",
-    )
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--device", help="default: a GPU if available")
-    parser.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_embedding_options(parser)
     options = parser.parse_args(argv)
     given = {"image": options.image, "audio": options.audio, "text": options.text}
     items = {name: values for name, values in given.items() if values}
@@ -62,12 +52,9 @@ def main(argv: Sequence[str]) -> int:
     if target is not None and target.suffix not in (".npz", ".csv"):
         raise UserError(f"--to {target}: the ending must be .npz or .csv")
 
-    from onepeace_pl.hub import OnePeace
     from onepeace_pl.modalities.text.cleaning import well_formed
 
-    model = OnePeace.from_pretrained(
-        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
-    )
+    model = load_model(options.folder, options)
     how = {
         "calibrate": options.calibrate,
         "batch_size": options.batch_size,

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_embedding_options, load_model
 from onepeace_pl.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,13 +37,10 @@ def main(argv: Sequence[str]) -> int:
     from onepeace_pl.callbacks.evaluation import Evaluation
     from onepeace_pl.data.evaluation.directions import galleries
     from onepeace_pl.data.loading.skips import SkipLog
-    from onepeace_pl.hub import OnePeace
     from onepeace_pl.training.evaluation import evaluate_retrieval
 
     started = time.monotonic()
-    model = OnePeace.from_pretrained(
-        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
-    )
+    model = load_model(options.folder, options)
     evaluation = Evaluation(options.folder, options.data, model.device, options.fuse, SkipLog())
     if folder is not None:
         evaluation.skips.path = folder / "skipped.tsv"
@@ -126,17 +124,6 @@ def _parser() -> argparse.ArgumentParser:
         "--to", metavar="FOLDER", help="write report.md, results.json and gallery.png there"
     )
     running = parser.add_argument_group("model")
-    running.add_argument("--batch-size", type=int, default=32)
     running.add_argument("--num-workers", type=int, default=0, help="processes that prepare rows")
-    running.add_argument("--device", help="default: a GPU if available")
-    running.add_argument(
-        "--resample",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="resample audio of another rate than the model's, or reject it",
-    )
-    running.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
-    running.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_embedding_options(running)
     return parser

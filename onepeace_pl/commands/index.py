@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_embedding_options, load_model
 from onepeace_pl.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,14 +29,11 @@ def main(argv: Sequence[str]) -> int:
     folder = Path(options.to)
     columns = dict(map(_column, options.columns))
 
-    from onepeace_pl.hub import OnePeace
     from onepeace_pl.search import Index, find_items
     from onepeace_pl.search.index import EXACT_BELOW, is_index
 
     started = time.monotonic()
-    model = OnePeace.from_pretrained(
-        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
-    )
+    model = load_model(options.folder, options)
     items = find_items(
         options.paths, model.modalities, options.modality, columns, options.id_column, options.root
     )
@@ -129,16 +127,5 @@ def _parser() -> argparse.ArgumentParser:
         help="apply the model's calibration, or do not; default: where it has one",
     )
     running = parser.add_argument_group("model")
-    running.add_argument("--batch-size", type=int, default=32)
-    running.add_argument("--device", help="default: a GPU if available")
-    running.add_argument(
-        "--resample",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="resample audio of another rate than the model's, or reject it",
-    )
-    running.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
-    running.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_embedding_options(running)
     return parser

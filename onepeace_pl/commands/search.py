@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_loading_options, load_model
 from onepeace_pl.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,16 +38,12 @@ def main(argv: Sequence[str]) -> int:
 
     model = None
     if inputs:
-        from onepeace_pl.hub import OnePeace
-
         folder = options.model or read_facts(Path(options.folder))["model"]
         if folder is None or not Path(folder).is_dir():
             raise UserError(
                 f"{options.folder}: its model is not at {folder}; name its folder: --model FOLDER"
             )
-        model = OnePeace.from_pretrained(
-            folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
-        )
+        model = load_model(folder, options)
     index = Index.open(options.folder, model)
     hits = index.search(
         words=options.words,
@@ -122,9 +119,5 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("--to", metavar="FILE", help="write a .json, .csv or .html file")
     running = parser.add_argument_group("model")
     running.add_argument("--model", metavar="FOLDER", help="the model folder, if it has moved")
-    running.add_argument("--device", help="default: a GPU if available")
-    running.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
-    running.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_loading_options(running)
     return parser

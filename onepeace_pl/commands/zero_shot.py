@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_embedding_options, load_model
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing
 
@@ -41,18 +42,7 @@ def main(argv: Sequence[str]) -> int:
         "--top", type=int, default=3, help="labels printed for each file; default: %(default)s"
     )
     parser.add_argument("--to", metavar="FILE", help="write the probabilities of all labels: .csv or .jsonl")
-    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
-    parser.add_argument(
-        "--resample",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="resample audio of another rate than the model's, or reject it",
-    )
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--device", help="default: a GPU if available")
-    parser.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_embedding_options(parser)
     options = parser.parse_args(argv)
     target = None if options.to is None else Path(options.to)
     if target is not None and target.suffix not in ENDINGS:
@@ -61,11 +51,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"--top {options.top} must be at least 1")
     modality = options.modality or _modality_of(options.items)
 
-    from onepeace_pl.hub import OnePeace
-
-    model = OnePeace.from_pretrained(
-        options.folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
-    )
+    model = load_model(options.folder, options)
     result = model.classify(
         options.labels,
         options.prompts,

@@ -1,0 +1,39 @@
+"""Command-line options of verbs that embed with a model folder."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onepeace_pl.hub import OnePeace
+
+
+def add_loading_options(parser: argparse._ActionsContainer) -> None:
+    """Add ``--device``, ``--tokenizer`` and ``--trust``, which :func:`load_model` reads."""
+    parser.add_argument("--device", help="default: a GPU if available")
+    parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
+    parser.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+
+
+def add_embedding_options(parser: argparse._ActionsContainer) -> None:
+    """Add ``--batch-size``, ``--resample`` and the options of loading."""
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument(
+        "--resample",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="resample audio of another rate than the model's, or reject it",
+    )
+    add_loading_options(parser)
+
+
+def load_model(folder: str, options: argparse.Namespace) -> OnePeace:
+    """Load a model folder as the options say."""
+    from onepeace_pl.hub import OnePeace
+
+    return OnePeace.from_pretrained(
+        folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
+    )
