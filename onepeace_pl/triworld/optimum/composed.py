@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -203,13 +204,10 @@ def _objects(scene: Scene) -> list[tuple[str, str]]:
     return [(thing.kind, thing.size) for thing in scene.objects]
 
 
-def _with_background(seed: int, split: str, size: int, law: Law) -> tuple[list[Scene], Shown]:
-    scenes = hard_scenes(seed, split, size, law)
-    return scenes, {f"image{REFERENCE}": [_elsewhere(scene, split, law) for scene in scenes]}
-
-
-def _with_background_and_colours(seed: int, split: str, size: int, law: Law) -> tuple[list[Scene], Shown]:
-    scenes = hard_scenes(seed, split, size, law, coloured=True)
+def _with_background(
+    seed: int, split: str, size: int, law: Law, coloured: bool = False
+) -> tuple[list[Scene], Shown]:
+    scenes = hard_scenes(seed, split, size, law, coloured)
     return scenes, {f"image{REFERENCE}": [_elsewhere(scene, split, law) for scene in scenes]}
 
 
@@ -289,7 +287,7 @@ COMPOSED: Final[dict[str, ComposedQuery]] = {
         ("audio", f"image{REFERENCE}", "text"),
         "image",
         "colours",
-        _with_background_and_colours,
+        partial(_with_background, coloured=True),
         {"audio": _sounds, f"image{REFERENCE}": _backgrounds},
         _OBJECTS | _BACKGROUND | {"colour"},
     ),
