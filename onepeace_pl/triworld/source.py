@@ -36,6 +36,7 @@ MODALITIES: Final = ("image", "audio", "text", "depth", "motion")
 CHANGE, COMPOSED, OTHER = "text:change", "text:composed", "image:other"
 """Fields of a composed query: words that change what the image or audio of the row shows, the caption of both, and the
 image of another scene, of which the words speak."""
+_COMPOSITION: Final = frozenset((CHANGE, COMPOSED, OTHER))
 
 # Labels: name -> function of a scene and the side of its image.
 LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
@@ -121,7 +122,8 @@ class SceneRows(Source):
     def training_row(self, index: int, epoch: int) -> Row:
         """Return a row of an epoch: every epoch has other captions."""
         scene = self.scenes[index]
-        fields = {name: self._field(name, epoch, index) for name in self.modalities}
+        composed = self._composed(index, epoch) if _COMPOSITION.intersection(self.modalities) else None
+        fields = {name: self._field(name, epoch, index, composed) for name in self.modalities}
         labels = {name: LABELS[name](scene, self.image_size) for name in self.label_names}
         return Row(id=scene.id, fields=fields, labels=labels)
 
@@ -165,12 +167,11 @@ class SceneRows(Source):
         )
         return compose_captions(scene, self.scenes, "image" in self.modalities, rng, self.templates)
 
-    def _field(self, name: str, epoch: int, index: int) -> Any:
-        if name in (CHANGE, COMPOSED):
-            composed = self._composed(index, epoch)
+    def _field(self, name: str, epoch: int, index: int, composed: ComposedCaptions | None) -> Any:
+        if composed is not None and name in _COMPOSITION:
+            if name == OTHER:  # another one in every epoch
+                return render(composed.other, self.image_size)
             return composed.change if name == CHANGE else composed.caption
-        if name == OTHER:  # another one in every epoch
-            return render(self._composed(index, epoch).other, self.image_size)
         if name == "text":
             return self.text(index, epoch)
         array = self._cached.get((name, index))

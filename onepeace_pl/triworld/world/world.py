@@ -1,6 +1,7 @@
 """Scene sampler: splits without shared images, by rejection sampling from a law."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, overload
 
 from onepeace_pl.errors import UserError
@@ -98,6 +99,7 @@ def _sample_object(draft: Draft, count: int, rng: KeyedRandom) -> SceneObject:
     )
 
 
+@lru_cache(maxsize=65_536)  # a row asks for several, every epoch for all; 1.4 KiB each
 def sample_scene(seed: int, split: str, index: int, law: Law) -> Scene:
     """Return scene ``index`` of a split, sampled from a law; the same on every machine.
 
