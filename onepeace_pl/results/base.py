@@ -73,6 +73,16 @@ class Result(ABC):
         """Draw the result: over its image, or below it."""
 
 
+def check_threshold(threshold: float) -> None:
+    """Reject a threshold of probabilities or scores outside 0 to 1.
+
+    Raises:
+        UserError: It lies outside.
+    """
+    if not 0 <= threshold <= 1:
+        raise UserError(f"threshold={threshold} must be a probability, 0 to 1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlainResult(Result):
     """Result of a task that declares no type of its own.

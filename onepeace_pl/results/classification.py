@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
-from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import RawValue
-from onepeace_pl.results.base import Result
+from onepeace_pl.results.base import Result, check_threshold
 from onepeace_pl.utils.json_files import JsonObject
 
 if TYPE_CHECKING:
@@ -116,8 +115,7 @@ class MultiLabelResult(Result):
         super().select(top_k=top_k)
         if threshold is None:
             return self
-        if not 0 <= threshold <= 1:
-            raise UserError(f"threshold={threshold} must be a probability, 0 to 1")
+        check_threshold(threshold)
         chosen = tuple(name for name, share in self.probabilities.items() if share >= threshold)
         return replace(self, classes=chosen, threshold=threshold)
 

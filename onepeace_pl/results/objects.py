@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import RawValue
-from onepeace_pl.results.base import Result
+from onepeace_pl.results.base import Result, check_threshold
 from onepeace_pl.utils.json_files import JsonObject
 
 if TYPE_CHECKING:
@@ -71,8 +70,7 @@ class DetectionResult(Result):
         super().select(top_k=top_k)
         if threshold is None:
             return self
-        if not 0 <= threshold <= 1:
-            raise UserError(f"threshold={threshold} must be a score, 0 to 1")
+        check_threshold(threshold)
         return replace(self, objects=tuple(each for each in self.objects if each["score"] >= threshold))
 
     def to_dict(self) -> JsonObject:
