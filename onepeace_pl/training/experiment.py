@@ -117,7 +117,9 @@ class Experiment(ResumableModule):
         _check_vocabulary(backbone, self.data_info)
         task = self.make_task(backbone, self.data_info)
         if data is not None:
-            check_compatible(task.needs, data.offer(self._verb))
+            offer = data.offer(self._verb)
+            check_compatible(task.needs, offer)
+            task.prepare(offer)
         report, reads = None, not self.resumes or backbone.stage.saves_partially
         if self.init_from is not None and reads and not backbone.logit_scale.is_meta:
             if data is not None:

@@ -15,7 +15,7 @@ from onepeace_pl.backbone.encoder import StopAfter
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
-from onepeace_pl.data.needs import Needs
+from onepeace_pl.data.needs import Needs, Offer
 from onepeace_pl.errors import UserError
 from onepeace_pl.training.evaluators import Evaluator
 from onepeace_pl.training.task import Prediction, Reads, Task, TaskOutput
@@ -84,6 +84,12 @@ class MultiTask(Task):
             train |= {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
         for name, parameter in backbone.named_parameters():
             parameter.requires_grad_(name in train)
+
+    def prepare(self, offer: Offer) -> None:
+        """Let each task that trains read its own data."""
+        for name, task in self.trained.items():
+            with named(name):
+                task.prepare(offer.tasks[name])
 
     def is_class_agnostic(self, name: str) -> bool:
         """Ask the task that the parameter belongs to."""

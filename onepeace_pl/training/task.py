@@ -19,7 +19,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.targets import FunctionTarget, Target, TargetReader, Targets, target_reader
-from onepeace_pl.data.needs import Needs, ProcessorCheck, ValueCount
+from onepeace_pl.data.needs import Needs, Offer, ProcessorCheck, ValueCount
 from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics.rows import Columns
@@ -87,6 +87,13 @@ class Task(nn.Module, ABC):
     def apply_stage(self, backbone: Backbone) -> None:
         """Freeze the parameters that the backbone's stage excludes, and those that this task never reaches."""
         backbone.apply_stage(self.reads.modalities, self.reads.reconstructs, self.reads.stop_after)
+
+    def prepare(self, offer: Offer) -> None:
+        """Read what the loss needs to know of the data, such as the frequencies of classes; called before the loaders.
+
+        Args:
+            offer: Data that the data module offers to the command at hand, the same in every process.
+        """
 
     @abstractmethod
     def forward(self, backbone: Backbone, batch: Batch) -> TaskOutput:

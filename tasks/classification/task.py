@@ -15,10 +15,12 @@ from torch import Tensor
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
+from onepeace_pl.data.needs import Offer
 from onepeace_pl.errors import UserError
 from onepeace_pl.heads import ClassificationHead, MeanPoolingHead
 from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.results import ClassificationResult, MultiLabelResult, Result
+from onepeace_pl.training.class_weights import ClassWeight, ClassWeightOption, ClassWeights, PosWeight
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
@@ -33,6 +35,10 @@ class Classification(SupervisedTask):
             same head on the CLS token alone, ``mean`` of tokens without final norm (its vision code's, for ImageNet).
         pooler: A dense layer with tanh after the pooling; not with ``mean``.
         label_smoothing: Share of the target that is spread over all classes.
+        class_weight: Weights of classes in the loss, for imbalanced training rows: ``balanced`` (inversely proportional
+            to their frequencies, as in scikit-learn), a list in the order of classes, or name -> weight. The loss is
+            the weighted sum divided by the number of rows, as in Keras, so that it does not depend on how a batch is
+            split over devices or accumulated; PyTorch divides by the sum of weights.
         top: Also report the accuracy of the top k classes, for this k; 1 does not.
     """
 
@@ -48,6 +54,7 @@ class Classification(SupervisedTask):
         pooling: Literal["attention", "cls", "mean"] = "attention",
         pooler: bool = False,
         label_smoothing: float = 0.0,
+        class_weight: ClassWeightOption = None,
         top: int = 5,
     ) -> None:
         if modality not in backbone.modalities:
@@ -59,6 +66,7 @@ class Classification(SupervisedTask):
         mean = pooling == "mean"
         super().__init__(data_info, [modality], self.label, stop_after="blocks" if mean else "norm")
         self.modality, self.label_smoothing, self.top = modality, label_smoothing, top
+        self.class_weight: ClassWeights = ClassWeight(class_weight, data_info.classes)
         count = len(data_info.classes)
         self.head = (
             MeanPoolingHead(backbone.config.width, count)
@@ -66,14 +74,23 @@ class Classification(SupervisedTask):
             else ClassificationHead(backbone.config, count, pooling == "attention", pooler)
         )
 
+    def prepare(self, offer: Offer) -> None:
+        """Balance the class weights."""
+        if offer.train is not None and self.needs.target is not None:
+            self.class_weight.count(offer.train, self.needs.target)
+
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return logits (B, C)."""
         logits: Tensor = self.head(self.encode(backbone, batch), self.modality)
         return logits
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy with classes (B,) or with shares of classes (B, C)."""
-        return F.cross_entropy(outputs.float(), targets, label_smoothing=self.label_smoothing)
+        """Cross-entropy with classes (B,) or with shares of classes (B, C), weighted by class; mean over rows."""
+        weight, smoothing = self.class_weight.on(outputs.device), self.label_smoothing
+        if weight is None:
+            return F.cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
+        total = F.cross_entropy(outputs.float(), targets, weight, reduction="sum", label_smoothing=smoothing)
+        return total / len(outputs)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return top-1 and top-k accuracy of each row."""
@@ -104,6 +121,8 @@ class MultiLabelClassification(Classification):
         modality: Modality that is classified.
         pooling: See :class:`Classification`.
         pooler: See :class:`Classification`.
+        pos_weight: Weights of positives in the loss, for rare classes: ``balanced`` (rows without the class / rows
+            with it), a list in the order of classes, or name -> weight.
     """
 
     monitor = ("mAP", "max")
@@ -118,12 +137,18 @@ class MultiLabelClassification(Classification):
         modality: str = "audio",
         pooling: Literal["attention", "cls", "mean"] = "attention",
         pooler: bool = False,
+        pos_weight: ClassWeightOption = None,
     ) -> None:
         super().__init__(backbone, data_info, modality, pooling, pooler)
+        self.class_weight = PosWeight(pos_weight, data_info.classes)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Binary cross-entropy summed over classes, mean over rows."""
-        return F.binary_cross_entropy_with_logits(outputs.float(), targets, reduction="sum") / len(outputs)
+        weight = self.class_weight.on(outputs.device)
+        total = F.binary_cross_entropy_with_logits(
+            outputs.float(), targets, reduction="sum", pos_weight=weight
+        )
+        return total / len(outputs)
 
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return nothing: average precision is no mean over rows."""
