@@ -10,11 +10,21 @@ if TYPE_CHECKING:
 
 
 def add_loading_options(parser: argparse._ActionsContainer) -> None:
-    """Add ``--device``, ``--tokenizer`` and ``--trust``, which :func:`load_model` reads."""
+    """Add ``--device``, ``--weights``, ``--tokenizer`` and ``--trust``, which :func:`load_model` reads."""
     parser.add_argument("--device", help="default: a GPU if available")
+    add_weights_option(parser)
     parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
     parser.add_argument(
         "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+
+
+def add_weights_option(parser: argparse._ActionsContainer) -> None:
+    """Add ``--weights``."""
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "bf16", "int8"),
+        help="weights in memory; int8: those of linear layers; default: those of the folder",
     )
 
 
@@ -35,5 +45,9 @@ def load_model(folder: str, options: argparse.Namespace) -> OnePeace:
     from onepeace_pl.hub import OnePeace
 
     return OnePeace.from_pretrained(
-        folder, options.device, tokenizer=options.tokenizer, trust_remote_code=options.trust
+        folder,
+        options.device,
+        tokenizer=options.tokenizer,
+        trust_remote_code=options.trust,
+        weights=options.weights,
     )

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.model_options import add_weights_option
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing
 
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
         task=options.task,
         resample=options.resample,
         trust_remote_code=options.trust,
+        weights=options.weights,
     )
     rows = _rows(options, predictor)
     skips = SkipLog()
@@ -174,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--num-workers", type=int, default=0, help="processes that prepare files")
     parser.add_argument("--device", help="default: a GPU if available")
+    add_weights_option(parser)
     parser.add_argument(
         "--trust", action="store_true", help="import classes of other packages that the folder names"
     )

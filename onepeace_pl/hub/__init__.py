@@ -5,6 +5,7 @@ from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.hub.failures import Encoded, OnError
 from onepeace_pl.hub.onepeace import OnePeace
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings, quantize_embeddings
+from onepeace_pl.hub.weights import Weights
 from onepeace_pl.hub.zero_shot import ZeroShotResult
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "OnError",
     "OnePeace",
     "Precision",
+    "Weights",
     "ZeroShotResult",
     "dequantize_embeddings",
     "load_folder",

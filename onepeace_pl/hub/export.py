@@ -20,6 +20,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.calibration import joint_name
 from onepeace_pl.hub.onepeace import OnePeace
+from onepeace_pl.hub.weights import check_plain
 from onepeace_pl.modalities import ModalityInput, Processor
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 from onepeace_pl.utils.files import replacing, write_text
@@ -105,7 +106,8 @@ def export_model(
         The graphs, as ``export.json`` describes them.
 
     Raises:
-        UserError: An unknown format or modality, a model of other dtype or device, or an adapter that makes no
+        UserError: An unknown format or modality, a model of other dtype or device or with int8 weights, or
+            an adapter that makes no
             random values to trace with.
         LibraryError: onnx, onnxscript or onnxruntime is missing.
     """
@@ -116,6 +118,7 @@ def export_model(
             f"weights of {model.dtype} on {model.device} cannot be exported; load the model with device='cpu', "
             "dtype=torch.float32"
         )
+    check_plain(model.backbone, "exported")
     if format == "onnx":
         with importing():
             import onnx  # noqa: F401

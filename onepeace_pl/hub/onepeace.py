@@ -40,6 +40,14 @@ from onepeace_pl.hub.inputs import Inputs
 from onepeace_pl.hub.preparation import batches, check_workers, prepared, progress_bar
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings
 from onepeace_pl.hub.transfer import find_folder, upload_folder
+from onepeace_pl.hub.weights import (
+    Weights,
+    check_plain,
+    count_parameters,
+    dtype_of_weights,
+    is_quantized,
+    quantize_weights,
+)
 from onepeace_pl.hub.zero_shot import LABEL_ALONE, ZeroShotResult, score_labels, sentences
 from onepeace_pl.metrics.late_interaction import maxsim, pad_tokens
 from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
@@ -92,6 +100,7 @@ class OnePeace:
         trust_remote_code: bool = False,
         revision: str | None = None,
         token: str | None = None,
+        weights: Weights | None = None,
     ) -> Self:
         """Load a model folder, or a model of the Hugging Face Hub.
 
@@ -107,16 +116,22 @@ class OnePeace:
                 package's, a plug-in's, or imported already.
             revision: Branch, tag or commit on the Hub.
             token: Token of the Hub; by default that of ``hf auth login``.
+            weights: ``int8`` for weight-only quantization of the transformer blocks' linear layers (their activations,
+                and all else, have ``dtype``); ``bf16`` and ``float32`` are short for a ``dtype``; None for those of
+                the file. Int8 weights can neither be trained nor saved.
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
             UserError: The folder is no model folder, or damaged, or names a class that is not trusted; there is no
-                such device or dtype; or the Hub has no such model, or cannot be reached.
+                such device, dtype or kind of weights, or they contradict each other; or the Hub has no such model, or
+                cannot be reached.
         """
-        device, dtype = find_device(device), find_dtype(dtype)
+        device, dtype = find_device(device), dtype_of_weights(weights, find_dtype(dtype))
         folder = find_folder(folder, revision, token)
         origin = read_origin(read_config(folder))
         backbone, processors = load_folder(folder, device, dtype, trust_remote_code)
+        if weights == "int8":
+            quantize_weights(backbone)
         calibration = Calibration.of_folder(folder)
         model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder), calibration)
         if tokenizer is not None:
@@ -134,7 +149,12 @@ class OnePeace:
         return model
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write a model folder."""
+        """Write a model folder.
+
+        Raises:
+            UserError: Weights are in int8.
+        """
+        check_plain(self.backbone, "saved")
         path = save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
         save_head(path, self._head.state, self._head.config)
         if self.calibration is not None:
@@ -157,7 +177,7 @@ class OnePeace:
             commit_message: Message of the commit.
 
         Raises:
-            UserError: The Hub refuses it, or cannot be reached.
+            UserError: The Hub refuses it, or cannot be reached; or weights are in int8.
         """
         with TemporaryDirectory() as folder:
             return upload_folder(self.save_pretrained(folder), repo_id, private, token, commit_message)
@@ -181,9 +201,10 @@ class OnePeace:
         lines = [
             f"modalities: {', '.join(self.modalities)}",
             f"width: {self.dim}",
-            f"parameters: {sum(each.numel() for each in self.backbone.parameters()):,}",
+            f"parameters: {count_parameters(self.backbone):,}",
             f"device: {self.device}",
-            f"dtype: {str(self.dtype).removeprefix('torch.')}",
+            f"dtype: {str(self.dtype).removeprefix('torch.')}"
+            + (", linear layers int8" if is_quantized(self.backbone) else ""),
             f"trained lengths: {', '.join(map(str, self.backbone.matryoshka_dims or (self.dim,)))}",
             f"joint: {', '.join(map('+'.join, self.backbone.joint)) or 'none'}",
             f"fuse: {self.backbone.fuse}",

@@ -21,6 +21,7 @@ from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.data.source import Row, Source, values_of
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.device import find_device
+from onepeace_pl.hub.weights import Weights, dtype_of_weights, quantize_weights
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.prediction.loading import TaskFactory, load_task, load_transform, model_folder
@@ -82,6 +83,7 @@ class Predictor:
         transform: JointTransform | None = None,
         resample: bool = True,
         trust_remote_code: bool = False,
+        weights: Weights | None = None,
     ) -> Self:
         """Load a run; nothing is downloaded.
 
@@ -96,19 +98,23 @@ class Predictor:
             resample: Resample audio of another rate than the model's; False raises instead.
             trust_remote_code: Import the folder's classes whatever their module. Otherwise they must be this
                 package's, a plug-in's, or imported already.
+            weights: Those of the backbone (:meth:`OnePeace.from_pretrained`): ``int8``, ``bf16`` or ``float32``; a head
+                has the dtype.
 
         Raises:
             UserError: The folder is no run, it has no head (then use :class:`~onepeace_pl.OnePeace`), it names a
-                class that is not trusted, or there is no such device.
+                class that is not trusted, or there is no such device or kind of weights.
         """
         folder = model_folder(folder)
-        device = find_device(device)
+        device, dtype = find_device(device), dtype_of_weights(weights, dtype)
         backbone, processors = load_folder(folder, device, dtype, trust_remote_code)
         made, config = load_task(folder, backbone, make_task, task, trust_remote_code)
         info = config["data_info"]
         classes = (info["tasks"][task] if task is not None else info)["classes"]
         if transform is None and isinstance(made, DenseTask):
             transform = load_transform(folder, config, task, trust_remote_code)
+        if weights == "int8":
+            quantize_weights(backbone)
         return cls(made.to(device=device, dtype=dtype), backbone, processors, classes, transform, resample)
 
     @property

@@ -24,7 +24,7 @@ def test_every_example(
     Path("photos/b.png").write_bytes(b"no image")
     soundfile.write("bell.flac", rng.normal(0, 0.1, 16000), 16000)
     found: dict = {}
-    start, many, forms = blocks("docs/guide/embed.md", "python")
+    start, many, forms, weights = blocks("docs/guide/embed.md", "python")
     exec(start, found)
     assert found["scores"].shape == (2, 1)
     with pytest.warns(UserWarning, match="1 of 3 items could not be read"):
@@ -33,3 +33,5 @@ def test_every_example(
     assert "photos/b.png" in capsys.readouterr().out
     exec(forms, found)
     assert found["short"].shape == (1, 16)
+    exec(weights, found)
+    assert "int8" in repr(found["small"])

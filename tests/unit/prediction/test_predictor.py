@@ -14,6 +14,7 @@ from PIL import Image
 from onepeace_pl import Predictor
 from onepeace_pl.data.source import Row
 from onepeace_pl.errors import UserError
+from onepeace_pl.hub.weights import Weights
 from onepeace_pl.results import ClassificationResult, MultiLabelResult
 from onepeace_pl.tasks.classification import Classification, MultiLabelClassification
 
@@ -54,6 +55,24 @@ def test_one_input_gives_one_result(classifier: Predictor, images: list[str]) ->
             assert (again.classes, again.probabilities) == (found.classes, found.probabilities)
     (listed,) = classifier(array[None])
     assert listed.id == "0"
+
+
+@pytest.mark.parametrize("weights", ["bf16", "int8"])
+def test_smaller_weights_change_probabilities_little(
+    classifier: Predictor, images: list[str], tmp_path: Path, weights: Weights
+) -> None:
+    whole, small = (
+        each(images)
+        for each in (classifier, Predictor.from_pretrained(tmp_path / "run", "cpu", weights=weights))
+    )
+    assert isinstance(whole, list)
+    assert isinstance(small, list)
+    for one, two in zip(whole, small, strict=True):
+        assert isinstance(one, ClassificationResult)
+        assert isinstance(two, ClassificationResult)
+        a, b = (dict(zip(each.classes, each.probabilities, strict=True)) for each in (one, two))
+        assert {name: pytest.approx(value, abs=0.02) for name, value in a.items()} == b
+        assert a != b
 
 
 def test_the_number_of_classes(classifier: Predictor, images: list[str]) -> None:
