@@ -52,7 +52,7 @@ class RetrievalMetric(Metric):
         keep: Top candidates kept of each query, for the gallery image.
         chunk: Queries per chunk of the similarity matrix.
         similarity: Similarity of two sides; by default the dot product. With
-            :func:`~onepeace_pl.metrics.late_interaction.maxsim`, rows are (B, L, D), of the same L in all batches.
+            :func:`~onepeace_pl.nn.late_interaction.maxsim`, rows are (B, L, D), of the same L in all batches.
     """
 
     full_state_update = False

@@ -102,6 +102,15 @@ def test_costs_no_torch(code):
     subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
+def test_the_embedder_costs_no_training_library():
+    heavy = "lightning", "torchmetrics", "torchvision", "torchaudio", "matplotlib", "mmengine", "mmcv"
+    check = (
+        "from onepeace_pl import OnePeace\nimport sys\n"
+        f"loaded = sys.modules.keys() & set({heavy})\nassert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize(
     "package",
     [

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.metrics import RetrievalMetric
-from onepeace_pl.metrics.late_interaction import maxsim, pad_tokens
+from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 
 LENGTHS = (3, 1, 4)
 
