@@ -19,8 +19,8 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.hub import OnePeace, Precision, dequantize_embeddings, quantize_embeddings
 from onepeace_pl.metrics import RetrievalMetric
 from onepeace_pl.metrics.bootstrap import Interval
-from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 from onepeace_pl.metrics.ranking import Similarity, dot_product
+from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 from onepeace_pl.training.evaluation import row_loader
 
 Kind = Literal["pooled", "tokens"]

@@ -49,11 +49,11 @@ from onepeace_pl.hub.weights import (
     quantize_weights,
 )
 from onepeace_pl.hub.zero_shot import LABEL_ALONE, ZeroShotResult, score_labels, sentences
-from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
 from onepeace_pl.modalities.truncation import CountsTruncations, LongAudio, SplitsLong, check_long_audio
+from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 
 WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
 
