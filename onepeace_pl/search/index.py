@@ -163,6 +163,10 @@ class Index:
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
+    def refresh(self) -> None:
+        """Take in what other processes have written since the index was opened."""
+        self._table.checkout_latest()
+
     def count(self, where: str | None = None) -> int:
         """Return the number of rows that a filter keeps.
 

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from onepeace_pl.errors import UserError
-from onepeace_pl.modalities.audio.decoding import open_audio
-from onepeace_pl.modalities.image.decoding import open_image
 from onepeace_pl.search.item import Hit, Query
-from onepeace_pl.utils.libraries import LibraryError, importing
-
-THUMBNAIL: Final = 320
-"""Longer side of a thumbnail, pixels."""
-
-SECONDS: Final = 20
-"""Longest audio of a player."""
-
-RATE: Final = 16_000
-"""Rate that is asked of a file without one, Hz."""
+from onepeace_pl.search.previews import first_seconds, thumbnail
+from onepeace_pl.utils.libraries import LibraryError
 
 TEMPLATE: Final = Path(__file__).with_name("page.html")
 
@@ -79,30 +68,12 @@ def media(modality: str, path: str, text: str) -> Media:
     title = Path(path).name if path else text
     try:
         if modality == "image" and path:
-            return Media(title, image=_thumbnail(path))
+            return Media(title, image=_data_uri("image/jpeg", thumbnail(path)))
         if modality == "audio" and path:
-            return Media(title, audio=_sound(path))
+            return Media(title, audio=_data_uri("audio/wav", first_seconds(path)))
     except UserError as error:
         return Media(title, problem=str(error))
     return Media(title)
-
-
-def _thumbnail(path: str) -> str:
-    image = open_image(path)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
-    return _data_uri("image/jpeg", file.getvalue())
-
-
-def _sound(path: str) -> str:
-    """Return the first seconds in one channel, as a format that every browser plays."""
-    with importing():
-        import soundfile
-    _, wave, rate = open_audio(path, RATE)
-    file = io.BytesIO()
-    soundfile.write(file, wave[: SECONDS * rate].numpy(), rate, format="WAV", subtype="PCM_16")
-    return _data_uri("audio/wav", file.getvalue())
 
 
 def _data_uri(kind: str, content: bytes) -> str:

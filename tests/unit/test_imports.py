@@ -25,7 +25,7 @@ LAYERS = (
     {"hub", "triworld"},
     {"search"},
     {"training"},
-    {"callbacks", "integrations", "prediction"},
+    {"callbacks", "integrations", "prediction", "serving"},
     {"benchmarks"},
     {"cli"},
     {"sweeps"},

@@ -22,6 +22,7 @@ ROOMS = {
     "onepeace_pl/prediction/files.py": "endings of files of the paper's modalities",
     "onepeace_pl/results": "drawings of images and texts",
     "onepeace_pl/search": "files, full-text search and a page of the paper's modalities",
+    "onepeace_pl/serving": "requests and a page of the paper's modalities, as other APIs name them",
     "onepeace_pl/triworld": "a data set of the paper's modalities",
     "onepeace_pl/benchmarks": "workloads of the paper's sizes",
     "onepeace_pl/integrations": "other libraries know the paper's modalities by name",

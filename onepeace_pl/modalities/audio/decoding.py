@@ -41,12 +41,13 @@ _BLOCK: Final = 1 << 20  # samples of all channels that are decoded at a time
 _FULL_SCALE: Final = {torch.int16: 2.0**15, torch.int32: 2.0**31}  # as libsndfile scales
 
 
-def open_audio(raw: AudioInput, rate: int) -> tuple[str, Tensor, int]:
+def open_audio(raw: AudioInput, rate: int, max_seconds: float | None = None) -> tuple[str, Tensor, int]:
     """Return a name for messages, the mono waveform (N,) float32, and its rate.
 
     Args:
         raw: The audio; channels and samples in either order. Integers of 16 and 32 bits are scaled to -1..1.
         rate: Rate that is wanted, Hz, and that of an array alone; any other must lie within :data:`RATES`.
+        max_seconds: Longest file that is accepted, with :data:`MOST_SAMPLES` in any case; no more is decoded.
 
     Raises:
         TypeError: If `raw` is no audio.
@@ -59,7 +60,7 @@ def open_audio(raw: AudioInput, rate: int) -> tuple[str, Tensor, int]:
     elif is_encoded(raw):
         file = path_or_bytes(raw, "audio")
         name = f"audio of {len(file)} bytes" if isinstance(file, bytes) else shown_path(file)
-        return name, *_read_file(file, name, rate)
+        return name, *_read_file(file, name, rate, max_seconds)
     elif isinstance(raw, tuple | list) and len(raw) == 2:
         first, second = raw
         if _is_number(second):
@@ -107,7 +108,9 @@ def _of_row(row: Mapping[str, object], rate: int) -> tuple[Any, float]:
     return (np.asarray(array, np.float32) if isinstance(array, list) else array), given
 
 
-def _read_file(file: str | Path | bytes, name: str, wanted: int) -> tuple[Tensor, int]:
+def _read_file(
+    file: str | Path | bytes, name: str, wanted: int, max_seconds: float | None
+) -> tuple[Tensor, int]:
     with _decoding(name):
         if not isinstance(file, bytes):
             require_regular(file)
@@ -117,6 +120,8 @@ def _read_file(file: str | Path | bytes, name: str, wanted: int) -> tuple[Tensor
     if channels > _MOST_CHANNELS:
         raise UserError(f"{name}: {channels} channels; leave the row out, or keep {_MOST_CHANNELS} or fewer")
     most = MOST_SAMPLES * min(1.0, rate / wanted)
+    if max_seconds is not None:
+        most = min(most, max_seconds * rate)
     parts, length = [torch.zeros(0)], 0
     while length <= most:  # block by block: a broken header promises any length
         with _decoding(name):
@@ -125,7 +130,8 @@ def _read_file(file: str | Path | bytes, name: str, wanted: int) -> tuple[Tensor
             return torch.cat(parts), rate
         length += len(block)
         parts.append(block.mean(dim=1))
-    raise UserError(f"{name}: longer than {most / rate / 60:.0f} minutes; cut it, or leave the row out")
+    limit = f"{most / rate / 60:.0f} minutes" if most >= 120 * rate else f"{most / rate:g} seconds"
+    raise UserError(f"{name}: longer than {limit}; cut it, or leave the row out")
 
 
 def _libsndfile(file: str | Path | bytes) -> tuple[int, int, Iterator[Tensor]]:

@@ -40,8 +40,12 @@ def test_a_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     _, wave, _ = open_audio(tmp_path / "a.wav", RATE)
     assert torch.equal(wave, torch.from_numpy(stereo).mean(1))
     monkeypatch.setattr(audio_file, "MOST_SAMPLES", 4000)
-    with pytest.raises(ValueError, match=r"a\.wav: longer than 0 minutes; cut it, or leave the row out"):
+    with pytest.raises(ValueError, match=r"a\.wav: longer than 0.25 seconds; cut it, or leave the row out"):
         open_audio(tmp_path / "a.wav", RATE)
+    monkeypatch.setattr(audio_file, "MOST_SAMPLES", 1 << 27)
+    assert len(open_audio(tmp_path / "a.wav", RATE, max_seconds=5000 / RATE)[1]) == 5000
+    with pytest.raises(ValueError, match=r"a\.wav: longer than 0.3 seconds"):
+        open_audio(tmp_path / "a.wav", RATE, max_seconds=0.3)
 
 
 def test_a_file_with_fewer_frames_than_channels(tmp_path: Path) -> None:
