@@ -2,6 +2,7 @@
 
 index FOLDER photos/ 'sounds/**/*.wav' --to DIR         files, by their endings
 index FOLDER captions.csv --to DIR                      a table: columns named as modalities, others for filters
+index FOLDER captions.csv --to DIR --fuse default       one vector of each row
 index FOLDER recordings/ --modality sensor --to DIR     all files as one modality, such as that of a plug-in
 
 A run that was interrupted goes on where it stopped. `search DIR` searches.
@@ -15,28 +16,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onepeace_pl.cli.model_options import add_embedding_options, load_model
+from onepeace_pl.cli.source_options import (
+    SOURCES,
+    add_source_options,
+    add_workers_option,
+    fusion,
+    print_failed,
+    read_items,
+)
 from onepeace_pl.errors import UserError
 
 if TYPE_CHECKING:
     from onepeace_pl.search import Added
 
-LISTED = 5  # failed items that are printed
-
 
 def main(argv: Sequence[str]) -> int:
     """Embed what is new, print counts; return the exit code."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_intermixed_args(argv)  # options between the paths
     folder = Path(options.to)
-    columns = dict(map(_column, options.columns))
 
-    from onepeace_pl.search import Index, find_items
+    from onepeace_pl.search import Index
     from onepeace_pl.search.index import EXACT_BELOW, is_index
 
     started = time.monotonic()
     model = load_model(options.folder, options)
-    items = find_items(
-        options.paths, model.modalities, options.modality, columns, options.id_column, options.root
-    )
+    items = read_items(options.paths, options, model, metadata=True)
     if is_index(folder):
         if options.truncate_dim is not None or options.calibrate is not None:
             raise UserError(f"{folder} is an index already; --truncate-dim and --calibrate are for new ones")
@@ -51,7 +55,9 @@ def main(argv: Sequence[str]) -> int:
         )
     added = index.add(
         items,
+        fuse=fusion(options),
         batch_size=options.batch_size,
+        num_workers=options.num_workers,
         on_error=options.on_error,
         resample=options.resample,
         progress=_progress if sys.stderr.isatty() else None,
@@ -76,21 +82,11 @@ def _print(added: "Added", seconds: float) -> None:
         f"{added.seen} items in {seconds:.1f} s: {added.added} added, {added.updated} updated, "
         f"{added.unchanged} unchanged, {len(added.failed)} skipped"
     )
-    for reason in list(added.failed.values())[:LISTED]:
-        print(f"skipped {reason}")
-    if len(added.failed) > LISTED:
-        print(f"and {len(added.failed) - LISTED} more")
+    print_failed(list(added.failed.values()))
 
 
 def _progress(added: "Added") -> None:
     print(f"\r{added.seen} items", end="\r", file=sys.stderr, flush=True)
-
-
-def _column(text: str) -> tuple[str, str]:
-    field, equals, column = text.partition("=")
-    if not equals or not field or not column:
-        raise UserError(f"--columns {text}: write FIELD=COLUMN, such as text=caption")
-    return field, column
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,27 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "index", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", help="a model folder")
-    parser.add_argument(
-        "paths", nargs="+", help="folders, files, patterns in quotes, tables (.csv, .tsv, .jsonl)"
-    )
+    parser.add_argument("paths", nargs="+", help=SOURCES)
     parser.add_argument("--to", metavar="DIR", required=True, help="the index; made where it is missing")
-    parser.add_argument("--modality", help="take all files as this modality, and of tables only its column")
-    parser.add_argument(
-        "--on-error",
-        choices=("raise", "skip"),
-        default="raise",
-        help="items that cannot be read: stop, or leave them out",
-    )
-    tables = parser.add_argument_group("tables")
-    tables.add_argument(
-        "--columns",
-        nargs="+",
-        metavar="FIELD=COLUMN",
-        default=[],
-        help="columns with other names: text=caption",
-    )
-    tables.add_argument("--id-column", metavar="COLUMN", help="ids; default: id, or the number of the row")
-    tables.add_argument("--root", metavar="FOLDER", help="start of media paths; default: the table's folder")
+    add_source_options(parser)
     vectors = parser.add_argument_group("vectors of a new index")
     vectors.add_argument("--truncate-dim", type=int, metavar="D", help="keep the first D values")
     vectors.add_argument(
@@ -127,5 +105,6 @@ def _parser() -> argparse.ArgumentParser:
         help="apply the model's calibration, or do not; default: where it has one",
     )
     running = parser.add_argument_group("model")
+    add_workers_option(running)
     add_embedding_options(running)
     return parser

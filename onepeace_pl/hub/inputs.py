@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,15 +45,7 @@ class Inputs:
             TypeError: A value is neither an item nor a list.
             UserError: Nothing is given, a modality is unknown, or the numbers of items differ.
         """
-        if not inputs:
-            raise UserError(f"nothing to encode; pass a list for one or more of {', '.join(modalities)}")
-        for name in inputs:
-            if name not in modalities:
-                raise UserError(f"no modality {name!r}; the model has {', '.join(modalities)}")
-            if name not in processors:
-                raise UserError(
-                    f"the model has {name}, but no preprocessing for it; give OnePeace a processor for {name!r}"
-                )
+        check_modalities(inputs, processors, modalities)
         single = {name for name, items in inputs.items() if processors[name].is_single(items)}
         if single and len(single) < len(inputs):
             raise UserError(
@@ -67,6 +59,30 @@ class Inputs:
                 f"items fused must be as many: {', '.join(f'{k} {n}' for n, k in lengths.items())}"
             )
         return cls(lists, next(iter(lengths.values())), bool(single))
+
+    def items(self) -> Iterator[dict[str, RawInput]]:
+        """Yield the raw values of each item, by modality."""
+        for i in range(self.count):
+            yield {name: values[i] for name, values in self.lists.items()}
+
+
+def check_modalities(
+    names: Collection[str], processors: Mapping[str, Processor], modalities: Sequence[str]
+) -> None:
+    """Reject inputs of modalities that the model cannot embed, and no inputs at all.
+
+    Raises:
+        UserError: Names the modalities that it can.
+    """
+    if not names:
+        raise UserError(f"nothing to encode; pass a list for one or more of {', '.join(modalities)}")
+    for name in names:
+        if name not in modalities:
+            raise UserError(f"no modality {name!r}; the model has {', '.join(modalities)}")
+        if name not in processors:
+            raise UserError(
+                f"the model has {name}, but no preprocessing for it; give OnePeace a processor for {name!r}"
+            )
 
 
 def _as_list(name: str, items: RawInput | Sequence[RawInput]) -> Sequence[RawInput]:

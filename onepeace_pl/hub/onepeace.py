@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -36,8 +37,15 @@ from onepeace_pl.hub.calibration import Calibration, joint_name
 from onepeace_pl.hub.device import find_device, find_dtype
 from onepeace_pl.hub.failures import Encoded, OnError, check_on_error, warn_of_failures
 from onepeace_pl.hub.form import Array, Form
-from onepeace_pl.hub.inputs import Inputs
-from onepeace_pl.hub.preparation import batches, check_workers, prepared, progress_bar
+from onepeace_pl.hub.inputs import Inputs, check_modalities
+from onepeace_pl.hub.preparation import (
+    batches,
+    check_batch_size,
+    check_workers,
+    chunked,
+    prepared,
+    progress_bar,
+)
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings
 from onepeace_pl.hub.transfer import find_folder, upload_folder
 from onepeace_pl.hub.weights import (
@@ -373,10 +381,7 @@ class OnePeace:
         """
         if fuse is not None:
             check_fuse(fuse)
-        if calibrate and self.calibration is None:
-            raise UserError(
-                "the model has no calibration; `python -m onepeace_pl calibrate` adds one to its folder"
-            )
+        self._check_calibrate(calibrate)
         if calibrate and tokens:
             raise UserError(
                 "calibrate=True: a calibration is of pooled vectors, not of tokens; drop one of both"
@@ -384,8 +389,7 @@ class OnePeace:
         dim = self.dim if truncate_dim is None else truncate_dim
         form = Form(dim, precision, ranges, normalize_embeddings)
         form.check(self.dim, self.backbone.matryoshka_dims)
-        if batch_size < 1:
-            raise UserError(f"batch_size={batch_size} must be at least 1")
+        check_batch_size(batch_size)
         check_workers(num_workers)
         check_on_error(on_error)
         check_long_audio(long_audio)
@@ -402,30 +406,94 @@ class OnePeace:
             calibration = None if calibrate is False else self.calibration
             pooled = partial(self._embed, fuse=fuse, calibration=calibration)
             embed = partial(self.backbone.embed_tokens, fuse=fuse) if tokens else pooled
-            prepare = self._preparation(given, resample, long_audio, on_error)
+            prepare = self._preparation(given.lists, resample, long_audio, on_error == "raise")
+            rows: list[Tensor | Exception] = []
             with (
-                closing(prepared(prepare, given.count, batch_size * WINDOW, num_workers)) as windows,
+                closing(
+                    prepared(prepare, chunked(given.items(), batch_size * WINDOW), num_workers)
+                ) as chunks,
                 progress_bar(given.count, show_progress_bar) as bar,
             ):
-                rows, errors = self._encode(windows, embed, batch_size, bar.update)
+                for chunk in chunks:
+                    rows += self._embed_chunk(chunk, embed, batch_size)
+                    bar.update(len(chunk))
         finally:
             self.backbone.train(training)
-        self._warn_of_truncations(before, given.lists)
+        self._warn_of_truncations(before, dict.fromkeys(given.lists, given.count))
+        errors = {i: row for i, row in enumerate(rows) if isinstance(row, Exception)}
+        good = {i: row for i, row in enumerate(rows) if isinstance(row, Tensor)}
         warn_of_failures(errors, given.count)
-        places = range(given.count) if on_error == "none" else sorted(rows)
+        places = range(given.count) if on_error == "none" else list(good)
         found: Encoding
         if tokens:
-            made = {i: form.apply(row) for i, row in rows.items()}
+            made = {i: form.apply(row) for i, row in good.items()}
             listed = [made.get(i) for i in places]
             found = [None if row is None else row.numpy() for row in listed] if convert_to_numpy else listed
         else:
             missing = torch.full((self.dim,), torch.nan)
-            stacked = [rows.get(i, missing) for i in places]
+            stacked = [good.get(i, missing) for i in places]
             vectors = form.apply(torch.stack(stacked) if stacked else torch.empty(0, self.dim))
             found = vectors.numpy() if convert_to_numpy else vectors
         if given.single:
             return found[0]
         return Encoded(found, list(places), errors) if on_error == "skip" else found
+
+    @torch.no_grad()
+    def encode_chunks(
+        self,
+        chunks: Iterable[Sequence[Mapping[str, RawInput]]],
+        *,
+        fuse: Fuse | None = None,
+        calibrate: bool | None = None,
+        truncate_dim: int | None = None,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        resample: bool = True,
+        long_audio: LongAudio = "cut",
+    ) -> Generator[list[Tensor | Exception], None, None]:
+        """Embed a stream of items, a chunk at a time; for more items than fit in memory.
+
+        Items are of any modalities, in any mixture. A vector depends on its chunk alone, bit by bit: batches do not
+        reach beyond it. Close the iterator (``contextlib.closing``) to stop it early.
+
+        Args:
+            chunks: The items, raw values by modality; those of several modalities are fused. A chunk should hold
+                several batches, so that items of equal length share one. Read one chunk ahead with workers.
+            fuse: See :meth:`encode`.
+            calibrate: See :meth:`encode`.
+            truncate_dim: See :meth:`encode`.
+            batch_size: See :meth:`encode`.
+            num_workers: Threads that prepare the next chunk while the model embeds this one.
+            resample: See :meth:`encode`.
+            long_audio: See :meth:`encode`.
+
+        Yields:
+            For each chunk, the (D,) float32 unit vector of each item, or the error of one that cannot be read.
+
+        Raises:
+            UserError: An option is out of range.
+        """
+        self._check_calibrate(calibrate)
+        if fuse is not None:
+            check_fuse(fuse)
+        form = Form(self.dim if truncate_dim is None else truncate_dim)
+        form.check(self.dim, self.backbone.matryoshka_dims)
+        check_batch_size(batch_size)
+        check_workers(num_workers)
+        check_long_audio(long_audio)
+        before, training, seen = self.truncation_counts, self.backbone.training, Counter[str]()
+        prepare = self._preparation(self.processors, resample, long_audio, strict=False)
+        embed = partial(self._embed, fuse=fuse, calibration=None if calibrate is False else self.calibration)
+        self.backbone.eval()
+        try:
+            with closing(prepared(prepare, chunks, num_workers)) as made:
+                for chunk in made:
+                    seen.update(name for each in chunk for name in _modalities(each))
+                    rows = self._embed_chunk(chunk, embed, batch_size)
+                    yield [form.apply(row) if isinstance(row, Tensor) else row for row in rows]
+        finally:
+            self.backbone.train(training)
+        self._warn_of_truncations(before, seen)
 
     def classify(
         self,
@@ -494,42 +562,43 @@ class OnePeace:
         """
         return maxsim(pad_tokens(queries), pad_tokens(documents))
 
-    def _encode(
+    def _check_calibrate(self, calibrate: bool | None) -> None:
+        if calibrate and self.calibration is None:
+            raise UserError(
+                "the model has no calibration; `python -m onepeace_pl calibrate` adds one to its folder"
+            )
+
+    def _embed_chunk(
         self,
-        windows: Iterable[Mapping[int, Sequence[Sample] | Exception]],
+        chunk: Sequence[Sequence[Sample] | Exception],
         embed: Callable[[Mapping[str, ModalityInput]], list[Tensor] | Tensor],
         batch_size: int,
-        advance: Callable[[int], object],
-    ) -> tuple[dict[int, Tensor], dict[int, Exception]]:
-        """Return what ``embed`` makes of each item, and the errors of the others."""
-        rows: dict[int, Tensor] = {}
-        errors: dict[int, Exception] = {}
-        for window in windows:
-            errors |= {i: found for i, found in window.items() if isinstance(found, Exception)}
-            parts = {i: found for i, found in window.items() if not isinstance(found, Exception)}
-            samples = {(i, k): sample for i, several in parts.items() for k, sample in enumerate(several)}
-            lengths = {key: tuple(part.length for part in each.values()) for key, each in samples.items()}
-            embedded: dict[tuple[int, int], Tensor] = {}
-            for keys in batches(lengths, batch_size):
-                inputs = self._inputs(
-                    {name: [samples[key][name] for key in keys] for name in samples[keys[0]]}
-                )
-                embedded |= {key: row.float().cpu() for key, row in zip(keys, embed(inputs), strict=True)}
-            rows |= {i: _mean([embedded[i, k] for k in range(len(each))]) for i, each in parts.items()}
-            advance(len(window))
-        return rows, errors
+    ) -> list[Tensor | Exception]:
+        """Return what ``embed`` makes of each item; the errors of those that could not be prepared stay."""
+        parts = {i: found for i, found in enumerate(chunk) if not isinstance(found, Exception)}
+        samples = {(i, k): sample for i, several in parts.items() for k, sample in enumerate(several)}
+        lengths = {
+            key: tuple((name, part.length) for name, part in each.items()) for key, each in samples.items()
+        }
+        embedded: dict[tuple[int, int], Tensor] = {}
+        for keys in batches(lengths, batch_size):
+            inputs = self._inputs({name: [samples[key][name] for key in keys] for name in samples[keys[0]]})
+            embedded |= {key: row.float().cpu() for key, row in zip(keys, embed(inputs), strict=True)}
+        return [
+            found if isinstance(found, Exception) else _mean([embedded[i, k] for k in range(len(found))])
+            for i, found in enumerate(chunk)
+        ]
 
     def _preparation(
-        self, given: Inputs, resample: bool, long_audio: LongAudio, on_error: OnError
-    ) -> Callable[[int], Sequence[Sample] | Exception]:
-        """Return what prepares an item: one sample, or one for each window of long audio."""
-        processors = {name: self.processor(name, resample) for name in given.lists}
+        self, names: Iterable[str], resample: bool, long_audio: LongAudio, strict: bool
+    ) -> Callable[[Mapping[str, RawInput]], Sequence[Sample] | Exception]:
+        """Return what prepares an item: one sample, or one for each window of long audio; or returns its error."""
+        processors = {name: self.processor(name, resample) for name in names}
 
         @torch.no_grad()  # of the thread
-        def prepare(i: int) -> Sequence[Sample]:
+        def prepare(item: Mapping[str, RawInput]) -> Sequence[Sample]:
             parts = {
-                name: self._samples(name, processors[name], items[i], long_audio)
-                for name, items in given.lists.items()
+                name: self._samples(name, processors[name], raw, long_audio) for name, raw in item.items()
             }
             count = max(map(len, parts.values()))
             return [
@@ -537,9 +606,10 @@ class OnePeace:
                 for k in range(count)
             ]
 
-        def attempt(i: int) -> Sequence[Sample] | Exception:
+        def attempt(item: Mapping[str, RawInput]) -> Sequence[Sample] | Exception:
             try:
-                return prepare(i)
+                check_modalities(item, self.processors, self.modalities)
+                return prepare(item)
             except (
                 ValueError,
                 TypeError,
@@ -547,7 +617,7 @@ class OnePeace:
             ) as error:  # what an item causes; anything else is a mistake
                 return error
 
-        return prepare if on_error == "raise" else attempt
+        return prepare if strict else attempt
 
     def processor(self, name: str, resample: bool = True) -> Processor:
         """Return the processor of a modality, as :meth:`encode` uses it.
@@ -596,14 +666,16 @@ class OnePeace:
         parts = [calibration.transform(name, rows) for name, rows in vectors.items()]
         return normalised_sum(parts) if len(parts) > 1 else parts[0]
 
-    def _warn_of_truncations(
-        self, before: Mapping[str, int], lists: Mapping[str, Sequence[RawInput]]
-    ) -> None:
+    def _warn_of_truncations(self, before: Mapping[str, int], seen: Mapping[str, int]) -> None:
         """Warn of their number; processors warn of the first one only."""
         for name, count in self.truncation_counts.items():
             new = count - before[name]
             if new and count > 1:
-                warnings.warn(f"{new} of {len(lists[name])} {name} items were cut", stacklevel=3)
+                warnings.warn(f"{new} of {seen[name]} {name} items were cut", stacklevel=3)
+
+
+def _modalities(prepared_item: Sequence[Sample] | Exception) -> Iterable[str]:
+    return () if isinstance(prepared_item, Exception) else prepared_item[0]
 
 
 def _mean(rows: Sequence[Tensor]) -> Tensor:

@@ -5,9 +5,9 @@ Decoders, resizing and resampling release the interpreter lock, so that threads 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from itertools import islice
 from typing import TypeVar
 
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
@@ -15,37 +15,38 @@ from tqdm.auto import tqdm  # type: ignore[import-untyped]
 from onepeace_pl.errors import UserError
 
 T = TypeVar("T")
+Prepared = TypeVar("Prepared")
 Key = TypeVar("Key")
 
 
 def prepared(
-    prepare: Callable[[int], T], count: int, window: int, num_workers: int = 0
-) -> Generator[dict[int, T], None, None]:
-    """Yield items by their number, a window at a time.
+    prepare: Callable[[T], Prepared], chunks: Iterable[Sequence[T]], num_workers: int = 0
+) -> Generator[list[Prepared], None, None]:
+    """Yield the prepared items of each chunk.
 
-    With workers at most two windows are in memory: the one that was yielded, and the next, which is being prepared.
+    With workers at most two chunks are in memory: the one that was yielded, and the next, which is being prepared.
     Close the iterator (``contextlib.closing``) to stop it early: items in progress are finished, no others begun.
 
     Args:
-        prepare: Prepares the item of a number; called in other threads if there are workers.
-        count: Number of items.
-        window: Items of a window.
+        prepare: Prepares an item; called in other threads if there are workers.
+        chunks: The items, a chunk at a time; read by the calling thread, one chunk ahead if there are workers.
         num_workers: Threads; 0 prepares in the calling thread.
 
     Raises:
         Exception: Whatever ``prepare`` raises, of the first item that fails.
     """
-    windows = [range(first, min(first + window, count)) for first in range(0, count, window)]
     if not num_workers:
-        yield from ({i: prepare(i) for i in indices} for indices in windows)
+        yield from ([prepare(item) for item in chunk] for chunk in chunks)
         return
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="encode")
     try:
-        ahead: dict[int, Future[T]] = {}
-        for indices, following in pairwise([range(0), *windows, range(0)]):
-            current, ahead = ahead, {i: pool.submit(prepare, i) for i in following}
-            if indices:
-                yield {i: future.result() for i, future in current.items()}
+        ahead: list[Future[Prepared]] | None = None
+        for chunk in chunks:
+            current, ahead = ahead, [pool.submit(prepare, item) for item in chunk]
+            if current is not None:
+                yield [future.result() for future in current]
+        if ahead is not None:
+            yield [future.result() for future in ahead]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -61,6 +62,23 @@ def progress_bar(count: int, show: bool | None) -> tqdm[None]:
     return tqdm(total=count, unit="item", desc="encode", disable=disable, delay=2 if show is None else 0)
 
 
+def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield items in lists of a size, at most."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Reject a batch size that cannot be.
+
+    Raises:
+        UserError: It is less than 1.
+    """
+    if batch_size < 1:
+        raise UserError(f"batch_size={batch_size} must be at least 1")
+
+
 def check_workers(num_workers: int) -> None:
     """Reject a number of workers that cannot be.
 
@@ -73,14 +91,14 @@ def check_workers(num_workers: int) -> None:
         )
 
 
-def batches(lengths: Mapping[Key, tuple[int, ...]], size: int) -> Iterator[list[Key]]:
+def batches(lengths: Mapping[Key, Hashable], size: int) -> Iterator[list[Key]]:
     """Yield batches of items of equal length: nothing is padded, so that no item feels its neighbours.
 
     Args:
-        lengths: Item to its numbers of tokens, by modality.
+        lengths: Item to its modalities and their numbers of tokens.
         size: Items of a batch, at most.
     """
-    groups: dict[tuple[int, ...], list[Key]] = {}
+    groups: dict[Hashable, list[Key]] = {}
     for index, length in lengths.items():
         groups.setdefault(length, []).append(index)
     for group in groups.values():

@@ -1,8 +1,7 @@
 """Search of images, audio and text by any of them: an index of embeddings in LanceDB (the extra ``search``)."""
 
-from onepeace_pl.search.files import find_items
+from onepeace_pl.embedding import Item, Stamp, find_items
 from onepeace_pl.search.index import Index
-from onepeace_pl.search.item import Added, Hit, Item
-from onepeace_pl.search.stamp import Stamp
+from onepeace_pl.search.item import Added, Hit
 
 __all__ = ["Added", "Hit", "Index", "Item", "Stamp", "find_items"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -15,12 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onepeace_pl.backbone import Fuse
+from onepeace_pl.embedding.embedder import ItemEmbedder, OnError
+from onepeace_pl.embedding.item import TEXT, Item, MetadataValue
+from onepeace_pl.embedding.stamp import Stamp
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.hub import OnePeace
+from onepeace_pl.hub.preparation import check_batch_size, chunked
 from onepeace_pl.metrics.bootstrap import Interval, mean_interval
 from onepeace_pl.modalities import RawInput
-from onepeace_pl.search.embedding import ItemEmbedder, OnError
-from onepeace_pl.search.item import Added, Hit, Item, MetadataValue
+from onepeace_pl.search.item import Added, Hit
 from onepeace_pl.search.lance import (
     OWN,
     TABLE,
@@ -32,7 +37,6 @@ from onepeace_pl.search.lance import (
     open_table,
     rows_of,
 )
-from onepeace_pl.search.stamp import Stamp
 from onepeace_pl.utils.claim import Claim
 from onepeace_pl.utils.files import write_text
 from onepeace_pl.utils.json_files import JsonObject, read_json_object
@@ -48,9 +52,6 @@ PROBES: Final = 32
 
 KEEP: Final = timedelta(minutes=10)
 """Age up to which older versions of the table are kept, which a search may be reading."""
-
-CHUNK: Final = 8
-"""Batches of items that become one version of the table."""
 
 
 class Index:
@@ -186,7 +187,9 @@ class Index:
         self,
         items: Iterable[Item],
         *,
+        fuse: Fuse | None = None,
         batch_size: int = 32,
+        num_workers: int = 0,
         on_error: OnError = "raise",
         resample: bool = True,
         progress: Callable[[Added], None] | None = None,
@@ -199,7 +202,9 @@ class Index:
 
         Args:
             items: The items; not all are held in memory at once.
+            fuse: Fusion of items of several modalities; None for what the model was trained for.
             batch_size: Items per forward pass.
+            num_workers: Threads that read and prepare items while the model embeds those before them.
             on_error: ``skip`` leaves out items that cannot be embedded, and lists them.
             resample: Resample audio of another rate than the model's; False rejects it.
             progress: Called after each commit.
@@ -208,14 +213,22 @@ class Index:
             UserError: An item cannot be embedded, metadata have a reserved name or another type than before, or another
                 process writes to the index.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size={batch_size} must be at least 1")
         calibrate = bool(self.stamp.calibration)
-        embedder = ItemEmbedder(self.model, self.stamp.width, calibrate, batch_size, on_error, resample)
-        found, iterator = Added(), iter(items)
-        with self._writing():
-            while chunk := list(islice(iterator, batch_size * CHUNK)):
-                self._add(list({item.id: item for item in chunk}.values()), embedder, found)
+        embedder = ItemEmbedder(
+            self.model, self.stamp.width, calibrate, fuse, batch_size, num_workers, on_error, resample
+        )
+        check_batch_size(batch_size)
+        found, waiting = Added(), deque[_Chunk]()
+
+        def chunks() -> Iterator[list[Item]]:
+            for several in chunked(items, embedder.chunk_size):
+                chunk = self._chunk(list({item.id: item for item in several}.values()))
+                waiting.append(chunk)
+                yield chunk.fresh
+
+        with self._writing(), closing(embedder(chunks())) as embedded:
+            for vectors in embedded:
+                self._add(waiting.popleft(), vectors, found)
                 if progress is not None:
                     progress(found)
         return found
@@ -370,22 +383,28 @@ class Index:
         width = None if self.stamp.width > model.dim else self.stamp.width
         self.stamp.check(Stamp.of(model, width, used), str(self.path))
 
-    def _add(self, items: list[Item], embedder: ItemEmbedder, found: Added) -> None:
+    def _chunk(self, items: list[Item]) -> _Chunk:
+        """Find out which items have no row that is up to date."""
         self._add_columns(items)
         metadata = metadata_columns(self._table)
-        rows = [_row(item, metadata) for item in items]
         columns = [name for name in OWN if name != VECTOR] + metadata
         there = {row["id"]: row for row in rows_of(self._table, [i.id for i in items], columns).to_pylist()}
-        fresh = [row["id"] for row in rows if there.get(row["id"]) == row and _is_kept(row)]
-        vectors, failed = embedder([item for item in items if item.id not in {*fresh}])
-        new = [row for row in rows if row["id"] in vectors]
+        rows = [(item, _row(item, metadata)) for item in items]
+        fresh = [(item, row) for item, row in rows if there.get(item.id) != row or not _is_kept(item, row)]
+        return _Chunk([item for item, _ in fresh], [row for _, row in fresh], len(rows) - len(fresh))
+
+    def _add(self, chunk: _Chunk, vectors: Sequence[Tensor | str], found: Added) -> None:
+        by_id = {item.id: found for item, found in zip(chunk.fresh, vectors, strict=True)}
+        good = {name: vector for name, vector in by_id.items() if isinstance(vector, Tensor)}
+        new = [row for row in chunk.rows if row["id"] in good]
         if new:
-            self._extend_stamp({str(row["modality"]) for row in new})
-            self._store(new, vectors)
-        found.added += sum(row["id"] not in there for row in new)
-        found.updated += sum(row["id"] in there for row in new)
-        found.unchanged += len(fresh)
-        found.failed |= failed
+            self._extend_stamp({name for item in chunk.fresh if item.id in good for name in item.inputs})
+            there = len(rows_of(self._table, list(good), ["id"]))
+            self._store(new, good)
+            found.added += len(new) - there
+            found.updated += there
+        found.unchanged += chunk.unchanged
+        found.failed |= {name: why for name, why in by_id.items() if isinstance(why, str)}
 
     def _store(
         self, rows: Sequence[Mapping[str, MetadataValue | None]], vectors: Mapping[str, Tensor]
@@ -395,7 +414,7 @@ class Index:
         schema = self._table.schema
         try:
             columns = {
-                field.name: pa.array([row[field.name] for row in rows], field.type)
+                field.name: pa.array([row.get(field.name) for row in rows], field.type)
                 for field in schema
                 if field.name != VECTOR
             }
@@ -439,6 +458,15 @@ class Index:
             yield
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """Items to embed together, with their rows, and the number of those that are up to date."""
+
+    fresh: list[Item]
+    rows: list[dict[str, MetadataValue | None]]
+    unchanged: int
+
+
 def is_index(path: Path) -> bool:
     """Return whether a folder holds an index; one that a kill left without ``index.json`` is made anew."""
     return (path / FACTS).is_file()
@@ -478,15 +506,18 @@ def _row(item: Item, metadata: Sequence[str]) -> dict[str, MetadataValue | None]
         "file_size": None,
         "file_modified": None,
     }
-    if item.path:
-        facts = os.stat(item.path)
+    if item.file:
+        facts = os.stat(item.file)
         row |= {"file_size": facts.st_size, "file_modified": facts.st_mtime_ns}
     return row | {name: item.metadata.get(name) for name in metadata}
 
 
-def _is_kept(row: Mapping[str, MetadataValue | None]) -> bool:
+def _is_kept(item: Item, row: Mapping[str, MetadataValue | None]) -> bool:
     """Return whether a row says all that its vector depends on: an array may have changed."""
-    return row["file_size"] is not None or (row["modality"] == "text" and not row["path"])
+    media = [name for name in item.inputs if name != TEXT]
+    return item.inputs.get(TEXT, row["text"]) == row["text"] and (
+        not media or (len(media) == 1 and row["file_size"] is not None)
+    )
 
 
 @contextmanager

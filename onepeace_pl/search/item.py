@@ -1,48 +1,11 @@
-"""Items of an index, and what adding and searching them returns."""
+"""What adding to an index and searching it returns."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
 
-from onepeace_pl.modalities.base import RawValue
-
-MetadataValue = str | int | float | bool
-
-TEXT: Final = "text"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One item to index.
-
-    Attributes:
-        id: Its key: an item of equal id replaces it.
-        modality: Its modality.
-        value: Raw value that the modality's processor takes: text, a path, an array.
-        text: Text that full-text search finds it by, such as a caption; that of a text is itself.
-        metadata: Further columns, for filters.
-    """
-
-    id: str
-    modality: str
-    value: RawValue
-    text: str = ""
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
-
-    @property
-    def path(self) -> str:
-        """Absolute path of the item's file; empty where it has none."""
-        may_be = isinstance(self.value, str | Path) and self.modality != TEXT
-        return os.path.abspath(self.value) if may_be and os.path.isfile(self.value) else ""
-
-    @property
-    def words(self) -> str:
-        """Text of full-text search."""
-        return self.value if self.modality == TEXT and isinstance(self.value, str) else self.text
+from onepeace_pl.embedding.item import MetadataValue
 
 
 @dataclass

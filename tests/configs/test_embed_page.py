@@ -7,14 +7,18 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tests.configs.pages import blocks
+from onepeace_pl.cli import main
+from tests.configs.pages import blocks, commands
 from tests.unit.hub.conftest import make_model
+
+PAGE = "docs/guide/embed.md"
 
 
 @pytest.mark.filterwarnings("ignore:truncate_dim")
 def test_every_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra `search`")
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     make_model().save_pretrained("runs/quickstart_audio/model")
@@ -24,7 +28,12 @@ def test_every_example(
     Path("photos/b.png").write_bytes(b"no image")
     soundfile.write("bell.flac", rng.normal(0, 0.1, 16000), 16000)
     found: dict = {}
-    start, many, forms, weights = blocks("docs/guide/embed.md", "python")
+    for words in commands(PAGE):
+        assert main([*words, *([] if words[0] == "triworld" else ["--device", "cpu"])]) == 0, words
+    start, read, many, forms, weights = blocks(PAGE, "python")
+    capsys.readouterr()
+    exec(read)
+    assert capsys.readouterr().out.startswith("80 fixed_size_list")
     exec(start, found)
     assert found["scores"].shape == (2, 1)
     with pytest.warns(UserWarning, match="1 of 3 items could not be read"):

@@ -23,6 +23,7 @@ LAYERS = (
     {"metrics", "results"},
     {"checkpoints"},
     {"hub", "triworld"},
+    {"embedding"},
     {"search"},
     {"training"},
     {"callbacks", "integrations", "prediction", "serving"},

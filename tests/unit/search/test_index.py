@@ -132,7 +132,7 @@ def test_add_again_update_and_delete(index, model):
     assert after.id == before.id
     assert after.score == pytest.approx(1, abs=1e-6)
     assert len(index) == 16
-    quoted = Item("it's", "text", "a bird's song")
+    quoted = Item("it's", {"text": "a bird's song"})
     index.add([quoted, quoted])
     assert index.delete(["it's", after.id, "unknown"]) == 2
     assert len(index) == 15
@@ -144,22 +144,24 @@ def test_add_again_update_and_delete(index, model):
 def test_arrays_are_embedded_again(model):
     index = Index.create("idx", model)
     red, blue = (np.full((40, 40, 3), value, dtype=np.uint8) for value in (50, 200))
-    index.add([Item("a", "image", red)])
-    assert index.add([Item("a", "image", blue)]).updated == 1
+    index.add([Item("a", {"image": red})])
+    assert index.add([Item("a", {"image": blue})]).updated == 1
     assert index.search(image=blue, k=1)[0].score == pytest.approx(1, abs=1e-6)
 
 
 def test_metadata(model):
     index = Index.create("idx", model)
-    index.add([Item("a", "text", "one", metadata={"year": 1999, "kind": "x"})])
-    index.add([Item("b", "text", "two", metadata={"year": 2010, "seen": True}), Item("c", "text", "three")])
+    index.add([Item("a", {"text": "one"}, metadata={"year": 1999, "kind": "x"})])
+    index.add(
+        [Item("b", {"text": "two"}, metadata={"year": 2010, "seen": True}), Item("c", {"text": "three"})]
+    )
     assert [hit.id for hit in index.search(text="one", where="year > 2000")] == ["b"]
     assert index.search(text="two", k=1)[0].metadata == {"year": 2010, "seen": True}
-    assert index.add([Item("c", "text", "three", metadata={"year": 1})]).updated == 1
+    assert index.add([Item("c", {"text": "three"}, metadata={"year": 1})]).updated == 1
     with pytest.raises(UserError, match="metadata of another type"):
-        index.add([Item("d", "text", "four", metadata={"year": "old"})])
+        index.add([Item("d", {"text": "four"}, metadata={"year": "old"})])
     with pytest.raises(UserError, match="'vector' is a column of the index itself"):
-        index.add([Item("d", "text", "four", metadata={"vector": "old"})])
+        index.add([Item("d", {"text": "four"}, metadata={"vector": "old"})])
 
 
 def test_broken_files(model):
@@ -234,7 +236,7 @@ def test_another_model_is_refused(index, model):
     third = Index.create("third", calibrated, truncate_dim=16)
     with pytest.raises(UserError, match="without calibration"):
         Index.open("third", model)
-    third.add([Item("a", "text", "a dog")])
+    third.add([Item("a", {"text": "a dog"})])
     (hit,) = third.search(text="a dog")
     assert hit.score == pytest.approx(1, abs=1e-6)
     with pytest.raises(UserError, match=r"a query vector of shape \(32,\) instead of \(16,\)"):
@@ -279,7 +281,7 @@ def test_what_is_refused(index, model, tmp_path):
     with pytest.raises(UserError, match="has no calibration"):
         Index.create("new", model, calibrate=True)
     with pytest.raises(UserError, match="no modality 'smell'"):
-        index.add([Item("a", "smell", "b")])
+        index.add([Item("a", {"smell": "b"})])
     with pytest.raises(UserError, match="notes no model folder"):
         Index.open("idx").search(text="a")
 
@@ -311,7 +313,7 @@ def test_an_empty_index(model):
 
 
 def test_the_noted_folder_is_loaded(model):
-    Index.create("idx", "m").add([Item("a", "text", "a dog")])
+    Index.create("idx", "m").add([Item("a", {"text": "a dog"})])
     assert Index.open("idx").search(text="a dog")[0].score == pytest.approx(1, abs=1e-6)
     shutil.move("m", "moved")
     with pytest.raises(UserError, match="m, the model of idx, is not there"):

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from onepeace_pl.embedding import Item, find_items
 from onepeace_pl.errors import UserError
-from onepeace_pl.search.files import find_items
-from onepeace_pl.search.item import Item
 
 ALL = ("text", "image", "audio")
 
@@ -26,7 +25,8 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(*paths: str, **options: str) -> list[tuple[str, str, object]]:
     return [
-        (os.path.relpath(item.id), item.modality, item.value) for item in find_items(paths, ALL, **options)
+        (os.path.relpath(item.id), item.modality, item.inputs[item.modality])
+        for item in find_items(paths, ALL, **options)
     ]
 
 
@@ -63,13 +63,16 @@ def test_a_table(ending):
     path.write_text("\n".join(said) + "\n")
     where, first = str(path.absolute()), str(Path("a/1.png").absolute())
     items = list(find_items([path], ALL))
-    assert items[0] == Item(first, "image", first, "one", {"year": "1999"})
-    assert items[1] == Item(f"{where}#0", "text", "one", "one", {"year": "1999"})
+    assert items[0] == Item(first, {"image": first}, "one", {"year": "1999"}, "0")
+    assert items[1] == Item(f"{where}#0", {"text": "one"}, "one", {"year": "1999"}, "0")
     assert (items[0].path, items[2].path, items[3].id) == (first, "", f"{where}#1")
     only = list(find_items([path], ALL, modality="image"))
     assert [(item.modality, item.words) for item in only] == [("image", "one"), ("image", "two")]
     renamed = list(find_items([path], ALL, modality="text", columns={"text": "year"}, id_column="text"))
-    assert [(item.id, item.value) for item in renamed] == [(f"{where}#one", "1999"), (f"{where}#two", "2000")]
+    assert [(item.id, item.inputs["text"]) for item in renamed] == [
+        (f"{where}#one", "1999"),
+        (f"{where}#two", "2000"),
+    ]
 
 
 def test_what_is_refused():
@@ -78,7 +81,7 @@ def test_what_is_refused():
     for paths, options, message in (
         (["none"], {}, "none: no such file or folder"),
         (["a/*.gif"], {}, r"a/\*\.gif: no file matches"),
-        (["empty"], {}, "empty: nothing to index; files that end in .jpg"),
+        (["empty"], {}, "empty: nothing to embed; files that end in .jpg"),
         (["a/notes.md"], {}, "its ending tells no modality"),
         (["a"], {"modality": "smell"}, "no modality 'smell'"),
         (["x.csv"], {}, "no column of one of text, image, audio; it has name"),

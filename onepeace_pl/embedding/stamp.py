@@ -80,7 +80,7 @@ class Stamp:
 
         Args:
             other: Fingerprint of the other model.
-            where: The index, for the message.
+            where: The folder of the vectors, for the message.
 
         Raises:
             UserError: The models differ; says in what.
@@ -99,7 +99,7 @@ class Stamp:
         else:
             return
         raise UserError(
-            f"{where} holds vectors of another model ({reason}); use that model, or make a new index"
+            f"{where} holds vectors of another model ({reason}); use that model, or give a new folder"
         )
 
     def extended(self, other: Stamp) -> Stamp:
