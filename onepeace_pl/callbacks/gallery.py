@@ -6,7 +6,7 @@ Shapes: H, W pixels; N audio samples.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from onepeace_pl.metrics.composed import SUM
 from onepeace_pl.metrics.result import JOINT
 from onepeace_pl.modalities.audio.decoding import open_audio
 from onepeace_pl.modalities.image.decoding import open_image
+from onepeace_pl.results.spectrogram import spectrogram
 from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -180,28 +181,3 @@ def _loaded(raw: Any) -> Any:
         _, samples, rate = open_audio(raw, 16_000)
         return samples.numpy(), rate
     return np.asarray(open_image(raw)) if suffix in IMAGE_ENDINGS else str(raw)
-
-
-def spectrogram(samples: Sequence[float] | NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Compute a spectrogram for display.
-
-    Args:
-        samples: (N,) waveform.
-        rate: Hz.
-
-    Returns:
-        (128, time) decibels below the loudest point, highest pitch first, octaves equally high from 60 Hz up
-        to half the rate, at most 300 columns.
-    """
-    wave = np.asarray(samples, dtype=np.float32)
-    size = 1024
-    wave = np.pad(wave, (size // 2, size // 2 + max(0, size - len(wave))))
-    hop = max(len(wave) // 300, 64)
-    starts = np.arange(0, len(wave) - size + 1, hop)
-    frames = wave[starts[:, None] + np.arange(size)] * np.hanning(size)
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    pitch = np.geomspace(rate / 2, 60, 128)
-    bins = np.clip((pitch * size / rate).round().astype(int), 0, size // 2)
-    decibels = 10 * np.log10(power[:, bins].T + 1e-10)
-    shown: NDArray[np.float32] = np.clip(decibels - decibels.max(), -60, 0).astype(np.float32)
-    return shown

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from onepeace_pl.callbacks.history import History
 from onepeace_pl.data.evaluation.sets import Reference
 from onepeace_pl.metrics import DirectionResult, LabelledResult, RetrievalResult
 from onepeace_pl.metrics.bootstrap import Interval
+from onepeace_pl.metrics.by_class import ByClass, ClassMetric
 from onepeace_pl.metrics.composed import ALONE
 from onepeace_pl.metrics.result import JOINT, NDCG_AT, ComposedResult
 
@@ -47,7 +51,8 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
 def labelled_table(results: Iterable[LabelledResult]) -> str:
     """Return one row for each metric of each set: value, chance, best-constant baseline and optimum.
 
-    The last column is the chance-normalised score: 0 % at chance, 100 % at the optimum.
+    The last column is the chance-normalised score: 0 % at chance, 100 % at the optimum. In brackets: 95 % bootstrap
+    intervals over rows, of metrics that are shares of rows.
     """
     rows = []
     for result in results:
@@ -55,7 +60,9 @@ def labelled_table(results: Iterable[LabelledResult]) -> str:
         for metric, value in result.metrics.items():
             beside = result.references.get(metric, Reference())
             share = beside.share(value)
-            row = [f"{result.name}: {metric}, {result.rows} rows{note}", f"**{value:.3f}**"]
+            interval = result.intervals.get(metric)
+            shown = f"**{value:.3f}**" if interval is None else _interval(interval, bold=True)
+            row = [f"{result.name}: {metric}, {result.rows} rows{note}", shown]
             row += [_number(beside.chance), _number(beside.baseline), _number(beside.optimum)]
             rows.append([*row, "" if share is None else f"{100 * share:.0f} %"])
     return table(["", "result", "chance", "baseline", "optimum", "chance-to-optimum"], rows)
@@ -70,6 +77,49 @@ def groups_table(results: Iterable[LabelledResult]) -> str:
         for result, group, metrics in groups
     ]
     return table(["", "rows", *names], rows) if rows else ""
+
+
+def class_table(by_class: ByClass, most: int) -> str:
+    """Return the metrics of each class with their intervals; of more classes than `most` those with the lowest."""
+    name, judged = list(by_class.metrics.items())[-1]
+    numbers = np.argsort(np.nan_to_num(judged.values, nan=2.0), kind="stable")  # without a value: last
+    title, count = "class", len(by_class.classes)
+    numbers = np.arange(count) if count <= most else numbers[:most]
+    rows = [
+        [
+            by_class.classes[number],
+            f"{by_class.support[number]:,}",
+            *(_class_value(metric, number) for metric in by_class.metrics.values()),
+        ]
+        for number in numbers
+    ]
+    if count > most:
+        title = f"class ({most} of {count:,} with the lowest {name})"
+    return table([title, f"support ({by_class.unit})", *by_class.metrics], rows)
+
+
+def _class_value(metric: ClassMetric, number: int) -> str:
+    value = float(metric.values[number])
+    if math.isnan(value):
+        return ""
+    if metric.low is None or metric.high is None:
+        return f"{value:.3f}"
+    return _interval(Interval(value, float(metric.low[number]), float(metric.high[number])))
+
+
+def confusions_table(by_class: ByClass, most: int = 10) -> str:
+    """Return the pairs of classes that are confused most often; empty without any."""
+    rows = [
+        [
+            by_class.classes[pair.true],
+            by_class.classes[pair.predicted],
+            str(pair.count),
+            f"{100 * pair.count / by_class.support[pair.true]:.0f} %",
+        ]
+        for pair in by_class.confusions(most)
+    ]
+    head = ["most confused: true class", "predicted", by_class.unit, "of the true class"]
+    return table(head, rows) if rows else ""
 
 
 def _number(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -17,14 +18,9 @@ from onepeace_pl.callbacks.curves import draw_curves
 from onepeace_pl.callbacks.history import History
 from onepeace_pl.callbacks.image_grid import image_grid, write_image_grids
 from onepeace_pl.callbacks.interfaces import callbacks_of, datamodule_of, drawings_of, results_of
+from onepeace_pl.callbacks.labelled_page import CLASSES, labelled_parts, pictures_of
 from onepeace_pl.callbacks.model_folder import ModelFolder
-from onepeace_pl.callbacks.page import (
-    groups_table,
-    info_table,
-    labelled_table,
-    metrics_table,
-    training_table,
-)
+from onepeace_pl.callbacks.page import class_table, info_table, metrics_table, training_table
 from onepeace_pl.callbacks.retrieval_page import picture, retrieval_parts
 from onepeace_pl.callbacks.run_info import run_info
 from onepeace_pl.callbacks.throughput import RunClock, TrainClock, batch_size
@@ -45,7 +41,9 @@ LOGGED = "train/"
 class Report(L.Callback):
     """Writes ``report.md``, ``curves.png`` and ``gallery.png`` into the run's folder when ``fit`` ends.
 
-    Predictions of a dense task are drawn into ``predictions.png``, and into TensorBoard after every evaluation.
+    Predictions of a dense task are drawn into ``predictions.png``. Results by class have a table and, as far as the
+    task has them, ``confusion-SET.png`` and ``precision-recall-SET.png``; ``examples-SET.png`` has the worst errors and
+    samples of wrong and right predictions. TensorBoard has these pictures after every validation.
 
     ``validate`` and ``test`` write ``report-validate.md`` and so on, so that the report of the training
     stays. The report lists command, versions, seed, data, parameters, time and samples per second, losses, metrics
@@ -161,8 +159,8 @@ class Report(L.Callback):
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         suffix = "" if verb == "fit" else f"-{verb}"
-        results = _results(module)
-        labelled = [r for r in results_of(module).values() if isinstance(r, LabelledResult)]
+        results, rows = _results(module), _rows(trainer, verb)
+        labelled = _labelled(module)
         parts = [f"# {folder.resolve().name}: {verb}\n"]
         if remark:
             parts.append(f"**{remark}**\n")
@@ -173,7 +171,7 @@ class Report(L.Callback):
             curves = folder / f"curves{suffix}.png"
             parts.append(picture(curves, "losses by step", lambda: draw_curves(history, curves)))
         if labelled:
-            parts += ["## Results\n", labelled_table(labelled), groups_table(labelled)]
+            parts += labelled_parts(labelled, rows, folder, suffix)
         drawings = drawings_of(module)
         if drawings:
             grid = folder / f"predictions{suffix}.png"
@@ -183,7 +181,7 @@ class Report(L.Callback):
         if metrics:
             parts += ["## Other metrics\n", metrics_table(metrics)]
         if results:
-            gallery, rows = folder / f"gallery{suffix}.png", _rows(trainer, verb)
+            gallery = folder / f"gallery{suffix}.png"
             parts += retrieval_parts(results, rows, gallery, self.queries, self.answers)
         page = folder / f"report{suffix}.md"
         write_text(page, "\n".join(parts))
@@ -199,16 +197,27 @@ class HasEvaluationSets(Protocol):
 
 
 def _show(trainer: L.Trainer, module: L.LightningModule) -> None:
-    """Log images of predictions to TensorBoard."""
-    if not trainer.is_global_zero:
+    """Log pictures of predictions and of results by class to TensorBoard, and the table of classes."""
+    boards = [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    if not trainer.is_global_zero or not boards:
         return
-    for name, images in drawings_of(module).items():
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                grid = image_grid(images)
-                logger.experiment.add_image(
-                    f"predictions/{name}", grid, trainer.global_step, dataformats="HWC"
-                )
+    pictures = {f"predictions/{name}": image_grid(images) for name, images in drawings_of(module).items()}
+    tables, rows = {}, _rows(trainer, "validate")
+    for result in _labelled(module):
+        drawn = pictures_of(result, rows.get(result.name))
+        with suppress(ImportError):  # matplotlib is optional; the report says so
+            pictures |= {f"{kind}/{result.name}": draw() for kind, draw in drawn.items()}
+        if result.by_class is not None:
+            tables[f"classes/{result.name}"] = class_table(result.by_class, CLASSES)
+    for board in boards:
+        for name, pixels in pictures.items():
+            board.add_image(name, pixels, trainer.global_step, dataformats="HWC")
+        for name, text in tables.items():
+            board.add_text(name, text, trainer.global_step)
+
+
+def _labelled(module: L.LightningModule) -> list[LabelledResult]:
+    return [result for result in results_of(module).values() if isinstance(result, LabelledResult)]
 
 
 def _results(module: L.LightningModule) -> dict[str, RetrievalResult]:

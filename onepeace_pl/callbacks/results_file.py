@@ -6,6 +6,7 @@ A run that is stopped or fails leaves none: the file marks a complete run.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +18,9 @@ from onepeace_pl.callbacks.best import measured
 from onepeace_pl.callbacks.interfaces import Result, is_trial_run, results_of, task_of
 from onepeace_pl.callbacks.throughput import RunClock
 from onepeace_pl.data.evaluation.sets import Reference
-from onepeace_pl.metrics import RetrievalResult
+from onepeace_pl.metrics import LabelledResult, RetrievalResult
 from onepeace_pl.metrics.bootstrap import Interval
+from onepeace_pl.metrics.by_class import ByClass
 from onepeace_pl.metrics.result import ComposedResult
 from onepeace_pl.utils.files import write_text
 from onepeace_pl.utils.json_files import JsonObject
@@ -34,12 +36,13 @@ class ResultsFile(L.Callback):
 
     It holds ``verb``; ``monitor``: what the task is judged by, with ``name``, ``mode``, ``value`` of the last
     evaluation and ``best`` of all of them; ``metrics`` of the last evaluation by name; ``references``: metric ->
-    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``intervals``: recall -> ``low`` and ``high`` of
-    its 95 % bootstrap interval over queries; ``counts``: direction of a gallery -> ``queries`` and ``candidates``;
-    ``composed``: direction of a gallery of composed queries -> vector (``audio_alone``, ``sum``, ``joint``;
-    ``joint-sum`` for the paired difference) -> ``R@k`` with its interval; ``weights``: which ones were measured, by
-    ``checkpoint`` or ``step`` of the training; ``partial``: whether only a part of a set was measured; ``seconds`` of
-    all processes of the run from setup on; ``steps``: updates.
+    ``chance``, ``baseline`` and ``optimum``, as far as they are known; ``intervals``: metric -> ``low`` and ``high`` of
+    its 95 % bootstrap interval over queries or rows; ``counts``: direction of a gallery -> ``queries`` and
+    ``candidates``; ``classes``: set of labelled rows -> class -> ``support``, and metrics such as ``precision`` with
+    ``value`` and, where it is known, ``low`` and ``high``; ``composed``: direction of a gallery of composed queries ->
+    vector (``audio_alone``, ``sum``, ``joint``; ``joint-sum`` for the paired difference) -> ``R@k`` with its interval;
+    ``weights``: which ones were measured, by ``checkpoint`` or ``step`` of the training; ``partial``: whether only a
+    part of a set was measured; ``seconds`` of all processes of the run from setup on; ``steps``: updates.
     """
 
     def __init__(self) -> None:
@@ -82,11 +85,14 @@ class ResultsFile(L.Callback):
         metrics = {
             name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(prefix)
         }
+        retrieval, labelled = retrieval_content(results, prefix), labelled_content(results, prefix)
         self._found = {
             "monitor": self._monitor(module, prefix, metrics),
             "metrics": metrics,
             "references": references(results, prefix, metrics),
-            **retrieval_content(results, prefix),
+            **retrieval,
+            **labelled,
+            "intervals": retrieval["intervals"] | labelled["intervals"],
             "weights": measured(trainer, module),
             "partial": any(result.partial for result in results.values()),
         }
@@ -107,7 +113,13 @@ class ResultsFile(L.Callback):
     def _write(self, trainer: L.Trainer, verb: str) -> None:
         if not trainer.is_global_zero or is_trial_run(trainer):
             return
-        nothing: JsonObject = {"monitor": None, "metrics": {}, "references": {}, **retrieval_content({}, "")}
+        nothing: JsonObject = {
+            "monitor": None,
+            "metrics": {},
+            "references": {},
+            **labelled_content({}, ""),
+            **retrieval_content({}, ""),
+        }
         content = {"verb": verb, **(self._found or {**nothing, "partial": False})}
         content |= {"seconds": round(self._clock.seconds, 3), "steps": trainer.global_step}
         path = Path(trainer.default_root_dir) / results_name(verb)
@@ -199,6 +211,39 @@ def retrieval_content(results: Mapping[str, Result], prefix: str) -> JsonObject:
             if direction.composed is not None:
                 composed[full] = _composed(direction.composed)
     return {"intervals": intervals, "counts": counts, "composed": composed}
+
+
+def labelled_content(results: Mapping[str, Result], prefix: str) -> JsonObject:
+    """Return ``intervals`` and ``classes`` of labelled rows, by set.
+
+    Args:
+        results: Name of the evaluated set -> its result; retrieval has nothing here.
+        prefix: Prefix of names, such as ``val/``.
+    """
+    intervals: JsonObject = {}
+    classes: JsonObject = {}
+    for name, result in results.items():
+        if not isinstance(result, LabelledResult):
+            continue
+        intervals |= {f"{prefix}{name}/{metric}": _bounds(each) for metric, each in result.intervals.items()}
+        if result.by_class is not None:
+            classes[f"{prefix}{name}"] = _classes(result.by_class)
+    return {"intervals": intervals, "classes": classes}
+
+
+def _classes(by_class: ByClass) -> JsonObject:
+    """Return support and metrics of each class; what is not defined is left out."""
+    found: JsonObject = {}
+    for number, name in enumerate(by_class.classes):
+        found[name] = {"support": int(by_class.support[number])}
+        for metric, each in by_class.metrics.items():
+            value = float(each.values[number])
+            if math.isnan(value):
+                continue
+            found[name][metric] = {"value": value}
+            if each.low is not None and each.high is not None:
+                found[name][metric] |= {"low": float(each.low[number]), "high": float(each.high[number])}
+    return found
 
 
 def _bounds(interval: Interval) -> dict[str, float]:

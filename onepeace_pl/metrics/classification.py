@@ -1,13 +1,17 @@
-"""Top-k accuracy and top-k predictions of classifiers.
+"""Top-k accuracy, top-k predictions and results by class of classifiers.
 
-Shapes: B rows, C classes.
+Shapes: B rows of a batch, N rows of a set, C classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor
+
+from onepeace_pl.metrics.by_class import ByClass
+from onepeace_pl.metrics.rows import Columns
 
 
 def accuracies(scores: Tensor, targets: Tensor, top: int = 5) -> dict[str, Tensor]:
@@ -40,3 +44,23 @@ def top_predictions(
         }
         for numbers, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     ]
+
+
+def class_columns(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return ``predicted`` and ``true`` class indices (B,), and of two classes the ``probability`` of the first.
+
+    Args:
+        logits: (B, C).
+        targets: (B,) class indices, or (B, C) shares of classes, the greatest of which counts.
+    """
+    true = targets if targets.ndim == 1 else targets.argmax(-1)
+    columns = {"predicted": logits.argmax(-1), "true": true}
+    if logits.shape[-1] == 2:
+        columns["probability"] = logits.float().softmax(-1)[:, 0]
+    return columns
+
+
+def classes_of_columns(columns: Columns, classes: Sequence[str]) -> ByClass:
+    """Return the results by class of gathered :func:`class_columns`, (N,) each."""
+    predicted, true = (columns[name].astype(np.int64) for name in ("predicted", "true"))
+    return ByClass.of_indices(predicted, true, classes, columns.get("probability"))

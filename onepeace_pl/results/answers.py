@@ -13,7 +13,8 @@ from onepeace_pl.utils.json_files import JsonObject
 if TYPE_CHECKING:
     from PIL import Image
 
-RED = (230, 30, 30)
+LEAST_SIDE = 320  # of an image that boxes are drawn into, pixels
+MOST_ANSWERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,18 @@ class AnswerResult(Result):
         """Return id and ``answer``."""
         return {"id": self.id, "answer": self.answer}
 
-    def plot(self) -> Image.Image:
-        """Draw question and answer below the image."""
-        from onepeace_pl.results.drawing import captioned, shown
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw question and answer below the evidence; ``truth`` has ``answers``, answer to confidence."""
+        from onepeace_pl.results.drawing import Line, captioned, picture_of_all, texts_of
 
-        return captioned(shown(self.inputs), [self.answer])
+        true = {} if truth is None else truth["answers"]
+        lines = texts_of(self.inputs)
+        if truth is not None:
+            best = sorted(true.items(), key=lambda item: -item[1])[:MOST_ANSWERS]
+            said = ", ".join(name if share == 1 else f"{name} ({share:.2g})" for name, share in best)
+            lines.append(Line(f"true: {said or 'none of the vocabulary'}", true=True))
+        lines.append(Line(f"answer: {self.answer}", true=self.answer in true))
+        return captioned(picture_of_all(self.inputs), lines, size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +86,18 @@ class ChoiceResult(Result):
         """Return id, ``answer`` and ``scores``."""
         return {"id": self.id, "answer": self.answer, "scores": list(self.scores)}
 
-    def plot(self) -> Image.Image:
-        """Draw the choices below the image, and the best one at the end."""
-        from onepeace_pl.results.drawing import captioned, shown
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw the choices below the evidence, and the best one at the end; ``truth`` has ``answer``, its index."""
+        from onepeace_pl.results.drawing import Line, captioned, picture_of_all
 
-        return captioned(shown(self.inputs), [f"{self.answer}: {self.text}"])
+        true = None if truth is None else truth["answer"]
+        choices = [
+            Line(f"{number}: {text}  [{score:.2f}]", true=number == true)
+            for number, (text, score) in enumerate(zip(self.inputs["text"], self.scores, strict=True))
+        ]
+        lines = [] if true is None else [Line(f"true: {true}", true=True)]
+        lines.append(Line(f"answer: {self.answer}" if lines else f"{self.answer}: {self.text}"))
+        return captioned(picture_of_all(self.inputs), [*choices, *lines], size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +126,13 @@ class StatementResult(Result):
         """Return id, ``truth`` and ``probability``."""
         return {"id": self.id, "truth": self.truth, "probability": self.probability}
 
-    def plot(self) -> Image.Image:
-        """Draw statement and verdict below the images."""
-        from onepeace_pl.results.drawing import captioned, shown
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw statement and verdict below the images; ``truth`` has ``truth``."""
+        from onepeace_pl.results.drawing import Line, captioned, picture_of_all, texts_of
 
-        return captioned(shown(self.inputs), [str(self)])
+        true = [] if truth is None else [Line(f"true: {str(truth['truth']).lower()}", true=True)]
+        said = Line(f"predicted: {self}" if true else str(self))
+        return captioned(picture_of_all(self.inputs), [*texts_of(self.inputs), *true, said], size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,13 +164,18 @@ class BoxResult(Result):
         """Return one row of a table: id and a column for each coordinate."""
         return [{"id": self.id, **dict(zip(("x0", "y0", "x1", "y1"), self.box, strict=True))}]
 
-    def plot(self) -> Image.Image:
-        """Draw the box into the image, and the phrase below it."""
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw the box (red) into the image, and the phrase below it; ``truth`` has ``box`` (green)."""
         from PIL import Image, ImageDraw
 
-        from onepeace_pl.results.drawing import captioned, picture_of
+        from onepeace_pl.results.drawing import RED, TRUE, captioned, picture_of, texts_of
 
         picture = picture_of(self.inputs) or Image.new("RGB", (1, 1))
-        (x0, x1), (y0, y1) = sorted(self.box[::2]), sorted(self.box[1::2])
-        ImageDraw.Draw(picture).rectangle((x0, y0, x1, y1), outline=RED, width=max(1, picture.width // 200))
-        return captioned(picture, [str(self.inputs.get("text", ""))])
+        times = -(-LEAST_SIDE // picture.width)  # lines of one pixel would hide what a small image shows
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+        boxes = [(self.box, RED)] if truth is None else [(truth["box"], TRUE), (self.box, RED)]
+        for box, colour in boxes:
+            (x0, x1), (y0, y1) = sorted(box[::2]), sorted(box[1::2])
+            corners = [times * value for value in (x0, y0, x1, y1)]
+            ImageDraw.Draw(picture).rectangle(corners, outline=colour, width=max(2, picture.width // 120))
+        return captioned(picture, texts_of(self.inputs), size)

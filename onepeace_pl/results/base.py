@@ -69,8 +69,13 @@ class Result(ABC):
         ]
 
     @abstractmethod
-    def plot(self) -> Image.Image:
-        """Draw the result: over its image, or below it."""
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw the result: over its image, or below it.
+
+        Args:
+            truth: What is true, to be drawn beside it, in the form of a task's prediction.
+            size: Width in pixels; None takes that of the image.
+        """
 
 
 def check_threshold(threshold: float) -> None:
@@ -107,8 +112,10 @@ class PlainResult(Result):
         """Return the id and the values."""
         return {"id": self.id, **self.values}
 
-    def plot(self) -> Image.Image:
-        """Draw the values below the image."""
-        from onepeace_pl.results.drawing import captioned, shown
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw the values below the inputs."""
+        from onepeace_pl.results.drawing import Line, captioned, picture_of_all, texts_of
 
-        return captioned(shown(self.inputs), [f"{name}: {value}" for name, value in self.values.items()])
+        lines = [Line(f"{name}: {value}") for name, value in self.values.items()]
+        true = [Line(f"true {name}: {value}", true=True) for name, value in (truth or {}).items()]
+        return captioned(picture_of_all(self.inputs), [*texts_of(self.inputs), *true, *lines], size)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HALF = 0.5
 MOST_BARS = 10
+FEW_BARS = 5  # in a small picture
 
 
 @runtime_checkable
@@ -74,11 +75,18 @@ class ClassificationResult(Result):
             row |= {f"class{ending}": name, f"probability{ending}": share}
         return [row]
 
-    def plot(self) -> Image.Image:
-        """Draw a bar for each class below the image."""
-        from onepeace_pl.results.drawing import captioned, shown
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw a bar for each class below the input; ``truth`` has ``class`` and, where known, its ``probability``."""
+        from onepeace_pl.results.drawing import Line, captioned, picture_of_all, texts_of
 
-        return captioned(shown(self.inputs), list(self.classes), self.probabilities)
+        lines = texts_of(self.inputs)
+        true = None if truth is None else truth["class"]
+        if truth is not None:
+            said = f" ({truth['probability']:.3f})" if "probability" in truth else ""
+            lines.append(Line(f"true: {true}{said}", true=True))
+        for name, share in zip(self.classes, self.probabilities, strict=True):
+            lines.append(Line(name, share, true=name == true))
+        return captioned(picture_of_all(self.inputs), lines, size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +135,14 @@ class MultiLabelResult(Result):
         """Return one row of a table: ``classes`` with commas, and a column of probabilities for each class."""
         return [{"id": self.id, "classes": ",".join(self.classes), **self.probabilities}]
 
-    def plot(self) -> Image.Image:
-        """Draw a bar for each of the ten likeliest classes below the image."""
-        from onepeace_pl.results.drawing import captioned, shown
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw a bar for each of the likeliest classes below the input; ``truth`` has ``classes``."""
+        from onepeace_pl.results.drawing import Line, captioned, picture_of_all, texts_of
 
-        best = sorted(self.probabilities.items(), key=lambda item: -item[1])[:MOST_BARS]
-        return captioned(shown(self.inputs), [name for name, _ in best], [share for _, share in best])
+        lines, true = texts_of(self.inputs), [] if truth is None else truth["classes"]
+        if truth is not None:
+            lines.append(Line(f"true: {', '.join(true) or 'no class'}", true=True))
+        best = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        best = best[: MOST_BARS if size is None else FEW_BARS]
+        lines += [Line(name, share, true=name in true) for name, share in best]
+        return captioned(picture_of_all(self.inputs), lines, size)

@@ -89,13 +89,13 @@ class DetectionResult(Result):
             for each in self.objects
         ]
 
-    def plot(self) -> Image.Image:
-        """Draw boxes, masks and names of objects with a score of at least 0.3."""
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Draw boxes, masks and names of objects with a score of at least 0.3; ``truth`` is not drawn."""
         import torch
         from PIL import Image
 
         from onepeace_pl.dense.drawing import draw_detections
-        from onepeace_pl.results.drawing import picture_of
+        from onepeace_pl.results.drawing import fitted, picture_of
 
         picture = picture_of(self.inputs) or Image.new("RGB", (1, 1))
         drawn = {
@@ -105,7 +105,7 @@ class DetectionResult(Result):
         }
         if (masks := self.masks) is not None:
             drawn["masks"] = torch.from_numpy(masks)
-        return Image.fromarray(draw_detections(np.asarray(picture), drawn, self.classes))
+        return fitted(Image.fromarray(draw_detections(np.asarray(picture), drawn, self.classes)), size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,15 +147,14 @@ class SegmentationResult(Result):
         """Return one row of a table: the share of each class."""
         return [{"id": self.id, **{name: self.shares.get(name, 0.0) for name in self.classes}}]
 
-    def plot(self) -> Image.Image:
-        """Colour the pixels of each class over the image."""
+    def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
+        """Colour the pixels of each class over the image; ``truth`` is not drawn."""
         import torch
         from PIL import Image
 
         from onepeace_pl.dense.drawing import draw_semantic_mask
-        from onepeace_pl.results.drawing import picture_of
+        from onepeace_pl.results.drawing import fitted, picture_of
 
         picture = picture_of(self.inputs) or Image.new("RGB", self.mask.shape[::-1])
-        return Image.fromarray(
-            draw_semantic_mask(np.asarray(picture), torch.from_numpy(self.mask), len(self.classes))
-        )
+        made = draw_semantic_mask(np.asarray(picture), torch.from_numpy(self.mask), len(self.classes))
+        return fitted(Image.fromarray(made), size)

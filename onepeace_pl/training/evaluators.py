@@ -16,15 +16,21 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.dense.drawing import Picture
+from onepeace_pl.metrics.bootstrap import Interval, mean_interval
+from onepeace_pl.metrics.by_class import ByClass
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.optimum import check_reference_optimum
 from onepeace_pl.metrics.result import RetrievalResult
 from onepeace_pl.metrics.rows import Columns, RowTable
+from onepeace_pl.results.examples import Examples
 
 GROUP = "group"  # the label by which results are also reported in groups; rows without it belong to none
 
 RowValues = Callable[[Backbone, Batch, EvaluationSet], Mapping[str, Tensor | Sequence[object]]]
 """Values of each row of a batch of a set, by name: (B, ...), or B objects."""
+
+Classes = Callable[[Columns], ByClass | None]
+"""Results by class of the gathered values (N, ...) of all rows of a set; None where there are none."""
 
 Summary = Callable[[Columns], dict[str, float]]
 """Metrics of the gathered values (N, ...) of many rows."""
@@ -101,6 +107,8 @@ class RowEvaluator(LabelledEvaluator):
         values: Values of each row of a batch.
         summary: Metrics of the values of many rows; by default their means.
         drawings: Drawings by set, where ``values`` adds to them.
+        by_class: Results by class of the values of all rows of a set.
+        examples: Gathers the examples of a set, where ``values`` selects some.
     """
 
     def __init__(
@@ -109,10 +117,13 @@ class RowEvaluator(LabelledEvaluator):
         values: RowValues,
         summary: Summary = mean_of_rows,
         drawings: dict[str, list[Picture]] | None = None,
+        by_class: Classes | None = None,
+        examples: Callable[[EvaluationSet], Examples | None] | None = None,
     ) -> None:
         super().__init__(sets)
         self.drawings = {} if drawings is None else drawings
         self.values, self.summary = values, summary
+        self.by_class, self.examples = by_class, examples
         self._tables = [RowTable() for _ in sets]
 
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
@@ -126,17 +137,37 @@ class RowEvaluator(LabelledEvaluator):
         each, columns = self.sets[loader], self._tables[loader].gather()
         rows = len(columns.pop("index"))
         groups = columns.pop(GROUP, None)
+        metrics = self.summary(columns) if rows else {}
+        by_class = self.by_class(columns) if rows and self.by_class is not None else None
+        intervals = _intervals(columns, metrics)
+        references = each.references
+        if by_class is not None:
+            metrics, intervals = metrics | dict(by_class.overall), intervals | dict(by_class.intervals)
+            references = {**by_class.references, **references}
         result = LabelledResult(
             each.name,
-            self.summary(columns) if rows else {},
+            metrics,
             rows,
-            each.references,
+            references,
             partial=rows < len(each.rows),
+            intervals=intervals,
+            by_class=by_class,
+            examples=None if self.examples is None else self.examples(each),
         )
         names = [None if group is None else str(group) for group in (() if groups is None else groups)]
         for group in sorted({name for name in names if name is not None}):
             mine = np.array([name == group for name in names])
-            metrics = self.summary({name: values[mine] for name, values in columns.items()})
-            result.groups[group] = {name: value for name, value in metrics.items() if not math.isnan(value)}
+            own = self.summary({name: values[mine] for name, values in columns.items()})
+            result.groups[group] = {name: value for name, value in own.items() if not math.isnan(value)}
             result.counts[group] = int(mine.sum())
         return result
+
+
+def _intervals(columns: Columns, metrics: Mapping[str, float]) -> dict[str, Interval]:
+    """Return the intervals of metrics that are shares of right rows; those of other means take too much time."""
+    found = {}
+    for name in metrics.keys() & columns.keys():
+        values = columns[name]
+        if values.ndim == 1 and ((values == 0) | (values == 1)).all():
+            found[name] = mean_interval(values)
+    return found

@@ -22,11 +22,16 @@ from onepeace_pl.data.labels.targets import FunctionTarget, Target, TargetReader
 from onepeace_pl.data.needs import Needs, Offer, ProcessorCheck, ValueCount
 from onepeace_pl.data.source import Labels
 from onepeace_pl.errors import UserError
+from onepeace_pl.metrics.by_class import ByClass
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.results.base import PlainResult, Result
+from onepeace_pl.results.examples import Examples
 from onepeace_pl.training.evaluators import Evaluator, RowEvaluator, mean_of_rows
+from onepeace_pl.training.examples import ExampleSelection, Judgement
 
-_OUTPUTS, _TARGETS = "(outputs)", "(targets)"  # columns beside those of metrics
+HALF = 0.5
+_VALUE = "values of rows: "  # how columns beside those of metrics begin
+_OUTPUTS, _TARGETS = f"{_VALUE}outputs", f"{_VALUE}targets"
 
 Prediction = dict[str, Any]
 """Prediction for a row: plain values by name, and images for files of their own, uint8: ``drawing`` (H, W, 3), and
@@ -132,7 +137,8 @@ class Task(nn.Module, ABC):
 class SupervisedTask(Task):
     """Base of tasks that compare the output for each row with a target.
 
-    Subclasses implement :meth:`outputs`, :meth:`loss`, :meth:`metrics` and :meth:`predictions`.
+    Subclasses implement :meth:`outputs`, :meth:`loss`, :meth:`metrics` and :meth:`predictions`; for results by class
+    :meth:`row_values` and :meth:`by_class`, for examples of its predictions :meth:`judge` and :meth:`truths`.
 
     Args:
         data_info: Dataset metadata.
@@ -188,6 +194,41 @@ class SupervisedTask(Task):
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the prediction for each row in plain values."""
 
+    def row_values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return values of each row, (B, ...), that :meth:`by_class` needs of the whole set."""
+        return {}
+
+    def by_class(self, columns: Columns) -> ByClass | None:
+        """Return the results of a set by class, for the report; None where there are none.
+
+        Args:
+            columns: :meth:`row_values` of all rows, (N, ...) float32; where there are set metrics, also ``outputs`` and
+                ``targets``.
+        """
+        return None
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return how wrong the prediction for each row is, which selects the examples of a report; None selects none.
+
+        By default what :meth:`metrics` says of the monitored metric: if greater is better, a value of at least a half
+        is right; otherwise it is the error, and there is no right and wrong.
+        """
+        name, mode = self.monitor or ("", "max")
+        value = self.metrics(outputs, targets).get(name)
+        if value is None:
+            return None
+        return Judgement(-value, value >= HALF) if mode == "max" else Judgement(value)
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return what is true of each row in the form of :meth:`predictions`, for pictures of examples.
+
+        By default ``target``: the name of a class index, another number as it is, of an array nothing.
+        """
+        if targets.ndim != 1:
+            return [{} for _ in range(len(batch))]
+        names = self.classes if not targets.is_floating_point() else ()
+        return [{"target": names[value] if names else value} for value in targets.tolist()]
+
     def encode(self, backbone: Backbone, batch: Batch) -> Features:
         """Run one pass over the modalities that the task reads, together."""
         step = ForwardPass(self.reads.modalities, stop_after=self.reads.stop_after)
@@ -202,17 +243,25 @@ class SupervisedTask(Task):
         return TaskOutput(loss, {name: values.mean() for name, values in metrics.items()})
 
     def evaluator(self, sets: Sequence[EvaluationSet]) -> Evaluator:
-        """Average the metrics over the rows of each set, and compute those of whole sets."""
+        """Average the metrics over the rows of each set, and compute those of whole sets; select examples."""
+        selections = {each.name: ExampleSelection() for each in sets}
 
         def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
             outputs, targets = self.outputs(backbone, batch), targets_of(batch)
-            rows = self.metrics(outputs, targets)
-            return rows | {_OUTPUTS: outputs, _TARGETS: targets} if self.set_metrics else rows
+            rows = {f"{_VALUE}{name}": value for name, value in self.row_values(outputs, targets).items()}
+            if self.set_metrics:
+                rows |= {_OUTPUTS: outputs, _TARGETS: targets}
+            judgement = self.judge(outputs, targets)
+            if judgement is not None:
+                selections[dataset.name].update(
+                    batch.indices,
+                    judgement,
+                    lambda: (self.predictions(outputs, batch), self.truths(outputs, targets, batch)),
+                )
+            return rows | self.metrics(outputs, targets)
 
         def summary(columns: Columns) -> dict[str, float]:
-            metrics = mean_of_rows(
-                {n: values for n, values in columns.items() if n not in {_OUTPUTS, _TARGETS}}
-            )
+            metrics = mean_of_rows({n: v for n, v in columns.items() if not n.startswith(_VALUE)})
             if self.set_metrics:
                 outputs, targets = torch.from_numpy(columns[_OUTPUTS]), torch.from_numpy(columns[_TARGETS])
                 metrics |= {
@@ -220,7 +269,15 @@ class SupervisedTask(Task):
                 }
             return metrics
 
-        return RowEvaluator(sets, values, summary)
+        def by_class(columns: Columns) -> ByClass | None:
+            return self.by_class(
+                {n.removeprefix(_VALUE): v for n, v in columns.items() if n.startswith(_VALUE)}
+            )
+
+        def examples(dataset: EvaluationSet) -> Examples:
+            return selections[dataset.name].gather(self.result_type, self.classes)
+
+        return RowEvaluator(sets, values, summary, by_class=by_class, examples=examples)
 
     def predict(
         self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None

@@ -5,7 +5,6 @@ Shapes: B batch, N rows of a set, C classes.
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 import torch
@@ -18,9 +17,17 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import Offer
 from onepeace_pl.errors import UserError
 from onepeace_pl.heads import ClassificationHead, MeanPoolingHead
-from onepeace_pl.metrics.classification import accuracies, top_predictions
+from onepeace_pl.metrics.by_class import ByClass, average_precisions
+from onepeace_pl.metrics.classification import (
+    accuracies,
+    class_columns,
+    classes_of_columns,
+    top_predictions,
+)
+from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.results import ClassificationResult, MultiLabelResult, Result
 from onepeace_pl.training.class_weights import ClassWeight, ClassWeightOption, ClassWeights, PosWeight
+from onepeace_pl.training.examples import Judgement, judge_classes
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
@@ -96,6 +103,27 @@ class Classification(SupervisedTask):
         """Return top-1 and top-k accuracy of each row."""
         return accuracies(outputs, targets, self.top)
 
+    def row_values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the predicted class of each row and the true one; of two classes also the probability of the first."""
+        return class_columns(outputs, targets)
+
+    def by_class(self, columns: Columns) -> ByClass | None:
+        """Return precision, recall, F1 and confusions of the classes."""
+        return classes_of_columns(columns, self.classes)
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return one minus the probability of the true class, and whether that is the likeliest."""
+        return judge_classes(outputs, class_columns(outputs, targets)["true"])
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return the true class and its probability."""
+        true = class_columns(outputs, targets)["true"]
+        shares = outputs.float().softmax(-1).gather(1, true[:, None])[:, 0]
+        return [
+            {"class": self.classes[number], "probability": share}
+            for number, share in zip(true.tolist(), shares.tolist(), strict=True)
+        ]
+
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the likeliest classes and their probabilities."""
         return top_predictions(outputs.float().softmax(-1), self.classes, self.top)
@@ -103,11 +131,7 @@ class Classification(SupervisedTask):
 
 def mean_average_precision(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the mean over the classes that occur of the average precision of outputs and targets (N, C)."""
-    from torchmetrics.functional.classification import binary_average_precision
-
-    occurring = targets.sum(0).nonzero()[:, 0].tolist()
-    each = [binary_average_precision(outputs[:, c], targets[:, c].long()) for c in occurring]
-    return torch.stack(each).double().mean() if each else torch.tensor(math.nan)
+    return average_precisions(outputs, targets).nanmean()
 
 
 class MultiLabelClassification(Classification):
@@ -153,6 +177,27 @@ class MultiLabelClassification(Classification):
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return nothing: average precision is no mean over rows."""
         return {}
+
+    def row_values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return nothing: outputs and targets are kept for the average precision."""
+        return {}
+
+    def by_class(self, columns: Columns) -> ByClass | None:
+        """Return average precision, precision, recall and F1 of the classes, and precision-recall curves."""
+        probabilities = torch.from_numpy(columns["outputs"]).sigmoid().numpy()
+        return ByClass.of_marks(probabilities, columns["targets"] > 0, self.classes)
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return the binary cross-entropy summed over classes, and whether the predicted classes are the true ones."""
+        errors = F.binary_cross_entropy_with_logits(outputs.float(), targets, reduction="none").sum(-1)
+        return Judgement(errors, ((outputs >= 0) == (targets > 0)).all(-1))
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return the true classes."""
+        return [
+            {"classes": [name for name, mark in zip(self.classes, row, strict=True) if mark]}
+            for row in (targets > 0).tolist()
+        ]
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the classes with a probability of at least a half, and all probabilities."""

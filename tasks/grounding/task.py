@@ -19,6 +19,7 @@ from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.modalities import ImageProcessor, Processor
 from onepeace_pl.results import BoxResult, Result
 from onepeace_pl.tasks.grounding.boxes import generalised_iou, iou
+from onepeace_pl.training.examples import Judgement
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
@@ -72,6 +73,15 @@ class Grounding(SupervisedTask):
         """Return Acc@0.5 and the IoU of each row."""
         found = iou(outputs.float(), targets.float())
         return {"accuracy": (found >= ENOUGH).float(), "iou": found}
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return one minus the IoU, and whether it is at least 0.5."""
+        found = iou(outputs.float(), targets.float())
+        return Judgement(1 - found, found >= ENOUGH)
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return the target box in pixels of the image where its size is known."""
+        return self.predictions(targets, batch)
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the box in pixels of the image where its size is known, else as shares of it."""

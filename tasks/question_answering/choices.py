@@ -20,6 +20,7 @@ from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
 from onepeace_pl.results import ChoiceResult, Result
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
+from onepeace_pl.training.examples import Judgement, judge_classes
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 CHOICES = ValueCount(
@@ -78,6 +79,14 @@ class MultipleChoice(SupervisedTask):
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return the accuracy of each row."""
         return {"accuracy": (outputs.argmax(-1) == targets).float()}
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return one minus the softmax of the right choice's score, and whether the right choice is the best."""
+        return judge_classes(outputs, targets)
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return the number of the right choice."""
+        return [{"answer": target} for target in targets.tolist()]
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the number of the best choice, its text where the row has it, and all scores."""

@@ -17,8 +17,12 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.heads import ClassificationHead
+from onepeace_pl.metrics.by_class import ByClass
+from onepeace_pl.metrics.classification import classes_of_columns
+from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.results import AnswerResult, Result
 from onepeace_pl.tasks.question_answering.evidence import check_evidence
+from onepeace_pl.training.examples import Judgement
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 
@@ -59,6 +63,34 @@ class OpenAnswer(SupervisedTask):
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return the confidence in the best answer of each row."""
         return {"accuracy": targets.gather(1, outputs.argmax(-1, keepdim=True))[:, 0]}
+
+    def row_values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the best answer of each row, the most confident of annotators, and whether they know any."""
+        return {
+            "predicted": outputs.argmax(-1),
+            "true": targets.argmax(-1),
+            "known": targets.amax(-1) > 0,
+        }
+
+    def by_class(self, columns: Columns) -> ByClass | None:
+        """Return precision, recall, F1 and confusions of the answers, of rows with an answer of the vocabulary."""
+        known = columns["known"] > 0
+        kept = {name: columns[name][known] for name in ("predicted", "true")}
+        return classes_of_columns(kept, self.classes) if known.any() else None
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return the probability of the best answer less the confidence in it, and whether anyone has given it."""
+        best = outputs.argmax(-1, keepdim=True)
+        confidence = targets.gather(1, best)[:, 0]
+        return Judgement(outputs.float().sigmoid().gather(1, best)[:, 0] - confidence, confidence > 0)
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return the annotators' confidence in each answer."""
+        rows = [row.nonzero()[:, 0].tolist() for row in targets]
+        return [
+            {"answers": {self.classes[number]: float(row[number]) for number in numbers}}
+            for row, numbers in zip(targets, rows, strict=True)
+        ]
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the best answer."""

@@ -16,11 +16,16 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.heads import ClassificationHead
+from onepeace_pl.metrics.by_class import ByClass
+from onepeace_pl.metrics.classification import class_columns, classes_of_columns
+from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.modalities.base import ModalityInput
 from onepeace_pl.results import Result, StatementResult
+from onepeace_pl.training.examples import Judgement, judge_classes
 from onepeace_pl.training.task import Prediction, SupervisedTask
 
 SECOND = "second image"
+VERDICTS = ("true", "false")
 PAIR = ValueCount(2, 2, "give the source's image field a tuple of both images")
 
 
@@ -65,6 +70,22 @@ class VisualReasoning(SupervisedTask):
     def metrics(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return the accuracy of each row."""
         return {"accuracy": (outputs.argmax(-1) == targets).float()}
+
+    def row_values(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return the verdict for each row, the truth, and the probability that the statement is true."""
+        return class_columns(outputs, targets)
+
+    def by_class(self, columns: Columns) -> ByClass | None:
+        """Return precision, recall, F1 and confusions of true and false statements."""
+        return classes_of_columns(columns, VERDICTS)
+
+    def judge(self, outputs: Tensor, targets: Tensor) -> Judgement | None:
+        """Return one minus the probability of the truth, and whether the verdict is right."""
+        return judge_classes(outputs, targets)
+
+    def truths(self, outputs: Tensor, targets: Tensor, batch: Batch) -> list[Prediction]:
+        """Return whether the statement is true."""
+        return [{"truth": target == 0} for target in targets.tolist()]
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the verdict and the probability that the statement is true."""
