@@ -10,18 +10,13 @@ from typing import Any
 import pytest
 
 from onepeace_pl import OnePeace
+from onepeace_pl.search import Index, find_items
+from onepeace_pl.serving import Limits, Service
 from tests.unit.hub.conftest import make_model
 from tests.unit.search.conftest import write_files
 
-pytest.importorskip("starlette", reason="needs the extra `serve`")
-pytest.importorskip("jinja2", reason="needs the extra `serve`")
-pytest.importorskip("lancedb", reason="needs the extra `search`")
-
-from starlette.testclient import TestClient
-
-from onepeace_pl.search import Index, find_items
-from onepeace_pl.serving import Limits, Service
-from onepeace_pl.serving.app import create_app
+Client = Any
+"""Starlette's TestClient."""
 
 Post = Callable[..., Any]
 """Answer of the server to JSON, whose status must be as said."""
@@ -48,26 +43,31 @@ def service(model: OnePeace) -> Service:
 @pytest.fixture
 def searching(model: OnePeace) -> Service:
     """The service with an index of all files."""
+    pytest.importorskip("lancedb", reason="needs the extra `search`")
     index = Index.create("idx", model)
     index.add(find_items(["files"], model.modalities))
     return Service(model, "small", index, LIMITS)
 
 
 @pytest.fixture
-def client_of() -> Iterator[Callable[..., TestClient]]:
+def client_of() -> Iterator[Callable[..., Client]]:
+    testclient = pytest.importorskip("starlette.testclient", reason="needs the extra `serve`")
+    pytest.importorskip("jinja2", reason="needs the extra `serve`")
+    from onepeace_pl.serving.app import create_app
+
     with ExitStack() as stack:
         yield lambda service, hosts=("*",): stack.enter_context(
-            TestClient(create_app(service, hosts), raise_server_exceptions=False)
+            testclient.TestClient(create_app(service, hosts), raise_server_exceptions=False)
         )
 
 
 @pytest.fixture
-def client(service: Service, client_of: Callable[..., TestClient]) -> TestClient:
+def client(service: Service, client_of: Callable[..., Client]) -> Client:
     return client_of(service)
 
 
 @pytest.fixture
-def post(client: TestClient) -> Post:
+def post(client: Client) -> Post:
     def send(path: str, body: object, status: int = 200) -> Any:
         answer = client.post(path, json=body)
         assert answer.status_code == status, answer.text

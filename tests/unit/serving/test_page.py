@@ -11,7 +11,6 @@ import pytest
 
 from onepeace_pl.search import Item
 from onepeace_pl.serving import Service
-from onepeace_pl.serving.app import create_app
 from tests.unit.browser import audio_seconds, broken_images, browser_page
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra `serve`")
@@ -19,6 +18,9 @@ uvicorn = pytest.importorskip("uvicorn", reason="needs the extra `serve`")
 
 @pytest.fixture
 def address(searching: Service) -> Iterator[str]:
+    pytest.importorskip("starlette", reason="needs the extra `serve`")
+    from onepeace_pl.serving.app import create_app
+
     searching.index.add([Item("x", "text", "<img src=x onerror=alert(1)>", metadata={"year": 1999})])
     server = uvicorn.Server(uvicorn.Config(create_app(searching), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
