@@ -89,9 +89,10 @@ def enlarge_relative_table(table: Tensor, side: int) -> Tensor:
     known = np.concatenate([-steps[:0:-1], steps])
     wanted = np.arange(-(target // 2), target // 2 + 1, dtype=np.float64)
     grids = table[: span * span].detach().cpu().double().numpy().reshape(span, span, -1)
+    degree = min(3, span - 1)  # three offsets, of a grid of side 2, determine no cubic spline
     enlarged = np.stack(
         [
-            RectBivariateSpline(known, known, grids[..., h].T, kx=3, ky=3, s=0)(wanted, wanted).T
+            RectBivariateSpline(known, known, grids[..., h].T, kx=degree, ky=degree, s=0)(wanted, wanted).T
             for h in range(grids.shape[-1])
         ],
         axis=-1,
