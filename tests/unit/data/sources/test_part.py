@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ import pytest
 
 from onepeace_pl.data.evaluation.gallery import pair_galleries
 from onepeace_pl.data.labels.checking import bad_labels
-from onepeace_pl.data.source import Row, Source
+from onepeace_pl.data.source import Row, Source, as_source, labels_of
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, JoinedSource, PartSource
 
 
@@ -44,6 +45,20 @@ def test_parts_share_no_row_and_leave_none_out() -> None:
     assert list(rest.labels() or ()) == [{"class": 1}, {"class": 0}]
     assert list(rest.texts()) == ["number 3", "number 8"]
     assert rest.classes == ("even", "odd")
+
+
+def test_folds_have_equal_shares_of_every_class() -> None:
+    kinds = ["a"] * 12 + ["b"] * 3 + ["c"] + ["a"] * 8 + ["b"] * 7
+    rows = as_source([Row(str(n), {"text": "x"}, {"class": kind}) for n, kind in enumerate(kinds)])
+    parts = [PartSource(rows, 5, [fold], stratify="class") for fold in range(5)]
+    counts = [Counter(labels["class"] for labels in labels_of(part)) for part in parts]
+    assert [count["a"] for count in counts] == [4] * 5
+    assert [count["b"] for count in counts] == [2] * 5
+    assert [count["c"] for count in counts] == [1, 0, 0, 0, 0]  # the only one trains
+    pair = as_source([Row(identity, {}, {"class": identity}) for identity in "aabb"])
+    assert list(PartSource(pair, 2, [0], stratify="class").ids()) == ["a", "a", "b", "b"]
+    with pytest.raises(ValueError, match="row 0 has no label 'kind'; there are class"):
+        PartSource(rows, 5, [0], stratify="kind")
 
 
 def test_rows_of_one_id_are_in_one_part(captions: ImageTextTsv) -> None:
