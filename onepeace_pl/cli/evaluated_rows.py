@@ -111,7 +111,7 @@ def table_options(options: argparse.Namespace) -> TableOptions:
     Raises:
         UserError: A column is named wrongly, or the data are a config.
     """
-    columns = dict(map(_column, options.columns))
+    columns = dict(map(parse_column, options.columns))
     if is_config(options.data):
         for flag, value in (("columns", columns), ("id-column", options.id_column), ("root", options.root)):
             if value:
@@ -150,7 +150,9 @@ def rows_of_tables(
     """
     from onepeace_pl.data.sources.opening import TableFiles
 
-    files = TableFiles(paths, modalities, options.columns, options.id_columns, options.root)
+    files = TableFiles(paths, modalities, options.columns, options.id_columns, options.root, usual=True)
+    for field, column in files.usual_columns.items():
+        print(f"note: {field} is read from the column {column!r} (--columns {field}={column})")
     directions = _directions(names, files.fields, modalities)
     where, known = ", ".join(paths), ", ".join(files.columns)
     if not directions:
@@ -211,7 +213,12 @@ def rows_of_config(
     return found
 
 
-def _column(text: str) -> tuple[str, str]:
+def parse_column(text: str) -> tuple[str, str]:
+    """Return field and column of ``FIELD=COLUMN``.
+
+    Raises:
+        UserError: It is written otherwise.
+    """
     field, equals, column = text.partition("=")
     if not equals or not field or not column:
         raise UserError(f"--columns {text}: write FIELD=COLUMN, such as text=caption")

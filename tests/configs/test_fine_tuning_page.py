@@ -1,10 +1,12 @@
 """docs/guide/fine_tuning.md: its commands run, in their order, and its table counts."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from onepeace_pl.backbone import LoRAStage, Stage, VisionLanguage, from_preset
 from onepeace_pl.checkpoints.folder import read_config
@@ -36,6 +38,13 @@ def test_the_table(preset: str) -> None:
                     module.merge()
 
 
+def class_folders(root: Path) -> None:
+    for number, kind in enumerate(("bell", "clock", "drum")):
+        (root / kind).mkdir(parents=True)
+        for grey in range(4):
+            Image.new("L", (60, 50), 60 * number + grey).save(root / kind / f"{grey}.png")
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
@@ -43,9 +52,13 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     start = ["fit", "--config", "configs/quickstart_alignment.yaml", "--run", "quickstart"]
     assert main([*start, *SHORT]) == 0
     listed = commands(PAGE)
-    assert [words[0] for words in listed] == ["info", "fit", "convert", "convert", "convert"]
+    started = ["finetune", "triworld", "finetune", "finetune", "finetune"]
+    assert [words[0] for words in listed] == [*started, "info", "fit", "convert", "convert", "convert"]
+    class_folders(tmp_path / "pets")
+    few = ["--max-steps", "1", "--num-workers", "0", "--trainer.enable_progress_bar", "false"]
+    more = {"fit": SHORT, "finetune": few, "triworld": ["--scenes", "10", "--eval-scenes", "4"]}
     for words in listed:
-        assert main([*words, *(SHORT if words[0] == "fit" else [])]) == 0, words
+        assert main([*words, *more.get(words[0], [])]) == 0, words
         if words[0] == "info":
             assert "2,506,753" in capsys.readouterr().out
     assert "base" in read_config(tmp_path / "runs/tuned/model")
@@ -59,8 +72,8 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     assert run["model"]["backbone"]["stage"] == {"lora": 8}
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(callback))
     (tmp_path / "average.yaml").write_text(yaml.safe_dump(average))
-    more = ["--config", "whole.yaml", "--config", "average.yaml", "--run", "whole"]
-    assert main([*listed[1], *SHORT, *more]) == 0
+    callbacks = ["--config", "whole.yaml", "--config", "average.yaml", "--run", "whole"]
+    assert main([*listed[6], *SHORT, *callbacks]) == 0
     stored = torch.load(tmp_path / "runs/whole/checkpoints/last.ckpt", weights_only=False)
     assert "current_model_state" in stored
     assert "base" not in read_config(tmp_path / "runs/whole/model")

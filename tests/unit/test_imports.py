@@ -29,7 +29,7 @@ LAYERS = (
     {"callbacks", "integrations", "prediction", "serving"},
     {"benchmarks"},
     {"cli"},
-    {"sweeps"},
+    {"finetuning", "sweeps"},
     {"commands"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

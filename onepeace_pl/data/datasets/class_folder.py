@@ -21,7 +21,8 @@ _WORDNET = re.compile(r"n\d{8}")
 class ClassFolder(Listing[tuple[int, str]]):
     """Images or audio files in one folder per class.
 
-    Files may lie deeper than the folder of their class; the id is the path below `path` without its ending.
+    Files may lie deeper than the folder of their class; the id is the path below `path` without its ending. Hidden
+    folders are no classes.
 
     Args:
         path: The folder of the folders.
@@ -44,7 +45,9 @@ class ClassFolder(Listing[tuple[int, str]]):
         root = Path(path)
         if not root.is_dir():
             raise UserError(f"{path}: no such folder; check the path") from FileNotFoundError(path)
-        folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+        folders = sorted(
+            entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")
+        )
         self.classes = tuple(folders) if classes is None else read_classes(classes)
         stray = next((name for name in folders if name not in self.classes), None)
         if stray is not None:
@@ -57,6 +60,11 @@ class ClassFolder(Listing[tuple[int, str]]):
             for file, modality in _media(root / name):
                 modalities.add(modality)
                 records.append((number, os.path.join(name, file)))
+        if not records:
+            raise UserError(
+                f"{path}: no image or audio file in {len(self.classes)} folders; the endings are "
+                f"{', '.join(e for e, modality in ENDINGS.items() if modality != 'text')}"
+            )
         if len(modalities) > 1:
             raise UserError(
                 f"{path}: {' and '.join(sorted(modalities))} are mixed; move one of them elsewhere"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, Literal
 
 from onepeace_pl.data.source import Source
+from onepeace_pl.data.sources.column_names import media_column
 from onepeace_pl.data.sources.folder import FolderSource
 from onepeace_pl.data.sources.manifest import ManifestSource
 from onepeace_pl.data.sources.merged import MergedSource
@@ -14,6 +16,7 @@ from onepeace_pl.data.sources.tables import csv_rows, no_rows, read_json_lines
 from onepeace_pl.data.sources.tsv import TsvSource
 from onepeace_pl.errors import UserError, nearest
 from onepeace_pl.modalities.base import modality_of
+from onepeace_pl.utils.json_files import JsonObject
 
 TABLES: Final = (".tsv", ".csv", ".jsonl")
 ID: Final = "id"
@@ -32,6 +35,10 @@ class TableFiles:
         id_columns: Columns of ids, of which each file has one; none takes ``id``, without which rows of a single file
             have their number.
         root: Folder that media paths start from; None takes that of each table.
+        usual: A modality without a column of its name takes one with a usual name, such as ``caption`` for text.
+
+    Attributes:
+        usual_columns: Those columns by field.
 
     Raises:
         UserError: A file is missing or of another format, or a column is in none.
@@ -44,10 +51,12 @@ class TableFiles:
         columns: Mapping[str, str] | None = None,
         id_columns: Sequence[str] = (),
         root: str | None = None,
+        usual: bool = False,
     ) -> None:
         self.paths = [Path(path) for path in paths]
         self.root = root
-        self._headers = {path: _header(path) for path in self.paths}
+        self._heads = {path: read_head(path) for path in self.paths}
+        self._headers = {path: list(head) for path, head in self._heads.items()}
         named = dict(columns or {})
         self._id_columns = {path: self._id_column(path, id_columns) for path in self.paths}
         for field, column in named.items():
@@ -61,7 +70,13 @@ class TableFiles:
             for column in self.columns
             if modality_of(column) in modalities and column not in named.values()
         }
-        self._fields = own | named
+        self.usual_columns: dict[str, str] = {}
+        for modality in modalities if usual else ():
+            found = [media_column(modality, head) for head in self._heads.values()]
+            column_found = next(filter(None, found), None)
+            if modality not in own | named and column_found and column_found not in named.values():
+                self.usual_columns[modality] = column_found
+        self._fields = own | self.usual_columns | named
 
     @property
     def name(self) -> str:
@@ -77,6 +92,11 @@ class TableFiles:
     def fields(self) -> list[str]:
         """Fields that rows can have."""
         return list(self._fields)
+
+    @property
+    def columns_of_fields(self) -> dict[str, str]:
+        """Column of each field; in a folder, its modality."""
+        return dict(self._fields)
 
     def source(
         self,
@@ -101,18 +121,30 @@ class TableFiles:
             header = self._headers[path]
             own = {field: self._fields[field] for field in fields if self._fields[field] in header}
             if own or any(label in header for label in labels):
-                sources[str(path)] = self._open(path, own)
+                kind, options = self.reader(path, own)
+                sources[str(path)] = kind(**options)
         if len(sources) == 1:
             return next(iter(sources.values()))
         return MergedSource(sources, incomplete)
 
-    def _open(self, path: Path, columns: dict[str, str]) -> Source:
+    def reader(self, path: Path, columns: dict[str, str]) -> tuple[type[Source], JsonObject]:
+        """Return the class that reads one of the files, and its options.
+
+        Args:
+            path: The file.
+            columns: Field to column, as in :attr:`columns_of_fields`.
+        """
         if path.is_dir():
-            return FolderSource(str(path))
+            return FolderSource, {"path": str(path)}
+        options: JsonObject = {"path": str(path), "columns": {**columns}}
+        if (id_column := self._id_columns[path]) is not None:
+            options["id_column"] = id_column
+        if self.root is not None:
+            options["root"] = self.root
         text = [field for field in columns if modality_of(field) == "text"]
-        if path.suffix.lower() == ".tsv":
-            return TsvSource(str(path), {**columns}, self._id_columns[path], self.root, text)
-        return ManifestSource(str(path), {**columns}, self._id_columns[path], self.root, text)
+        if text != ["text"]:
+            options["text"] = text
+        return TsvSource if path.suffix.lower() == ".tsv" else ManifestSource, options
 
     def _check(self, column: str) -> None:
         if column not in self.columns:
@@ -132,17 +164,24 @@ class TableFiles:
         )
 
 
-def _header(path: Path) -> list[str]:
-    """Return the columns of a table; of a folder, its modalities."""
+def read_head(path: Path) -> dict[str, object]:
+    """Return column -> value of a table's first row; of a folder, its modalities.
+
+    Raises:
+        UserError: The file is missing, empty or of another format.
+    """
     if path.is_dir():
-        return list(FolderSource(str(path)).modalities)
+        return dict.fromkeys(FolderSource(str(path)).modalities)
     if path.suffix.lower() not in TABLES:
         raise UserError(f"{path}: a table ends in {', '.join(TABLES)}; convert it, or give a folder")
-    if path.suffix.lower() == ".tsv":
-        return TsvSource(str(path), {}).header
     if path.suffix.lower() == ".jsonl":
-        return list(next(read_json_lines(path))[1])
-    header = next(csv_rows(path), None)
+        return next(read_json_lines(path))[1]
+    if path.suffix.lower() == ".tsv":
+        table = TsvSource(str(path), {})
+        return {**dict.fromkeys(table.header), **(table[0].labels if len(table) else {})}
+    rows = csv_rows(path)
+    header, first = next(rows, None), next(rows, None)
     if header is None:
         raise UserError(no_rows(path))
-    return header[1]
+    values = [] if first is None else first[1]
+    return dict(zip_longest(header[1], values[: len(header[1])]))

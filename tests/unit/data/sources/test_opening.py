@@ -28,6 +28,20 @@ def test_columns_named_as_modalities_are_fields() -> None:
     assert rows[0] == Row("a", {"text": "a dog", "image:reference": "b.png"}, {"image": "a.png"})
 
 
+def test_usual_names_of_columns() -> None:
+    Path("metadata.csv").write_text("file_name,Caption,smell\na.PNG,a dog,none\n")
+    files = TableFiles(["metadata.csv"], MODALITIES, usual=True)
+    assert files.usual_columns == {"image": "file_name", "text": "Caption"}
+    assert files.source(["image", "text"])[0].fields == {"image": "a.PNG", "text": "a dog"}
+    assert TableFiles(["metadata.csv"], MODALITIES).fields == []
+    assert TableFiles(["pictures.tsv"], MODALITIES, {"text": "id"}, usual=True).fields == [
+        "image",
+        "image:reference",
+        "text",
+    ]
+    assert TableFiles(["pairs.csv"], MODALITIES, usual=True).usual_columns == {}
+
+
 def test_a_single_table_needs_no_ids() -> None:
     rows = TableFiles(["pairs.csv"], MODALITIES).source(["image", "text"])
     assert isinstance(rows, ManifestSource)
