@@ -56,9 +56,7 @@ def check_rows(
         UserError: A file is missing or unreadable, a label is invalid, there are fewer than two classes, or one without
             training rows; names the first.
     """
-    opened: dict[str, Processor] = {
-        name: make_processor(spec) for name, spec in processors.items() if name != "text"
-    }
+    opened = {name: make_processor(spec) for name, spec in processors.items()}
     train = make_source("training rows", plan.rows.train)
     validation = make_source("validation rows", plan.rows.validation)
     names = tuple(classes or train.classes)

@@ -19,6 +19,7 @@ ROOMS = {
     "onepeace_pl/data/labels": "boxes and masks are labels of images",
     "onepeace_pl/data/evaluation": "an answer is chosen from texts",
     "onepeace_pl/data/datamodule.py": "class names become prompts, which are text",
+    "onepeace_pl/finetuning": "recipes of tasks and files, which are of the paper's modalities",
     "onepeace_pl/prediction/files.py": "endings of files of the paper's modalities",
     "onepeace_pl/results": "drawings of images and texts",
     "onepeace_pl/serving": "requests and a page of the paper's modalities, as other APIs name them",
