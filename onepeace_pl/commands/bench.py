@@ -8,6 +8,8 @@ bench ablation --preset tiny --batch 64   a pretraining step without each of the
 bench loss --fit-exponent                 growth of the losses' memory with the batch size
 bench dense --task FILE --label mask      peak memory of a dense task for one large image
 bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized and token vectors of a model
+bench weights FOLDER --data FILE ...      memory, speed and recall of a model by its weights: float32, bf16, int8
+bench weights --preset base               the same without recall, of random weights
 """
 
 import argparse
@@ -16,10 +18,13 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
+
+if TYPE_CHECKING:
+    from onepeace_pl.cli.evaluated_rows import EvaluatedRows
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,9 +38,14 @@ def main(argv: Sequence[str]) -> int:
     numbers: dict[str, Any] = {"machine": _machine(args.device), "torch": torch.__version__}
     numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
     print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
-    good = {"loss": _loss, "dense": _dense, "ablation": _ablation, "vectors": _vectors}.get(
-        args.what, _times
-    )(args, numbers)
+    verbs = {
+        "loss": _loss,
+        "dense": _dense,
+        "ablation": _ablation,
+        "vectors": _vectors,
+        "weights": _weights,
+    }
+    good = verbs.get(args.what, _times)(args, numbers)
     if args.json:
         write_text(args.json, json.dumps(numbers, indent=2) + "\n")
     return 0 if good else 1
@@ -90,24 +100,37 @@ def _parser() -> argparse.ArgumentParser:
     dense.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     vectors = verbs.add_parser("vectors", help="recall and bytes of the vectors of a model")
     vectors.add_argument("folder", help="a model folder")
-    vectors.add_argument(
-        "--data", nargs="+", metavar="FILE", required=True, help="tables or a config, as for evaluate"
-    )
-    vectors.add_argument(
-        "--split", choices=("validation", "test", "train"), default="validation", help="rows of a config"
-    )
+    _add_rows(vectors, required=True)
     vectors.add_argument(
         "--length", type=int, nargs="+", help="lengths; default: all values, 1/2, 1/4 and 1/8 of them"
     )
     vectors.add_argument("--batch", type=int, default=32, help="batch size; default: 32")
-    vectors.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    weights = verbs.add_parser("weights", help="memory, speed and recall of float32, bf16 and int8 weights")
+    weights.add_argument("folder", nargs="?", help="a model folder")
+    weights.add_argument("--preset", help="instead of a folder: random weights of this size")
+    _add_rows(weights, required=False)
+    weights.add_argument("--batch", type=int, default=32, help="batch size; default: 32")
+    weights.add_argument("--rounds", type=int, default=15, help="repetitions; default: 15")
+    weights.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: CPU time of this process"
     )
-    for verb in (*made.values(), loss, dense, vectors):
+    for verb in (*made.values(), loss, dense, vectors, weights):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     return parser
+
+
+def _add_rows(verb: argparse.ArgumentParser, required: bool) -> None:
+    verb.add_argument(
+        "--data", nargs="+", metavar="FILE", required=required, help="tables or a config, as for evaluate"
+    )
+    verb.add_argument(
+        "--split", choices=("validation", "test", "train"), default="validation", help="rows of a config"
+    )
+    verb.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
 
 
 def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
@@ -195,7 +218,6 @@ def _dense(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
 
 def _vectors(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     from onepeace_pl.benchmarks.vectors import compare_vectors, forms, table
-    from onepeace_pl.cli.evaluated_rows import TableOptions, is_config, rows_of_config, rows_of_tables
     from onepeace_pl.data.evaluation.directions import galleries
     from onepeace_pl.hub import OnePeace
 
@@ -203,19 +225,73 @@ def _vectors(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
         raise UserError(f"--batch {args.batch} must be at least 1")
     model = OnePeace.from_pretrained(args.folder, args.device, trust_remote_code=args.trust)
     wanted = forms(model.dim, args.length)
-    if is_config(args.data):
-        sets = rows_of_config(args.data[0], None, model.modalities, args.split)
-    else:
-        options = TableOptions({}, (), None, "raise")
-        sets = [rows_of_tables(args.data, None, model.modalities, options)]
     trained = ", ".join(map(str, model.backbone.matryoshka_dims or (model.dim,)))
     print(f"{args.folder}: {model.dim} values, trained at {trained}")
-    for each in sets:
+    for each in _sets(args, model.modalities):
         for gallery in galleries(each.name, each.rows, each.directions):
             results = compare_vectors(model, gallery, wanted, args.batch)
             numbers[gallery.name] = [asdict(result) for result in results]
             print(f"\n{gallery.name}, {len(gallery.rows)} rows\n", *table(results), sep="\n")
     return True
+
+
+def _weights(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    from onepeace_pl.backbone.build import from_preset
+    from onepeace_pl.benchmarks.weights import (
+        KINDS,
+        costs_of_weights,
+        random_inputs,
+        recall_by_weights,
+        table,
+        with_weights,
+    )
+    from onepeace_pl.data.evaluation.directions import galleries
+    from onepeace_pl.hub import OnePeace
+    from onepeace_pl.hub.device import find_device
+
+    for name, value in (("--batch", args.batch), ("--rounds", args.rounds)):
+        if value < 1:
+            raise UserError(f"{name} {value} must be at least 1")
+    if (args.folder is None) == (args.preset is None):
+        raise UserError("weights of what? give a model folder, or --preset for random weights of a size")
+    if args.preset and args.data:
+        raise UserError("--data: random weights have no recall; give a model folder, or drop --data")
+    if args.preset:
+        models = {}
+        whole = from_preset(args.preset, decoder=False).to(find_device(args.device))
+        backbones = {kind: with_weights(whole, kind) for kind in KINDS}
+    else:
+        models = {
+            kind: OnePeace.from_pretrained(
+                args.folder, args.device, trust_remote_code=args.trust, weights=kind
+            )
+            for kind in KINDS
+        }
+        backbones = {kind: model.backbone for kind, model in models.items()}
+    inputs = random_inputs(backbones["float32"], args.batch)
+    costs = costs_of_weights(backbones, inputs, args.rounds, args.clock)
+    numbers["costs"] = [asdict(cost) for cost in costs]
+    print(f"{args.folder or args.preset}, batches of {args.batch}, {args.rounds} rounds, {args.clock} time")
+    if not args.data:
+        print("", *table(costs), sep="\n")
+    for each in _sets(args, backbones["float32"].modalities) if args.data else ():
+        found = recall_by_weights(models, galleries(each.name, each.rows, each.directions), args.batch)
+        for gallery, recall in found.items():
+            numbers[gallery] = {
+                kind: {name: asdict(own) for name, own in by.items()} for kind, by in recall.items()
+            }
+            print(f"\n{gallery}, {len(each.rows)} rows\n", *table(costs, recall), sep="\n")
+    return True
+
+
+def _sets(args: argparse.Namespace, modalities: Sequence[str]) -> "Sequence[EvaluatedRows]":
+    """Return the rows of ``--data``."""
+    from onepeace_pl.cli.evaluated_rows import TableOptions, is_config, rows_of_config, rows_of_tables
+
+    if is_config(args.data):
+        return rows_of_config(args.data[0], None, modalities, args.split)
+    options = TableOptions({}, (), None, "raise")
+    return [rows_of_tables(args.data, None, modalities, options)]
 
 
 def _machine(device: str) -> str:

@@ -78,3 +78,45 @@ def test_vectors_of_a_model_on_tables(tmp_path: Path, capsys: pytest.CaptureFixt
     assert len(results) == 14
     assert main([*words, "--length", "64"]) == 2
     assert "length 64: the model's vectors have 32 values" in capsys.readouterr().err
+
+
+def test_weights_of_a_model_on_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_model().save_pretrained(tmp_path / "model")
+    for i in range(len(TEXTS)):
+        Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    lines = ["id,image,text", *(f"{i},{i}.png,{text}" for i, text in enumerate(TEXTS))]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    words = ["bench", "weights", str(tmp_path / "model"), "--rounds", "2", "--batch", "2"]
+    data = ["--data", str(tmp_path / "pairs.csv"), "--json", str(tmp_path / "numbers.json")]
+    assert main([*words, *data]) == 0
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    whole, half, small = numbers["costs"]
+    assert [each["weights"] for each in (whole, half, small)] == ["float32", "bf16", "int8"]
+    assert half["bytes"] * 2 == whole["bytes"]
+    assert small["blocks"] < half["blocks"]
+    assert whole["speed"]["image"]["ratio"] == 1
+    assert set(small["speed"]) == {"text", "image", "audio"}
+    (recall,) = (value for key, value in numbers.items() if "pairs" in key)
+    assert set(recall["int8"]) == {"image->text", "text->image"}
+    assert recall["float32"]["image->text"]["difference"] == {"value": 0, "low": 0, "high": 0}
+    for kind in ("bf16", "int8"):
+        one, two = (recall[each]["image->text"] for each in (kind, "float32"))
+        assert one["difference"]["value"] == pytest.approx(one["value"]["value"] - two["value"]["value"])
+    out = capsys.readouterr().out
+    assert out.count("| int8 | ") == 1
+    assert main(words) == 0
+    assert "R@1" not in capsys.readouterr().out
+
+
+def test_weights_of_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "weights", "--rounds", "1", "--batch", "1"]
+    assert main([*words, "--preset", "debug"]) == 0
+    assert "| bf16 | " in capsys.readouterr().out
+    for wrong, says in (
+        ([], "weights of what?"),
+        (["folder", "--preset", "debug"], "weights of what?"),
+        (["--preset", "debug", "--data", "x.csv"], "random weights have no recall"),
+        (["--preset", "debug", "--rounds", "0"], "--rounds 0 must be at least 1"),
+    ):
+        assert main([*words, *wrong]) == 2
+        assert says in capsys.readouterr().err
