@@ -21,7 +21,7 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.hub.calibration import joint_name
 from onepeace_pl.hub.onepeace import OnePeace
 from onepeace_pl.hub.weights import check_plain
-from onepeace_pl.modalities import ModalityInput, Processor
+from onepeace_pl.modalities import ModalityAdapter, ModalityInput, Processor, RawInput
 from onepeace_pl.modalities.text.tokenizer import HasTokenizer
 from onepeace_pl.utils.files import replacing, write_text
 from onepeace_pl.utils.json_files import JsonObject
@@ -135,6 +135,31 @@ def export_model(
     return graphs
 
 
+@torch.no_grad()
+def graph_inputs(model: OnePeace, **items: Sequence[RawInput]) -> dict[str, Tensor]:
+    """Return the inputs of an exported graph for raw items, prepared as by :meth:`OnePeace.encode`.
+
+    Args:
+        model: The model that was exported.
+        items: By modality of the graph, B items.
+
+    Returns:
+        Values by modality, and ``NAME_padding`` (B, L) of sequences: all False where nothing is padded.
+
+    Raises:
+        UserError: The model has no such modality, or an item cannot be used.
+    """
+    inputs = {}
+    for name in _combination(model, "+".join(items)):
+        adapter, processor = model.backbone.encoder.adapter(name), model.processor(name)
+        batch = processor.collate([processor(item) for item in items[name]])
+        inputs[name] = batch.values
+        if _is_sequence(name, adapter):
+            padding = batch.padding
+            inputs[f"{name}{PADDING}"] = _no_padding(adapter, batch.values) if padding is None else padding
+    return inputs
+
+
 def _combination(model: OnePeace, names: str) -> tuple[str, ...]:
     parts = tuple(names.split("+"))
     for name in parts:
@@ -166,22 +191,34 @@ def _export(model: OnePeace, folder: Path, names: tuple[str, ...], format: Forma
 
 
 def _random(backbone: Backbone, names: Sequence[str], batch: int, share: float) -> dict[str, Tensor]:
-    """Return random inputs; a modality whose values have a length also has a padding, which hides a row's end."""
+    """Return random inputs; the padding of a sequence hides a row's end."""
     inputs = {}
     for name in names:
         adapter, generator = backbone.encoder.adapter(name), torch.Generator().manual_seed(batch)
-        values, full, half = (adapter.random_values(batch, generator, each) for each in (share, 1.0, 0.5))
-        if values is None or full is None or half is None:
-            raise UserError(
-                f"{name}: {type(adapter).__name__} has no random_values, with which a graph is traced; add it"
-            )
+        sequence, values = _is_sequence(name, adapter), adapter.random_values(batch, generator, share)
+        assert values is not None
         inputs[name] = values
-        if full.shape != half.shape:
-            length = adapter.stem(values).shape[1] + 1
-            padding = torch.zeros(batch, length, dtype=torch.bool)
+        if sequence:
+            padding = _no_padding(adapter, values)
             padding[0, -1] = True
             inputs[f"{name}{PADDING}"] = padding
     return inputs
+
+
+def _is_sequence(name: str, adapter: ModalityAdapter) -> bool:
+    """Whether values have a length that may vary, and so a padding."""
+    generator = torch.Generator().manual_seed(0)
+    full, half = (adapter.random_values(1, generator, share) for share in (1.0, 0.5))
+    if full is None or half is None:
+        raise UserError(
+            f"{name}: {type(adapter).__name__} has no random_values, with which a graph is traced; add it"
+        )
+    return full.shape != half.shape
+
+
+def _no_padding(adapter: ModalityAdapter, values: Tensor) -> Tensor:
+    """Return a padding (B, L) that hides nothing."""
+    return torch.zeros(values.shape[0], adapter.stem(values).shape[1] + 1, dtype=torch.bool)
 
 
 def _write_torch(program: ExportedProgram, path: Path) -> Callable[[dict[str, Tensor]], Tensor]:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from torch import Tensor
 
 from onepeace_pl.cli import main as cli
-from onepeace_pl.hub.export import PADDING, export_model
+from onepeace_pl.hub.export import export_model, graph_inputs
 
 from .conftest import TEXTS, make_model
 
@@ -20,49 +21,45 @@ INPUTS = {
     "text": [*TEXTS, "snow"],
     "audio": [rng.normal(size=16000 + 1500 * i).astype(np.float32) for i in range(5)],
 }
-GRAPHS = [["image"], ["text"], ["audio"], ["text", "image"]]
+GRAPHS = [["image"], ["text"], ["audio"], ["text", "image"], ["text", "image", "audio"]]
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
     reason="the extra `export` is not installed",
 )
 
 
-def prepared(model, names, count) -> dict[str, Tensor]:
-    """Return the graph's inputs for the last few items, which differ in length."""
-    found = {}
-    for name in names:
-        processor = model.processors[name]
-        batch = processor.collate([processor(item) for item in INPUTS[name][-count:]])
-        found[name] = batch.values
-        if name != "image":
-            length = model.backbone.encoder.adapter(name).stem(batch.values).shape[1] + 1
-            empty = torch.zeros(count, length, dtype=torch.bool)
-            found[f"{name}{PADDING}"] = empty if batch.padding is None else batch.padding
-    return found
+def graphs(*quick: str) -> list[ParameterSet]:
+    """Return the combinations; those that are not named are slow."""
+    names = ["+".join(graph) for graph in GRAPHS]
+    return [
+        pytest.param(graph, id=name, marks=[] if name in quick else [pytest.mark.slow])
+        for graph, name in zip(GRAPHS, names, strict=True)
+    ]
 
 
 @torch.no_grad()
 def check(model, names, run: Callable[[dict[str, Tensor]], Tensor]) -> None:
     for count in (1, 4, 5):
         expected = model.encode(fuse="joint", **{name: INPUTS[name][-count:] for name in names})
-        torch.testing.assert_close(run(prepared(model, names, count)), expected, atol=1e-5, rtol=0)
+        inputs = graph_inputs(model, **{name: INPUTS[name][-count:] for name in names})
+        torch.testing.assert_close(run(inputs), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("names", [["audio"], ["text", "image"]], ids="+".join)
+@pytest.mark.parametrize("names", graphs("image", "text", "audio", "text+image"))
 def test_torch_graphs_equal_the_embedder(model, tmp_path, names):
     (graph,) = export_model(model, tmp_path, ["+".join(names)], "torch")
     assert graph.max_difference < 1e-5
     check(model, names, torch.export.load(tmp_path / graph.file).module())
     described = json.loads((tmp_path / "export.json").read_text())
     (entry,) = described["graphs"].values()
-    assert list(entry["inputs"]) == list(prepared(model, names, 1))
+    assert list(entry["inputs"]) == list(graph_inputs(model, **{name: INPUTS[name] for name in names}))
     assert all(each["shape"][0] == "batch" for each in entry["inputs"].values())
     assert set(described["preprocessing"]) == set(names)
     assert graph.file in (tmp_path / "README.md").read_text()
 
 
 @needs_onnx
-@pytest.mark.parametrize("names", GRAPHS, ids="+".join)
+@pytest.mark.parametrize("names", graphs("text+image"))
 def test_onnx_graphs_equal_the_embedder(model, tmp_path, names):
     from onnxruntime import InferenceSession
 
@@ -73,6 +70,20 @@ def test_onnx_graphs_equal_the_embedder(model, tmp_path, names):
         return torch.from_numpy(session.run(None, {name: x.numpy() for name, x in inputs.items()})[0])
 
     check(model, names, run)
+
+
+def test_inputs_of_graphs_have_a_padding_also_where_nothing_is_padded(model):
+    alone = graph_inputs(model, text=TEXTS[:1], audio=INPUTS["audio"][:1])
+    assert list(alone) == ["text", "text_padding", "audio", "audio_padding"]
+    assert alone["text_padding"].shape == (1, alone["text"].shape[1] + 1)
+    assert not alone["text_padding"].any()
+    assert not alone["audio_padding"].any()
+    several = graph_inputs(model, text=TEXTS)["text_padding"]
+    assert several.any()
+    assert not several[:, 0].any()  # CLS
+    assert list(graph_inputs(model, image=INPUTS["image"])) == ["image"]
+    with pytest.raises(ValueError, match="no modality 'smell'"):
+        graph_inputs(model, smell=["a"])
 
 
 def test_what_cannot_be_exported(model, tmp_path, capsys):
