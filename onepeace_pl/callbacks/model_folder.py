@@ -44,13 +44,14 @@ class ModelFolder(L.Callback):
 
     Attributes:
         origin: Origin of the written weights; None before.
+        processors: Preprocessing of the backbone's modalities, as far as data and ``init_from`` have it.
     """
 
     def __init__(self, whole: bool = False) -> None:
         super().__init__()
         self.whole = whole
         self.origin: WeightsOrigin | None = None
-        self._processors: dict[str, Processor] = {}
+        self.processors: dict[str, Processor] = {}
         self._transforms: JsonObject = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -58,10 +59,10 @@ class ModelFolder(L.Callback):
         backbone: Any = pl_module.backbone
         backbone.to_config()
         self._transforms = _transforms(trainer)
-        self._processors = _processors(trainer, pl_module)  # now: the folder it started from may move
-        for processor in self._processors.values():
+        self.processors = _processors(trainer, pl_module)  # now: the folder it started from may move
+        for processor in self.processors.values():
             processor.to_config()
-        missing = [name for name in backbone.modalities if name not in self._processors]
+        missing = [name for name in backbone.modalities if name not in self.processors]
         if missing:
             rank_zero_warn(
                 f"no preprocessing for {', '.join(missing)}: neither data nor model.init_from has it, so the "
@@ -100,7 +101,8 @@ class ModelFolder(L.Callback):
             path = Path(trainer.default_root_dir) / FOLDER
             new = beside(path, NEW)
             discard(new)
-            save_folder(new, backbone, self._processors, state, base=base, weights=self.origin.to_dict())
+            origin = self.origin.to_dict()
+            save_folder(new, backbone, self.processors, state, base=base, weights=origin, head=bool(head))
             save_head(new, head, module.describe_task() | self._transforms)
             replace(new, path)
             rank_zero_info(f"model folder: {path}, weights of {self.origin}")

@@ -1,10 +1,11 @@
 """Model folders: config, weights, tokenizer and preprocessing, all that inference needs.
 
 ``config.json`` (class paths and options), ``model.safetensors``, ``tokenizer.json`` where there is text,
-``README.md`` (the model card), ``modules.json`` and settings for sentence-transformers; ``calibration.safetensors`` and
-``calibration.json`` where the model was calibrated (:class:`onepeace_pl.hub.Calibration`); from a converted checkpoint
-also ``extra.safetensors`` (its task head) and ``official.json`` (its options); low-rank adapters once more in the files
-of peft. A partial folder omits frozen weights and refers to its base weights.
+``README.md`` (the model card; of a run also ``run.json`` and ``gallery.png``, which it shows), ``modules.json`` and
+settings for sentence-transformers; ``calibration.safetensors`` and ``calibration.json`` where the model was calibrated
+(:class:`onepeace_pl.hub.Calibration`); from a converted checkpoint also ``extra.safetensors`` (its task head) and
+``official.json`` (its options); low-rank adapters once more in the files of peft. A partial folder omits frozen weights
+and refers to its base weights.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from onepeace_pl.checkpoints.loading import (
     with_base_weights,
 )
 from onepeace_pl.checkpoints.peft import write_adapters
+from onepeace_pl.checkpoints.run_record import PICTURE, RECORD, RunRecord
 from onepeace_pl.checkpoints.sentence_transformers import write_sentence_transformers_files
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.modalities import Processor
@@ -74,6 +76,8 @@ def save_folder(
     official: JsonObject | None = None,
     base: BaseWeights | None = None,
     weights: Mapping[str, object] | None = None,
+    run: RunRecord | None = None,
+    head: bool = False,
 ) -> Path:
     """Write a model folder, without a task's head (:func:`onepeace_pl.checkpoints.head.save_head`) or a calibration.
 
@@ -87,6 +91,8 @@ def save_folder(
         official: Options of the official file, plain data.
         base: Reference to the weights that ``state`` omits.
         weights: Origin of the weights in a run, for the config and the model card.
+        run: Record of the run, for the model card.
+        head: A task's head will be saved, too, for the model card.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,17 +123,46 @@ def save_folder(
     where = None if base is None else base.path
     write_adapters(folder, backbone, state, where)
     write_tensors(folder / EXTRA, extra or {})
-    for name in (HEAD, TASK, CALIBRATION, CALIBRATION_FACTS):  # of an older model; others write this one's
+    # of an older model; others write this one's
+    for name in (HEAD, TASK, CALIBRATION, CALIBRATION_FACTS, RECORD, PICTURE):
         (folder / name).unlink(missing_ok=True)
     _write_text(folder / TOKENIZER, tokenizers[0].to_json() if tokenizers else "")
     _write_text(folder / OFFICIAL, json.dumps(official, indent=2) + "\n" if official else "")
+    if run is not None:
+        run.save(folder)
     made_new = () if origin is None else origin.made_new
-    _write_text(
-        folder / CARD, model_card(backbone, processors, made_new, sorted(extra or {}), where, weights)
-    )
+    card = model_card(backbone, processors, made_new, sorted(extra or {}), where, weights, run, head)
+    _write_text(folder / CARD, card)
     write_sentence_transformers_files(folder)
     _write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     return folder
+
+
+def add_run_record(
+    folder: Path, run: RunRecord, backbone: Backbone, processors: Mapping[str, Processor]
+) -> None:
+    """Save the record of a run in its model folder, and write the model card again.
+
+    Args:
+        folder: Written by :func:`save_folder`.
+        run: The record.
+        backbone: The folder's; it may be on the meta device.
+        processors: The folder's.
+    """
+    config = read_config(folder)
+    origin, base = read_origin(config), config.get("base")
+    run.save(folder)
+    card = model_card(
+        backbone,
+        processors,
+        () if origin is None else origin.made_new,
+        sorted(read_extra(folder)),
+        None if base is None else BaseWeights.from_config(base).path,
+        config.get("weights"),
+        run,
+        (folder / HEAD).is_file(),
+    )
+    write_text(folder / CARD, card)
 
 
 def load_folder(

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from onepeace_pl.callbacks.interrupt import StopOnSignal
 from onepeace_pl.callbacks.last import LastCheckpoint
+from onepeace_pl.callbacks.model_card import ModelCard
 from onepeace_pl.callbacks.model_folder import ModelFolder
 from onepeace_pl.callbacks.predictions import Predictions
 from onepeace_pl.callbacks.report import Report
@@ -47,8 +48,10 @@ def result_callbacks(model: L.LightningModule, verb: str) -> list[Callback]:
 
     if verb == "predict":
         return [Predictions()]
-    results: list[Callback] = [Report(), ResultsFile()]  # the file comes last: with it, the run is done
-    return [ModelFolder(), *results] if verb == "fit" and isinstance(model, Experiment) else results
+    if verb != "fit" or not isinstance(model, Experiment):
+        return [Report(), ResultsFile()]
+    # the card shows what the report has drawn; the file comes last: with it, the run is done
+    return [ModelFolder(), Report(), ModelCard(), ResultsFile()]
 
 
 def progress_callbacks(bar: bool) -> list[Callback]:

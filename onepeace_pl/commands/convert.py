@@ -106,6 +106,7 @@ def _read_checkpoint(source: Path, target: Path, options: argparse.Namespace) ->
         _cast(conversion.extra, options.dtype),
         conversion.origin,
         conversion.options,
+        head=bool(conversion.head.state),
     )
     save_head(target, _cast(conversion.head.state, options.dtype), conversion.head.config)
 
@@ -128,6 +129,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     from onepeace_pl.checkpoints.official import enlarged
     from onepeace_pl.checkpoints.peft import merged
     from onepeace_pl.checkpoints.preprocessing import set_tokenizer
+    from onepeace_pl.checkpoints.run_record import RunRecord
     from onepeace_pl.hub import Calibration
     from onepeace_pl.modalities import ImageProcessor
 
@@ -148,6 +150,7 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
     if options.merge:
         backbone, state = merged(backbone, state, str(source))
     print("\n".join(report.lines(10**6 if options.verbose else 6)))
+    head = head_of_folder(source)
     save_folder(
         target,
         backbone,
@@ -156,8 +159,9 @@ def _resize_folder(source: Path, target: Path, options: argparse.Namespace) -> N
         _cast(read_extra(source), options.dtype),
         read_origin(config),
         read_official(source),
+        run=RunRecord.of_folder(source) if options.image_size is None else None,
+        head=bool(head.state),
     )
-    head = head_of_folder(source)
     save_head(target, _cast(head.state, options.dtype), head.config)
     if head.state:
         print(f"  {head.line()}")

@@ -32,6 +32,7 @@ from onepeace_pl.checkpoints.folder import (
 )
 from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.checkpoints.preprocessing import set_tokenizer
+from onepeace_pl.checkpoints.run_record import RunRecord
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.calibration import Calibration, joint_name
 from onepeace_pl.hub.device import find_device, find_dtype
@@ -83,6 +84,7 @@ class OnePeace:
         origin: Origin of converted weights.
         head: Head of a task, saved with the model.
         calibration: Calibration of the vectors, saved with the model.
+        run: Record of the run that trained it, saved with the model.
     """
 
     def __init__(
@@ -93,10 +95,12 @@ class OnePeace:
         origin: Origin | None = None,
         head: Head | None = None,
         calibration: Calibration | None = None,
+        run: RunRecord | None = None,
     ) -> None:
         self.calibration = calibration
         self.backbone, self.processors = backbone.eval(), dict(processors)
         self._extra, self._origin, self._head = dict(extra or {}), origin, head or Head()
+        self._run = run
 
     @classmethod
     def from_pretrained(
@@ -141,7 +145,8 @@ class OnePeace:
         if weights == "int8":
             quantize_weights(backbone)
         calibration = Calibration.of_folder(folder)
-        model = cls(backbone, processors, read_extra(folder), origin, head_of_folder(folder), calibration)
+        head, run = head_of_folder(folder), RunRecord.of_folder(folder)
+        model = cls(backbone, processors, read_extra(folder), origin, head, calibration, run)
         if tokenizer is not None:
             given = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.load(tokenizer)
             set_tokenizer(model.processors.values(), given)
@@ -163,7 +168,15 @@ class OnePeace:
             UserError: Weights are in int8.
         """
         check_plain(self.backbone, "saved")
-        path = save_folder(folder, self.backbone, self.processors, extra=self._extra, origin=self._origin)
+        path = save_folder(
+            folder,
+            self.backbone,
+            self.processors,
+            extra=self._extra,
+            origin=self._origin,
+            run=self._run,
+            head=bool(self._head.state),
+        )
         save_head(path, self._head.state, self._head.config)
         if self.calibration is not None:
             self.calibration.save(path)
@@ -193,7 +206,9 @@ class OnePeace:
     def model_card(self) -> str:
         """Return the text of the model card that :meth:`save_pretrained` writes."""
         made_new = self._origin.made_new if self._origin else ()
-        return model_card(self.backbone, self.processors, made_new, sorted(self._extra))
+        head = bool(self._head.state)
+        extra = sorted(self._extra)
+        return model_card(self.backbone, self.processors, made_new, extra, run=self._run, head=head)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | str | None = None) -> Self:
         """Move the weights, or change their type, in place.

@@ -10,7 +10,7 @@ from onepeace_pl.errors import UserError, first_line
 
 MODEL = "model"  # of a run folder
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_FILES = ["*.json", "*.safetensors", "README.md"]
+_FILES = ["*.json", "*.safetensors", "README.md", "gallery.png"]
 
 
 def find_folder(name: str | Path, revision: str | None = None, token: str | None = None) -> Path:

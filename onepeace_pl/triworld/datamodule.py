@@ -20,6 +20,9 @@ from onepeace_pl.triworld.optimum.galleries import STAGES, Pair, galleries
 from onepeace_pl.triworld.optimum.references import references
 from onepeace_pl.triworld.world.factors import KINDS
 
+CARD_METADATA = {"license": "apache-2.0", "language": "en", "datasets": "triworld"}
+"""Of models trained on TriWorld: the generated data have the package's licence."""
+
 _TOKENIZER_SCENES = 2048  # scenes whose captions train the tokenizer, of each type of caption
 
 
@@ -49,6 +52,8 @@ class TriWorldDataModule(PairsDataModule):
         vocabulary_size: Greatest size of the tokenizer's vocabulary. It is trained on captions of all types, so
             that every stage has the same.
     """
+
+    card_metadata = CARD_METADATA
 
     def __init__(
         self,
@@ -192,6 +197,8 @@ class TriWorldTaskDataModule(SourceDataModule):
         pin_memory: Copy batches into page-locked memory; None does so where there is a GPU.
         vocabulary_size: Greatest size of the tokenizer's vocabulary, trained on captions of all types.
     """
+
+    card_metadata = CARD_METADATA
 
     def __init__(
         self,

@@ -56,6 +56,12 @@ def write_text(path: str | Path, text: str) -> None:
         new.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a binary file atomically."""
+    with replacing(path) as new:
+        new.write_bytes(content)
+
+
 def save(content: object, path: Path) -> None:
     """Call ``torch.save``, with the system's own error where the file cannot be written.
 
