@@ -5,12 +5,10 @@ Shapes: N items, D width, L tokens of an item.
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +18,7 @@ import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Fuse
-from onepeace_pl.backbone.fusion import check_fuse, normalised_sum
+from onepeace_pl.backbone.fusion import check_fuse
 from onepeace_pl.checkpoints.card import model_card
 from onepeace_pl.checkpoints.folder import (
     Origin,
@@ -34,13 +32,21 @@ from onepeace_pl.checkpoints.head import Head, head_of_folder, save_head
 from onepeace_pl.checkpoints.preprocessing import set_tokenizer
 from onepeace_pl.checkpoints.run_record import RunRecord
 from onepeace_pl.errors import UserError
-from onepeace_pl.hub.calibration import Calibration, joint_name
+from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.hub.device import find_device, find_dtype
+from onepeace_pl.hub.encoding import (
+    Embed,
+    ItemPreparation,
+    PreparedItem,
+    embed_calibrated,
+    embed_items,
+    modalities_of,
+    with_resampling,
+)
 from onepeace_pl.hub.failures import Encoded, OnError, check_on_error, warn_of_failures
 from onepeace_pl.hub.form import Array, Form
-from onepeace_pl.hub.inputs import Inputs, check_modalities
+from onepeace_pl.hub.inputs import Inputs
 from onepeace_pl.hub.preparation import (
-    batches,
     check_batch_size,
     check_workers,
     chunked,
@@ -58,10 +64,9 @@ from onepeace_pl.hub.weights import (
     quantize_weights,
 )
 from onepeace_pl.hub.zero_shot import LABEL_ALONE, ZeroShotResult, score_labels, sentences
-from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
-from onepeace_pl.modalities.audio.resampling import Resamples
+from onepeace_pl.modalities import Processor, RawInput
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
-from onepeace_pl.modalities.truncation import CountsTruncations, LongAudio, SplitsLong, check_long_audio
+from onepeace_pl.modalities.truncation import CountsTruncations, LongAudio, check_long_audio
 from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 
 WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
@@ -69,7 +74,6 @@ WINDOW = 8  # batches whose items are prepared together, so that those of equal 
 Option: TypeAlias = Any
 """Another option of ``encode``, or the inputs of a modality."""
 
-Sample: TypeAlias = Mapping[str, ModalitySample]
 Encoding: TypeAlias = Tensor | Array | list[Tensor] | list[Tensor | None] | list[Array | None]
 """Vectors of one call; a list with ``tokens``, None for what could not be read."""
 
@@ -418,10 +422,12 @@ class OnePeace:
         before, training = self.truncation_counts, self.backbone.training
         self.backbone.eval()
         try:
-            calibration = None if calibrate is False else self.calibration
-            pooled = partial(self._embed, fuse=fuse, calibration=calibration)
-            embed = partial(self.backbone.embed_tokens, fuse=fuse) if tokens else pooled
-            prepare = self._preparation(given.lists, resample, long_audio, on_error == "raise")
+            pooled = self._pooled(fuse, calibrate)
+            embed: Embed = partial(self.backbone.embed_tokens, fuse=fuse) if tokens else pooled
+            preparation = self._preparation(given.lists, resample, long_audio)
+            prepare: Callable[[Mapping[str, RawInput]], PreparedItem] = preparation.attempt
+            if on_error == "raise":
+                prepare = preparation.prepare
             rows: list[Tensor | Exception] = []
             with (
                 closing(
@@ -430,7 +436,7 @@ class OnePeace:
                 progress_bar(given.count, show_progress_bar) as bar,
             ):
                 for chunk in chunks:
-                    rows += self._embed_chunk(chunk, embed, batch_size)
+                    rows += self._embed_items(chunk, embed, batch_size)
                     bar.update(len(chunk))
         finally:
             self.backbone.train(training)
@@ -497,14 +503,14 @@ class OnePeace:
         check_workers(num_workers)
         check_long_audio(long_audio)
         before, training, seen = self.truncation_counts, self.backbone.training, Counter[str]()
-        prepare = self._preparation(self.processors, resample, long_audio, strict=False)
-        embed = partial(self._embed, fuse=fuse, calibration=None if calibrate is False else self.calibration)
+        prepare = self._preparation(self.processors, resample, long_audio).attempt
+        embed = self._pooled(fuse, calibrate)
         self.backbone.eval()
         try:
             with closing(prepared(prepare, chunks, num_workers)) as made:
                 for chunk in made:
-                    seen.update(name for each in chunk for name in _modalities(each))
-                    rows = self._embed_chunk(chunk, embed, batch_size)
+                    seen.update(name for each in chunk for name in modalities_of(each))
+                    rows = self._embed_items(chunk, embed, batch_size)
                     yield [form.apply(row) if isinstance(row, Tensor) else row for row in rows]
         finally:
             self.backbone.train(training)
@@ -583,57 +589,6 @@ class OnePeace:
                 "the model has no calibration; `python -m onepeace_pl calibrate` adds one to its folder"
             )
 
-    def _embed_chunk(
-        self,
-        chunk: Sequence[Sequence[Sample] | Exception],
-        embed: Callable[[Mapping[str, ModalityInput]], list[Tensor] | Tensor],
-        batch_size: int,
-    ) -> list[Tensor | Exception]:
-        """Return what ``embed`` makes of each item; the errors of those that could not be prepared stay."""
-        parts = {i: found for i, found in enumerate(chunk) if not isinstance(found, Exception)}
-        samples = {(i, k): sample for i, several in parts.items() for k, sample in enumerate(several)}
-        lengths = {
-            key: tuple((name, part.length) for name, part in each.items()) for key, each in samples.items()
-        }
-        embedded: dict[tuple[int, int], Tensor] = {}
-        for keys in batches(lengths, batch_size):
-            inputs = self._inputs({name: [samples[key][name] for key in keys] for name in samples[keys[0]]})
-            embedded |= {key: row.float().cpu() for key, row in zip(keys, embed(inputs), strict=True)}
-        return [
-            found if isinstance(found, Exception) else _mean([embedded[i, k] for k in range(len(found))])
-            for i, found in enumerate(chunk)
-        ]
-
-    def _preparation(
-        self, names: Iterable[str], resample: bool, long_audio: LongAudio, strict: bool
-    ) -> Callable[[Mapping[str, RawInput]], Sequence[Sample] | Exception]:
-        """Return what prepares an item: one sample, or one for each window of long audio; or returns its error."""
-        processors = {name: self.processor(name, resample) for name in names}
-
-        @torch.no_grad()  # of the thread
-        def prepare(item: Mapping[str, RawInput]) -> Sequence[Sample]:
-            parts = {
-                name: self._samples(name, processors[name], raw, long_audio) for name, raw in item.items()
-            }
-            count = max(map(len, parts.values()))
-            return [
-                {name: several[k if len(several) > 1 else 0] for name, several in parts.items()}
-                for k in range(count)
-            ]
-
-        def attempt(item: Mapping[str, RawInput]) -> Sequence[Sample] | Exception:
-            try:
-                check_modalities(item, self.processors, self.modalities)
-                return prepare(item)
-            except (
-                ValueError,
-                TypeError,
-                OSError,
-            ) as error:  # what an item causes; anything else is a mistake
-                return error
-
-        return prepare if strict else attempt
-
     def processor(self, name: str, resample: bool = True) -> Processor:
         """Return the processor of a modality, as :meth:`encode` uses it.
 
@@ -641,45 +596,20 @@ class OnePeace:
             name: The modality.
             resample: Resample audio of another rate than the model's; False raises instead.
         """
-        processor = self.processors[name]
-        if not isinstance(processor, Resamples) or processor.resample == resample:
-            return processor
-        changed = copy.copy(processor)  # the one that is saved with the model stays as it was in training
-        changed.resample = resample
-        return changed
+        return with_resampling(self.processors[name], resample)
 
-    def _samples(
-        self, name: str, processor: Processor, item: RawInput, long_audio: LongAudio
-    ) -> Sequence[ModalitySample]:
-        if long_audio == "mean" and isinstance(processor, SplitsLong):
-            return processor.windows(item)
-        sample = processor(item)
-        rows = self.backbone.encoder.adapter(name).vocabulary
-        if rows is not None and int(sample.values.max()) >= rows:
-            raise UserError(
-                f"{name} {str(item)[:40]!r} has the token {int(sample.values.max())}, the model knows {rows};"
-                " the tokenizer is of another model"
-            )
-        return [sample]
+    def _embed_items(
+        self, items: Sequence[PreparedItem], embed: Embed, batch_size: int
+    ) -> list[Tensor | Exception]:
+        return embed_items(items, embed, self.processors, self.device, batch_size)
 
-    def _inputs(self, samples: Mapping[str, Sequence[ModalitySample]]) -> dict[str, ModalityInput]:
-        inputs = {}
-        for name, rows in samples.items():
-            field = self.processors[name].collate(rows)
-            padding = None if field.padding is None else field.padding.to(self.device)
-            inputs[name] = replace(field, values=field.values.to(self.device), padding=padding)
-        return inputs
+    def _preparation(self, names: Iterable[str], resample: bool, long_audio: LongAudio) -> ItemPreparation:
+        processors = {name: self.processor(name, resample) for name in names}
+        return ItemPreparation(self.backbone, processors, long_audio)
 
-    def _embed(
-        self, inputs: Mapping[str, ModalityInput], fuse: Fuse | None, calibration: Calibration | None
-    ) -> Tensor:
-        if calibration is None:
-            return self.backbone.embed_fused(inputs, fuse)
-        if len(inputs) > 1 and (fuse or self.backbone.default_fuse(inputs)) == "joint":
-            return calibration.transform(joint_name(inputs), self.backbone.embed_jointly(inputs))
-        vectors = self.backbone.embed(inputs)
-        parts = [calibration.transform(name, rows) for name, rows in vectors.items()]
-        return normalised_sum(parts) if len(parts) > 1 else parts[0]
+    def _pooled(self, fuse: Fuse | None, calibrate: bool | None) -> Embed:
+        calibration = None if calibrate is False else self.calibration
+        return partial(embed_calibrated, self.backbone, fuse=fuse, calibration=calibration)
 
     def _warn_of_truncations(self, before: Mapping[str, int], seen: Mapping[str, int]) -> None:
         """Warn of their number; processors warn of the first one only."""
@@ -687,15 +617,6 @@ class OnePeace:
             new = count - before[name]
             if new and count > 1:
                 warnings.warn(f"{new} of {seen[name]} {name} items were cut", stacklevel=3)
-
-
-def _modalities(prepared_item: Sequence[Sample] | Exception) -> Iterable[str]:
-    return () if isinstance(prepared_item, Exception) else prepared_item[0]
-
-
-def _mean(rows: Sequence[Tensor]) -> Tensor:
-    """Return the normalised mean of the vectors of an item's windows; what there is one of as it is."""
-    return rows[0] if len(rows) == 1 else torch.nn.functional.normalize(torch.stack([*rows]).mean(0), dim=-1)
 
 
 def _rows(vectors: Tensor, precision: Precision, ranges: Tensor | None) -> Tensor:

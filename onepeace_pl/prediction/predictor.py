@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -21,9 +20,9 @@ from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.data.source import Row, Source, values_of
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub.device import find_device
+from onepeace_pl.hub.encoding import with_resampling
 from onepeace_pl.hub.weights import Weights, dtype_of_weights, quantize_weights
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor, Processor, RawInput
-from onepeace_pl.modalities.audio.resampling import Resamples
 from onepeace_pl.prediction.loading import TaskFactory, load_task, load_transform, model_folder
 from onepeace_pl.prediction.rows import InputRows, make_rows
 from onepeace_pl.results import Result
@@ -68,7 +67,9 @@ class Predictor:
                 f"data.processors.{missing[0]} to the run's config and train again"
             )
         self._top = task.top if isinstance(task, RanksClasses) else 0
-        self.processors = {name: _resampling(processors[name], resample) for name in task.reads.modalities}
+        self.processors = {
+            name: with_resampling(processors[name], resample) for name in task.reads.modalities
+        }
         for name, check in task.needs.processors.items():
             check(self.processors[name])
 
@@ -264,15 +265,6 @@ class Predictor:
         for name in self.modalities:
             if row.fields.get(name) is not None:  # else its preparation says what it lacks
                 self.task.needs.values.get(name, ONE).check(name, len(values_of(row.fields[name])))
-
-
-def _resampling(processor: Processor, resample: bool) -> Processor:
-    """Return a processor that resamples, or does not; the one given stays as it was in training."""
-    if not isinstance(processor, Resamples) or processor.resample == resample:
-        return processor
-    changed = copy.copy(processor)
-    changed.resample = resample
-    return changed
 
 
 def _example(modalities: Sequence[str]) -> str:
