@@ -13,6 +13,8 @@ from onepeace_pl.search.item import Hit, Query
 from onepeace_pl.search.previews import first_seconds, thumbnail
 from onepeace_pl.utils.libraries import LibraryError
 
+HEADINGS: Final = {"image": "Images", "audio": "Sounds", "text": "Texts"}
+
 TEMPLATE: Final = Path(__file__).with_name("page.html")
 
 
@@ -34,7 +36,7 @@ class Media:
 
 
 def results_page(query: Query, hits: Sequence[Hit]) -> str:
-    """Return the page of a query and its results; it refers to no other file or host.
+    """Return the page of a query and its results, by modality; it refers to no other file or host.
 
     Args:
         query: What was searched for.
@@ -53,8 +55,11 @@ def results_page(query: Query, hits: Sequence[Hit]) -> str:
     asked = [
         (name, media(name, "" if name == "text" else value, value)) for name, value in query.inputs.items()
     ]
-    shown = [(hit, media(hit.modality, hit.path, hit.text or hit.id)) for hit in hits]
-    return template.render(query=query, asked=asked, shown=shown)
+    groups: dict[str, list[tuple[int, Hit, Media]]] = {}  # cards of different shapes stand apart
+    for rank, hit in enumerate(hits, 1):
+        card = rank, hit, media(hit.modality, hit.path, hit.text or hit.id)
+        groups.setdefault(hit.modality, []).append(card)
+    return template.render(query=query, asked=asked, groups=groups, count=len(hits), headings=HEADINGS)
 
 
 def media(modality: str, path: str, text: str) -> Media:

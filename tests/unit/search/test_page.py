@@ -18,6 +18,7 @@ from PIL import Image
 from onepeace_pl.errors import UserError
 from onepeace_pl.search.item import Hit, Query
 from onepeace_pl.search.results import write_results
+from tests.unit.browser import audio_seconds, broken_images, browser_page
 
 pytest.importorskip("jinja2", reason="needs the extra `search`")
 
@@ -103,3 +104,16 @@ def test_tables(hits):
     assert [row["year"] for row in rows] == ["1999", "", "", "", ""]
     with pytest.raises(UserError, match=r"r\.txt: the ending must be"):
         write_results(Path("r.txt"), Query({"text": "a"}), hits)
+
+
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_in_a_browser(hits, size):
+    write_results(Path("page.html"), Query({"audio": "long.flac", "text": "a dog"}), hits)
+    address = Path("page.html").absolute().as_uri()
+    with browser_page(size, address) as page:
+        page.goto(address)
+        assert page.locator("h3").all_inner_texts() == ["Images", "Sounds", "Texts", "motion"]
+        assert page.locator(".card .score").all_inner_texts() == ["0.988", "0.125", "0.500", "0.250", "0.100"]
+        assert page.locator("img").count() == 1
+        assert broken_images(page) == 0
+        assert audio_seconds(page) == [20, 20]  # the query's and the result's

@@ -21,7 +21,7 @@ def address(searching: Service) -> Iterator[str]:
     pytest.importorskip("starlette", reason="needs the extra `serve`")
     from onepeace_pl.serving.app import create_app
 
-    searching.index.add([Item("x", "text", "<img src=x onerror=alert(1)>", metadata={"year": 1999})])
+    searching.index.add([Item("x", {"text": "<img src=x onerror=alert(1)>"}, metadata={"year": 1999})])
     server = uvicorn.Server(uvicorn.Config(create_app(searching), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -77,7 +77,7 @@ def test_no_other_file_is_served(client, post, path):
 def test_files_of_other_types_and_lost_ones(post, client, service):
     Path("files/0.png").write_bytes(b"<html><script>alert(1)</script></html>")
     Image.new("RGB", (40, 40), "red").save("files/1.tiff")
-    service.index.add([Item("tiff", "image", "files/1.tiff")])
+    service.index.add([Item("tiff", {"image": "files/1.tiff"})])
     found = {e["title"]: e for e in post(PATH, {"input": "a", "k": 16, "modality": "image"})["data"]}
     assert found["0.png"]["file"] is None
     assert client.get(found["0.png"]["thumbnail"].replace("thumbnails", "files")).status_code == 404
@@ -90,13 +90,13 @@ def test_files_of_other_types_and_lost_ones(post, client, service):
 
 def test_rows_that_others_add_are_found(post, service):
     other = Index.open("idx", service.model)
-    other.add([Item("new", "text", "a new text")])
+    other.add([Item("new", {"text": "a new text"})])
     other.compact()
     assert post(PATH, {"input": "a new text", "k": 1})["data"][0]["title"] == "a new text"
 
 
 def test_metadata_is_valid_json(post, client, service):
-    service.index.add([Item("n", "text", "five", metadata={"size": float("nan"), "year": 1999})])
+    service.index.add([Item("n", {"text": "five"}, metadata={"size": float("nan"), "year": 1999})])
     assert post(PATH, {"input": "five", "k": 1})["data"][0]["metadata"] == {"year": 1999}
 
 
