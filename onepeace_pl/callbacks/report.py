@@ -205,8 +205,9 @@ def _show(trainer: L.Trainer, module: L.LightningModule) -> None:
     tables, rows = {}, _rows(trainer, "validate")
     for result in _labelled(module):
         drawn = pictures_of(result, rows.get(result.name))
-        with suppress(ImportError):  # matplotlib is optional; the report says so
-            pictures |= {f"{kind}/{result.name}": draw() for kind, draw in drawn.items()}
+        for kind, draw in drawn.items():
+            with suppress(ImportError):  # matplotlib is optional; the report says so
+                pictures[f"{kind}/{result.name}"] = draw()
         if result.by_class is not None:
             tables[f"classes/{result.name}"] = class_table(result.by_class, CLASSES)
     for board in boards:

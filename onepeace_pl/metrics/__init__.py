@@ -1,5 +1,6 @@
-"""Evaluation metrics: retrieval recall@k and classification accuracy, with chance and optimum; the modality gap."""
+"""Evaluation metrics: retrieval recall, classification accuracy, results by class, chance, optimum; the gap."""
 
+from onepeace_pl.metrics.by_class import ByClass, ClassMetric, PrecisionRecallCurve
 from onepeace_pl.metrics.gap_report import Measurement, gap_report, paired_differences
 from onepeace_pl.metrics.labelled import LabelledResult
 from onepeace_pl.metrics.mixed_pool import Items, MixedPool, TargetRanks, mixed_pools
@@ -11,6 +12,8 @@ from onepeace_pl.metrics.rows import RowTable
 
 __all__ = [
     "AboveOptimumError",
+    "ByClass",
+    "ClassMetric",
     "DirectionResult",
     "FactorAccuracy",
     "GroupRecall",
@@ -18,6 +21,7 @@ __all__ = [
     "LabelledResult",
     "Measurement",
     "MixedPool",
+    "PrecisionRecallCurve",
     "RetrievalMetric",
     "RetrievalResult",
     "RowTable",

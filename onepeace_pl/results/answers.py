@@ -168,14 +168,17 @@ class BoxResult(Result):
         """Draw the box (red) into the image, and the phrase below it; ``truth`` has ``box`` (green)."""
         from PIL import Image, ImageDraw
 
-        from onepeace_pl.results.drawing import RED, TRUE, captioned, picture_of, texts_of
+        from onepeace_pl.results.drawing import RED, TRUE, captioned, picture_of, scaled, texts_of
 
         picture = picture_of(self.inputs) or Image.new("RGB", (1, 1))
-        times = -(-LEAST_SIDE // picture.width)  # lines of one pixel would hide what a small image shows
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+        if size is None:
+            times: float = -(-LEAST_SIDE // picture.width)  # lines would hide what a small image shows
+        else:
+            times = min(size / picture.width, size / picture.height)
+        picture = scaled(picture, times)
         boxes = [(self.box, RED)] if truth is None else [(truth["box"], TRUE), (self.box, RED)]
         for box, colour in boxes:
             (x0, x1), (y0, y1) = sorted(box[::2]), sorted(box[1::2])
             corners = [times * value for value in (x0, y0, x1, y1)]
-            ImageDraw.Draw(picture).rectangle(corners, outline=colour, width=max(2, picture.width // 120))
+            ImageDraw.Draw(picture).rectangle(corners, outline=colour, width=max(3, picture.width // 120))
         return captioned(picture, texts_of(self.inputs), size)

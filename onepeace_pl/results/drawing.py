@@ -80,9 +80,9 @@ def captioned(picture: Image.Image | None, lines: Sequence[Line], size: int | No
     picture = picture or Image.new("RGB", (size or LEAST_WIDTH, 1), PAPER)
     if size is None:
         times = -(-LEAST_WIDTH // picture.width)
-        picture = _scaled(picture, times) if times > 1 else picture
+        picture = scaled(picture, times) if times > 1 else picture
     else:
-        small = _scaled(picture, min(size / picture.width, size / picture.height))
+        small = scaled(picture, min(size / picture.width, size / picture.height))
         picture = Image.new("RGB", (size, small.height), PAPER)
         picture.paste(small, ((size - small.width) // 2, 0))
     font = ImageFont.load_default(FONT)
@@ -105,7 +105,7 @@ def captioned(picture: Image.Image | None, lines: Sequence[Line], size: int | No
 
 def fitted(picture: Image.Image, size: int | None) -> Image.Image:
     """Return a picture scaled to a width in pixels; None keeps it."""
-    return picture if size is None else _scaled(picture, size / picture.width)
+    return picture if size is None else scaled(picture, size / picture.width)
 
 
 def _text(line: Line) -> str:
@@ -150,6 +150,7 @@ def _beside(pictures: Sequence[Image.Image]) -> Image.Image:
     return Image.fromarray(np.concatenate([np.asarray(each) for each in scaled], axis=1))
 
 
-def _scaled(picture: Image.Image, times: float) -> Image.Image:
+def scaled(picture: Image.Image, times: float) -> Image.Image:
+    """Return a picture enlarged or made smaller; pixels of a small one stay squares."""
     size = max(1, round(picture.width * times)), max(1, round(picture.height * times))
     return picture.resize(size, Image.Resampling.NEAREST if times >= 2 else Image.Resampling.LANCZOS)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from onepeace_pl.backbone import Backbone
 from onepeace_pl.data.batches import Batch
-from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet, Reference
 from onepeace_pl.dense.drawing import Picture
 from onepeace_pl.metrics.bootstrap import Interval, mean_interval
 from onepeace_pl.metrics.by_class import ByClass
@@ -31,6 +31,9 @@ RowValues = Callable[[Backbone, Batch, EvaluationSet], Mapping[str, Tensor | Seq
 
 Classes = Callable[[Columns], ByClass | None]
 """Results by class of the gathered values (N, ...) of all rows of a set; None where there are none."""
+
+References = Callable[[Columns], Mapping[str, Reference]]
+"""Reference values by metric, from the gathered values (N, ...) of all rows of a set."""
 
 Summary = Callable[[Columns], dict[str, float]]
 """Metrics of the gathered values (N, ...) of many rows."""
@@ -109,6 +112,7 @@ class RowEvaluator(LabelledEvaluator):
         drawings: Drawings by set, where ``values`` adds to them.
         by_class: Results by class of the values of all rows of a set.
         examples: Gathers the examples of a set, where ``values`` selects some.
+        references: Reference values that the set does not know, from the values of all rows.
     """
 
     def __init__(
@@ -119,11 +123,12 @@ class RowEvaluator(LabelledEvaluator):
         drawings: dict[str, list[Picture]] | None = None,
         by_class: Classes | None = None,
         examples: Callable[[EvaluationSet], Examples | None] | None = None,
+        references: References | None = None,
     ) -> None:
         super().__init__(sets)
         self.drawings = {} if drawings is None else drawings
         self.values, self.summary = values, summary
-        self.by_class, self.examples = by_class, examples
+        self.by_class, self.examples, self.references = by_class, examples, references
         self._tables = [RowTable() for _ in sets]
 
     def update(self, backbone: Backbone, batch: Batch, loader: int) -> None:
@@ -141,6 +146,8 @@ class RowEvaluator(LabelledEvaluator):
         by_class = self.by_class(columns) if rows and self.by_class is not None else None
         intervals = _intervals(columns, metrics)
         references = each.references
+        if rows and self.references is not None:
+            references = {**self.references(columns), **references}
         if by_class is not None:
             metrics, intervals = metrics | dict(by_class.overall), intervals | dict(by_class.intervals)
             references = {**by_class.references, **references}

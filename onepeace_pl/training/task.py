@@ -17,7 +17,7 @@ from onepeace_pl.backbone import Backbone, Features, ForwardPass
 from onepeace_pl.backbone.encoder import StopAfter
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
-from onepeace_pl.data.evaluation.sets import EvaluationSet
+from onepeace_pl.data.evaluation.sets import EvaluationSet, Reference
 from onepeace_pl.data.labels.targets import FunctionTarget, Target, TargetReader, Targets, target_reader
 from onepeace_pl.data.needs import Needs, Offer, ProcessorCheck, ValueCount
 from onepeace_pl.data.source import Labels
@@ -249,7 +249,7 @@ class SupervisedTask(Task):
         def values(backbone: Backbone, batch: Batch, dataset: EvaluationSet) -> dict[str, Tensor]:
             outputs, targets = self.outputs(backbone, batch), targets_of(batch)
             rows = {f"{_VALUE}{name}": value for name, value in self.row_values(outputs, targets).items()}
-            if self.set_metrics:
+            if self.set_metrics or _is_regression(outputs, targets):
                 rows |= {_OUTPUTS: outputs, _TARGETS: targets}
             judgement = self.judge(outputs, targets)
             if judgement is not None:
@@ -264,9 +264,7 @@ class SupervisedTask(Task):
             metrics = mean_of_rows({n: v for n, v in columns.items() if not n.startswith(_VALUE)})
             if self.set_metrics:
                 outputs, targets = torch.from_numpy(columns[_OUTPUTS]), torch.from_numpy(columns[_TARGETS])
-                metrics |= {
-                    name: float(metric(outputs, targets)) for name, metric in self.set_metrics.items()
-                }
+                metrics |= self._of_set(outputs, targets)
             return metrics
 
         def by_class(columns: Columns) -> ByClass | None:
@@ -277,13 +275,34 @@ class SupervisedTask(Task):
         def examples(dataset: EvaluationSet) -> Examples:
             return selections[dataset.name].gather(self.result_type, self.classes)
 
-        return RowEvaluator(sets, values, summary, by_class=by_class, examples=examples)
+        def references(columns: Columns) -> dict[str, Reference]:
+            if _OUTPUTS not in columns:
+                return {}
+            outputs, targets = torch.from_numpy(columns[_OUTPUTS]), torch.from_numpy(columns[_TARGETS])
+            if not _is_regression(outputs, targets):
+                return {}
+            constant = targets.mean().expand_as(targets)
+            means = {name: float(value.mean()) for name, value in self.metrics(constant, targets).items()}
+            baselines = means | self._of_set(constant, targets)
+            return {name: Reference(baseline=value) for name, value in baselines.items()}
+
+        return RowEvaluator(
+            sets, values, summary, by_class=by_class, examples=examples, references=references
+        )
+
+    def _of_set(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        return {name: float(metric(outputs, targets)) for name, metric in self.set_metrics.items()}
 
     def predict(
         self, backbone: Backbone, batch: Batch, dataset: EvaluationSet | None = None
     ) -> list[Prediction]:
         """Return the prediction for each row."""
         return self.predictions(self.outputs(backbone, batch), batch)
+
+
+def _is_regression(outputs: Tensor, targets: Tensor) -> bool:
+    """Whether each row has one number as output and target; the mean target is then a baseline."""
+    return outputs.shape == targets.shape and targets.ndim == 1 and targets.is_floating_point()
 
 
 def targets_of(batch: Batch) -> Targets:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from onepeace_pl.errors import UserError
+from onepeace_pl.metrics.by_class import ByClass, ClassMetric
 from onepeace_pl.utils.libraries import importing
 
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
@@ -40,6 +42,8 @@ class AveragePrecision:
     def __init__(self, classes: int, masks: bool) -> None:
         self.classes, self.kinds = classes, ("bbox", "segm") if masks else ("bbox",)
         self._images: dict[int, dict[str, Any]] = {}
+        self._of_classes: dict[str, NDArray[np.float64]] = {}
+        self._support = np.zeros(classes, dtype=np.int64)
 
     def update(
         self,
@@ -77,10 +81,23 @@ class AveragePrecision:
         images = self._gathered()
         metrics: dict[str, float] = {}
         for kind in self.kinds:
-            values = _evaluate(*self._content(images, kind), kind)
+            truth, results = self._content(images, kind)
+            values, of_classes = _evaluate(truth, results, kind)
             prefix = "box" if kind == "bbox" else "mask"
+            self._of_classes[f"{prefix} AP"] = of_classes
+            counted = [each["category_id"] - 1 for each in truth["annotations"] if not each["iscrowd"]]
+            self._support = np.bincount(np.array(counted, dtype=np.int64), minlength=self.classes)
             metrics |= {f"{prefix}_{name}": value for name, value in zip(NAMES, values, strict=True)}
         return metrics, len(images)
+
+    def by_class(self, classes: Sequence[str]) -> ByClass:
+        """Return the average precisions that :meth:`compute` found, by class.
+
+        Args:
+            classes: Class names in the order of their indices.
+        """
+        metrics = {name: ClassMetric(values) for name, values in self._of_classes.items()}
+        return ByClass(tuple(classes), self._support, metrics, unit="objects")
 
     def _packed(self, instances: Mapping[str, Tensor]) -> dict[str, Any]:
         packed: dict[str, Any] = {
@@ -152,13 +169,19 @@ def _area(annotation: Mapping[str, Any]) -> float:
     return float(annotation["bbox"][2] * annotation["bbox"][3])
 
 
-def _evaluate(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -> list[float]:
+def _evaluate(
+    truth: dict[str, Any], results: list[dict[str, Any]], kind: str
+) -> tuple[list[float], NDArray[np.float64]]:
+    """Return the values of :data:`NAMES`, and the AP of each class, NaN for those without objects."""
     with importing():
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
     if not results:
-        return [0.0] * len(NAMES)
+        there = {each["category_id"] for each in truth["annotations"]}
+        return [0.0] * len(NAMES), np.array(
+            [0.0 if c["id"] in there else np.nan for c in truth["categories"]]
+        )
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         given = COCO()
         given.dataset = truth
@@ -170,4 +193,6 @@ def _evaluate(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -
         counted.evaluate()
         counted.accumulate()
         counted.summarize()
-    return [float(value) for value in counted.stats[:6]]
+    # IoU thresholds, recalls, classes, areas (all first), numbers of detections (100 last); -1: no object
+    precision = counted.eval["precision"][:, :, :, 0, -1].mean((0, 1))
+    return [float(value) for value in counted.stats[:6]], np.where(precision >= 0, precision, np.nan)

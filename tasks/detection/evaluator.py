@@ -42,4 +42,11 @@ class DetectionEvaluator(LabelledEvaluator):
         each = self.sets[loader]
         metrics, rows = self._precisions[loader].compute()
         known = {name: value for name, value in metrics.items() if value >= 0}  # -1: no object of that size
-        return LabelledResult(each.name, known, rows, each.references, partial=rows < len(each.rows))
+        return LabelledResult(
+            each.name,
+            known,
+            rows,
+            each.references,
+            partial=rows < len(each.rows),
+            by_class=self._precisions[loader].by_class(self.task.classes),
+        )

@@ -19,6 +19,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.labels.masks import IGNORED, MaskTarget, padded_masks
 from onepeace_pl.dense.drawing import Picture, draw_semantic_mask
+from onepeace_pl.metrics.by_class import ByClass, ClassMetric
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.results import Result, SegmentationResult
@@ -97,7 +98,9 @@ class Segmentation(DenseTask):
             ]
             return dict(zip(("right", "predicted", "labelled"), torch.stack(counts).unbind(1), strict=True))
 
-        return RowEvaluator(sets, values, pixel_metrics, drawings)
+        return RowEvaluator(
+            sets, values, pixel_metrics, drawings, lambda columns: pixels_by_class(columns, self.classes)
+        )
 
     def draw(self, picture: Picture, prediction: Tensor) -> Picture:
         """Colour the pixels of each class."""
@@ -129,3 +132,15 @@ def pixel_metrics(columns: Columns) -> dict[str, float]:
         "mAcc": float(np.nanmean(recall)),
         "aAcc": float(right.sum() / labelled.sum()),
     }
+
+
+def pixels_by_class(columns: Columns, classes: Sequence[str]) -> ByClass:
+    """Return IoU, precision and recall of each class from pixel counts (N, C)."""
+    right, predicted, labelled = (columns[name].sum(0) for name in ("right", "predicted", "labelled"))
+    with np.errstate(invalid="ignore"):
+        metrics = {
+            "precision": ClassMetric(right / predicted),
+            "recall": ClassMetric(right / labelled),
+            "IoU": ClassMetric(right / (predicted + labelled - right)),
+        }
+    return ByClass(tuple(classes), labelled.astype(np.int64), metrics, unit="pixels")

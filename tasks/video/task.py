@@ -19,6 +19,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.evaluation.sets import EvaluationSet
 from onepeace_pl.data.needs import ValueCount
 from onepeace_pl.errors import UserError
+from onepeace_pl.metrics.by_class import ByClass
 from onepeace_pl.metrics.classification import accuracies, top_predictions
 from onepeace_pl.metrics.rows import Columns
 from onepeace_pl.results import ClassificationResult, Result
@@ -102,18 +103,28 @@ class VideoClassification(SupervisedTask):
             probabilities = self.outputs(backbone, batch).float().softmax(-1)
             return {"id": batch.ids, "probabilities": probabilities, "target": targets_of(batch)}
 
-        return RowEvaluator(sets, values, self.clip_metrics)
+        return RowEvaluator(sets, values, self.clip_metrics, by_class=self.clips_by_class)
 
     def clip_metrics(self, columns: Columns) -> dict[str, float]:
         """Return the accuracy over clips, of the mean probabilities of each clip's views."""
-        _, first, clip = np.unique(columns["id"].astype(str), return_index=True, return_inverse=True)
-        total = torch.zeros(len(first), columns["probabilities"].shape[1])
-        total.index_add_(0, torch.from_numpy(clip), torch.from_numpy(columns["probabilities"]))
-        views = torch.from_numpy(np.bincount(clip))
-        targets = torch.from_numpy(columns["target"][first]).long()
-        metrics = self.metrics(total / views[:, None], targets)
+        metrics = self.metrics(*_clips(columns))
         return {name: float(values.mean()) for name, values in metrics.items()}
+
+    def clips_by_class(self, columns: Columns) -> ByClass:
+        """Return precision, recall, F1 and confusions of the classes, over clips."""
+        probabilities, targets = _clips(columns)
+        return ByClass.of_indices(probabilities.argmax(-1).numpy(), targets.numpy(), self.classes)
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
         """Return the likeliest classes of each row and their probabilities; views are not averaged."""
         return top_predictions(outputs.float().softmax(-1), self.classes, self.top)
+
+
+def _clips(columns: Columns) -> tuple[Tensor, Tensor]:
+    """Return the mean probabilities of each clip's views, (clips, C), and the class of each clip."""
+    _, first, clip = np.unique(columns["id"].astype(str), return_index=True, return_inverse=True)
+    total = torch.zeros(len(first), columns["probabilities"].shape[1])
+    total.index_add_(0, torch.from_numpy(clip), torch.from_numpy(columns["probabilities"]))
+    views = torch.from_numpy(np.bincount(clip))
+    targets = torch.from_numpy(columns["target"][first]).long()
+    return total / views[:, None], targets

@@ -13,6 +13,7 @@ import torch
 from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import SimpleFeaturePyramid
+from onepeace_pl.metrics import LabelledResult
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.detection import AveragePrecision, CascadeRCNN, Detection
 from onepeace_pl.training.compatibility import check_compatible
@@ -78,6 +79,13 @@ def test_detections_are_evaluated_and_predicted(options: dict[str, bool]) -> Non
         answers = task.predict(backbone, batch)
     metrics = evaluator.compute()
     assert {"box_AP", "box_AP50", "mask_AP", "triworld/mask_AP75"} <= metrics.keys()
+    result = evaluator.results["triworld"]
+    assert isinstance(result, LabelledResult)
+    assert result.by_class is not None
+    for kind in ("box", "mask"):
+        classes = result.by_class.metrics[f"{kind} AP"].values
+        assert np.nanmean(classes) == pytest.approx(metrics[f"{kind}_AP"])
+        assert (np.isnan(classes) == (result.by_class.support == 0)).all()
     assert found[0]["masks"].shape[1:] == (64, 64)
     assert [d.shape for d in evaluator.drawings["triworld"]] == [
         (192, 384, 3)

@@ -14,6 +14,7 @@ from onepeace_pl.backbone import Backbone, from_preset
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.dense import BlockFeaturePyramid, ViTAdapter
+from onepeace_pl.metrics import LabelledResult
 from onepeace_pl.modalities import AnySizeProcessor, ImageProcessor
 from onepeace_pl.tasks.segmentation import Inference, Mask2Former, Segmentation, UPerNet
 from onepeace_pl.training.compatibility import check_compatible
@@ -99,6 +100,16 @@ def test_metrics_are_those_of_mmseg() -> None:
     for name in ("mIoU", "mAcc", "aAcc"):
         assert metrics[name] * 100 == pytest.approx(expected[name], abs=0.006), name  # theirs has two digits
     assert set(evaluator.results) == {"triworld"}
+    result = evaluator.results["triworld"]
+    assert isinstance(result, LabelledResult)
+    assert result.by_class is not None
+    classes = result.by_class.metrics
+    assert np.nanmean(classes["IoU"].values) == pytest.approx(metrics["mIoU"])
+    assert np.nanmean(classes["recall"].values) == pytest.approx(metrics["mAcc"])
+    assert (
+        result.by_class.support.tolist()
+        == torch.bincount(torch.stack(masks).flatten(), minlength=20).tolist()
+    )
     assert [d.shape for d in evaluator.drawings["triworld"]] == [(64, 128, 3)] * 4  # found, and what is there
 
 

@@ -94,6 +94,9 @@ def test_views_of_one_clip_are_averaged(monkeypatch: pytest.MonkeyPatch) -> None
     assert metrics["k400/accuracy"] == pytest.approx(1 / 3)
     assert metrics["accuracy_top5"] == pytest.approx(1.0)
     assert evaluator.results["k400"].rows == len(rows)
+    by_class = evaluator.results["k400"].by_class
+    assert by_class is not None
+    assert by_class.support.tolist() == [1, 0, 0, 0, 1, 0, 1], "clips, not views"
     assert not evaluator.results["k400"].partial
 
 
