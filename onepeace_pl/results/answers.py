@@ -23,23 +23,25 @@ class AnswerResult(Result):
 
     Attributes:
         answer: The answer.
+        probability: Its probability.
     """
 
     answer: str
+    probability: float
 
     @classmethod
     def from_prediction(
         cls, id: str, inputs: Mapping[str, RawValue], prediction: JsonObject, classes: Sequence[str]
     ) -> Self:
-        """Take the answer."""
-        return cls(id=id, inputs=inputs, answer=prediction["answer"])
+        """Take the answer and its probability."""
+        return cls(id=id, inputs=inputs, answer=prediction["answer"], probability=prediction["probability"])
 
     def __str__(self) -> str:
         return self.answer
 
     def to_dict(self) -> JsonObject:
-        """Return id and ``answer``."""
-        return {"id": self.id, "answer": self.answer}
+        """Return id, ``answer`` and ``probability``."""
+        return {"id": self.id, "answer": self.answer, "probability": self.probability}
 
     def plot(self, truth: JsonObject | None = None, size: int | None = None) -> Image.Image:
         """Draw question and answer below the evidence; ``truth`` has ``answers``, answer to confidence."""
@@ -51,7 +53,7 @@ class AnswerResult(Result):
             best = sorted(true.items(), key=lambda item: -item[1])[:MOST_ANSWERS]
             said = ", ".join(name if share == 1 else f"{name} ({share:.2g})" for name, share in best)
             lines.append(Line(f"true: {said or 'none of the vocabulary'}", true=True))
-        lines.append(Line(f"answer: {self.answer}", true=self.answer in true))
+        lines.append(Line(f"answer: {self.answer}", self.probability, true=self.answer in true))
         return captioned(picture_of_all(self.inputs), lines, size)
 
 
@@ -130,7 +132,7 @@ class StatementResult(Result):
         """Draw statement and verdict below the images; ``truth`` has ``truth``."""
         from onepeace_pl.results.drawing import Line, captioned, picture_of_all, texts_of
 
-        true = [] if truth is None else [Line(f"true: {str(truth['truth']).lower()}", true=True)]
+        true = [] if truth is None else [Line(f"truth: {str(truth['truth']).lower()}", true=True)]
         said = Line(f"predicted: {self}" if true else str(self))
         return captioned(picture_of_all(self.inputs), [*texts_of(self.inputs), *true, said], size)
 
@@ -168,7 +170,7 @@ class BoxResult(Result):
         """Draw the box (red) into the image, and the phrase below it; ``truth`` has ``box`` (green)."""
         from PIL import Image, ImageDraw
 
-        from onepeace_pl.results.drawing import RED, TRUE, captioned, picture_of, scaled, texts_of
+        from onepeace_pl.results.drawing import RED, TRUE, Line, captioned, picture_of, scaled, texts_of
 
         picture = picture_of(self.inputs) or Image.new("RGB", (1, 1))
         if size is None:
@@ -181,4 +183,20 @@ class BoxResult(Result):
             (x0, x1), (y0, y1) = sorted(box[::2]), sorted(box[1::2])
             corners = [times * value for value in (x0, y0, x1, y1)]
             ImageDraw.Draw(picture).rectangle(corners, outline=colour, width=max(3, picture.width // 120))
-        return captioned(picture, texts_of(self.inputs), size)
+        lines = texts_of(self.inputs)
+        if truth is not None:
+            lines.append(Line(f"IoU {_iou(self.box, truth['box']):.2f}"))
+        return captioned(picture, lines, size)
+
+
+def _iou(one: Sequence[float], two: Sequence[float]) -> float:
+    """Return the intersection over union of two boxes; a reversed one has no area."""
+    shared, *own = (
+        max(0.0, x1 - x0) * max(0.0, y1 - y0)
+        for x0, y0, x1, y1 in (
+            (*map(max, one[:2], two[:2]), *map(min, one[2:], two[2:])),
+            one,
+            two,
+        )
+    )
+    return shared / max(sum(own) - shared, 1e-9)

@@ -224,7 +224,9 @@ class SupervisedTask(Task):
 
         By default ``target``: the name of a class index, another number as it is, of an array nothing.
         """
-        if targets.ndim != 1:
+        if (
+            not isinstance(targets, Tensor) or targets.ndim != 1
+        ):  # whatever a target reader of one's own gives
             return [{} for _ in range(len(batch))]
         names = self.classes if not targets.is_floating_point() else ()
         return [{"target": names[value] if names else value} for value in targets.tolist()]
@@ -300,9 +302,11 @@ class SupervisedTask(Task):
         return self.predictions(self.outputs(backbone, batch), batch)
 
 
-def _is_regression(outputs: Tensor, targets: Tensor) -> bool:
+def _is_regression(outputs: Tensor, targets: Targets) -> bool:
     """Whether each row has one number as output and target; the mean target is then a baseline."""
-    return outputs.shape == targets.shape and targets.ndim == 1 and targets.is_floating_point()
+    if not isinstance(targets, Tensor) or targets.ndim != 1:
+        return False
+    return outputs.shape == targets.shape and targets.is_floating_point()
 
 
 def targets_of(batch: Batch) -> Targets:

@@ -93,8 +93,12 @@ class OpenAnswer(SupervisedTask):
         ]
 
     def predictions(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
-        """Return the best answer."""
-        return [{"answer": self.classes[number]} for number in outputs.argmax(-1).tolist()]
+        """Return the best answer and its probability."""
+        best = outputs.float().sigmoid().max(-1)
+        return [
+            {"answer": self.classes[number], "probability": round(share, 6)}
+            for number, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
 
     def export(self, dataset: EvaluationSet, predictions: Sequence[Prediction]) -> Mapping[str, str]:
         """Return the file of the VQA evaluation server, where all ids are numbers of questions."""

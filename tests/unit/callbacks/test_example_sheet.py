@@ -46,7 +46,7 @@ CASES: dict[str, tuple[type[Result], dict[str, Any], dict[str, Any], dict[str, A
     "question": (
         AnswerResult,
         {"image": IMAGE, "text": "which colour?"},
-        {"answer": "red"},
+        {"answer": "red", "probability": 0.8},
         {"answers": {"red": 0.3, "blue": 1.0}},
     ),
     "choices": (

@@ -24,7 +24,10 @@ def test_learns_by_heart(evidence: tuple[str, ...]) -> None:
     assert losses[-1] < losses[0]
     assert measure(task, model, given)["accuracy"] == pytest.approx((0.9 + 0.6 + 1.0) / 3)
     answers = task.predict(model, given)
-    assert answers[0] == {"answer": "no"}
+    assert answers[0]["answer"] == "no"
+    assert answers[0]["probability"] == pytest.approx(
+        task.outputs(model, given)[0].sigmoid().max().item(), abs=1e-5
+    )
 
 
 def test_what_the_server_takes() -> None:
