@@ -14,11 +14,13 @@ import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from onepeace_pl.cli.endings import add_endings_option, parse_endings
 from onepeace_pl.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from onepeace_pl.finetuning.guesses import Guesses
     from onepeace_pl.finetuning.plan import Plan
 
 TASKS: Final = ("classification", "retrieval", "detection", "segmentation", "grounding", "questions")
@@ -32,26 +34,39 @@ def main(argv: Sequence[str]) -> int:
     for flag in ("batch_size", "epochs", "max_steps", "size"):
         if (value := getattr(options, flag)) is not None and value < 1:
             raise UserError(f"--{flag.replace('_', '-')} {value} must be at least 1")
-    file, text, run, rest = _guess(options, words)
-    _write(file, text)
-    command = ["fit", "--config", str(file), "--run", run, *(["--trust"] if options.trust else []), *rest]
+
+    from onepeace_pl.cli import lightning, runs, stand_in
+    from onepeace_pl.utils.ranks import is_first_rank
+
+    draft = _guess(options, words)
+    if is_first_rank():  # other processes of a run start with the same command
+        print(*draft.guesses.lines(), sep="\n")
+        _write(draft.file, draft.text)
+    command = ["--config", str(draft.file), "--run", draft.run, *draft.rest]
     if options.config_only:
-        from onepeace_pl.cli import stand_in
-
-        stand_in.resolve([word for word in command[1:] if word != "--trust"])
-        print(f"train: python -m onepeace_pl {' '.join(command)}")
+        stand_in.resolve(command)
+        print(f"train: python -m onepeace_pl fit {' '.join(command)}")
         return 0
-    from onepeace_pl.cli import lightning, runs
-
-    lightning.run(command)
-    folder = runs.run_folder(run)
-    new = f"embed {folder}/model" if options.task == "retrieval" else f"predict {folder} FILES"
-    print(f"\nconfig: {file}\nnew files: python -m onepeace_pl {new}")
+    lightning.run(["fit", *command, *(["--trust"] if options.trust else [])])
+    if is_first_rank():
+        folder = runs.run_folder(draft.run)
+        new = f"embed {folder}/model" if options.task == "retrieval" else f"predict {folder} FILES"
+        print(f"\nconfig: {draft.file}\nnew files: python -m onepeace_pl {new}")
     return 0
 
 
-def _guess(options: argparse.Namespace, words: list[str]) -> tuple[Path, str, str, list[str]]:
-    """Return the config's file and text, the run, and further options of ``fit``; print the guesses."""
+class _Draft(NamedTuple):
+    """A config that is to be written: guesses, file, text, run, and options of ``fit`` that it does not hold."""
+
+    guesses: "Guesses"
+    file: Path
+    text: str
+    run: str
+    rest: list[str]
+
+
+def _guess(options: argparse.Namespace, words: list[str]) -> _Draft:
+    """Guess the config."""
     from onepeace_pl.cli.evaluated_rows import parse_column
     from onepeace_pl.cli.lightning import announce_plugins
     from onepeace_pl.finetuning.checking import check_rows
@@ -68,6 +83,7 @@ def _guess(options: argparse.Namespace, words: list[str]) -> tuple[Path, str, st
     guesses.add("model", options.init, f"reads {', '.join(model.modalities)}")
     classes = None if options.classes is None else _classes(options.classes)
     columns = dict(map(parse_column, options.columns))
+    endings = parse_endings(options.endings)
     request = Request(
         Path(options.data),
         model,
@@ -78,6 +94,7 @@ def _guess(options: argparse.Namespace, words: list[str]) -> tuple[Path, str, st
         options.root,
         options.modality,
         options.size,
+        endings,
     )
     planner: Callable[[Request], Plan] = import_module(f"onepeace_pl.finetuning.{options.task}").plan
     plan = planner(request)
@@ -102,8 +119,7 @@ def _guess(options: argparse.Namespace, words: list[str]) -> tuple[Path, str, st
         f"{plan.title} on {options.data}: {counts}{f', {len(checked.classes)} classes' if checked.classes else ''}.",
         f"python -m onepeace_pl fit --config {file} --run {run}",
     ]
-    print(*guesses.lines(), sep="\n")
-    return file, describe(config, guesses, header), run, rest
+    return _Draft(guesses, file, describe(config, guesses, header), run, rest)
 
 
 def _write(file: Path, text: str) -> None:
@@ -159,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="columns of a table: image=photo class=kind",
     )
+    add_endings_option(data)
     data.add_argument("--root", metavar="FOLDER", help="start of media paths of a table; default: found")
     data.add_argument("--modality", help="modality of the rows, or that beside text; default: found")
     data.add_argument("--size", type=int, metavar="PIXELS", help="side of images; default: the model's")

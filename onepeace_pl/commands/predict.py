@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onepeace_pl.cli.endings import add_endings_option, parse_endings
 from onepeace_pl.cli.model_options import add_weights_option
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing
@@ -77,7 +78,7 @@ def _rows(options: argparse.Namespace, predictor: "Predictor") -> "list[Row]":
     from onepeace_pl.prediction.files import file_rows, find_files, text_rows
 
     modalities = predictor.modalities
-    found = find_files(options.files, modalities)
+    found = find_files(options.files, modalities, parse_endings(options.endings))
     if options.text and "text" not in modalities:
         raise UserError(f"--text: {options.run} reads {', '.join(modalities)} and no text; leave it out")
     if modalities == ("text",):
@@ -173,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="resample audio of another rate than the model's, or reject it",
     )
+    add_endings_option(parser)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--num-workers", type=int, default=0, help="processes that prepare files")
     parser.add_argument("--device", help="default: a GPU if available")

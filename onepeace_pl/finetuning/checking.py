@@ -14,7 +14,7 @@ from onepeace_pl.data.source import Source
 from onepeace_pl.errors import UserError
 from onepeace_pl.finetuning.guesses import Guesses
 from onepeace_pl.finetuning.plan import Plan
-from onepeace_pl.modalities import Processor
+from onepeace_pl.modalities import AudioProcessor, Processor, TextProcessor
 from onepeace_pl.utils.json_files import JsonObject
 
 OPENED = 100  # rows of each part whose media are opened
@@ -65,6 +65,7 @@ def check_rows(
         reports[part] = inspect(source, names, opened, OPENED)
         _check(part, reports[part], on_error)
     guesses.add("rows", f"{len(train):,} + {len(validation):,}", "training and validation")
+    _add_lengths(opened, sum(report.opened for report in reports.values()), guesses)
     if plan.needs_classes:
         names = names or tuple(reports["training"].classes)
         _check_classes(names, reports, guesses)
@@ -115,6 +116,22 @@ def _check(part: str, report: InspectionReport, on_error: str) -> None:
     if on_error == "raise":
         raise UserError(f"{part} rows: {wrong[0]}{more}; mend it, or leave such rows out (--on-error skip)")
     print(f"note: {part} rows: {wrong[0]}{more}; left out")
+
+
+def _add_lengths(processors: Mapping[str, Processor], rows: int, guesses: Guesses) -> None:
+    """Add the longest text and audio that is read, and how many of the opened rows are longer."""
+    for name, processor in processors.items():
+        if isinstance(processor, TextProcessor):
+            most = "any" if processor.max_tokens is None else f"{processor.max_tokens} tokens"
+            flag = f"--data.processors.{name}.max_tokens"
+        elif isinstance(processor, AudioProcessor):
+            most, flag = f"{processor.max_seconds:g} s", f"--data.processors.{name}.max_seconds"
+        else:
+            continue
+        cut = processor.truncations.count
+        guesses.add(
+            f"{name} length", most, f"the model's; {cut:,} of {rows:,} opened rows are longer, and cut", flag
+        )
 
 
 def _check_classes(names: Sequence[str], reports: Mapping[str, InspectionReport], guesses: Guesses) -> None:

@@ -31,7 +31,8 @@ def _of_folders(request: Request, parts: Parts) -> Plan:
             f"{parts.train} holds neither a folder for each class nor a table of files and classes "
             f"({', '.join(ENDINGS)})"
         )
-    source = ClassFolder(str(parts.train), request.classes)
+    endings = dict(request.endings) or None
+    source = ClassFolder(str(parts.train), request.classes, endings)
     (modality,) = source.modalities
     request.guesses.add(
         "format", "class folders", f"{len(source.classes)} folders of {modality} files in {parts.train}"
@@ -39,9 +40,13 @@ def _of_folders(request: Request, parts: Parts) -> Plan:
 
     def make(path: Path) -> JsonObject:
         classes = request.classes
-        if path != parts.train and classes is None and ClassFolder(str(path)).classes != source.classes:
+        if (
+            path != parts.train
+            and classes is None
+            and ClassFolder(str(path), None, endings).classes != source.classes
+        ):
             classes = source.classes
-        return spec(ClassFolder, path=str(path), classes=classes)
+        return spec(ClassFolder, path=str(path), classes=classes, endings=endings)
 
     return _plan(request, parts, modality, "class", make)
 

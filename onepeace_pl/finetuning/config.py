@@ -17,6 +17,7 @@ from onepeace_pl.finetuning.recipe import Recipe
 from onepeace_pl.utils.json_files import JsonObject
 
 BASE: Final = "finetune/base"  # a shipped config
+LOG_EVERY: Final = 10  # updates, there
 SECTIONS: Final = ("trainer", "model", "data", "seed_everything")
 
 
@@ -76,6 +77,8 @@ def make_config(
         trainer["check_val_every_n_epoch"] = None
     else:
         trainer |= {"max_epochs": recipe.epochs, "check_val_every_n_epoch": recipe.every}
+    if recipe.an_epoch < LOG_EVERY:
+        trainer["log_every_n_steps"] = recipe.an_epoch
     data: JsonObject = {
         "processors": dict(processors),
         "train": plan.rows.train,

@@ -78,8 +78,9 @@ def _parts(request: Request) -> Parts:
     beside = inside.is_dir() and not any(data.glob("*.json")) and any(inside.glob("*.json"))
     parts = find_parts(inside if beside else data, request.val, ENDINGS)
     if not parts.train.is_file():
+        other = "; Pascal VOC's XML must be converted" if any(data.rglob("*.xml")) else ""
         raise UserError(
-            f"{data}: no annotations in COCO's JSON format; give the file, or a folder that holds it"
+            f"{data}: no annotations in COCO's JSON format; give the file, or a folder that holds it{other}"
         )
     return parts
 

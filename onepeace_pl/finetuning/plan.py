@@ -26,6 +26,7 @@ class Request:
         root: Folder that media paths of a table start from; None to find it.
         modality: Modality that is classified, paired or asked about; None to find it.
         size: Side of images in pixels; None for the model's.
+        endings: Ending of files to modality, for other modalities than image, audio and text.
     """
 
     data: Path
@@ -37,6 +38,7 @@ class Request:
     root: str | None = None
     modality: str | None = None
     size: int | None = None
+    endings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

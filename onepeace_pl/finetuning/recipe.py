@@ -46,6 +46,7 @@ class Recipe:
         batch_size: Rows a step.
         epochs: Number of epochs; None where the number of updates is given.
         updates: Number of updates.
+        an_epoch: Updates of an epoch.
         every: Epochs, or where these are not given updates, from one validation to the next.
         lr: Peak learning rate.
         layer_decay: Ratio of the learning rates of neighbouring layers.
@@ -56,6 +57,7 @@ class Recipe:
     batch_size: int
     epochs: int | None
     updates: int
+    an_epoch: int
     every: int
     lr: float
     layer_decay: float
@@ -92,7 +94,7 @@ def make_recipe(plan: Plan, model: InitModel, rows: int, given: Given, guesses: 
     workers = min(8, max(0, cores - 1)) if given.num_workers is None else given.num_workers
     guesses.add("workers", workers, f"{cores} CPU cores", "--num-workers")
     guesses.add("device", "GPU, bfloat16" if gpu else "CPU", "what this machine has", "--trainer.accelerator")
-    return Recipe(batch_size, epochs, updates, every, lr, layer_decay, workers, gpu)
+    return Recipe(batch_size, epochs, updates, an_epoch, every, lr, layer_decay, workers, gpu)
 
 
 def _batch_size(plan: Plan, model: InitModel, rows: int, given: Given, guesses: Guesses) -> int:

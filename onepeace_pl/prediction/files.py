@@ -16,17 +16,21 @@ ENDINGS: Final = {**TRAINED_ON, **dict.fromkeys((".tif", ".tiff", ".gif"), "imag
 """File ending to modality."""
 
 
-def find_files(words: Sequence[str], modalities: Sequence[str]) -> dict[str, list[Path]]:
+def find_files(
+    words: Sequence[str], modalities: Sequence[str], endings: Mapping[str, str] | None = None
+) -> dict[str, list[Path]]:
     """Return the files of each modality.
 
     Args:
         words: Files, folders (with those below them) and glob patterns, of which the last two may hold other files.
         modalities: Modalities that are read.
+        endings: Ending to modality, for files of other modalities.
 
     Raises:
         UserError: There is no such file, none that is read, or one that is not.
     """
     found: dict[str, list[Path]] = {}
+    known = ENDINGS | dict(endings or {})
     for word in words:
         path = Path(word)
         if path.is_dir():
@@ -38,10 +42,10 @@ def find_files(words: Sequence[str], modalities: Sequence[str]) -> dict[str, lis
             files, named = [file for file in matches if file.is_file()], False
         else:
             raise UserError(f"{word}: no such file or folder")
-        read = [(file, ENDINGS.get(file.suffix.lower())) for file in files]
+        read = [(file, known.get(file.suffix.lower())) for file in files]
         kept = [(file, name) for file, name in read if name in modalities]
         if not kept:
-            raise UserError(f"{word}{' is' if named else ':'} no file of {_wanted(modalities)}")
+            raise UserError(f"{word}{' is' if named else ':'} no file of {_wanted(modalities, known)}")
         for file, name in kept:
             assert name is not None
             found.setdefault(name, []).append(file)
@@ -93,6 +97,10 @@ def _lines(file: Path) -> Iterator[Row]:
             yield Row(f"{file}:{number}", {"text": line.strip()})
 
 
-def _wanted(modalities: Sequence[str]) -> str:
-    known = [f"{name} ({', '.join(e for e, m in ENDINGS.items() if m == name)})" for name in modalities]
-    return " or ".join(known)
+def _wanted(modalities: Sequence[str], endings: Mapping[str, str]) -> str:
+    known = {
+        name: [ending for ending, modality in endings.items() if modality == name] for name in modalities
+    }
+    return " or ".join(
+        f"{name} ({', '.join(each) or 'no known ending: --endings'})" for name, each in known.items()
+    )

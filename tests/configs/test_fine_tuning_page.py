@@ -54,7 +54,7 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     listed = commands(PAGE)
     started = ["finetune", "triworld", "finetune", "finetune", "finetune"]
     assert [words[0] for words in listed] == [*started, "info", "fit", "convert", "convert", "convert"]
-    class_folders(tmp_path / "pets")
+    class_folders(tmp_path / "toys")
     few = ["--max-steps", "1", "--num-workers", "0", "--trainer.enable_progress_bar", "false"]
     more = {"fit": SHORT, "finetune": few, "triworld": ["--scenes", "10", "--eval-scenes", "4"]}
     for words in listed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ _WORDNET = re.compile(r"n\d{8}")
 
 
 class ClassFolder(Listing[tuple[int, str]]):
-    """Images or audio files in one folder per class.
+    """Images, audio files or files of another modality in one folder per class.
 
     Files may lie deeper than the folder of their class; the id is the path below `path` without its ending. Hidden
     folders are no classes.
@@ -28,6 +28,7 @@ class ClassFolder(Listing[tuple[int, str]]):
         path: The folder of the folders.
         classes: Names of the folders in the order of their indices: a list, or a file with one a line (or
             JSON). None takes the folders in alphabetical order, as ImageNet's numbers go.
+        endings: Ending to modality, for files of other modalities: ``{.npy: motion}``.
 
     Raises:
         UserError: If the folder is missing or holds no file, a folder is none of the classes, or images
@@ -41,7 +42,12 @@ class ClassFolder(Listing[tuple[int, str]]):
                                            folders)
         Any folder of folders will do; the names of the folders are the classes."""
 
-    def __init__(self, path: str, classes: Sequence[str] | str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        classes: Sequence[str] | str | None = None,
+        endings: dict[str, str] | None = None,
+    ) -> None:
         root = Path(path)
         if not root.is_dir():
             raise UserError(f"{path}: no such folder; check the path") from FileNotFoundError(path)
@@ -57,7 +63,7 @@ class ClassFolder(Listing[tuple[int, str]]):
             )
         records, modalities = [], set()
         for number, name in enumerate(self.classes):
-            for file, modality in _media(root / name):
+            for file, modality in _media(root / name, ENDINGS | (endings or {})):
                 modalities.add(modality)
                 records.append((number, os.path.join(name, file)))
         if not records:
@@ -82,13 +88,13 @@ class ClassFolder(Listing[tuple[int, str]]):
         return Row(os.path.splitext(file)[0], fields, {"class": self.classes[number]})
 
 
-def _media(folder: Path) -> list[tuple[str, str]]:
-    """Return the path below a folder and the modality of each file of images or audio files."""
+def _media(folder: Path, endings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the path below a folder and the modality of each file, texts left out."""
     found = []
     for place, _, names in os.walk(folder):
         below = os.path.relpath(place, folder)
         for name in names:
-            modality = ENDINGS.get(os.path.splitext(name)[1].lower())
+            modality = endings.get(os.path.splitext(name)[1].lower())
             if modality not in (None, "text"):
                 found.append((name if below == "." else os.path.join(below, name), str(modality)))
     return sorted(found)

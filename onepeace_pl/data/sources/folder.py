@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,15 +28,21 @@ class FolderSource(Source):
         path: The folder.
         incomplete: Handling of names without one of the modalities: "raise", or "skip" with a
             warning that counts them.
+        endings: Ending to modality, for files of other modalities: ``{.npy: motion}``.
 
     Raises:
         UserError: If the folder is missing or empty, two files compete for one modality, or names are
             incomplete.
     """
 
-    def __init__(self, path: str, incomplete: Literal["raise", "skip"] = "raise") -> None:
+    def __init__(
+        self,
+        path: str,
+        incomplete: Literal["raise", "skip"] = "raise",
+        endings: dict[str, str] | None = None,
+    ) -> None:
         self.path = Path(path)
-        found = _files(self.path)
+        found = _files(self.path, ENDINGS | (endings or {}))
         self.modalities = tuple(sorted({name for files in found.values() for name in files}))
         lacking = [stem for stem, files in found.items() if len(files) < len(self.modalities)]
         if lacking:
@@ -77,12 +83,12 @@ class FolderSource(Source):
         yield from (fields["text"] for _, fields in self._rows if "text" in fields)
 
 
-def _files(folder: Path) -> dict[str, dict[str, Path]]:
+def _files(folder: Path, endings: Mapping[str, str]) -> dict[str, dict[str, Path]]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path")
     found: dict[str, dict[str, Path]] = {}
     for file in sorted(folder.rglob("*")):
-        modality = ENDINGS.get(file.suffix.lower())
+        modality = endings.get(file.suffix.lower())
         if modality is None or not file.is_file():
             continue
         stem = file.relative_to(folder).with_suffix("").as_posix()

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from PIL import Image, ImageDraw
 
 from onepeace_pl import OnePeace
 from onepeace_pl.backbone import Backbone, DecoderConfig, TransformerConfig
 from onepeace_pl.cli import main as cli
-from onepeace_pl.modalities import ImageAdapter, ImageProcessor
+from onepeace_pl.modalities import ImageAdapter, ImageProcessor, ModalityInput, ModalitySample, Processor
 from onepeace_pl.training.experiment import Experiment
 from tests.unit.hub.conftest import make_model
+from tests.unit.samples import Touch
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 50, 40)}
 
@@ -165,6 +167,45 @@ def test_sounds_and_tables_of_classes(capsys: pytest.CaptureFixture[str]) -> Non
     said = config_of("classification", "words.jsonl")
     assert said["model"]["task"]["init_args"] == {"modality": "text"}
     assert said["data"]["init_args"]["processors"]["text"]["init_args"]["tokenizer"] == "model/tokenizer.json"
+
+
+class PressureProcessor(Processor):
+    """Files of pressures (L, 3)."""
+
+    def __call__(
+        self, raw: object, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> ModalitySample:
+        values = torch.from_numpy(np.load(str(raw))).float()
+        return ModalitySample(values, len(values))
+
+    def collate(self, samples: Sequence[ModalitySample]) -> ModalityInput:
+        return ModalityInput(torch.stack([sample.values for sample in samples]))
+
+
+def test_a_modality_of_a_plug_in(capsys: pytest.CaptureFixture[str]) -> None:
+    backbone = Backbone({"touch": Touch}, TransformerConfig("debug"), DecoderConfig(0))
+    OnePeace(backbone, {"touch": PressureProcessor()}).save_pretrained("model")
+    for number, kind in enumerate(("soft", "hard")):
+        Path("felt", kind).mkdir(parents=True)
+        for row in range(6):
+            np.save(Path("felt", kind, f"{row}.npy"), np.full((5, 3), 3.0 * number + row / 10))
+    assert finetune("classification", "felt") == 2
+    assert "no image or audio file in 2 folders" in capsys.readouterr().err
+    words = "--endings", ".npy=touch", "--max-steps", "30", "--lr", "5e-3"
+    assert finetune("classification", "felt", *words) == 0
+    config = yaml.safe_load(Path("felt_classification.yaml").read_text())
+    assert config["data"]["init_args"]["processors"] == {
+        "touch": {"class_path": f"{__name__}.PressureProcessor"}
+    }
+    predict = ["predict", "runs/felt_classification", "felt", "--device", "cpu", "--to", "out.csv"]
+    assert cli(predict) == 2
+    assert "no file of touch (no known ending: --endings)" in capsys.readouterr().err
+    assert cli([*predict, "--endings", ".npy=touch"]) == 0
+    with Path("out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == [Path(row["id"]).parent.name for row in rows]
+    assert cli([*predict, "--endings", "npy"]) == 2
+    assert "--endings npy: write ENDING=MODALITY" in capsys.readouterr().err
 
 
 def test_retrieval_keeps_the_captions_of_a_picture_together() -> None:
