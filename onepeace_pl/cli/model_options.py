@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onepeace_pl.hub import OnePeace
@@ -44,10 +44,14 @@ def load_model(folder: str, options: argparse.Namespace) -> OnePeace:
     """Load a model folder as the options say."""
     from onepeace_pl.hub import OnePeace
 
-    return OnePeace.from_pretrained(
-        folder,
-        options.device,
-        tokenizer=options.tokenizer,
-        trust_remote_code=options.trust,
-        weights=options.weights,
-    )
+    return OnePeace.from_pretrained(folder, **loading_options(options))
+
+
+def loading_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of :meth:`~onepeace_pl.OnePeace.from_pretrained` that the command line gives."""
+    return {
+        "device": options.device,
+        "tokenizer": options.tokenizer,
+        "trust_remote_code": options.trust,
+        "weights": options.weights,
+    }

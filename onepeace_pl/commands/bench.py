@@ -10,6 +10,7 @@ bench dense --task FILE --label mask      peak memory of a dense task for one la
 bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized and token vectors of a model
 bench weights FOLDER --data FILE ...      memory, speed and recall of a model by its weights: float32, bf16, int8
 bench weights --preset base               the same without recall, of random weights
+bench embed FOLDER [SOURCES]              items a second of `embed` beside a plain DataLoader with the same model
 """
 
 import argparse
@@ -18,8 +19,10 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from onepeace_pl.cli.source_options import add_workers_option
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
 
@@ -44,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
         "ablation": _ablation,
         "vectors": _vectors,
         "weights": _weights,
+        "embed": _embed,
     }
     good = verbs.get(args.what, _times)(args, numbers)
     if args.json:
@@ -114,7 +118,19 @@ def _parser() -> argparse.ArgumentParser:
     weights.add_argument(
         "--clock", choices=("wall", "cpu"), default="wall", help="cpu: CPU time of this process"
     )
-    for verb in (*made.values(), loss, dense, vectors, weights):
+    embed = verbs.add_parser("embed", help="items a second of embed")
+    embed.add_argument("folder", help="a model folder")
+    embed.add_argument("sources", nargs="*", help="files of images and sounds; default: generated ones")
+    embed.add_argument("--pictures", type=int, default=256, help="generated pictures; default: 256")
+    embed.add_argument("--sounds", type=int, default=64, help="generated sounds; default: 64")
+    embed.add_argument("--batch", type=int, default=32, help="batch size; default: 32")
+    embed.add_argument("--rounds", type=int, default=5, help="repetitions; default: 5")
+    add_workers_option(embed)
+    embed.add_argument("--assert-ratio", type=float, metavar="R", help="exit code 1 if a ratio is lower")
+    embed.add_argument(
+        "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+    for verb in (*made.values(), loss, dense, vectors, weights, embed):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
@@ -292,6 +308,24 @@ def _sets(args: argparse.Namespace, modalities: Sequence[str]) -> "Sequence[Eval
         return rows_of_config(args.data[0], None, modalities, args.split)
     options = TableOptions({}, (), None, "raise")
     return [rows_of_tables(args.data, None, modalities, options)]
+
+
+def _embed(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    from onepeace_pl.benchmarks.embedding import compare_embedding, generate, table
+    from onepeace_pl.embedding import find_items
+    from onepeace_pl.hub import OnePeace
+
+    model = OnePeace.from_pretrained(args.folder, args.device, trust_remote_code=args.trust)
+    with TemporaryDirectory() as name:
+        made = Path(name, "made")
+        if not args.sources:
+            generate(made, args.pictures, args.sounds)
+        items = list(find_items(args.sources or [made], model.modalities))
+        print(f"{args.folder}, batch {args.batch}, {args.num_workers} workers; {args.rounds} rounds")
+        found = compare_embedding(model, items, Path(name, "out"), args.batch, args.num_workers, args.rounds)
+    numbers |= {f"{each.modality}, {each.plain_reader}": asdict(each) for each in found}
+    print(*table(found), sep="\n")
+    return args.assert_ratio is None or all(each.times.ratio >= args.assert_ratio for each in found)
 
 
 def _machine(device: str) -> str:

@@ -18,7 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from onepeace_pl.cli.model_options import add_embedding_options, load_model
+from onepeace_pl.cli.model_options import add_embedding_options, load_model, loading_options
 from onepeace_pl.cli.source_options import (
     SOURCES,
     add_source_options,
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="embed parts again that have items which could not be read",
     )
+    parts.add_argument("--ray", type=int, metavar="N", help="embed on Ray Data, with N models at a time")
     running = parser.add_argument_group("model")
     running.add_argument(
         "--calibrate",
@@ -116,18 +117,24 @@ def _many(options: argparse.Namespace) -> int:
     stamp = Stamp.of(model, options.truncate_dim, calibration)
     depends = {"fuse": options.fuse, "resample": options.resample, "long_audio": options.long_audio}
     parts = EmbeddingFolder.open(folder, stamp, depends, options.part_size, options.folder)
-    embedder = ItemEmbedder(
-        model,
-        stamp.width,
-        calibration is not None,
-        fusion(options),
-        options.batch_size,
-        options.num_workers,
-        options.on_error,
-        options.resample,
-        options.long_audio,
-    )
-    found = embed_parts(items, embedder, parts, options.retry_failed, _Log(started))
+    how: dict[str, Any] = {
+        "width": stamp.width,
+        "calibrate": calibration is not None,
+        "fuse": fusion(options),
+        "batch_size": options.batch_size,
+        "num_workers": options.num_workers,
+        "on_error": options.on_error,
+        "resample": options.resample,
+        "long_audio": options.long_audio,
+    }
+    if options.ray is None:
+        found = embed_parts(items, ItemEmbedder(model, **how), parts, options.retry_failed, _Log(started))
+    else:
+        from onepeace_pl.integrations.ray import RaySettings, embed_parts_on_ray
+
+        gpus = int(model.device.type == "cuda")
+        settings = RaySettings(options.folder, loading_options(options), how)
+        found = embed_parts_on_ray(items, parts, settings, options.ray, gpus, options.retry_failed)
     seconds = time.monotonic() - started
     print(
         f"{found.seen} items in {seconds:.1f} s: {found.embedded} embedded, {found.kept} there already, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -25,24 +25,28 @@ class Progress:
     Attributes:
         embedded: Items that this call has embedded.
         kept: Items of parts that were there already.
-        failed: Id and reason of each item that has no vector.
     """
 
     embedded: int = 0
     kept: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    _failed: dict[int, Sequence[tuple[str, str]]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[tuple[str, str]]:
+        """Id and reason of each item that has no vector, in the order of the sources."""
+        return [each for number in sorted(self._failed) for each in self._failed[number]]
 
     @property
     def seen(self) -> int:
         """Number of items."""
-        return self.embedded + self.kept + len(self.failed)
+        return self.embedded + self.kept + sum(map(len, self._failed.values()))
 
-    def count(self, facts: PartFacts, kept: bool) -> None:
+    def count(self, number: int, facts: PartFacts, kept: bool) -> None:
         """Count a part."""
         good = facts.items - len(facts.failed)
         self.kept += good if kept else 0
         self.embedded += 0 if kept else good
-        self.failed += facts.failed
+        self._failed[number] = facts.failed
 
 
 def embed_parts(
@@ -91,11 +95,28 @@ def embed_parts(
                 part.add(chunk, vectors)
                 if is_last:
                     folder.write(part)
-                    found.count(part.facts, kept=False)
+                    found.count(part.number, part.facts, kept=False)
                     if progress is not None:
                         progress(found)
         folder.list_failed(found.failed)
     return found
+
+
+def embed_part(
+    number: int, items: Sequence[Item], embedder: ItemEmbedder, folder: EmbeddingFolder
+) -> PartFacts:
+    """Embed the items of one part and write it, as :func:`embed_parts` does.
+
+    Raises:
+        UserError: An item cannot be embedded and is not to be skipped.
+        OSError: The part cannot be written.
+    """
+    part, chunks = Part(number), list(chunked(items, embedder.chunk_size))
+    with closing(embedder(chunks)) as embedded:
+        for chunk, vectors in zip(chunks, embedded, strict=True):
+            part.add(chunk, vectors)
+    folder.write(part)
+    return part.facts
 
 
 def missing_parts(
@@ -124,7 +145,7 @@ def missing_parts(
             if known.items < len(again) or (retry_failed and known.failed):
                 yield number, iter(again)
             else:
-                found.count(known, kept=True)
+                found.count(number, known, kept=True)
         number += 1
     if not number:
         raise UserError("nothing to embed: the sources are empty")

@@ -42,6 +42,8 @@ def path_or_bytes(raw: EncodedFile, what: str) -> str | Path | bytes:
     Raises:
         UserError: An open file is of text, or a mapping has neither ``path`` nor ``bytes``.
     """
+    if isinstance(raw, str | Path | bytes):
+        return raw
     if isinstance(raw, Mapping):
         held = raw.get("bytes")
         found = held if held is not None else raw.get("path")
@@ -54,7 +56,7 @@ def path_or_bytes(raw: EncodedFile, what: str) -> str | Path | bytes:
         if not isinstance(content, bytes):
             raise UserError(f"{what}: a file opened for text; open it with mode 'rb'")
         return content
-    return bytes(raw) if isinstance(raw, bytearray | memoryview) else raw
+    return bytes(raw)
 
 
 def _keys(raw: FileRow) -> str:

@@ -22,7 +22,7 @@ def test_the_page_runs(
     for words in commands(PAGE):
         assert main([*words, *([] if words[0] == "triworld" else ["--device", "cpu"])]) == 0, words
     assert Path("results.html").is_file()
-    (example,) = blocks(PAGE, "python")
-    capsys.readouterr()
-    exec(example)
-    assert capsys.readouterr().out.count("world/images/") == 3
+    for example in blocks(PAGE, "python"):
+        capsys.readouterr()
+        exec(compile(example, PAGE, "exec", dont_inherit=True), {"__name__": "example"})
+        assert capsys.readouterr().out.count("world/images/") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -143,13 +144,14 @@ class AudioProcessor(Processor):
 
 def _check(name: str, wave: Tensor, silence: Silence) -> None:
     problem = ""
+    low, high = map(float, torch.aminmax(wave)) if len(wave) else (0.0, 0.0)  # NaN where there is one
     if not len(wave):
         problem = "empty audio"
-    elif not bool(torch.isfinite(wave).all()):
+    elif not math.isfinite(low + high):
         problem = "samples that are not finite"
-    elif float(wave.abs().max()) > LOUDEST:
-        problem = f"samples of up to {float(wave.abs().max()):.1g}, which should lie in -1..1"
-    elif silence == "raise" and bool((wave == wave[0]).all()):
+    elif max(-low, high) > LOUDEST:
+        problem = f"samples of up to {max(-low, high):.1g}, which should lie in -1..1"
+    elif silence == "raise" and low == high:
         problem = "silent audio (all samples are equal; silence: keep lets it through)"
     if problem:
         raise UserError(f"{name}: {problem}; replace it or leave the row out")

@@ -120,3 +120,20 @@ def test_weights_of_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert main([*words, *wrong]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_embedding_beside_a_plain_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow", reason="needs the extra `search`")
+    monkeypatch.chdir(tmp_path)
+    make_model().save_pretrained("m")
+    small = ["--pictures", "6", "--sounds", "4", "--batch", "2", "--rounds", "1", "--num-workers", "1"]
+    assert main(["bench", "embed", "m", *small, "--json", "numbers.json"]) == 0
+    numbers = json.loads(Path("numbers.json").read_text())
+    for name in ("image, Pillow", "image, tensors", "audio, soundfile"):
+        assert numbers[name]["cosine"] > 0.99  # both embed the same files
+    assert numbers["image, Pillow"]["cosine"] > 0.99999
+    Path("a.txt").write_text("a dog\n")
+    assert main(["bench", "embed", "m", "a.txt", *small]) == 2
+    assert "a plain loader is for images and sounds" in capsys.readouterr().err
