@@ -20,6 +20,7 @@ LESS = {
     "attention": ["--preset", "debug", "--rounds", "1", "--length", "20"],
     "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
     "loss": [],
+    "weights": ["--preset", "debug", "--rounds", "1"],
     "dense": ["--preset", "debug", "--size", "64"],
 }
 HEADS = {
@@ -78,5 +79,5 @@ def test_command_runs(
     if "--task" in words:
         words[words.index("--task") + 1] = smaller(words[words.index("--task") + 1])
     assert main([*words, *LESS[words[1]]]) == 0
-    said = {"dense": "inference", "ablation": "without"}.get(words[1], "ours")
+    said = {"dense": "inference", "ablation": "without", "weights": "int8"}.get(words[1], "ours")
     assert said in capsys.readouterr().out
