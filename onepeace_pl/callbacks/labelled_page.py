@@ -55,7 +55,7 @@ def labelled_parts(
         suffix: End of the names of its files, such as ``-test``.
     """
     parts = ["## Results\n", labelled_table(results), groups_table(results)]
-    if any(result.intervals for result in results):
+    if any(_has_intervals(result) for result in results):
         parts.append("In brackets: 95 % bootstrap intervals over rows.\n")
     for result in results:
         pictures = pictures_of(result, rows.get(result.name))
@@ -68,6 +68,12 @@ def labelled_parts(
             path = folder / f"{title}-{result.name.replace('/', '-')}{suffix}.png"
             parts.append(saved_picture(path, f"{result.name}: {title}", draw))
     return parts
+
+
+def _has_intervals(result: LabelledResult) -> bool:
+    """Whether any number of a result has an interval."""
+    metrics = {} if result.by_class is None else result.by_class.metrics
+    return bool(result.intervals) or any(metric.low is not None for metric in metrics.values())
 
 
 def saved_picture(path: Path, title: str, draw: Draw) -> str:

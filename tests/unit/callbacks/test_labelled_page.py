@@ -84,6 +84,7 @@ def test_several_classes_a_row(tmp_path: Path) -> None:
     page = (tmp_path / "report.md").read_text()
     assert "| class | support (rows) | AP | precision | recall | F1 |" in page
     assert "(precision-recall-held.png)" in page
+    assert "In brackets: 95 % bootstrap intervals over rows." in page
     assert not (tmp_path / "confusion-held.png").exists()
     classes = results["classes"]["val/held"]
     precisions = [each["AP"]["value"] for each in classes.values() if "AP" in each]
