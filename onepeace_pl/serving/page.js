@@ -137,10 +137,12 @@ async function submit() {
   if (!Object.keys(given).length) throw new Error("Give a text or a file first.");
   if (!search && !labels.length) throw new Error("Give labels to score it by.");
   if (labels.length > Number(form.dataset.labels)) throw new Error(`At most ${form.dataset.labels} labels.`);
-  let said = "";
+  const said = [];
+  let truncated = {};
   if (labels.length) {
     const answer = await ask("/v1/classify", { input: given, labels });
     showScores(answer.data[0].predictions);
+    truncated = answer.truncated;
   } else {
     find("labelled").hidden = true;
   }
@@ -149,10 +151,14 @@ async function submit() {
     const answer = await ask("/v1/search", { input: given, k: 24, ...(modality ? { modality } : {}) });
     showResults(answer.data);
     const how = answer.fuse === "joint" ? "read together in one pass" : "the sum of their vectors";
-    if (answer.fuse) said = `${Object.keys(given).join(" + ")} as one query: ${how}.`;
-    if (!answer.data.length) said = "Nothing found.";
+    if (answer.fuse) said.push(`${Object.keys(given).join(" + ")} as one query: ${how}.`);
+    if (!answer.data.length) said.push("Nothing found.");
+    truncated = answer.truncated;
   }
-  say(said);
+  for (const modality of Object.keys(truncated)) {
+    said.push(`The ${modality} is longer than the model reads: only its beginning counts.`);
+  }
+  say(said.join(" "));
 }
 
 form.addEventListener("submit", async (event) => {

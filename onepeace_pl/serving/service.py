@@ -86,7 +86,6 @@ class Service:
         tokens = self._tokens(items)
         before = self.model.truncation_counts
         vectors = self._encode(items, dimensions, normalized)
-        cut = {name: count - before[name] for name, count in self.model.truncation_counts.items()}
         rows = vectors.numpy().astype("<f4")
         data = [
             {
@@ -101,7 +100,7 @@ class Service:
             "data": data,
             "model": self.name,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-            "truncated": {name: count for name, count in cut.items() if count},
+            "truncated": self._truncated(before),
         }
 
     def classify(self, body: bytes) -> JsonObject:
@@ -122,6 +121,7 @@ class Service:
             raise RequestError("too many labels times prompts; send fewer prompts", param="prompts")
         items = read_items(said.get("input"), "input", self.model, self.limits)
         data: list[JsonObject] = [{}] * len(items)
+        before = self.model.truncation_counts
         for numbers, inputs in _batches(items):
             scored = self.model.classify(labels, prompts, **inputs).top(len(labels))
             for number, scores in zip(numbers, scored, strict=True):
@@ -133,7 +133,7 @@ class Service:
                     "score": found[0]["score"],
                     "predictions": found,
                 }
-        return {"object": "list", "data": data, "model": self.name}
+        return {"object": "list", "data": data, "model": self.name, "truncated": self._truncated(before)}
 
     def search(self, body: bytes) -> JsonObject:
         """Answer ``POST /v1/search``: the nearest rows of the index.
@@ -156,10 +156,12 @@ class Service:
         where = None if modality is None else "modality = '" + modality.replace("'", "''") + "'"
         item: Query = read_item(said.get("input"), "input", self.model, self.limits)
         self.index.refresh()
+        before = self.model.truncation_counts
         hits = self.index.search(k=k, where=where, **item)
         fuse = self.model.backbone.default_fuse(item) if len(item) > 1 else None
         data = [{"index": number, **self._result(hit)} for number, hit in enumerate(hits)]
-        return {"object": "list", "data": data, "model": self.name, "fuse": fuse}
+        truncated = self._truncated(before)
+        return {"object": "list", "data": data, "model": self.name, "fuse": fuse, "truncated": truncated}
 
     def _result(self, hit: Hit) -> JsonObject:
         name = self.files.add(hit)
@@ -185,6 +187,11 @@ class Service:
                 truncate_dim=dimensions, normalize_embeddings=normalized, **inputs
             )
         return vectors
+
+    def _truncated(self, before: Mapping[str, int]) -> JsonObject:
+        """Return the number of inputs, by modality, that were longer than the model reads."""
+        counts = {name: count - before[name] for name, count in self.model.truncation_counts.items()}
+        return {name: count for name, count in counts.items() if count}
 
     def _tokens(self, items: Sequence[Item]) -> int:
         """Return the number of tokens that the model reads, without its CLS tokens."""

@@ -64,6 +64,10 @@ def test_a_visit(address, searching, size):
 
         page.click("[aria-label='Remove 1.png']")
         page.click("#chosen .remove")
+        page.fill("#text", "word " * 40)
+        page.click("#go")
+        page.wait_for_selector("#status >> text=The text is longer than the model reads")
+
         page.fill("#text", "")
         page.fill("#labels", "")
         page.set_input_files("#file", "files/3.png")

@@ -88,6 +88,13 @@ def test_files_of_other_types_and_lost_ones(post, client, service):
     assert client.get(found["2.png"]["file"]).status_code == 404
 
 
+def test_cut_inputs_are_told(post):
+    item = {"text": "word " * 40, "audio": url("files/1.wav", "audio/wav")}
+    assert post(PATH, {"input": item})["truncated"] == {"text": 1}
+    assert post("/v1/classify", {"input": item, "labels": ["a"]})["truncated"] == {"text": 1}
+    assert post(PATH, {"input": "word"})["truncated"] == {}
+
+
 def test_rows_that_others_add_are_found(post, service):
     other = Index.open("idx", service.model)
     other.add([Item("new", {"text": "a new text"})])
