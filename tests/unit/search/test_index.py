@@ -17,6 +17,7 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from onepeace_pl import OnePeace
+from onepeace_pl.cli import main as cli
 from onepeace_pl.errors import UserError
 from onepeace_pl.search import Index, Item, find_items
 from onepeace_pl.utils.claim import Claim
@@ -319,3 +320,17 @@ def test_the_noted_folder_is_loaded(model):
     with pytest.raises(UserError, match="m, the model of idx, is not there"):
         Index.open("idx").search(text="a dog")
     assert Index.open("idx", "moved").search(text="a dog")
+
+
+def test_rows_of_a_table_as_one_vector(model):
+    rows = [{"image": f"files/{i}.png", "text": TEXTS[i], "year": i} for i in range(4)]
+    Path("t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "broken\n")
+    words = ["index", "m", "t.jsonl", "--to", "idx", "--fuse", "sum", "--device", "cpu", "--on-error", "skip"]
+    assert cli(words) == 0
+    index = Index.open("idx", model)
+    assert index.counts() == {"image+text": 4}
+    (best, *_) = index.search(image="files/2.png", text=TEXTS[2], fuse="sum", where="year > 0")
+    assert (best.metadata, best.text) == ({"year": 2}, TEXTS[2])
+    assert best.score == pytest.approx(1, abs=1e-6)
+    found = index.add(find_items(["t.jsonl"], model.modalities, fused=True), on_error="skip", num_workers=1)
+    assert (found.unchanged, len(found.failed)) == (4, 1)
