@@ -1,6 +1,7 @@
 """Export a model folder to ONNX or torch.export: a graph for each modality, and for joint passes.
 
 export FOLDER --to exported
+export FOLDER --to exported --weights int8
 export FOLDER --to exported --format torch --modality image text image+text
 """
 
@@ -22,6 +23,12 @@ def main(argv: Sequence[str]) -> int:
         help="onnx needs the extra `export`; torch writes .pt2 files; default: %(default)s",
     )
     parser.add_argument(
+        "--weights",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8: dynamic quantization of matrix products by ONNX Runtime; default: %(default)s",
+    )
+    parser.add_argument(
         "--modality",
         nargs="+",
         metavar="NAME",
@@ -38,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     from onepeace_pl.hub.export import export_model
 
     model = OnePeace.from_pretrained(options.folder, "cpu", torch.float32, trust_remote_code=options.trust)
-    for graph in export_model(model, options.to, options.modality, options.format):
+    for graph in export_model(model, options.to, options.modality, options.format, options.weights):
         print(f"{graph.file}: at most {graph.max_difference:.1e} from the model")
     print(f"wrote {options.to}")
     return 0

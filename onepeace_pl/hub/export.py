@@ -6,9 +6,11 @@ Shapes: B batch, L tokens with the CLS token at index 0, D width.
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -29,6 +31,7 @@ from onepeace_pl.utils.libraries import importing
 from onepeace_pl.version import VERSION
 
 Format = Literal["onnx", "torch"]
+GraphWeights = Literal["float32", "int8"]
 ENDINGS: dict[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
 PADDING = "_padding"
 OUTPUT = "vector"  # `embedding` is a node of some graphs, and ONNX refuses the same name twice
@@ -61,6 +64,7 @@ class ExportedGraph:
         inputs: Its inputs by name, in order.
         output: Name of the output, (B, D) float32 unit vectors.
         max_difference: Greatest difference to the model on random inputs of another batch size and length.
+        weights: Type of the weights of matrix products.
     """
 
     modalities: tuple[str, ...]
@@ -68,6 +72,7 @@ class ExportedGraph:
     inputs: Mapping[str, GraphInput]
     output: str
     max_difference: float
+    weights: GraphWeights = "float32"
 
 
 class EmbeddingGraph(nn.Module):
@@ -92,7 +97,11 @@ class EmbeddingGraph(nn.Module):
 
 @torch.no_grad()
 def export_model(
-    model: OnePeace, folder: str | Path, modalities: Sequence[str] | None = None, format: Format = "onnx"
+    model: OnePeace,
+    folder: str | Path,
+    modalities: Sequence[str] | None = None,
+    format: Format = "onnx",
+    weights: GraphWeights = "float32",
 ) -> list[ExportedGraph]:
     """Write one graph for each modality or combination, ``export.json`` and ``README.md``.
 
@@ -101,18 +110,23 @@ def export_model(
         folder: Folder of the files; made if missing.
         modalities: Names, and combinations such as ``image+text`` for one joint pass; None for each modality alone.
         format: ``onnx`` (needs the extra ``export``) or ``torch``, for ``torch.export.load``.
+        weights: ``int8`` for dynamic quantization of matrix products by ONNX Runtime: int8 weights, and activations
+            that are quantized as they come.
 
     Returns:
         The graphs, as ``export.json`` describes them.
 
     Raises:
-        UserError: An unknown format or modality, a model of other dtype or device or with int8 weights, or
-            an adapter that makes no
-            random values to trace with.
+        UserError: An unknown format, modality or kind of weights, int8 of another format than ``onnx``, a model of
+            other dtype or device or with int8 weights, or an adapter that makes no random values to trace with.
         LibraryError: onnx, onnxscript or onnxruntime is missing.
     """
     if format not in get_args(Format):
         raise UserError(f"format={format!r}: choose one of {', '.join(get_args(Format))}")
+    if weights not in get_args(GraphWeights):
+        raise UserError(f"weights={weights!r}: choose one of {', '.join(get_args(GraphWeights))}")
+    if weights == "int8" and format != "onnx":
+        raise UserError("weights='int8' is for format='onnx'; ONNX Runtime quantizes its graphs")
     if model.device.type != "cpu" or model.dtype != torch.float32:
         raise UserError(
             f"weights of {model.dtype} on {model.device} cannot be exported; load the model with device='cpu', "
@@ -127,7 +141,7 @@ def export_model(
     chosen = [_combination(model, names) for names in modalities or model.modalities]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    graphs = [_export(model, folder, names, format) for names in chosen]
+    graphs = [_export(model, folder, names, format, weights) for names in chosen]
     write_text(
         folder / "export.json", json.dumps(_description(model, folder, format, graphs), indent=2) + "\n"
     )
@@ -170,7 +184,9 @@ def _combination(model: OnePeace, names: str) -> tuple[str, ...]:
     return tuple(sorted(parts, key=model.modalities.index))
 
 
-def _export(model: OnePeace, folder: Path, names: tuple[str, ...], format: Format) -> ExportedGraph:
+def _export(
+    model: OnePeace, folder: Path, names: tuple[str, ...], format: Format, weights: GraphWeights
+) -> ExportedGraph:
     graph = EmbeddingGraph(model.backbone, names).eval()
     full, part = (_random(model.backbone, names, batch, share) for batch, share in ((2, 1.0), (3, 0.6)))
     dynamic = {
@@ -182,12 +198,13 @@ def _export(model: OnePeace, folder: Path, names: tuple[str, ...], format: Forma
     model.backbone.eval()
     try:
         program = torch.export.export(graph, (full,), dynamic_shapes={"inputs": dynamic})
-        run = _write_torch(program, path) if format == "torch" else _write_onnx(program, path, list(full))
+        write = _write_torch if format == "torch" else partial(_write_onnx, names=list(full), weights=weights)
+        run = write(program, path)
         difference = (run(part) - graph(part)).abs().max().item()
     finally:
         model.backbone.train(was_training)
     inputs = {name: _input(name, x, dynamic[name]) for name, x in full.items()}
-    return ExportedGraph(names, path.name, inputs, OUTPUT, difference)
+    return ExportedGraph(names, path.name, inputs, OUTPUT, difference, weights)
 
 
 def _random(backbone: Backbone, names: Sequence[str], batch: int, share: float) -> dict[str, Tensor]:
@@ -229,7 +246,7 @@ def _write_torch(program: ExportedProgram, path: Path) -> Callable[[dict[str, Te
 
 
 def _write_onnx(
-    program: ExportedProgram, path: Path, names: list[str]
+    program: ExportedProgram, path: Path, names: list[str], weights: GraphWeights
 ) -> Callable[[dict[str, Tensor]], Tensor]:
     from onnxruntime import InferenceSession
 
@@ -245,6 +262,8 @@ def _write_onnx(
             external_data=size > LIMIT,
             verbose=False,
         )
+    if weights == "int8":
+        _quantize_onnx(path, size > LIMIT)
     session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
     wanted = [each.name for each in session.get_inputs()]
 
@@ -253,6 +272,23 @@ def _write_onnx(
         return torch.from_numpy(vectors)
 
     return run
+
+
+def _quantize_onnx(path: Path, external_data: bool) -> None:
+    """Quantize the matrix products of a graph with weights, in place."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.disable(logging.WARNING)  # it recommends a preprocessing that dynamic shapes do not need
+    try:
+        quantize_dynamic(
+            str(path),
+            str(path),
+            op_types_to_quantize=["MatMul", "Gemm"],
+            weight_type=QuantType.QInt8,
+            use_external_data_format=external_data,
+        )
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _input(name: str, example: Tensor, dynamic: Mapping[int, object]) -> GraphInput:

@@ -72,6 +72,31 @@ def test_onnx_graphs_equal_the_embedder(model, tmp_path, names):
     check(model, names, run)
 
 
+@needs_onnx
+def test_int8_graphs_are_smaller_and_close(model, tmp_path):
+    from onnxruntime import InferenceSession
+
+    sizes = {}
+    for weights in ("float32", "int8"):
+        (graph,) = export_model(model, tmp_path / weights, ["image"], weights=weights)
+        path = tmp_path / weights / graph.file
+        session = InferenceSession(path)
+        inputs = graph_inputs(model, image=INPUTS["image"])
+        vectors = session.run(None, {name: x.numpy() for name, x in inputs.items()})[0]
+        cosines = (torch.from_numpy(vectors) * model.encode(image=INPUTS["image"])).sum(1)
+        assert cosines.min() > (0.99 if weights == "int8" else 1 - 1e-5)  # random weights, width 32
+        sizes[weights] = sum(len(each.raw_data) for each in onnx_initializers(path))
+        described = json.loads((tmp_path / weights / "export.json").read_text())["graphs"]["image"]
+        assert described["weights"] == weights == graph.weights
+    assert sizes["int8"] < 0.8 * sizes["float32"]
+
+
+def onnx_initializers(path):
+    import onnx
+
+    return onnx.load(path).graph.initializer
+
+
 def test_inputs_of_graphs_have_a_padding_also_where_nothing_is_padded(model):
     alone = graph_inputs(model, text=TEXTS[:1], audio=INPUTS["audio"][:1])
     assert list(alone) == ["text", "text_padding", "audio", "audio_padding"]
@@ -93,6 +118,10 @@ def test_what_cannot_be_exported(model, tmp_path, capsys):
         export_model(model, tmp_path, ["text+text"], "torch")
     with pytest.raises(ValueError, match="choose one of onnx, torch"):
         export_model(model, tmp_path, format="tflite")
+    with pytest.raises(ValueError, match="choose one of float32, int8"):
+        export_model(model, tmp_path, weights="int4")
+    with pytest.raises(ValueError, match="is for format='onnx'"):
+        export_model(model, tmp_path, format="torch", weights="int8")
     with pytest.raises(ValueError, match=r"torch\.float32"):
         export_model(make_model().to(dtype=torch.bfloat16), tmp_path, format="torch")
     model.save_pretrained(tmp_path / "m")
