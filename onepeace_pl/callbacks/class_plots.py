@@ -33,12 +33,16 @@ def draw_confusions(by_class: ByClass, title: str) -> ImageArray:
 
     Args:
         by_class: Results with one class a row.
-        title: Title of the picture.
+        title: Title of the picture, such as the name of the set.
 
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    return _matrix(by_class, title) if len(by_class.classes) <= MATRIX else _most_confused(by_class, title)
+    return (
+        _matrix(by_class, f"{title}: confusion matrix")
+        if len(by_class.classes) <= MATRIX
+        else _most_confused(by_class, title)
+    )
 
 
 def draw_precision_recall(by_class: ByClass, title: str) -> ImageArray:

@@ -32,7 +32,7 @@ def pictures_of(result: LabelledResult, rows: Source | None) -> dict[str, Draw]:
     pictures: dict[str, Draw] = {}
     by_class, examples = result.by_class, result.examples
     if by_class is not None and by_class.pairs is not None:
-        pictures["confusion"] = partial(draw_confusions, by_class, f"{result.name}: confusion matrix")
+        pictures["confusion"] = partial(draw_confusions, by_class, result.name)
     if by_class is not None and by_class.curves:
         title = f"{result.name}: precision-recall curves"
         pictures["precision-recall"] = partial(draw_precision_recall, by_class, title)
