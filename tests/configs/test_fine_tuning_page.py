@@ -68,8 +68,9 @@ def test_every_command_and_the_example(tmp_path, monkeypatch, capsys) -> None:
     (example,) = blocks(PAGE, "python")
     exec(example, found := {})
     assert found["vectors"].shape == (1, 128)
-    run, callback, average = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
+    run, weights, callback, average = (yaml.safe_load(text) for text in blocks(PAGE, "yaml"))
     assert run["model"]["backbone"]["stage"] == {"lora": 8}
+    assert weights["model"]["task"]["init_args"]["class_weight"] == "balanced"
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(callback))
     (tmp_path / "average.yaml").write_text(yaml.safe_dump(average))
     callbacks = ["--config", "whole.yaml", "--config", "average.yaml", "--run", "whole"]
