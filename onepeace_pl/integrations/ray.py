@@ -14,7 +14,7 @@ from typing import Any
 from onepeace_pl.embedding.embedder import ItemEmbedder
 from onepeace_pl.embedding.item import Item
 from onepeace_pl.embedding.job import Progress, embed_part, missing_parts, writing
-from onepeace_pl.embedding.parts import EmbeddingFolder
+from onepeace_pl.embedding.parts import EmbeddingFolder, PartFacts
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.libraries import LibraryError
 
@@ -67,7 +67,6 @@ def embed_parts_on_ray(
     try:
         import ray
         from ray.data import ActorPoolStrategy, DataContext, from_items
-        from ray.exceptions import RayError
     except ModuleNotFoundError as error:
         raise LibraryError(f"embedding on Ray needs {error.name}: pip install 'onepeace-pl[ray]'") from error
 
@@ -91,11 +90,11 @@ def embed_parts_on_ray(
                 num_cpus=1,
                 num_gpus=num_gpus,
             )
-            try:
-                for row in embedded.iter_rows():
-                    found.count(int(row["number"]), pickle.loads(row["facts"]), kept=False)
-            except RayError as error:
-                raise _cause(error) from None
+            for row in embedded.iter_rows():
+                facts = pickle.loads(row["facts"])
+                if isinstance(facts, Exception):
+                    raise facts
+                found.count(int(row["number"]), facts, kept=False)
         folder.list_failed(found.failed)
     return found
 
@@ -110,11 +109,16 @@ class _PartEmbedder:
         self.embedder, self.folder = ItemEmbedder(model, **settings.embedding), folder
 
     def __call__(self, block: Block) -> Block:
-        facts = [
-            embed_part(number, pickle.loads(items), self.embedder, self.folder)
-            for number, items in zip(block["number"].tolist(), block["items"], strict=True)
-        ]
+        parts = zip(block["number"].tolist(), block["items"], strict=True)
+        facts = [self._embed(number, pickle.loads(items)) for number, items in parts]
         return {"number": block["number"], "facts": [pickle.dumps(each) for each in facts]}
+
+    def _embed(self, number: int, items: list[Item]) -> PartFacts | Exception:
+        """Return what a user or the system has caused, too: of what is raised, Ray passes on the text alone."""
+        try:
+            return embed_part(number, items, self.embedder, self.folder)
+        except (UserError, OSError) as error:
+            return error
 
 
 def _start(ray: Any, actors: int) -> None:
@@ -131,19 +135,3 @@ def _start(ray: Any, actors: int) -> None:
         include_dashboard=False,
         log_to_driver=False,
     )
-
-
-def _cause(error: Exception) -> Exception:
-    """Return what has failed in an actor: a user's or the system's error anew, without Ray's traceback."""
-    from ray.exceptions import RayTaskError
-
-    within: BaseException | None = error
-    seen = set[int]()
-    while within is not None and id(within) not in seen:  # Ray's causes may go round in circles
-        seen.add(id(within))
-        within = within.cause if isinstance(within, RayTaskError) else within.__cause__
-        if isinstance(within, UserError) and not isinstance(within, RayTaskError):
-            return UserError(str(within))
-        if isinstance(within, OSError) and not isinstance(within, RayTaskError):
-            return OSError(within.errno, within.strerror, within.filename)
-    return error
