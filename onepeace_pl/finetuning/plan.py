@@ -57,6 +57,7 @@ class Plan:
         needs_classes: Whether it predicts classes, of which there must be two, each with training rows.
         batch_size: Usual batch size.
         updates: Usual number of updates.
+        keeps_vectors: Whether it trains vectors that are already of use, at a lower learning rate.
     """
 
     title: str
@@ -70,3 +71,4 @@ class Plan:
     needs_classes: bool = False
     batch_size: int = 64
     updates: int = 500
+    keeps_vectors: bool = False

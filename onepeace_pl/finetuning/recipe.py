@@ -18,6 +18,7 @@ MOST_EPOCHS, FEWEST_EPOCHS = 60, 5
 HEAD_RATE = 1e-3  # where the backbone is frozen or has low-rank adapters
 RATES = ((128, 1e-3), (384, 5e-4), (768, 2e-4), (1024, 1e-4))  # width up to which, learning rate
 LARGEST_RATE = 5e-5
+VECTORS_SHARE = 0.1  # of it, where there is no new head: at the whole rate few rows undo what many have taught
 DECAYS = (
     (8, 1.0),
     (16, 0.75),
@@ -89,7 +90,7 @@ def make_recipe(plan: Plan, model: InitModel, rows: int, given: Given, guesses: 
         if given.epochs is None:
             said += f"; about {plan.updates} are usual, in {FEWEST_EPOCHS} to {MOST_EPOCHS} epochs"
         guesses.add("epochs", epochs, said, "--epochs, --max-steps")
-    lr, layer_decay = _rates(config, given, guesses)
+    lr, layer_decay = _rates(config, plan.keeps_vectors, given, guesses)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(8, max(0, cores - 1)) if given.num_workers is None else given.num_workers
     guesses.add("workers", workers, f"{cores} CPU cores", "--num-workers")
@@ -114,7 +115,9 @@ def _batch_size(plan: Plan, model: InitModel, rows: int, given: Given, guesses: 
     return size
 
 
-def _rates(config: TransformerConfig, given: Given, guesses: Guesses) -> tuple[float, float]:
+def _rates(
+    config: TransformerConfig, keeps_vectors: bool, given: Given, guesses: Guesses
+) -> tuple[float, float]:
     frozen = given.stage == "frozen" or (isinstance(given.stage, dict) and "lora" in given.stage)
     decay = 1.0 if frozen else next((r for depth, r in DECAYS if config.depth <= depth), LARGEST_DECAY)
     if given.lr is not None:
@@ -124,6 +127,9 @@ def _rates(config: TransformerConfig, given: Given, guesses: Guesses) -> tuple[f
         guesses.add("learning rate", f"{HEAD_RATE:g}", "pretrained weights are frozen", "--lr")
         return HEAD_RATE, decay
     lr = next((rate for width, rate in RATES if config.width <= width), LARGEST_RATE)
+    if keeps_vectors:
+        lr *= VECTORS_SHARE
+    head = ", without a new head" if keeps_vectors else ""
     layers = f", times {decay:g} from layer to layer" if decay < 1 else ""
-    guesses.add("learning rate", f"{lr:g}", f"a model of width {config.width}{layers}", "--lr")
+    guesses.add("learning rate", f"{lr:g}", f"a model of width {config.width}{head}{layers}", "--lr")
     return lr, decay

@@ -47,6 +47,7 @@ def plan(request: Request) -> Plan:
         data_module="PairsDataModule",
         processors={"image": {"train_crop": [0.9, 1.0]}} if "image" in pair else {},
         batch_size=64,
+        keeps_vectors=True,
     )
 
 
