@@ -17,9 +17,9 @@ from onepeace_pl.data.labels.targets import TargetReader
 from onepeace_pl.data.source import Source, labels_of
 from onepeace_pl.errors import UserError, nearest
 
-ClassWeightOption = Literal["balanced"] | list[float] | dict[str, float] | None
+ClassWeightOption = Literal["balanced"] | list[float] | dict[str, float]
 """``balanced``: from the frequencies of the training rows; a weight for each class, in the order of their indices or
-by name (1 for those not named); None: no weights."""
+by name (1 for those not named)."""
 
 
 class ClassWeights(ABC):
@@ -44,7 +44,7 @@ class ClassWeights(ABC):
     def __init__(self, value: ClassWeightOption, classes: Sequence[str]) -> None:
         self._balanced = value == "balanced"
         self._classes = tuple(classes)
-        given = None if value is None or isinstance(value, str) else self._complete(value)
+        given = None if isinstance(value, str) else self._complete(value)
         self._weights = None if given is None else torch.tensor(given)
 
     @abstractmethod
@@ -89,19 +89,17 @@ class ClassWeights(ABC):
         weights[known] = self.balanced(counts[known], rows)
         self._weights = weights.float()
 
-    def on(self, device: torch.device) -> Tensor | None:
-        """Return the weights (C,) on a device, None without weights.
+    def on(self, device: torch.device) -> Tensor:
+        """Return the weights (C,) on a device.
 
         Raises:
             UserError: Balanced weights whose training rows were never counted.
         """
         if self._weights is None:
-            if self._balanced:
-                raise UserError(
-                    f"{self.option}: balanced takes the classes of the training rows of a TaskDataModule; give the "
-                    "Trainer one, or list the weights"
-                )
-            return None
+            raise UserError(
+                f"{self.option}: balanced takes the classes of the training rows of a TaskDataModule; give the "
+                "Trainer one, or list the weights"
+            )
         if self._weights.device != device:
             self._weights = self._weights.to(device)
         return self._weights

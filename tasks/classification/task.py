@@ -61,7 +61,7 @@ class Classification(SupervisedTask):
         pooling: Literal["attention", "cls", "mean"] = "attention",
         pooler: bool = False,
         label_smoothing: float = 0.0,
-        class_weight: ClassWeightOption = None,
+        class_weight: ClassWeightOption | None = None,
         top: int = 5,
     ) -> None:
         if modality not in backbone.modalities:
@@ -73,7 +73,9 @@ class Classification(SupervisedTask):
         mean = pooling == "mean"
         super().__init__(data_info, [modality], self.label, stop_after="blocks" if mean else "norm")
         self.modality, self.label_smoothing, self.top = modality, label_smoothing, top
-        self.class_weight: ClassWeights = ClassWeight(class_weight, data_info.classes)
+        self.class_weight: ClassWeights | None = (
+            None if class_weight is None else ClassWeight(class_weight, data_info.classes)
+        )
         count = len(data_info.classes)
         self.head = (
             MeanPoolingHead(backbone.config.width, count)
@@ -83,7 +85,7 @@ class Classification(SupervisedTask):
 
     def prepare(self, offer: Offer) -> None:
         """Balance the class weights."""
-        if offer.train is not None and self.needs.target is not None:
+        if self.class_weight is not None and offer.train is not None and self.needs.target is not None:
             self.class_weight.count(offer.train, self.needs.target)
 
     def outputs(self, backbone: Backbone, batch: Batch) -> Tensor:
@@ -93,9 +95,10 @@ class Classification(SupervisedTask):
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy with classes (B,) or with shares of classes (B, C), weighted by class; mean over rows."""
-        weight, smoothing = self.class_weight.on(outputs.device), self.label_smoothing
-        if weight is None:
+        smoothing = self.label_smoothing
+        if self.class_weight is None:
             return F.cross_entropy(outputs.float(), targets, label_smoothing=smoothing)
+        weight = self.class_weight.on(outputs.device)
         total = F.cross_entropy(outputs.float(), targets, weight, reduction="sum", label_smoothing=smoothing)
         return total / len(outputs)
 
@@ -161,14 +164,14 @@ class MultiLabelClassification(Classification):
         modality: str = "audio",
         pooling: Literal["attention", "cls", "mean"] = "attention",
         pooler: bool = False,
-        pos_weight: ClassWeightOption = None,
+        pos_weight: ClassWeightOption | None = None,
     ) -> None:
         super().__init__(backbone, data_info, modality, pooling, pooler)
-        self.class_weight = PosWeight(pos_weight, data_info.classes)
+        self.class_weight = None if pos_weight is None else PosWeight(pos_weight, data_info.classes)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Binary cross-entropy summed over classes, mean over rows."""
-        weight = self.class_weight.on(outputs.device)
+        weight = None if self.class_weight is None else self.class_weight.on(outputs.device)
         total = F.binary_cross_entropy_with_logits(
             outputs.float(), targets, reduction="sum", pos_weight=weight
         )

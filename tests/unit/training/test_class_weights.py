@@ -78,7 +78,7 @@ def test_balanced_positives_weigh_as_much_as_negatives(tmp_path: Path) -> None:
 
 
 def test_without_weights_the_loss_is_that_of_pytorch() -> None:
-    assert classifier().class_weight.on(CPU) is None
+    assert classifier().class_weight is None
     assert torch.equal(classifier().loss(OUTPUTS, TARGETS), F.cross_entropy(OUTPUTS, TARGETS))
 
 
