@@ -18,7 +18,9 @@ MOST_EPOCHS, FEWEST_EPOCHS = 60, 5
 HEAD_RATE = 1e-3  # where the backbone is frozen or has low-rank adapters
 RATES = ((128, 1e-3), (384, 5e-4), (768, 2e-4), (1024, 1e-4))  # width up to which, learning rate
 LARGEST_RATE = 5e-5
-VECTORS_SHARE = 0.1  # of it, where there is no new head: at the whole rate few rows undo what many have taught
+VECTORS_SHARE = (
+    0.1  # of it, where there is no new head: at the whole rate few rows undo what many have taught
+)
 DECAYS = (
     (8, 1.0),
     (16, 0.75),
