@@ -32,6 +32,7 @@ from onepeace_pl.embedding.job import embed_parts
 from onepeace_pl.embedding.parts import EmbeddingFolder
 from onepeace_pl.errors import UserError
 from onepeace_pl.hub import OnePeace
+from onepeace_pl.hub.preparation import Workers
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor, ModalitySample
 from onepeace_pl.modalities.audio.processor import count_frames
 from onepeace_pl.modalities.image.processor import normalise
@@ -84,7 +85,13 @@ def generate(folder: Path, pictures: int, sounds: int) -> None:
 
 
 def compare_embedding(
-    model: OnePeace, items: Sequence[Item], folder: Path, batch_size: int, num_workers: int, rounds: int
+    model: OnePeace,
+    items: Sequence[Item],
+    folder: Path,
+    batch_size: int,
+    num_workers: int,
+    rounds: int,
+    workers: Workers = "processes",
 ) -> list[Throughput]:
     """Time both sides in turns, for each modality of the items.
 
@@ -93,8 +100,9 @@ def compare_embedding(
         items: Files of images or sounds.
         folder: For what is written; its content is removed.
         batch_size: Items per forward pass.
-        num_workers: Threads of ours, and processes of the plain loader.
+        num_workers: Workers of ours, and processes of the plain loader.
         rounds: Repetitions.
+        workers: Kind of workers of ours; those of the verb are processes.
 
     Raises:
         UserError: An item is no file of an image or a sound.
@@ -104,7 +112,9 @@ def compare_embedding(
         by_modality.setdefault(item.modality, []).append(item)
     stamp, found = Stamp.of(model), []
     for name, several in by_modality.items():
-        embedder = ItemEmbedder(model, model.dim, False, batch_size=batch_size, num_workers=num_workers)
+        embedder = ItemEmbedder(
+            model, model.dim, False, batch_size=batch_size, num_workers=num_workers, workers=workers
+        )
 
         def ours(several: list[Item] = several, embedder: ItemEmbedder = embedder) -> None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -58,7 +58,7 @@ def add_workers_option(parser: argparse._ActionsContainer) -> None:
         "--num-workers",
         type=int,
         default=min(os.cpu_count() or 1, 8),
-        help="threads that read and prepare items; default: %(default)s",
+        help="workers that read and prepare items (processes of embed, threads of index); default: %(default)s",
     )
 
 

@@ -128,7 +128,9 @@ def _many(options: argparse.Namespace) -> int:
         "long_audio": options.long_audio,
     }
     if options.ray is None:
-        found = embed_parts(items, ItemEmbedder(model, **how), parts, options.retry_failed, _Log(started))
+        found = embed_parts(
+            items, ItemEmbedder(model, workers="processes", **how), parts, options.retry_failed, _Log(started)
+        )
     else:
         from onepeace_pl.integrations.ray import RaySettings, embed_parts_on_ray
 

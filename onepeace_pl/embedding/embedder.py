@@ -15,6 +15,7 @@ from onepeace_pl.backbone import Fuse
 from onepeace_pl.embedding.item import Item
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.hub import OnePeace
+from onepeace_pl.hub.preparation import Workers
 from onepeace_pl.modalities import RawInput
 from onepeace_pl.modalities.truncation import LongAudio
 
@@ -32,7 +33,8 @@ class ItemEmbedder:
         calibrate: Apply the model's calibration.
         fuse: Fusion of items of several modalities; None for what the model was trained for.
         batch_size: Items per forward pass.
-        num_workers: Threads that read and prepare items while the model embeds those before them.
+        num_workers: Workers that read and prepare items while the model embeds those before them.
+        workers: ``threads``, or ``processes``: faster for many files, and of raw values that can be pickled.
         on_error: Handling of an item that cannot be embedded.
         resample: Resample audio of another rate than the model's; False rejects it.
         long_audio: Handling of long audio, as of :meth:`~onepeace_pl.OnePeace.encode`.
@@ -49,10 +51,11 @@ class ItemEmbedder:
         on_error: OnError = "raise",
         resample: bool = True,
         long_audio: LongAudio = "cut",
+        workers: Workers = "threads",
     ) -> None:
         self.model, self.width, self.calibrate, self.fuse = model, width, calibrate, fuse
         self.batch_size, self.num_workers, self.on_error = batch_size, num_workers, on_error
-        self.resample, self.long_audio = resample, long_audio
+        self.resample, self.long_audio, self.workers = resample, long_audio, workers
 
     @property
     def chunk_size(self) -> int:
@@ -83,6 +86,7 @@ class ItemEmbedder:
             truncate_dim=self.width,
             batch_size=self.batch_size,
             num_workers=self.num_workers,
+            workers=self.workers,
             resample=self.resample,
             long_audio=self.long_audio,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from onepeace_pl.hub.inputs import check_modalities
 from onepeace_pl.hub.preparation import batches
 from onepeace_pl.modalities import ModalityInput, ModalitySample, Processor, RawInput
 from onepeace_pl.modalities.audio.resampling import Resamples
-from onepeace_pl.modalities.truncation import LongAudio, SplitsLong
+from onepeace_pl.modalities.truncation import CountsTruncations, LongAudio, SplitsLong
 
 Sample: TypeAlias = Mapping[str, ModalitySample]
 PreparedItem: TypeAlias = Sequence[Sample] | Exception
@@ -42,17 +42,38 @@ def with_resampling(processor: Processor, resample: bool) -> Processor:
 
 @dataclass(frozen=True)
 class ItemPreparation:
-    """Preprocessing of an item for a backbone; may be called by several threads.
+    """Preprocessing of an item; may be called by several threads, and sent to other processes.
 
     Attributes:
-        backbone: The backbone.
+        vocabularies: Number of tokens of each modality that the model has; None of one without tokens.
         processors: Processors by modality.
         long_audio: Cut long audio, or return a sample of each window.
     """
 
-    backbone: Backbone
+    vocabularies: Mapping[str, int | None]
     processors: Mapping[str, Processor]
     long_audio: LongAudio
+
+    @classmethod
+    def of(cls, backbone: Backbone, processors: Mapping[str, Processor], long_audio: LongAudio) -> Self:
+        """Return the preprocessing for a backbone."""
+        vocabularies = {name: backbone.encoder.adapter(name).vocabulary for name in backbone.modalities}
+        return cls(vocabularies, processors, long_audio)
+
+    @property
+    def truncation_counts(self) -> dict[str, int]:
+        """Number of inputs truncated so far in this process, by modality."""
+        return {
+            name: processor.truncations.count
+            for name, processor in self.processors.items()
+            if isinstance(processor, CountsTruncations)
+        }
+
+    def count_truncations(self, counts: Mapping[str, int]) -> None:
+        """Count what was truncated in other processes, too."""
+        for name, processor in self.processors.items():
+            if isinstance(processor, CountsTruncations):
+                processor.truncations.count += counts.get(name, 0)
 
     @torch.no_grad()  # of the thread
     def prepare(self, item: Mapping[str, RawInput]) -> Sequence[Sample]:
@@ -72,7 +93,7 @@ class ItemPreparation:
     def attempt(self, item: Mapping[str, RawInput]) -> PreparedItem:
         """Return the samples of an item, or the error that it causes."""
         try:
-            check_modalities(item, self.processors, self.backbone.modalities)
+            check_modalities(item, self.processors, tuple(self.vocabularies))
             return self.prepare(item)
         except (ValueError, TypeError, OSError) as error:  # anything else is a mistake of ours
             return error
@@ -82,7 +103,7 @@ class ItemPreparation:
         if self.long_audio == "mean" and isinstance(processor, SplitsLong):
             return processor.windows(raw)
         sample = processor(raw)
-        rows = self.backbone.encoder.adapter(name).vocabulary
+        rows = self.vocabularies[name]
         if rows is not None and int(sample.values.max()) >= rows:
             raise UserError(
                 f"{name} {str(raw)[:40]!r} has the token {int(sample.values.max())}, the model knows {rows};"

@@ -47,12 +47,14 @@ from onepeace_pl.hub.failures import Encoded, OnError, check_on_error, warn_of_f
 from onepeace_pl.hub.form import Array, Form
 from onepeace_pl.hub.inputs import Inputs
 from onepeace_pl.hub.preparation import (
+    Workers,
     check_batch_size,
     check_workers,
     chunked,
     prepared,
     progress_bar,
 )
+from onepeace_pl.hub.processes import prepared_in_processes
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings
 from onepeace_pl.hub.transfer import find_folder, upload_folder
 from onepeace_pl.hub.weights import (
@@ -469,6 +471,7 @@ class OnePeace:
         truncate_dim: int | None = None,
         batch_size: int = 32,
         num_workers: int = 0,
+        workers: Workers = "threads",
         resample: bool = True,
         long_audio: LongAudio = "cut",
     ) -> Generator[list[Tensor | Exception], None, None]:
@@ -484,7 +487,9 @@ class OnePeace:
             calibrate: See :meth:`encode`.
             truncate_dim: See :meth:`encode`.
             batch_size: See :meth:`encode`.
-            num_workers: Threads that prepare the next chunk while the model embeds this one.
+            num_workers: Workers that prepare the next items while the model embeds those before them.
+            workers: Kind of workers: ``threads``, or ``processes`` for long streams of files; to these, raw values are
+                pickled.
             resample: See :meth:`encode`.
             long_audio: See :meth:`encode`.
 
@@ -500,14 +505,18 @@ class OnePeace:
         form = Form(self.dim if truncate_dim is None else truncate_dim)
         form.check(self.dim, self.backbone.matryoshka_dims)
         check_batch_size(batch_size)
-        check_workers(num_workers)
+        check_workers(num_workers, workers)
         check_long_audio(long_audio)
         before, training, seen = self.truncation_counts, self.backbone.training, Counter[str]()
-        prepare = self._preparation(self.processors, resample, long_audio).attempt
+        preparation = self._preparation(self.processors, resample, long_audio)
+        if num_workers and workers == "processes":
+            stream = prepared_in_processes(preparation, chunks, num_workers, batch_size * WINDOW)
+        else:
+            stream = prepared(preparation.attempt, chunks, num_workers)
         embed = self._pooled(fuse, calibrate)
         self.backbone.eval()
         try:
-            with closing(prepared(prepare, chunks, num_workers)) as made:
+            with closing(stream) as made:
                 for chunk in made:
                     seen.update(name for each in chunk for name in modalities_of(each))
                     rows = self._embed_items(chunk, embed, batch_size)
@@ -605,7 +614,7 @@ class OnePeace:
 
     def _preparation(self, names: Iterable[str], resample: bool, long_audio: LongAudio) -> ItemPreparation:
         processors = {name: self.processor(name, resample) for name in names}
-        return ItemPreparation(self.backbone, processors, long_audio)
+        return ItemPreparation.of(self.backbone, processors, long_audio)
 
     def _pooled(self, fuse: Fuse | None, calibrate: bool | None) -> Embed:
         calibration = None if calibrate is False else self.calibration

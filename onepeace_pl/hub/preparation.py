@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
-from onepeace_pl.errors import UserError
+from onepeace_pl.errors import UserError, nearest
 
 T = TypeVar("T")
 Prepared = TypeVar("Prepared")
 Key = TypeVar("Key")
+
+Workers = Literal["threads", "processes"]
+"""Kind of workers that prepare items."""
 
 
 def prepared(
@@ -79,12 +82,14 @@ def check_batch_size(batch_size: int) -> None:
         raise UserError(f"batch_size={batch_size} must be at least 1")
 
 
-def check_workers(num_workers: int) -> None:
-    """Reject a number of workers that cannot be.
+def check_workers(num_workers: int, workers: Workers = "threads") -> None:
+    """Reject a number or a kind of workers that cannot be.
 
     Raises:
-        UserError: It is negative.
+        UserError: The number is negative, or the kind unknown.
     """
+    if workers not in get_args(Workers):
+        raise UserError(f"workers={workers!r}: {nearest(str(workers), get_args(Workers))}")
     if num_workers < 0:
         raise UserError(
             f"num_workers={num_workers} must be 0 or more; 0 prepares items in the calling thread"
