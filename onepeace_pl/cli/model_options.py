@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onepeace_pl.hub import OnePeace
+    from onepeace_pl.hub import LoadingOptions, OnePeace
 
 
 def add_loading_options(parser: argparse._ActionsContainer) -> None:
@@ -47,7 +47,7 @@ def load_model(folder: str, options: argparse.Namespace) -> OnePeace:
     return OnePeace.from_pretrained(folder, **loading_options(options))
 
 
-def loading_options(options: argparse.Namespace) -> dict[str, Any]:
+def loading_options(options: argparse.Namespace) -> LoadingOptions:
     """Return the options of :meth:`~onepeace_pl.OnePeace.from_pretrained` that the command line gives."""
     return {
         "device": options.device,

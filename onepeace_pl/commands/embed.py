@@ -103,6 +103,7 @@ def _many(options: argparse.Namespace) -> int:
         raise UserError(f"--to {folder}: sources are embedded into a folder of Parquet files; name a folder")
 
     from onepeace_pl.embedding import ItemEmbedder, Stamp
+    from onepeace_pl.embedding.embedder import EmbedderOptions
     from onepeace_pl.embedding.job import embed_parts
     from onepeace_pl.embedding.parts import FAILED, EmbeddingFolder
 
@@ -117,7 +118,7 @@ def _many(options: argparse.Namespace) -> int:
     stamp = Stamp.of(model, options.truncate_dim, calibration)
     depends = {"fuse": options.fuse, "resample": options.resample, "long_audio": options.long_audio}
     parts = EmbeddingFolder.open(folder, stamp, depends, options.part_size, options.folder)
-    how: dict[str, Any] = {
+    how: EmbedderOptions = {
         "width": stamp.width,
         "calibrate": calibration is not None,
         "fuse": fusion(options),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, Literal
+from typing import Any, Literal, Required, TypedDict
 
 import torch
 from torch import Tensor
@@ -22,6 +22,19 @@ from onepeace_pl.modalities.truncation import LongAudio
 OnError = Literal["raise", "skip"]
 BATCHES = 8
 """Batches of a chunk: items of equal length can share a batch."""
+
+
+class EmbedderOptions(TypedDict, total=False):
+    """Options of :class:`ItemEmbedder`, for callers that hand them on."""
+
+    width: Required[int]
+    calibrate: Required[bool]
+    fuse: Fuse | None
+    batch_size: int
+    num_workers: int
+    on_error: OnError
+    resample: bool
+    long_audio: LongAudio
 
 
 class ItemEmbedder:

@@ -16,7 +16,7 @@ from onepeace_pl.finetuning.plan import Plan, Request
 from onepeace_pl.finetuning.recipe import Recipe
 from onepeace_pl.utils.json_files import JsonObject
 
-BASE: Final = "finetune/base"  # a shipped config
+BASE: Final = "parts/finetune"  # a shipped config
 LOG_EVERY: Final = 10  # updates, there
 SECTIONS: Final = ("trainer", "model", "data", "seed_everything")
 
@@ -114,7 +114,7 @@ def describe(config: JsonObject, guesses: Guesses, header: Sequence[str]) -> str
     """Return the config as YAML, with reasons of guesses as comments."""
     reasons = {guess.name: guess.reason for guess in guesses}
     places = {
-        "config": "configs show finetune/base",
+        "config": "configs show parts/finetune",
         "trainer.max_epochs": reasons.get("epochs"),
         "trainer.max_steps": reasons.get("updates"),
         "model.optimizer": reasons.get("learning rate"),

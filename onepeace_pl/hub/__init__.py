@@ -3,7 +3,7 @@
 from onepeace_pl.checkpoints.folder import load_folder, save_folder
 from onepeace_pl.hub.calibration import Calibration
 from onepeace_pl.hub.failures import Encoded, OnError
-from onepeace_pl.hub.onepeace import OnePeace
+from onepeace_pl.hub.onepeace import LoadingOptions, OnePeace
 from onepeace_pl.hub.quantization import Precision, dequantize_embeddings, quantize_embeddings
 from onepeace_pl.hub.weights import Weights
 from onepeace_pl.hub.zero_shot import ZeroShotResult
@@ -11,6 +11,7 @@ from onepeace_pl.hub.zero_shot import ZeroShotResult
 __all__ = [
     "Calibration",
     "Encoded",
+    "LoadingOptions",
     "OnError",
     "OnePeace",
     "Precision",

@@ -12,7 +12,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self, TypeAlias, overload
+from typing import Any, Literal, Self, TypeAlias, TypedDict, overload
 
 import torch
 from torch import Tensor
@@ -78,6 +78,15 @@ Option: TypeAlias = Any
 
 Encoding: TypeAlias = Tensor | Array | list[Tensor] | list[Tensor | None] | list[Array | None]
 """Vectors of one call; a list with ``tokens``, None for what could not be read."""
+
+
+class LoadingOptions(TypedDict, total=False):
+    """Options of :meth:`OnePeace.from_pretrained`, for callers that hand them on."""
+
+    device: str | None
+    tokenizer: str | None
+    trust_remote_code: bool
+    weights: Weights | None
 
 
 class OnePeace:

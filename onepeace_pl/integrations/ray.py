@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onepeace_pl.embedding.embedder import ItemEmbedder
+from onepeace_pl.embedding.embedder import EmbedderOptions, ItemEmbedder
 from onepeace_pl.embedding.item import Item
 from onepeace_pl.embedding.job import Progress, embed_part, missing_parts, writing
 from onepeace_pl.embedding.parts import EmbeddingFolder, PartFacts
 from onepeace_pl.errors import UserError
+from onepeace_pl.hub import LoadingOptions
 from onepeace_pl.utils.libraries import LibraryError
 
 Block = dict[str, Any]
@@ -33,8 +34,8 @@ class RaySettings:
     """
 
     model_folder: str
-    loading: Mapping[str, Any]
-    embedding: Mapping[str, Any]
+    loading: LoadingOptions
+    embedding: EmbedderOptions
 
 
 def embed_parts_on_ray(

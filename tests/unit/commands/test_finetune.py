@@ -98,7 +98,7 @@ def test_class_folders_to_predictions(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_config_is_that_of_the_data_and_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     class_folders("pets")
     config = config_of("classification", "pets", "--trainer.precision", "bf16-mixed", "--lr", "1e-4")
-    assert config["config"] == "finetune/base"
+    assert config["config"] == "parts/finetune"
     assert config["trainer"]["precision"] == "bf16-mixed"
     assert config["model"]["optimizer"] == {"lr": 1e-4}
     assert list(config["model"]["backbone"]["init_args"]["adapters"]) == ["image"]

@@ -93,7 +93,7 @@ def test_refusals(model, capsys):
     Path("empty").mkdir()
     for words, message in (
         (["index", "other", "files", "--to", "idx", "--device", "cpu"], "idx holds vectors of another model"),
-        (["index", "m", "empty", "--to", "new", "--device", "cpu"], "empty: nothing to index"),
+        (["index", "m", "empty", "--to", "new", "--device", "cpu"], "empty: nothing to embed"),
         (["index", "m", "files", "--to", "idx", "--truncate-dim", "8"], "idx is an index already"),
         (["index", "m", "files", "--to", "idx", "--columns", "x"], "write FIELD=COLUMN"),
         (["search", "idx"], "empty query"),
