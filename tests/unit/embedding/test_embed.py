@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,7 +109,7 @@ def test_parquet_and_its_encoded_images(model):
 
 def test_standard_input(model, monkeypatch, capsys):
     def give(data: bytes) -> None:
-        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
     give(b"files/1.png\na dog barks in the snow\n\nfiles/2.WAV\nfiles/2.wav\n")
     assert embed("-", "--to", "out", "--on-error", "skip") == 0
@@ -297,11 +296,11 @@ def killed_in_the_middle(words: list[str], folder: str, parts: int) -> None:
 def test_killed_and_resumed(model):
     Path("t.txt").write_text("".join(f"a dog barks {i} times in the snow\n" for i in range(2000)))
     words = ["t.txt", "--part-size", "100", "--to"]
-    assert start(*words, "whole", stdout=subprocess.DEVNULL).wait() == 0
+    assert main(["embed", "m", *words, "whole", "--device", "cpu"]) == 0
     killed_in_the_middle([*words, "out"], "out", 3)
     there = len(list(Path("out").glob("part-*.parquet")))
     assert 3 <= there < 20
-    assert interrupted([*words, "out"], 1, 15) >= 0
+    assert main(["embed", "m", *words, "out", "--device", "cpu"]) == 0
     assert content("out") == content("whole")
 
 

@@ -73,6 +73,7 @@ def test_onnx_graphs_equal_the_embedder(model, tmp_path, names):
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_int8_graphs_are_smaller_and_close(model, tmp_path):
     from onnxruntime import InferenceSession
 

@@ -192,17 +192,14 @@ index.add(items, batch_size=2, progress=lambda added: print(added.seen, flush=Tr
 def test_a_killed_run_goes_on(model):
     Path("many.txt").write_text("".join(f"text number {i}\n" for i in range(400)))
     Index.create("idx", "m")
-    kept = 0
-    for stop in (1, 4):
-        with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, text=True) as process:
-            for number, _ in enumerate(process.stdout or ()):
-                if number == stop:
-                    process.send_signal(signal.SIGKILL)
-                    break
-        there = len(Index.open("idx", model))
-        assert kept < there < 400
-        assert there % 16 == 0  # whole commits
-        kept = there
+    with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, text=True) as process:
+        for number, _ in enumerate(process.stdout or ()):
+            if number == 4:
+                process.send_signal(signal.SIGKILL)
+                break
+    kept = len(Index.open("idx", model))
+    assert 0 < kept < 400
+    assert kept % 16 == 0  # whole commits
     index = Index.open("idx", "m")
     rest = index.add(items(model, "many.txt"))
     assert (rest.added, rest.unchanged) == (400 - kept, kept)
