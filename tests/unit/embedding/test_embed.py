@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from onepeace_pl import OnePeace
+from onepeace_pl.cli import main
 from onepeace_pl.cli import main as cli
 from onepeace_pl.utils.claim import Claim
 from tests.unit.hub.conftest import TEXTS, make_model
