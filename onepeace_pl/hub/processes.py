@@ -7,10 +7,13 @@ come back as one for each dtype, so that few file descriptors are open.
 from __future__ import annotations
 
 import io
+import multiprocessing
+import os
 import pickle
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Thread
 
 import torch
 from torch import Tensor
@@ -53,6 +56,7 @@ def prepared_in_processes(
         num_workers=num_workers,
         collate_fn=_pack,
         prefetch_factor=max(2, -(-ahead // (PIECE * num_workers))),
+        worker_init_fn=_end_with_parent,
     )
     made: list[PreparedItem] = []
     for piece in loader:
@@ -65,6 +69,18 @@ def prepared_in_processes(
             made = made[size:]
     while sizes:  # of chunks without items
         yield made[: sizes.popleft()]
+
+
+def _end_with_parent(worker: int) -> None:
+    """End this process as soon as its parent is killed, with what it has inherited: locks of files."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        Thread(target=wait, daemon=True).start()
 
 
 @dataclass
