@@ -84,7 +84,12 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+QUICK = ("first batch", "end of an epoch, by epochs", "middle of a window", "killed between checkpoints")
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(each, marks=() if each in QUICK else pytest.mark.slow) for each in MOMENTS]
+)
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(moment: str, unbroken: Any, tmp_path: Path) -> None:
     hook, count, number, options = MOMENTS[moment]
     resumed = stop_and_resume(tmp_path / "run", hook, count, number, **options)
