@@ -14,8 +14,23 @@ def add_loading_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--device", help="default: a GPU if available")
     add_weights_option(parser)
     parser.add_argument("--tokenizer", metavar="PATH", help="tokenizer of a model folder without one")
+    add_trust_option(parser)
+
+
+def add_trust_option(parser: argparse._ActionsContainer) -> None:
+    """Add ``--trust``."""
     parser.add_argument(
         "--trust", action="store_true", help="import classes of other packages that the folder names"
+    )
+
+
+def add_resample_option(parser: argparse._ActionsContainer) -> None:
+    """Add ``--resample`` and ``--no-resample``."""
+    parser.add_argument(
+        "--resample",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="resample audio of another rate than the model's, or reject it",
     )
 
 
@@ -31,12 +46,7 @@ def add_weights_option(parser: argparse._ActionsContainer) -> None:
 def add_embedding_options(parser: argparse._ActionsContainer) -> None:
     """Add ``--batch-size``, ``--resample`` and the options of loading."""
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument(
-        "--resample",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="resample audio of another rate than the model's, or reject it",
-    )
+    add_resample_option(parser)
     add_loading_options(parser)
 
 

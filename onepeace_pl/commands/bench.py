@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from onepeace_pl.cli.model_options import add_trust_option
 from onepeace_pl.cli.source_options import add_workers_option
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
@@ -127,9 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--rounds", type=int, default=5, help="repetitions; default: 5")
     add_workers_option(embed)
     embed.add_argument("--assert-ratio", type=float, metavar="R", help="exit code 1 if a ratio is lower")
-    embed.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_trust_option(embed)
     for verb in (*made.values(), loss, dense, vectors, weights, embed):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
@@ -144,9 +143,7 @@ def _add_rows(verb: argparse.ArgumentParser, required: bool) -> None:
     verb.add_argument(
         "--split", choices=("validation", "test", "train"), default="validation", help="rows of a config"
     )
-    verb.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_trust_option(verb)
 
 
 def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:

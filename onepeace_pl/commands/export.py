@@ -8,6 +8,8 @@ export FOLDER --to exported --format torch --modality image text image+text
 import argparse
 from collections.abc import Sequence
 
+from onepeace_pl.cli.model_options import add_trust_option
+
 
 def main(argv: Sequence[str]) -> int:
     """Write graphs and their description, print how much they differ from the model; return the exit code."""
@@ -34,9 +36,7 @@ def main(argv: Sequence[str]) -> int:
         metavar="NAME",
         help="modalities, and combinations such as image+text for one joint pass; default: each modality alone",
     )
-    parser.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_trust_option(parser)
     options = parser.parse_args(argv)
 
     import torch

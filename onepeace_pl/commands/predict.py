@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onepeace_pl.cli.endings import add_endings_option, parse_endings
-from onepeace_pl.cli.model_options import add_weights_option
+from onepeace_pl.cli.model_options import add_resample_option, add_trust_option, add_weights_option
 from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import replacing
 
@@ -168,18 +168,11 @@ def _parser() -> argparse.ArgumentParser:
         default="raise",
         help="files that cannot be read: stop, or leave them out and name them at the end",
     )
-    parser.add_argument(
-        "--resample",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="resample audio of another rate than the model's, or reject it",
-    )
+    add_resample_option(parser)
     add_endings_option(parser)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--num-workers", type=int, default=0, help="processes that prepare files")
     parser.add_argument("--device", help="default: a GPU if available")
     add_weights_option(parser)
-    parser.add_argument(
-        "--trust", action="store_true", help="import classes of other packages that the folder names"
-    )
+    add_trust_option(parser)
     return parser

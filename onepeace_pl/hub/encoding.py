@@ -60,15 +60,6 @@ class ItemPreparation:
         vocabularies = {name: backbone.encoder.adapter(name).vocabulary for name in backbone.modalities}
         return cls(vocabularies, processors, long_audio)
 
-    @property
-    def truncation_counts(self) -> dict[str, int]:
-        """Number of inputs truncated so far in this process, by modality."""
-        return {
-            name: processor.truncations.count
-            for name, processor in self.processors.items()
-            if isinstance(processor, CountsTruncations)
-        }
-
     def count_truncations(self, counts: Mapping[str, int]) -> None:
         """Count what was truncated in other processes, too."""
         for name, processor in self.processors.items():

@@ -68,7 +68,7 @@ from onepeace_pl.hub.weights import (
 from onepeace_pl.hub.zero_shot import LABEL_ALONE, ZeroShotResult, score_labels, sentences
 from onepeace_pl.modalities import Processor, RawInput
 from onepeace_pl.modalities.text.tokenizer import Tokenizer
-from onepeace_pl.modalities.truncation import CountsTruncations, LongAudio, check_long_audio
+from onepeace_pl.modalities.truncation import LongAudio, check_long_audio, truncation_counts
 from onepeace_pl.nn.late_interaction import maxsim, pad_tokens
 
 WINDOW = 8  # batches whose items are prepared together, so that those of equal length can share a batch
@@ -273,11 +273,7 @@ class OnePeace:
     @property
     def truncation_counts(self) -> dict[str, int]:
         """Number of inputs truncated so far, by modality (long texts and long audio)."""
-        return {
-            name: processor.truncations.count
-            for name, processor in self.processors.items()
-            if isinstance(processor, CountsTruncations)
-        }
+        return truncation_counts(self.processors)
 
     @overload
     def encode(

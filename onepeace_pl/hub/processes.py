@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from onepeace_pl.hub.encoding import ItemPreparation, PreparedItem
 from onepeace_pl.hub.preparation import chunked
 from onepeace_pl.modalities import RawInput
+from onepeace_pl.modalities.truncation import truncation_counts
 
 PIECE = 16
 """Items that a worker prepares at a time."""
@@ -57,6 +58,8 @@ def prepared_in_processes(
         collate_fn=_pack,
         prefetch_factor=max(2, -(-ahead // (PIECE * num_workers))),
         worker_init_fn=_end_with_parent,
+        # Its own generator: the loader's draw for its workers must not move the global one.
+        generator=torch.Generator(),
     )
     made: list[PreparedItem] = []
     for piece in loader:
@@ -98,9 +101,9 @@ class _Items(Dataset[_Made]):
         self.preparation = preparation
 
     def __getitem__(self, item: Mapping[str, RawInput]) -> _Made:
-        before = Counter(self.preparation.truncation_counts)
+        before = Counter(truncation_counts(self.preparation.processors))
         made = self.preparation.attempt(item)
-        return _Made(made, Counter(self.preparation.truncation_counts) - before)
+        return _Made(made, Counter(truncation_counts(self.preparation.processors)) - before)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -46,6 +46,15 @@ class CountsTruncations(Protocol):
     """
 
     truncations: Truncations
+
+
+def truncation_counts(processors: Mapping[str, object]) -> dict[str, int]:
+    """Return the number of inputs truncated so far in this process, by modality of processors that count them."""
+    return {
+        name: processor.truncations.count
+        for name, processor in processors.items()
+        if isinstance(processor, CountsTruncations)
+    }
 
 
 @runtime_checkable

@@ -10,25 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
-from onepeace_pl import OnePeace
 from onepeace_pl.cli import main as cli
-from tests.unit.hub.conftest import make_model
-from tests.unit.search.conftest import write_files
+from tests.unit.search.conftest import model
+
+__all__ = ["model"]  # the fixture
 
 CPU = ("--device", "cpu", "--batch-size", "4", "--part-size", "8")
-
-
-@pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnePeace:
-    """The model, also in folder m, beside the folder files of 6 pictures, 6 sounds and 4 texts."""
-    monkeypatch.chdir(tmp_path)
-    write_files(Path("files"))
-    made = make_model()
-    made.save_pretrained("m")
-    return made
 
 
 def embed(*words: str) -> int:

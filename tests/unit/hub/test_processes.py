@@ -33,6 +33,7 @@ def items(tmp_path: Path) -> Items:
 def test_vectors_and_errors_are_those_of_the_calling_process(model: OnePeace, items: Items) -> None:
     chunks = [items[:25], [], items[25:], []]
     expected = list(model.encode_chunks(chunks, batch_size=4))
+    state = torch.get_rng_state()
     found = list(model.encode_chunks(chunks, batch_size=4, num_workers=2, workers="processes"))
     assert [len(chunk) for chunk in found] == [25, 0, len(items) - 25, 0]
     for mine, theirs in zip(chain(*found), chain(*expected), strict=True):
@@ -41,6 +42,7 @@ def test_vectors_and_errors_are_those_of_the_calling_process(model: OnePeace, it
         else:
             assert (type(mine), str(mine)) == (type(theirs), str(theirs))
     assert isinstance(found[0][3], UserError)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_truncated_texts_are_counted(model: OnePeace) -> None:
