@@ -7,13 +7,10 @@ come back as one for each dtype, so that few file descriptors are open.
 from __future__ import annotations
 
 import io
-import multiprocessing
-import os
 import pickle
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Thread
 
 import torch
 from torch import Tensor
@@ -23,6 +20,7 @@ from onepeace_pl.hub.encoding import ItemPreparation, PreparedItem
 from onepeace_pl.hub.preparation import chunked
 from onepeace_pl.modalities import RawInput
 from onepeace_pl.modalities.truncation import truncation_counts
+from onepeace_pl.utils.parent import end_with_parent
 
 PIECE = 16
 """Items that a worker prepares at a time."""
@@ -57,7 +55,7 @@ def prepared_in_processes(
         num_workers=num_workers,
         collate_fn=_pack,
         prefetch_factor=max(2, -(-ahead // (PIECE * num_workers))),
-        worker_init_fn=_end_with_parent,
+        worker_init_fn=end_with_parent,
         # Its own generator: the loader's draw for its workers must not move the global one.
         generator=torch.Generator(),
     )
@@ -72,18 +70,6 @@ def prepared_in_processes(
             made = made[size:]
     while sizes:  # of chunks without items
         yield made[: sizes.popleft()]
-
-
-def _end_with_parent(worker: int) -> None:
-    """End this process as soon as its parent is killed, with what it has inherited: locks of files."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def wait() -> None:
-            parent.join()
-            os._exit(1)
-
-        Thread(target=wait, daemon=True).start()
 
 
 @dataclass

@@ -12,6 +12,7 @@ from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import PreparedRows, Sample
 from onepeace_pl.data.loading.samplers import EpochBatchSampler
+from onepeace_pl.utils.parent import end_with_parent
 
 
 class ResumableLoader(DataLoader[Sample]):
@@ -44,6 +45,7 @@ class ResumableLoader(DataLoader[Sample]):
             num_workers=num_workers,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
+            worker_init_fn=end_with_parent,
             # Its own generator: the loader's draw for its workers must not move the global one.
             generator=torch.Generator().manual_seed(batches.seed),
         )

@@ -118,7 +118,7 @@ def _read_file(
         rate, channels, blocks = ffmpeg.decode(file) if for_ffmpeg else _libsndfile(file)
     _check_rate(name, rate, wanted)
     if channels > _MOST_CHANNELS:
-        raise UserError(f"{name}: {channels} channels; leave the row out, or keep {_MOST_CHANNELS} or fewer")
+        raise UserError(f"{name}: {channels} channels; leave it out, or keep {_MOST_CHANNELS} or fewer")
     most = MOST_SAMPLES * min(1.0, rate / wanted)
     if max_seconds is not None:
         most = min(most, max_seconds * rate)
@@ -131,7 +131,7 @@ def _read_file(
         length += len(block)
         parts.append(block.mean(dim=1))
     limit = f"{most / rate / 60:.0f} minutes" if most >= 120 * rate else f"{most / rate:g} seconds"
-    raise UserError(f"{name}: longer than {limit}; cut it, or leave the row out")
+    raise UserError(f"{name}: longer than {limit}; cut it, or leave it out")
 
 
 def _libsndfile(file: str | Path | bytes) -> tuple[int, int, Iterator[Tensor]]:
@@ -158,11 +158,11 @@ def _decoding(name: str) -> Iterator[None]:
     except LibraryError:  # the machine's fault, not the file's
         raise
     except FileNotFoundError as error:
-        raise UserError(f"{name}: no such audio; check the path and the data set's root") from error
+        raise UserError(f"{name}: no such audio; check the path, or the root of the data set") from error
     except Exception as error:
         reason = shown_path(" ".join(str(error).split())) or type(error).__name__
         raise UserError(
-            f"{name}: unreadable audio ({reason}); convert it to wav or flac, or leave the row out"
+            f"{name}: unreadable audio ({reason}); convert it to wav or flac, or leave it out"
         ) from error
 
 

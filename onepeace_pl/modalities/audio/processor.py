@@ -154,4 +154,4 @@ def _check(name: str, wave: Tensor, silence: Silence) -> None:
     elif silence == "raise" and low == high:
         problem = "silent audio (all samples are equal; silence: keep lets it through)"
     if problem:
-        raise UserError(f"{name}: {problem}; replace it or leave the row out")
+        raise UserError(f"{name}: {problem}; replace it or leave it out")

@@ -145,7 +145,7 @@ def check_sides(width: int, height: int, name: str = "an image") -> None:
     if short < 1 or long > LONGEST_SIDE or long > MOST_STRETCHED * short:
         raise UserError(
             f"{name}: {width} x {height} pixels; sides are 1 to {LONGEST_SIDE} pixels long, and one at most "
-            f"{MOST_STRETCHED} times the other: cut it, or leave the row out"
+            f"{MOST_STRETCHED} times the other: cut it, or leave it out"
         )
 
 
@@ -159,7 +159,7 @@ def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
         with _open(raw) as image:
             yield image
     except FileNotFoundError as error:
-        raise UserError(f"{name}: no such {what}; check the path and the data set's root") from error
+        raise UserError(f"{name}: no such {what}; check the path, or the root of the data set") from error
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)
         reason = (
@@ -167,9 +167,7 @@ def _opened(raw: str | Path | bytes, what: str) -> Iterator[Image.Image]:
             if unknown
             else shown_path(" ".join(str(error).split())) or type(error).__name__
         )
-        raise UserError(
-            f"{name}: unreadable {what} ({reason}); replace the file or leave the row out"
-        ) from error
+        raise UserError(f"{name}: unreadable {what} ({reason}); replace the file or leave it out") from error
 
 
 def _open(raw: str | Path | bytes) -> Image.Image:

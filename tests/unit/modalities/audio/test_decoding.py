@@ -40,7 +40,7 @@ def test_a_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     _, wave, _ = open_audio(tmp_path / "a.wav", RATE)
     assert torch.equal(wave, torch.from_numpy(stereo).mean(1))
     monkeypatch.setattr(audio_file, "MOST_SAMPLES", 4000)
-    with pytest.raises(ValueError, match=r"a\.wav: longer than 0.25 seconds; cut it, or leave the row out"):
+    with pytest.raises(ValueError, match=r"a\.wav: longer than 0.25 seconds; cut it, or leave it out"):
         open_audio(tmp_path / "a.wav", RATE)
     monkeypatch.setattr(audio_file, "MOST_SAMPLES", 1 << 27)
     assert len(open_audio(tmp_path / "a.wav", RATE, max_seconds=5000 / RATE)[1]) == 5000
@@ -65,7 +65,7 @@ def test_rates_that_cannot_be(rate: float, tmp_path: Path) -> None:
 
 def test_sounds_of_many_channels(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros((10, 100), np.float32), RATE)
-    with pytest.raises(ValueError, match=r"a\.wav: 100 channels; leave the row out, or keep 64 or fewer"):
+    with pytest.raises(ValueError, match=r"a\.wav: 100 channels; leave it out, or keep 64 or fewer"):
         AudioProcessor()(tmp_path / "a.wav")
 
 
