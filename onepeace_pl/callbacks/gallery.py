@@ -1,35 +1,37 @@
 """Plot of retrieval results: queries with their top results, correct ones framed.
 
-Shapes: H, W pixels; N audio samples.
+Shapes: H, W pixels; C channels and N samples of an array.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from onepeace_pl.metrics import DirectionResult, RetrievalResult
 from onepeace_pl.metrics.composed import SUM
 from onepeace_pl.metrics.result import JOINT
 from onepeace_pl.modalities.audio.decoding import open_audio
 from onepeace_pl.modalities.image.decoding import open_image
-from onepeace_pl.results.spectrogram import spectrogram
+from onepeace_pl.results.spectrogram import coloured, spectrogram
 from onepeace_pl.utils.files import replacing
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from onepeace_pl.data.source import Source
 
-RIGHT, WRONG, QUERY = "#1a9850", "#c8c8c8", "#333333"
+RIGHT, WRONG, QUERY, INK, GREY, LINES = "#1a9850", "#c8c8c8", "#333333", "black", "#555555", "#1f77b4"
 AUDIO_ENDINGS = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus"})
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-CELL, GAP, HEADING, MARGIN = 1.0, 0.08, 0.42, 0.25  # inches
+CELL, GAP, HEADING, MARGIN = 110, 10, 46, 28  # pixels
+SMOOTH = 4  # lines are drawn this many times as large
 
 
 def draw_gallery(
@@ -52,10 +54,8 @@ def draw_gallery(
         answers: Answers shown of each query.
 
     Raises:
-        ImportError: If matplotlib is not installed.
+        ImportError: If matplotlib, whose font is used, is not installed.
     """
-    from matplotlib.figure import Figure
-
     bands = [
         (name, rows[name], list(result.directions.values()))
         for name, result in results.items()
@@ -67,35 +67,30 @@ def draw_gallery(
     heights = [
         HEADING + max(min(queries, len(d.queries)) for d in band) * (CELL + GAP) for _, _, band in bands
     ]
-    height = sum(heights) + MARGIN
-    figure = Figure(figsize=(width, height), dpi=110)
-    axes = figure.add_axes((0, 0, 1, 1))
-    # One set of axes in inches from the upper left: a hundred of them would take many seconds.
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.axis("off")
-    top = MARGIN / 2
+    canvas = _Canvas.white(width, sum(heights) + MARGIN)
+    top = MARGIN // 2
     for (name, source, band), step in zip(bands, heights, strict=True):
         left = MARGIN
         for direction in band:
-            _draw_direction(axes, name, direction, source, left, top, queries, answers)
+            _draw_direction(canvas, name, direction, source, left, top, queries, answers)
             left += _block_width(direction, answers)
         top += step
     with replacing(path) as new:
-        figure.savefig(new)
+        canvas.image.save(new, format="PNG")
 
 
-def _block_width(direction: DirectionResult, answers: int) -> float:
+def _block_width(direction: DirectionResult, answers: int) -> int:
     cells: int = len(direction.query) + min(answers, direction.top.shape[1]) * len(direction.target)
     return cells * (CELL + GAP) + 2 * MARGIN
 
 
 def _draw_direction(
-    axes: Axes,
+    canvas: _Canvas,
     gallery: str,
     direction: DirectionResult,
     rows: Source,
-    left: float,
-    top: float,
+    left: int,
+    top: int,
     queries: int,
     answers: int,
 ) -> None:
@@ -107,67 +102,91 @@ def _draw_direction(
     if k in direction.optimum:
         numbers.append(f"optimum {direction.optimum[k]:.2f}")
     heading = direction.name.replace("->", " \u2192 ")
-    axes.text(left, top + 0.16, heading, fontsize=10, fontweight="bold", va="center")
-    axes.text(left, top + 0.33, "   ".join(numbers), fontsize=7, color="#555555", va="center")
+    canvas.draw.text((left, top + 18), heading, INK, _font(15, bold=True), anchor="lm")
+    canvas.draw.text((left, top + 36), "   ".join(numbers), GREY, _font(11), anchor="lm")
     count = len(direction.queries)
     shown = np.unique(np.linspace(0, count - 1, min(queries, count)).astype(int))
     for line, q in enumerate(shown):
         y, x = top + HEADING + line * (CELL + GAP), left
         row = rows[int(direction.queries[q])]
         for modality in direction.query:
-            _draw_item(axes, row.fields[modality], x, y)
-            _frame(axes, x, y, QUERY, 1.2)
+            canvas.item(row.fields[modality], x, y)
+            canvas.frame(x, y, QUERY, 2)
             x += CELL + GAP
-        label = f"rank {direction.ranks[q]}"
-        axes.text(x - GAP - 0.03, y + 0.03, label, fontsize=6, ha="right", va="top", bbox=_LABEL)
-        x += MARGIN / 2
+        canvas.label(f"rank {direction.ranks[q]}", x - GAP - 3, y + 3)
+        x += MARGIN // 2
         for place in range(min(answers, direction.top.shape[1])):
             row = rows[int(direction.top[q, place])]
             right = bool(direction.right[q, place])
             for modality in direction.target:
-                _draw_item(axes, row.fields[modality], x, y)
-                _frame(axes, x, y, RIGHT if right else WRONG, 2.5 if right else 0.6)
+                canvas.item(row.fields[modality], x, y)
+                canvas.frame(x, y, RIGHT if right else WRONG, 4 if right else 1)
                 x += CELL + GAP
 
 
-_LABEL = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+@dataclass(frozen=True)
+class _Canvas:
+    """An image that is drawn on; places are pixels from the upper left."""
 
+    image: Image.Image
+    draw: ImageDraw.ImageDraw
 
-def _frame(axes: Axes, x: float, y: float, colour: str, width: float) -> None:
-    from matplotlib.patches import Rectangle
+    @classmethod
+    def white(cls, width: int, height: int) -> Self:
+        image = Image.new("RGB", (width, height), "white")
+        return cls(image, ImageDraw.Draw(image))
 
-    axes.add_patch(Rectangle((x, y), CELL, CELL, fill=False, edgecolor=colour, linewidth=width, zorder=3))
+    def frame(self, x: int, y: int, colour: str, width: int) -> None:
+        self.draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline=colour, width=width)
 
+    def label(self, text: str, right: int, top: int) -> None:
+        """Write on a white ground, up to a right edge."""
+        box = self.draw.textbbox((right, top), text, _font(9), anchor="ra")
+        self.draw.rectangle((box[0] - 2, box[1] - 2, box[2] + 1, box[3] + 1), fill="white")
+        self.draw.text((right, top), text, INK, _font(9), anchor="ra")
 
-def _draw_item(axes: Axes, raw: Any, x: float, y: float) -> None:
-    """Draw one raw value into the cell whose upper left corner is (x, y)."""
-    raw = _loaded(raw)
-    extent = (x, x + CELL, y + CELL, y)
-    if isinstance(raw, tuple):
-        samples, rate = raw
-        axes.imshow(
-            spectrogram(samples, rate), extent=extent, aspect="auto", cmap="magma", origin="upper", zorder=1
-        )
-    elif isinstance(raw, str):
-        words = textwrap.wrap(raw, 20)
-        text = "\n".join(words if len(words) <= 8 else [*words[:7], "..."])
-        axes.text(
-            x + CELL / 2, y + CELL / 2, text, fontsize=6.5, ha="center", va="center", clip_on=True, zorder=2
-        )
-    else:
-        array = np.asarray(raw)
-        if array.dtype == np.uint8:
-            axes.imshow(array, extent=extent, aspect="auto", cmap="gray", zorder=1)
+    def item(self, raw: Any, x: int, y: int) -> None:
+        """Draw one raw value into the cell whose upper left corner is (x, y)."""
+        raw = _loaded(raw)
+        if isinstance(raw, str):
+            words = textwrap.wrap(raw, 20)
+            text = "\n".join(words if len(words) <= 8 else [*words[:7], "..."])
+            cell = _Canvas.white(CELL, CELL)  # which cuts what is too wide
+            cell.draw.text((CELL // 2, CELL // 2), text, INK, _font(9), anchor="mm", align="center")
+            self.image.paste(cell.image, (x, y))
+            return
+        if isinstance(raw, tuple):
+            samples, rate = raw
+            picture = Image.fromarray(coloured(spectrogram(samples, rate)))
         else:
-            _draw_lines(axes, array.reshape(-1, array.shape[-1]), x, y)
+            array = np.asarray(raw)
+            if array.dtype == np.uint8:
+                picture = Image.fromarray(array).convert("RGB")
+            else:
+                picture = _lines(array.reshape(-1, array.shape[-1]))
+        self.image.paste(picture.resize((CELL, CELL)), (x, y))
 
 
-def _draw_lines(axes: Axes, channels: NDArray[Any], x: float, y: float) -> None:
+def _lines(channels: NDArray[Any]) -> Image.Image:
+    """Draw the channels (C, N) of an array below each other."""
+    size = CELL * SMOOTH
+    canvas = _Canvas.white(size, size)
     spread = float(np.abs(channels).max()) or 1.0
-    along = np.linspace(x + 0.03, x + CELL - 0.03, channels.shape[1])
+    along = np.linspace(0.03 * size, 0.97 * size, channels.shape[1])
     for number, channel in enumerate(channels):
-        middle = y + CELL * (number + 0.5) / len(channels)
-        axes.plot(along, middle - channel / spread * CELL / len(channels) / 2, linewidth=0.5, zorder=2)
+        middle = size * (number + 0.5) / len(channels)
+        heights = middle - channel / spread * size / len(channels) / 2
+        canvas.draw.line(list(zip(along.tolist(), heights.tolist(), strict=True)), LINES, width=SMOOTH)
+    return canvas.image
+
+
+@lru_cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return matplotlib's font in pixels: it has more scripts than Pillow's own."""
+    import matplotlib
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
 
 
 def _loaded(raw: Any) -> Any:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from onepeace_pl.callbacks.gallery import RIGHT, draw_gallery, spectrogram
+from onepeace_pl.callbacks.gallery import RIGHT, draw_gallery
 from onepeace_pl.data.source import Row, Source
 from onepeace_pl.metrics import RetrievalMetric
+from onepeace_pl.results.spectrogram import spectrogram
 
 
 def test_a_tone_is_one_bright_line_at_its_pitch() -> None:
