@@ -21,7 +21,7 @@ from onepeace_pl.data.labels.transforms import JointTransform
 from onepeace_pl.data.loading.collate import BatchTransform, Collator
 from onepeace_pl.data.loading.dataset import OnError, PreparedRows, Sample
 from onepeace_pl.data.loading.loader import ResumableLoader
-from onepeace_pl.data.loading.samplers import EpochBatchSampler, interleaved
+from onepeace_pl.data.loading.samplers import EpochBatchSampler, Shuffle, interleaved
 from onepeace_pl.data.needs import Needs, Offer, Split, TaskDataModule
 from onepeace_pl.data.source import Source, texts_of
 from onepeace_pl.data.tokenizers import Tokenizers
@@ -64,6 +64,9 @@ class SourceDataModule(TaskDataModule):
             line, JSON or CSV); None takes those of the training source.
         prompts: Templates for zero-shot classification, with ``{}`` for the class name ("a photo of {}").
         transform: Changes images together with their labels (masks, boxes); None changes nothing.
+        shuffle: Order of the training rows: "stored", an array of all rows in every process, as in the original; or
+            "computed", which takes no memory, for sets of many millions of rows, and lets an epoch go on with another
+            number of devices or another batch size. Each is a function of seed and epoch, and a different order.
 
     Attributes:
         batch_transform: Applied to each training batch in the worker; set by :meth:`connect`.
@@ -88,6 +91,7 @@ class SourceDataModule(TaskDataModule):
         classes: list[str] | int | str | None = None,
         prompts: list[str] | None = None,
         transform: JointTransform | None = None,
+        shuffle: Shuffle = "stored",
     ) -> None:
         for option, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value is not None and value < 1:
@@ -112,6 +116,7 @@ class SourceDataModule(TaskDataModule):
         self.classes = class_names(self._source_classes() if classes is None else classes)
         self.prompts = tuple(prompts or ())
         self.transform = transform
+        self.shuffle: Shuffle = shuffle
         self._evaluation_sets: dict[Split, list[EvaluationSet]] = {}
         self._check_processors(self.sources.values())
 
@@ -208,6 +213,7 @@ class SourceDataModule(TaskDataModule):
             world_size=world_size,
             lengths=_lengths(self.train) if self.bucket_by_length else None,
             fixed=self.trainer is not None and self.trainer.overfit_batches > 0,  # type: ignore[attr-defined]
+            shuffle=self.shuffle,
         )
         return self._loader(self.train, self.train.modalities, sampler, self.batch_transform, self.compare)
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import lightning as L
 import torch
 
+from onepeace_pl.data.loading.loader import ResumableLoader
 from onepeace_pl.utils.seeding import run_seed, seed_draws
 
 CheckpointDict = dict[str, Any]
@@ -107,6 +108,7 @@ class ResumableModule(L.LightningModule):
             return
         # it forgets the loaders' states where they are made early, to count the updates of a run by epochs
         self.trainer.fit_loop._load_combined_loader_states()
+        self._number_batches()
         due = False
         if not loop.batch_progress.current.completed:
             loop.restarting = False  # it would take the start of an epoch for the end of the last
@@ -116,6 +118,18 @@ class ResumableModule(L.LightningModule):
             loop._batches_that_stepped = self.trainer.global_step - due
         if not due:  # nothing is left but the end of the run
             self._restore_max_steps()
+
+    def _number_batches(self) -> None:
+        """Count the batches that are left of the epoch, which are others where their size or the ranks have changed."""
+        assert self.trainer.fit_loop._combined_loader is not None
+        numbers = {
+            loader.batches.place().batch
+            for loader in self.trainer.fit_loop._combined_loader.flattened
+            if isinstance(loader, ResumableLoader) and loader.batches.shuffle == "computed"
+        }
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        if len(numbers) == 1 and not progress.is_last_batch:
+            progress.load_state_dict({**progress.state_dict(), "current": _counts(numbers.pop())["current"]})
 
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Seed the draws of this step, and clear what earlier steps have logged."""

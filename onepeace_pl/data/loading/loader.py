@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch.utils.data import DataLoader
@@ -11,8 +12,11 @@ from torch.utils.data import DataLoader
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.loading.collate import Collator
 from onepeace_pl.data.loading.dataset import PreparedRows, Sample
-from onepeace_pl.data.loading.samplers import EpochBatchSampler
+from onepeace_pl.data.loading.samplers import EpochBatchSampler, Place
 from onepeace_pl.utils.parent import end_with_parent
+
+LoaderState: TypeAlias = int | str | list[int]
+LAYOUT: Final = ("rows", "batch_size", "world_size", "shuffle")
 
 
 class ResumableLoader(DataLoader[Sample]):
@@ -55,22 +59,46 @@ class ResumableLoader(DataLoader[Sample]):
         # Nothing happens before the first batch is asked for: a run that goes on sets the epoch only after this.
         yield from super().__iter__()
 
-    def state_dict(self) -> dict[str, int]:
-        """Return the layout, which must be the same to resume in the middle of an epoch; the run adds the position."""
-        return self.layout
+    def state_dict(self) -> dict[str, LoaderState]:
+        """Return layout and, of a computed order, where the epoch was begun or resumed; the run adds the position."""
+        if self.batches.shuffle == "stored":
+            return {**self.layout}
+        return {**self.layout, "begun": list(self.batches.place())}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Resume at ``batches`` of ``epoch``; another layout restarts the epoch, with a warning."""
-        now = self.layout
-        position = resume_position({name: state.get(name) for name in now}, now, state)
+    def load_state_dict(self, state: Mapping[str, LoaderState]) -> None:
+        """Resume at ``batches`` of ``epoch``.
+
+        A stored order is resumed with the same layout, a computed one with the same rows; others restart the epoch,
+        with a warning.
+        """
+        then, now = {name: state[name] for name in LAYOUT if name in state}, self.layout
+        if self.batches.shuffle == "stored":
+            position = resume_position(then, now, state)
+            if position is not None:
+                self.batches.resume(*position)
+            return
+        position = resume_position(_without_batches(then), _without_batches(now), state)
         if position is not None:
-            self.batches.resume(*position)
+            epoch, batches = position
+            self.batches.resume_after(epoch, _rows_read(state, 0 if self.batches.fixed else epoch, batches))
 
     @property
-    def layout(self) -> dict[str, int]:
-        """Numbers that must be the same to resume in the middle of an epoch."""
+    def layout(self) -> dict[str, int | str]:
+        """Numbers that must be the same to resume in the middle of an epoch of a stored order."""
         batches = self.batches
-        return {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
+        sizes = {"rows": batches.size, "batch_size": batches.batch_size, "world_size": batches.world_size}
+        return {**sizes} if batches.shuffle == "stored" else {**sizes, "shuffle": batches.shuffle}
+
+
+def _without_batches(layout: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in layout.items() if name in ("rows", "shuffle")}
+
+
+def _rows_read(state: Mapping[str, Any], epoch: int, batches: int) -> int:
+    """Return how many rows of a computed order all ranks had read."""
+    step: int = state["batch_size"] * state["world_size"]
+    begun = Place(*state["begun"])
+    return begun.row + (batches - begun.batch) * step if begun.epoch == epoch else batches * step
 
 
 def resume_position(then: object, now: object, state: Mapping[str, object]) -> tuple[int, int] | None:

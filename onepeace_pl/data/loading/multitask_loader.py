@@ -62,7 +62,7 @@ class MultiTaskLoader:
     def _fixed(self) -> bool:
         return all(loader.batches.fixed for loader in self.loaders.values())
 
-    def _layout(self) -> dict[str, dict[str, int]]:
+    def _layout(self) -> dict[str, dict[str, int | str]]:
         return {name: loader.layout for name, loader in self.loaders.items()}
 
 

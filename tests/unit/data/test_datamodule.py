@@ -171,6 +171,29 @@ def test_resuming_with_other_batches_warns(tmp_path: Path) -> None:
         fit(tmp_path / "rest", module(batch_size=2), tmp_path / "last.ckpt", max_epochs=1)
 
 
+def test_a_computed_order_goes_on_with_other_batches(tmp_path: Path) -> None:
+    def rows(model: Recorder) -> list[int]:
+        return [row for _, batch, _ in model.seen for row in batch]
+
+    options: Any = {"shuffle": "computed", "train": Pictures(21)}
+    whole = rows(fit(tmp_path / "whole", module(**options, batch_size=3), max_epochs=2))
+    saved, seen = None, []
+    for batch_size, steps in ((4, 2), (2, 5), (5, -1)):  # 8 and 6 rows, then 7 in two batches
+        saves = ModelCheckpoint(tmp_path / f"{batch_size}", "last", every_n_train_steps=1)
+        model = fit(
+            tmp_path / "run",
+            module(**options, batch_size=batch_size),
+            saved,
+            callbacks=[saves],
+            max_steps=steps,
+            max_epochs=1 if steps < 0 else None,
+        )
+        seen += rows(model)
+        saved = tmp_path / f"{batch_size}" / "last.ckpt"
+    assert seen[:21] == whole[:21]
+    assert seen[21:] == whole[:3]  # the last batch is filled with the first rows of the order
+
+
 def test_the_transform_runs_on_training_batches_alone(tmp_path: Path) -> None:
     data = module(num_workers=2)
     data.batch_transform = shift_epoch

@@ -53,3 +53,33 @@ def test_iterating_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(0)
     list(loader())
     assert torch.equal(torch.rand(1), expected)
+
+
+def computed(rank: int = 0, world_size: int = 1, batch_size: int = 3) -> ResumableLoader:
+    processors = {"text": TextProcessor(Tokenizer.train(["sentence"]))}
+    rows = PreparedRows(Sentences(), processors, train=True)
+    batches = EpochBatchSampler(10, batch_size, rank=rank, world_size=world_size, shuffle="computed")
+    return ResumableLoader(rows, batches, Collator(processors))
+
+
+def test_a_computed_order_goes_on_with_another_number_of_ranks_and_again() -> None:
+    whole = [name for batch in computed(batch_size=1) for name in batch.ids]
+    state = {**computed().state_dict(), "epoch": 0, "batches": 1}
+    pair = [computed(rank, 2, 2) for rank in range(2)]
+    for each in pair:
+        each.load_state_dict(state)
+    streams = [iter(each) for each in pair]
+    seen = [name for stream in streams for name in next(stream).ids]
+    assert seen == whole[3:7]
+    begun = pair[0].batches.place()
+    last = computed(batch_size=2)
+    last.load_state_dict({**pair[0].state_dict(), "epoch": 0, "batches": begun.batch + 1})
+    assert [name for batch in last for name in batch.ids] == [*whole[7:], whole[0]]
+
+
+def test_the_two_orders_do_not_resume_each_other() -> None:
+    position = {"epoch": 0, "batches": 2}
+    for saved, resumed in ((loader(), computed()), (computed(), loader())):
+        with pytest.warns(UserWarning, match="reshuffled"):
+            resumed.load_state_dict({**saved.state_dict(), **position})
+        assert len(list(resumed)) == 4

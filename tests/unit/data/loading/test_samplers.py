@@ -97,3 +97,37 @@ def test_nonsense_is_refused() -> None:
         EpochBatchSampler(3, 0)
     with pytest.raises(ValueError, match="2 lengths for 3 rows"):
         EpochBatchSampler(3, 1, lengths=[1, 2])
+
+
+def test_the_stored_order_is_the_one_it_has_always_been() -> None:
+    order = np.arange(11)
+    np.random.RandomState(7 + 2).shuffle(order)
+    blocks = np.resize(order, 12).reshape(2, 3, 2)
+    assert epoch(11, 2, 2, world_size=2, seed=7) == blocks.tolist()
+
+
+def test_steps_of_a_computed_order_are_divided_among_the_ranks() -> None:
+    whole = [index for batch in epoch(10, 1, 3, shuffle="computed")[0] for index in batch]
+    assert sorted(whole) == list(range(10))
+    first, second = epoch(10, 3, 3, world_size=2, shuffle="computed")
+    assert first + second == [whole[:3], [*whole[6:9]], whole[3:6], [whole[9], *whole[:2]]]
+    assert whole != [index for batch in epoch(10, 1, 4, shuffle="computed")[0] for index in batch]
+
+
+def test_a_computed_order_goes_on_with_other_batches_and_ranks() -> None:
+    whole = [index for batch in epoch(50, 1, 1, shuffle="computed")[0] for index in batch]
+    ranks = [EpochBatchSampler(50, 3, rank=r, world_size=3, shuffle="computed") for r in range(3)]
+    for sampler in ranks:
+        sampler.set_epoch(1)
+        sampler.resume_after(1, 14)  # no multiple of 9
+    drawn = [[[index for _, index in batch] for batch in sampler] for sampler in ranks]
+    steps = [[index for rank in drawn for index in rank[step]] for step in range(len(drawn[0]))]
+    assert [index for step in steps for index in step] == [*whole[14:], *whole[:0]]
+    assert [len(list(sampler)) for sampler in ranks] == [6, 6, 6]  # whole again
+
+
+def test_a_computed_order_has_no_buckets() -> None:
+    with pytest.raises(ValueError, match="stored order"):
+        EpochBatchSampler(2, 1, lengths=[1, 2], shuffle="computed")
+    with pytest.raises(ValueError, match="shuffle='drawn' is unknown"):
+        EpochBatchSampler(2, 1, shuffle="drawn")  # type: ignore[arg-type]
