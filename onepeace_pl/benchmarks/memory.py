@@ -1,4 +1,4 @@
-"""Peak memory of the losses, and its growth with the batch.
+"""Peak memory of a training step, and of the losses and its growth with the batch.
 
 Shapes: B samples, D width.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from onepeace_pl.benchmarks import reference_losses
+from onepeace_pl.benchmarks import reference_losses, workload
+from onepeace_pl.benchmarks.reference import ReferenceModel
 from onepeace_pl.benchmarks.workload import moved
 from onepeace_pl.modalities.masking import build_mask
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
@@ -25,45 +27,108 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counter of live tensor bytes and their peak.
 
     Dead tensors are dropped only where the sum would be a new peak.
+
+    Args:
+        held: Tensors that are there before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, held: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = self._sum = 0
         self._alive: dict[int, tuple[Any, int]] = {}
+        self._count(held)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self._count(leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor))
+        return out
+
+    def _count(self, tensors: Iterable[Tensor]) -> None:
         from torch.multiprocessing.reductions import StorageWeakRef
 
-        out = func(*args, **(kwargs or {}))
         weak: Any = StorageWeakRef
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                _, before = self._alive.get(storage._cdata, (None, 0))
-                self._alive[storage._cdata] = (weak(storage), storage.nbytes())
-                self._sum += storage.nbytes() - before
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            _, before = self._alive.get(storage._cdata, (None, 0))
+            self._alive[storage._cdata] = (weak(storage), storage.nbytes())
+            self._sum += storage.nbytes() - before
         if self._sum > self.peak:
             self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}
             self._sum = sum(size for _, size in self._alive.values())
             self.peak = max(self.peak, self._sum)
-        return out
 
 
-def peak_bytes(call: Callable[[], object], device: str) -> int:
-    """Return the most bytes alive at a time during a call: of its own tensors on CPU, of the allocator on a GPU."""
+def peak_bytes(call: Callable[[], object], device: str, held: Iterable[Tensor] = ()) -> int:
+    """Return the most bytes alive at a time during a call: of its own tensors on CPU, of the allocator on a GPU.
+
+    Args:
+        call: What is measured.
+        device: Where.
+        held: Tensors that are there before and count as well, such as weights.
+    """
+    held = list(held)
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         call()
         torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    with _LiveBytes() as counter:
+        return torch.cuda.max_memory_allocated() - before + sum(tensor.nbytes for tensor in held)
+    with _LiveBytes(held) as counter:
         call()
     return int(counter.peak)
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Peak of live bytes of forward and backward of a pretraining step, the weights included.
+
+    Attributes:
+        name: ``original``, or how activations are kept.
+        bytes: The peak.
+        weights: The weights alone.
+    """
+
+    name: str
+    bytes: int
+    weights: int
+
+
+def step_memory(
+    preset: str, stage: int, batch: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> list[StepMemory]:
+    """Measure a step of :mod:`onepeace_pl.benchmarks.workload` and that of the reference, the last of the list.
+
+    Args:
+        preset: Model size.
+        stage: 1 or 2.
+        batch: Samples B.
+        dtype: Of weights and activations.
+        device: Where.
+    """
+    backbone = workload.build(preset, stage, dtype, device)
+    work = workload.make_batch(backbone, stage, batch)
+    model = ReferenceModel(backbone)
+
+    def ours() -> None:
+        torch.autograd.backward(workload.loss(backbone, work, stage))
+
+    def original() -> None:
+        torch.autograd.backward(reference_losses.loss(model, work, stage))
+
+    steps = {
+        "this package": (ours, list(backbone.parameters())),
+        "original": (original, model.weights.values()),
+    }
+    found = []
+    for name, (step, weights) in steps.items():
+        peak = peak_bytes(step, device, weights)
+        found.append(StepMemory(name, peak, sum(weight.nbytes for weight in weights)))
+        for weight in weights:
+            weight.grad = None
+    return found
 
 
 def loss_bytes(

@@ -5,6 +5,7 @@ bench attention --length 65 257           scaled dot-product attention, and the 
 bench layer --length 20 257               one block
 bench bias                                relative position bias of all tokens, and of visible ones
 bench ablation --preset tiny --batch 64   a pretraining step without each of the optimisations
+bench memory --preset base --batch 4      peak memory of a whole pretraining step
 bench loss --fit-exponent                 growth of the losses' memory with the batch size
 bench dense --task FILE --label mask      peak memory of a dense task for one large image
 bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized and token vectors of a model
@@ -43,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
     print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
     verbs = {
+        "memory": _memory,
         "loss": _loss,
         "dense": _dense,
         "ablation": _ablation,
@@ -90,6 +92,14 @@ def _parser() -> argparse.ArgumentParser:
             "--length", type=int, nargs="+", default=[20, 65, 257], help="sequence lengths"
         )
     made["bias"].add_argument("--side", type=int, default=16, help="patches along a side; default: 16")
+    memory = verbs.add_parser("memory", help="peak memory of a whole pretraining step")
+    memory.add_argument("--preset", default="base", help="model size; default: base")
+    memory.add_argument("--stage", type=int, choices=(1, 2), default=1)
+    memory.add_argument("--batch", type=int, default=4, help="batch size; default: 4")
+    memory.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    memory.add_argument(
+        "--assert-ratio", type=float, metavar="R", help="exit code 1 above this share of the original's peak"
+    )
     loss = verbs.add_parser("loss", help="memory of the losses")
     loss.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64, 128], help="batch sizes")
     loss.add_argument(
@@ -129,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add_workers_option(embed)
     embed.add_argument("--assert-ratio", type=float, metavar="R", help="exit code 1 if a ratio is lower")
     add_trust_option(embed)
-    for verb in (*made.values(), loss, dense, vectors, weights, embed):
+    for verb in (*made.values(), memory, loss, dense, vectors, weights, embed):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
@@ -196,6 +206,24 @@ def _ablation(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
         print(f"{price.part:44} {price.ratio:.2f} [{price.low:.2f} .. {price.high:.2f}]")
     numbers["step"] = {"milliseconds": whole, "without": [asdict(price) for price in found]}
     return True
+
+
+def _memory(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    import torch
+
+    from onepeace_pl.benchmarks.memory import step_memory
+
+    dtype = getattr(torch, args.dtype)
+    *ours, original = step_memory(args.preset, args.stage, args.batch, dtype, args.device)
+    print(f"step of stage {args.stage}, {args.preset}, batch {args.batch}, {args.dtype}")
+    print(f"{'':34} {'peak':>8}  MiB, of which weights {original.weights / 2**20:.0f}")
+    good = True
+    for found in (*ours, original):
+        ratio = found.bytes / original.bytes
+        numbers[found.name] = {**asdict(found), "ratio": ratio}
+        print(f"{found.name:34} {found.bytes / 2**20:8.0f}  {ratio:.2f}")
+        good &= found is original or args.assert_ratio is None or ratio <= args.assert_ratio
+    return good
 
 
 def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.kernels import attend_rows
 from onepeace_pl.nn.fast.packing import Packing
+from onepeace_pl.nn.fast.recompute import Norm, is_plain, norm_linear
 from onepeace_pl.nn.init import reset_linear_, truncated_normal_
 from onepeace_pl.nn.sequence import Bias, Routed, Segment
 
@@ -57,7 +58,11 @@ class OutputProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        out: Tensor = self.out_norm(self.linear(self.sub_norm(x)))
+        if is_plain(self.linear):
+            joined = norm_linear(x, Norm.of(self.sub_norm), self.linear)
+        else:
+            joined = self.linear(self.sub_norm(x))
+        out: Tensor = self.out_norm(joined)
         return out
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onepeace_pl.nn.config import TransformerConfig
+from onepeace_pl.nn.fast.recompute import Norm, gated_feed_forward, is_plain
 from onepeace_pl.nn.init import reset_linear_
 
 
@@ -31,6 +32,9 @@ class GatedFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
+        dropped = self.training and self.dropout.p > 0
+        if is_plain(self.expand, self.contract) and not dropped:
+            return gated_feed_forward(x, self.expand, Norm.of(self.norm), self.contract)
         gate, value = self.expand(x).chunk(2, dim=-1)
         out: Tensor = self.contract(self.norm(self.dropout(F.gelu(gate) * value)))
         return out

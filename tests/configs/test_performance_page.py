@@ -19,6 +19,7 @@ LESS = {
     "ablation": ["--preset", "debug", "--batch", "2", "--rounds", "2"],
     "attention": ["--preset", "debug", "--rounds", "1", "--length", "20"],
     "layer": ["--preset", "debug", "--rounds", "1", "--length", "20"],
+    "memory": ["--preset", "debug", "--assert-ratio", "9"],
     "loss": [],
     "weights": ["--preset", "debug", "--rounds", "1"],
     "dense": ["--preset", "debug", "--size", "64"],
@@ -79,5 +80,7 @@ def test_command_runs(
     if "--task" in words:
         words[words.index("--task") + 1] = smaller(words[words.index("--task") + 1])
     assert main([*words, *LESS[words[1]]]) == 0
-    said = {"dense": "inference", "ablation": "without", "weights": "int8"}.get(words[1], "ours")
+    said = {"memory": "original", "dense": "inference", "ablation": "without", "weights": "int8"}.get(
+        words[1], "ours"
+    )
     assert said in capsys.readouterr().out

@@ -2,7 +2,7 @@
 
 import pytest
 
-from onepeace_pl.benchmarks.memory import exponent, loss_bytes, peak_bytes
+from onepeace_pl.benchmarks.memory import exponent, loss_bytes, peak_bytes, step_memory
 
 
 @pytest.mark.parametrize("loss", ["denoising", "alignment"])
@@ -12,6 +12,12 @@ def test_loss_memory_is_linear_in_the_batch(loss: str) -> None:
     dense = [loss_bytes(loss, False, size) for size in sizes]
     assert exponent(sizes, ours) <= 1.1
     assert exponent(sizes, dense) >= 1.7  # the counter sees what it should
+
+
+def test_a_step_needs_less_than_the_original_s() -> None:
+    ours, original = step_memory("debug", stage=1, batch=4)
+    assert ours.weights == original.weights < ours.bytes
+    assert ours.bytes < 0.7 * original.bytes
 
 
 def test_the_counter_forgets_what_is_dead() -> None:
