@@ -1,6 +1,8 @@
-"""Check the data of a config, or show the file layout of a benchmark.
+"""Check the data of a config, write or index shards, or show the file layout of a benchmark.
 
 data check CONFIG [flags]     rows, classes, files and labels of every split; exit code 1 if there is a problem
+data shard DATA --to FOLDER   write tables, folders or the rows of a config to tar shards in WebDataset's layout
+data index FOLDER             make the index of tar shards that come from elsewhere
 data layout NAME              the file layout of a benchmark
 data ls                       the benchmarks
 
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onepeace_pl.cli import shards
 from onepeace_pl.cli.catalogue import purpose
 from onepeace_pl.cli.data_sources import (
     class_of,
@@ -33,8 +36,14 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one of the three and return the exit code."""
-    actions: dict[str, Callable[[list[str]], int]] = {"check": _check, "layout": _layout, "ls": _ls}
+    """Run one of them and return the exit code."""
+    actions: dict[str, Callable[[list[str]], int]] = {
+        "check": _check,
+        "shard": shards.write,
+        "index": shards.index,
+        "layout": _layout,
+        "ls": _ls,
+    }
     action, *words = argv or ["--help"]
     if action in ("-h", "--help"):
         print(__doc__)

@@ -140,3 +140,34 @@ def test_ls_and_layout(capsys: pytest.CaptureFixture[str]) -> None:
 def test_mistakes_take_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_shards_of_a_config(pets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from onepeace_pl.data.sources import TarSource
+
+    words = ["data", "shard", pets, "--split", "validation", "--to", "shards", "--max-count", "2"]
+    assert main(words) == 0
+    assert main(words) == 0  # nothing is left to do
+    assert capsys.readouterr().out.count("shards: 3 rows in 2 shards\n") == 2
+    source = TarSource("shards")
+    assert source.classes == ("cat", "dog")
+    assert [source[index].labels["class"] for index in range(3)] == ["cat", "cat", "dog"]
+    assert main([*words, "--set", "other"]) == 2
+    assert "--set other: no such set; there are val" in capsys.readouterr().err
+    assert main([*words[:-1], "3"]) == 2
+    assert "was begun with max_count=2, not 3" in capsys.readouterr().err
+    assert main([*words, "--max-size", "much"]) == 2
+    assert main([*words, "--root", "pets"]) == 2
+    assert "--root is for tables" in capsys.readouterr().err
+
+
+def test_an_index_of_shards_that_are_broken(pets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "shard", pets, "--to", "shards", "--max-count", "2"]) == 0
+    tar = Path("shards/shard-000001.tar")
+    tar.write_bytes(tar.read_bytes()[:600])
+    assert main(["data", "index", "shards"]) == 2
+    assert "shards/shard-000001.tar: " in capsys.readouterr().err
+    assert main(["data", "index", "shards", "--to", "indices/some", "--on-error", "skip"]) == 1
+    assert "indices/some: 2 rows in 1 shards\nleft out shards/shard-000001.tar" in capsys.readouterr().out
+    assert main(["data", "index", "memory://bucket/train"]) == 2
+    assert "name one with --to" in capsys.readouterr().err
