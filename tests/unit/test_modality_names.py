@@ -16,6 +16,7 @@ ROOMS = {
     "onepeace_pl/modalities/audio": "the modality itself",
     "onepeace_pl/data/datasets": "public data sets, each of certain modalities",
     "onepeace_pl/data/sources": "file formats with columns and folders of the paper's modalities",
+    "onepeace_pl/data/shards/encoding.py": "file formats of the paper's modalities",
     "onepeace_pl/data/labels": "boxes and masks are labels of images",
     "onepeace_pl/data/evaluation": "an answer is chosen from texts",
     "onepeace_pl/data/datamodule.py": "class names become prompts, which are text",
