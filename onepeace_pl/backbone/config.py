@@ -49,5 +49,5 @@ class DecoderConfig:
             position_bias=False,
             share_attention=encoder.share_attention,
             share_feed_forward=encoder.share_feed_forward,
-            checkpoint=encoder.checkpoint,
+            activation_checkpointing=encoder.activation_checkpointing,
         )

@@ -35,6 +35,7 @@ from onepeace_pl.nn import TransformerConfig
 from onepeace_pl.nn.init import ResetsParameters
 from onepeace_pl.nn.lora import LoRA, add_lora
 from onepeace_pl.nn.sequence import SHARED
+from onepeace_pl.nn.transformer import Block
 from onepeace_pl.utils.json_files import JsonObject
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -100,6 +101,12 @@ class Backbone(nn.Module):
     def depth(self) -> int:
         """Number of the encoder's blocks."""
         return self.config.depth
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Blocks of the encoder, then those of the decoder."""
+        stacks = [self.encoder.transformer] + ([] if self.decoder is None else [self.decoder.transformer])
+        return [block for stack in stacks for block in stack.blocks if isinstance(block, Block)]
 
     def add_matryoshka_dims(self, dims: Sequence[int]) -> None:
         """Record lengths that embeddings are trained to be cut to; the model's config keeps them, longest first.
@@ -313,7 +320,7 @@ class Backbone(nn.Module):
         }
         return cls(
             adapters,
-            TransformerConfig(**config["transformer"]),
+            TransformerConfig.from_config(config["transformer"]),
             DecoderConfig(**config["decoder"]),
             Stage.from_config(config.get("stage", "vision_language")),  # type: ignore[arg-type]
             config.get("fuse", "sum"),

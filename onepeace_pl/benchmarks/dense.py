@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 import yaml
@@ -87,11 +88,16 @@ def peaks(
         transform=JointTransform(),
         batch_size=1,
     )
-    for name, again in (("training", False), ("training, blocks computed again", True), ("inference", False)):
+    modes: dict[str, Literal["none", "full"]] = {
+        "training": "none",
+        "training, blocks computed again": "full",
+        "inference": "none",
+    }
+    for name, mode in modes.items():
         torch.manual_seed(0)
         backbone = Backbone(
             {"image": OFFICIAL["image"].factory(preset)},
-            TransformerConfig(preset, checkpoint=again),
+            TransformerConfig(preset, activation_checkpointing=mode),
             DecoderConfig(depth=0),
         )
         task = make(backbone, data.data_info)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from onepeace_pl.benchmarks import reference_losses, workload
 from onepeace_pl.benchmarks.reference import ReferenceModel
 from onepeace_pl.benchmarks.workload import moved
 from onepeace_pl.modalities.masking import build_mask
+from onepeace_pl.nn.checkpointing import Mode
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 
 
@@ -99,7 +101,7 @@ class StepMemory:
 def step_memory(
     preset: str, stage: int, batch: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
 ) -> list[StepMemory]:
-    """Measure a step of :mod:`onepeace_pl.benchmarks.workload` and that of the reference, the last of the list.
+    """Measure a step of :mod:`onepeace_pl.benchmarks.workload` by activation checkpointing, then the reference's.
 
     Args:
         preset: Model size.
@@ -112,16 +114,20 @@ def step_memory(
     work = workload.make_batch(backbone, stage, batch)
     model = ReferenceModel(backbone)
 
-    def ours() -> None:
+    def ours(mode: Mode) -> None:
+        for block in backbone.blocks:
+            block.checkpointing = mode
         torch.autograd.backward(workload.loss(backbone, work, stage))
 
     def original() -> None:
         torch.autograd.backward(reference_losses.loss(model, work, stage))
 
-    steps = {
-        "this package": (ours, list(backbone.parameters())),
-        "original": (original, model.weights.values()),
+    modes: tuple[Mode, ...] = ("none", "selective", "full")
+    steps: dict[str, tuple[Callable[[], None], Collection[Tensor]]] = {
+        f"activation_checkpointing: {mode}": (partial(ours, mode), list(backbone.parameters()))
+        for mode in modes
     }
+    steps["original"] = original, model.weights.values()
     found = []
     for name, (step, weights) in steps.items():
         peak = peak_bytes(step, device, weights)

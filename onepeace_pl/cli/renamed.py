@@ -6,6 +6,7 @@ from onepeace_pl.cli.short_names import modules_by_class
 
 KEYS = (  # old, new; an old name that had several meanings may come several times
     ("blocks", "out_indices"),
+    ("checkpoint", "activation_checkpointing"),
     ("decomposed", "rel_pos_size"),
     ("distance", "l1_weight"),
     ("empty", "keep_empty"),

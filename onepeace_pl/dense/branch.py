@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.parallel import check_whole
@@ -145,7 +144,6 @@ class DenseBranch(nn.Module):
     def forward(self, encoder: Encoder, patches: Patches, first: int, stop: int) -> Patches:
         """Run blocks ``first`` to ``stop - 1``."""
         blocks = encoder.transformer.blocks
-        recompute = encoder.transformer.config.checkpoint and self.training and torch.is_grad_enabled()
         x, windows = patches.tokens, Windows(patches.grid, self.window_size)
         biases: dict[tuple[int, int], Tensor] = {}  # blocks that share a table share its biases
         for number in range(first, stop):
@@ -157,13 +155,9 @@ class DenseBranch(nn.Module):
             segment = Segment(self.modality, 0, grid[0] * grid[1] + self.cls_token)
             group = windows.num_windows if windowed else 1
             rows, packings = pack([TokenSequence(x, (segment,), key_padding=padding, group=group)])
-            inputs = (rows, [[bias]], packings)
-            done = (
-                checkpoint(blocks[number], *inputs, use_reentrant=False)
-                if recompute
-                else blocks[number](*inputs)
-            )
-            (x,) = unpack(done, packings)
+            if number == 0:
+                encoder.transformer.choose_checkpointing(rows)
+            (x,) = unpack(blocks[number](rows, [[bias]], packings), packings)
             if windowed:
                 x = windows.unpartition(x)
         return replace(patches, tokens=x)

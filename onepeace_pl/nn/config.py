@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -42,7 +43,9 @@ class TransformerConfig:
         bias_per_layer: A bias table for every layer instead of one for all (fine-tuning).
         share_attention: One attention for all modalities; else each has its own projections and norms.
         share_feed_forward: One feed-forward for all modalities; else each has its own.
-        checkpoint: Recompute each block in the backward pass instead of keeping its activations.
+        activation_checkpointing: ``none`` keeps the activations of each block; ``selective`` keeps the outputs of
+            matrix products and computes the rest again in the backward pass, ``full`` all of a block; ``auto`` chooses
+            the first of them that fits into the device's memory, at the first training step.
     """
 
     preset: str = field(default="tiny", compare=False)
@@ -65,7 +68,7 @@ class TransformerConfig:
     bias_per_layer: bool = False
     share_attention: bool = True
     share_feed_forward: bool = False
-    checkpoint: bool = False
+    activation_checkpointing: Literal["none", "selective", "full", "auto"] = "none"
 
     def __post_init__(self) -> None:
         sizes = preset_sizes(self.preset)
@@ -78,6 +81,14 @@ class TransformerConfig:
             )
         if not 0 <= self.drop_path < 1:
             raise UserError(f"drop_path {self.drop_path} is not in [0, 1)")
+
+    @classmethod
+    def from_config(cls, options: Mapping[str, Any]) -> TransformerConfig:
+        """Make the config of a model folder; those of earlier versions say ``checkpoint`` for full checkpointing."""
+        options = dict(options)
+        if "checkpoint" in options:
+            options["activation_checkpointing"] = "full" if options.pop("checkpoint") else "none"
+        return cls(**options)
 
     @property
     def bias_tables(self) -> int:

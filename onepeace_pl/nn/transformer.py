@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.nn.attention import SelfAttention
+from onepeace_pl.nn.checkpointing import Mode, checkpointed, choose_mode, free_bytes
 from onepeace_pl.nn.config import TransformerConfig
 from onepeace_pl.nn.fast.packing import Packing, pack, unpack
 from onepeace_pl.nn.fast.trimming import trim
@@ -42,6 +42,8 @@ class Block(nn.Module):
         self.feed_forward = Routed(modalities, lambda: GatedFeedForward(config), config.share_feed_forward)
         self.feed_forward_scale = LayerScale(width, scale) if scale else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
+        chosen = config.activation_checkpointing
+        self.checkpointing: Mode = "none" if chosen == "auto" else chosen
 
     def forward(
         self, rows: Sequence[Tensor], biases: Sequence[Sequence[Bias]], packings: Sequence[Packing]
@@ -59,11 +61,17 @@ class Block(nn.Module):
         outputs = []
         for x, own, packing in zip(rows, biases, packings, strict=True):
             with torch.set_grad_enabled(packing.grad):
-                residual = DropPath(self.drop_path if self.training else 0.0, self.subset)
-                x = residual(self._attend, self.attention_scale, x, packing, own)
-                x = residual(self._feed_forward, self.feed_forward_scale, x, packing, own)
-            outputs.append(x)
+                outputs.append(checkpointed(self._mode, self._both_branches, x, packing, own))
         return outputs
+
+    @property
+    def _mode(self) -> Mode:
+        return self.checkpointing if self.training else "none"
+
+    def _both_branches(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
+        residual = DropPath(self.drop_path if self.training else 0.0, self.subset)
+        x = residual(self._attend, self.attention_scale, x, packing, biases)
+        return residual(self._feed_forward, self.feed_forward_scale, x, packing, biases)
 
     def _attend(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
         out: Tensor = self.dropout(self.attention(self.attention_norm(x, packing.segments), packing, biases))
@@ -88,19 +96,32 @@ class Transformer(nn.Module):
         rates = (config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth))
         self.blocks = nn.ModuleList(Block(config, modalities, rate) for rate in rates)
         self.norms = Routed(modalities, lambda: nn.LayerNorm(config.width))
+        self._undecided = config.activation_checkpointing == "auto"
 
     def forward(self, sequences: Sequence[TokenSequence]) -> list[Tensor]:
         """Run all sequences through the stack, block by block -> one (B, L, D) for each sequence."""
         trimmed, restore = trim(sequences)
         rows, packings = pack(trimmed)
+        self.choose_checkpointing([x for x, packing in zip(rows, packings, strict=True) if packing.grad])
         for number, block in enumerate(self.blocks):
             biases = [[trimmed[i].bias(number) for i in packing.members] for packing in packings]
-            if self.config.checkpoint and self.training and torch.is_grad_enabled():
-                rows = checkpoint(block, rows, biases, packings, use_reentrant=False)
-            else:
-                rows = block(rows, biases, packings)
+            rows = block(rows, biases, packings)
         outputs = unpack(rows, packings)
         return restore([self._norm(x, sequence) for x, sequence in zip(outputs, trimmed, strict=True)])
+
+    def choose_checkpointing(self, rows: Sequence[Tensor]) -> None:
+        """Settle the blocks' activation checkpointing where it is ``auto``, by the rows (N, D) of a training step."""
+        if not (self._undecided and self.training and torch.is_grad_enabled() and rows):
+            return
+        self._undecided = False
+        device = rows[0].device
+        narrow = torch.is_autocast_enabled(device.type)
+        itemsize = torch.get_autocast_dtype(device.type).itemsize if narrow else rows[0].element_size()
+        count = sum(x.shape[0] for x in rows)
+        mode = choose_mode(self.config, count, itemsize, free_bytes(self, device))
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.checkpointing = mode
 
     def _norm(self, x: Tensor, sequence: TokenSequence) -> Tensor:
         with torch.set_grad_enabled(sequence.records):

@@ -45,6 +45,7 @@ class _TiledInfoNCE(torch.autograd.Function):
         smoothing: float,
         tile: int,
         train: bool,
+        operands: torch.dtype | None,
         query_contents: Tensor | None,
         key_contents: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
@@ -65,7 +66,7 @@ class _TiledInfoNCE(torch.autograd.Function):
             for start in range(0, count, tile):
                 rows = queries[start : start + tile].to(exact)
                 target = targets[start : start + tile, None]
-                logits = (rows @ wide_keys.T).mul_(factor)
+                logits = _product(rows, wide_keys.T, operands).mul_(factor)
                 same = None
                 if query_contents is not None and key_contents is not None:
                     same = _equal(query_contents[start : start + tile], key_contents).scatter_(
@@ -96,12 +97,15 @@ class _TiledInfoNCE(torch.autograd.Function):
                 elif spread:
                     slope.sub_(spread)
                 if wants_queries or wants_scale:
-                    pull = slope @ wide_keys
+                    pull = _product(slope, wide_keys, operands)
                     scale_grad += (pull * rows).sum()
                     if wants_queries:
                         query_grads.append(pull.mul_(factor / count))
                 if key_grad is not None:
-                    key_grad.addmm_(slope.T, rows)
+                    if operands is None:
+                        key_grad.addmm_(slope.T, rows)
+                    else:
+                        key_grad.add_(_product(slope.T, rows, operands))
             share = 1.0 / max(count, 1)
             query_grad = None
             if wants_queries:
@@ -122,7 +126,18 @@ class _TiledInfoNCE(torch.autograd.Function):
             None if grad is None else (grad * loss_grad).to(dtype)
             for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return queries, keys, None, scale, None, None, None, None, None
+        return queries, keys, None, scale, None, None, None, None, None, None
+
+
+def _product(a: Tensor, b: Tensor, operands: torch.dtype | None) -> Tensor:
+    """Product (M, N) of (M, D) and (D, N), rounded to a dtype or not; sums and result keep theirs."""
+    if operands is None:
+        return a @ b
+    if a.device.type == "cuda":
+        return torch.mm(a.to(operands), b.to(operands), out_dtype=a.dtype)
+    return a.to(operands).to(a.dtype) @ b.to(operands).to(
+        b.dtype
+    )  # elsewhere products round their result, too
 
 
 def _equal(a: Tensor, b: Tensor) -> Tensor:
@@ -141,6 +156,7 @@ def info_nce(
     smoothing: float = 0.0,
     tile: int = 1024,
     contents: tuple[Tensor, Tensor] | None = None,
+    operands: torch.dtype | None = None,
 ) -> InfoNCE:
     """InfoNCE: cross-entropy of every query's similarities to all keys, with memory linear in both counts.
 
@@ -158,6 +174,8 @@ def info_nce(
         tile: Number of queries whose logits are in memory at a time.
         contents: (M, K) and (N, K) int64, K content hashes of each query and each key. A key that agrees with a query
             in any of them is no negative of it. None takes all other keys as negatives.
+        operands: Dtype to which the factors of matrix products are rounded, such as ``torch.bfloat16``; sums and logits
+            stay in float32. None rounds nothing.
 
     Returns:
         Mean loss and top-1 accuracy, both float32 (float64) scalars. Without queries both are 0, and the loss
@@ -190,6 +208,15 @@ def info_nce(
             f"contents must be of {len(queries)} queries and {len(keys)} keys, not of other numbers"
         )
     loss, accuracy = _TiledInfoNCE.apply(
-        queries, keys, targets, scale, smoothing, tile, torch.is_grad_enabled(), query_contents, key_contents
+        queries,
+        keys,
+        targets,
+        scale,
+        smoothing,
+        tile,
+        torch.is_grad_enabled(),
+        operands,
+        query_contents,
+        key_contents,
     )
     return InfoNCE(loss, accuracy)

@@ -37,6 +37,8 @@ class Pretraining(RetrievalTask):
         denoising: Loss of a reconstructed token against its teacher's; ``none`` leaves the students out.
         denoising_scale: Inverse temperature of the contrastive comparison.
         denoising_smoothing: Its label smoothing.
+        denoising_precision: Of the factors of its matrix products: ``float32``, or ``run``, bfloat16 where the model
+            computes in bfloat16; sums and logits are in float32.
         denoising_share: Share of a batch's samples that students, and the teacher of both modalities, read; 1 is the
             original's. Alignment always reads all: a step costs less, and more of them fit the time.
         ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives in
@@ -60,6 +62,7 @@ class Pretraining(RetrievalTask):
         denoising: Literal["none", "contrastive", "smooth_l1", "l2", "cosine"] = "contrastive",
         denoising_scale: float = 2.5,
         denoising_smoothing: float = 0.1,
+        denoising_precision: Literal["float32", "run"] = "float32",
         denoising_share: float = 1.0,
         ignore_duplicates: bool = False,
         tile: int = 1024,
@@ -105,7 +108,7 @@ class Pretraining(RetrievalTask):
         self.denoise = (
             None
             if denoising == "none"
-            else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile)
+            else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile, denoising_precision)
         )
         self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from onepeace_pl.backbone.encoder import Encoder
 from onepeace_pl.backbone.parallel import check_whole
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import ModalityInput, View
 from onepeace_pl.nn import Segment
+from onepeace_pl.nn.checkpointing import checkpointed
 from onepeace_pl.nn.residual import add_scaled, keep_factor
 from onepeace_pl.nn.transformer import Block
 from onepeace_pl.tasks.video.bottleneck import Bottleneck
@@ -109,11 +109,12 @@ class SpaceTime(nn.Module):
         each, bias = tokens.embeddings, tokens.bias
         clip_by_clip = each.reshape(-1, self.frames, *each.shape[1:])
         x: Tensor = (clip_by_clip + self.temporal_embedding[:, :, None]).flatten(0, 1)
-        again = encoder.transformer.config.checkpoint and self.training
+        encoder.transformer.choose_checkpointing([x.flatten(0, 1)])
         for number, (block, layer) in enumerate(zip(encoder.transformer.blocks, self.layers, strict=True)):
             here = bias[number if len(bias) > 1 else 0] if bias else None
             given = (block, x, modality, self.frames, here)
-            x = checkpoint(layer, *given, use_reentrant=False) if again else layer(*given)
+            assert isinstance(block, Block)
+            x = checkpointed(block.checkpointing if self.training else "none", layer, *given)
         return x
 
 

@@ -21,6 +21,10 @@ OLD = [
     ),
     ("data: {picture_size: 48}", "has no option 'picture_size'; it is called 'image_size' now"),
     ("model: {backbone: {init_args: {stage: {low_rank: 8}}}}", "it is called 'lora' now"),
+    (
+        "model: {backbone: {init_args: {transformer: {checkpoint: true}}}}",
+        "it is called 'transformer.activation_checkpointing' now",
+    ),
     ("data: {pair: [text, image]}", "has no option 'pair'; it is called 'modalities' now"),
 ]
 

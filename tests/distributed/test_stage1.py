@@ -25,7 +25,7 @@ STEPS = 3
 
 
 def model(**options: Any) -> Whole:
-    backbone = make(("text", "image"), noise=0.05, drop_path=0.4, checkpoint=True, **options)
+    backbone = make(("text", "image"), noise=0.05, drop_path=0.4, activation_checkpointing="full", **options)
     students = {
         "alone": Student({"image": RandomTokens(0.5)}, {"image": 1.0}, "own"),
         "both": Student(dict.fromkeys(("text", "image"), RandomTokens(0.4)), {"text": 0.5, "image": 0.5}),

@@ -150,7 +150,7 @@ class AudioAdapter(ModalityAdapter):
     def stem(self, values: Tensor) -> Tensor:
         """Waveforms (B, N) -> (B, T, D)."""
         waves = values[:, :, None].to(self.project.weight.dtype)
-        if self.config.checkpoint and torch.is_grad_enabled():
+        if self.config.activation_checkpointing != "none" and torch.is_grad_enabled():
             features = checkpoint(self.extractor, waves, use_reentrant=False)
         else:
             features = self.extractor(waves)

@@ -163,12 +163,14 @@ def test_an_adapter_that_says_no_length_has_no_decoder() -> None:
 
 
 def test_decoder_sizes_come_from_the_preset_unless_said() -> None:
-    encoder = TransformerConfig("small", scale_heads=True, sub_norm=False, init_std=0.5, checkpoint=True)
+    encoder = TransformerConfig(
+        "small", scale_heads=True, sub_norm=False, init_std=0.5, activation_checkpointing="full"
+    )
     config = DecoderConfig().resolve(encoder)
     assert config is not None
     assert (config.width, config.depth, config.heads, config.feed_forward) == (192, 2, 3, 512)
     assert (config.layer_scale, config.drop_path, config.position_bias) == (0.0, 0.0, False)
-    assert (config.sub_norm, config.init_std, config.checkpoint) == (False, 0.5, True)
+    assert (config.sub_norm, config.init_std, config.activation_checkpointing) == (False, 0.5, "full")
     said = DecoderConfig(depth=3, width=64, heads=4, feed_forward=80)
     resolved = said.resolve(encoder)
     assert resolved == replace(config, depth=3, width=64, heads=4, feed_forward=80)

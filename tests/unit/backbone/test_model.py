@@ -24,14 +24,14 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "dropouts": {"dropout": 0.2, "attention_dropout": 0.2, "activation_dropout": 0.2},
     "drop_path": {"drop_path": 0.3},
     "drop_path of a subset": {"drop_path": 0.5, "drop_path_mode": "subset"},
-    "checkpoint": {"checkpoint": True, "drop_path": 0.3},
+    "full": {"activation_checkpointing": "full", "drop_path": 0.3},
     "embedding_norm": {"adapters": {"embedding_norm": True}},
     "shrink": {"adapters": {"shrink": 0.5}},
     "linear patches": {"adapters": {"patch_stem": "linear"}},
     "norm before audio positions": {"adapters": {"position_pre_norm": True}},
     "types": {"adapters": {"types": 2}},
 }
-IN_TRAINING = ("dropouts", "drop_path", "drop_path of a subset", "checkpoint", "shrink")
+IN_TRAINING = ("dropouts", "drop_path", "drop_path of a subset", "full", "shrink")
 TAKES = {
     "text": {"embedding_norm", "shrink", "types"},
     "audio": {"embedding_norm", "shrink", "position_pre_norm"},
@@ -103,8 +103,8 @@ def test_what_acts_in_training_is_off_in_evaluation(switch: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"drop_path": 0.5}, {"drop_path": 0.5, "drop_path_mode": "subset"}])
 def test_recomputing_gives_the_same_numbers_and_gradients(options: dict[str, Any]) -> None:
     results = []
-    for checkpoint in (False, True):
-        backbone, inputs = make(checkpoint=checkpoint, **options).train(), fields()
+    for mode in ("none", "full"):
+        backbone, inputs = make(activation_checkpointing=mode, **options).train(), fields()
         torch.manual_seed(7)
         loss = loss_of(backbone, inputs)
         loss.backward()

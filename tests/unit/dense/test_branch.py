@@ -154,8 +154,8 @@ def test_blocks_that_nobody_asks_for_are_not_run() -> None:
 
 def test_recomputed_blocks_have_the_same_gradients() -> None:
     results = []
-    for again in (False, True):
-        backbone = made(checkpoint=again).train()
+    for mode in ("none", "full"):
+        backbone = made(activation_checkpointing=mode).train()
         branch = branch_of(
             backbone, cls_token=False, window_size=2, global_blocks=[1], rel_pos_size=4
         ).train()

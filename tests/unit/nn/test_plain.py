@@ -15,7 +15,8 @@ OPTIONS: list[dict[str, Any]] = [
     {"scale_heads": True, "out_norm": True, "sub_norm": False},
     {"share_attention": False, "feed_forward_norm": False},
     {"share_feed_forward": True, "layer_scale": 0.0},
-    {"checkpoint": True},
+    {"activation_checkpointing": "full"},
+    {"activation_checkpointing": "selective"},
 ]
 
 

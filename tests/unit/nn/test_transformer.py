@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 import torch
 
+from onepeace_pl.benchmarks.memory import peak_bytes
 from onepeace_pl.nn import Segment, TokenSequence, Transformer, TransformerConfig
+from onepeace_pl.nn.checkpointing import free_bytes
 
 NAMES = ("a", "b")
 
@@ -74,8 +76,8 @@ def test_the_last_norm_is_the_modality_s() -> None:
 )
 def test_recomputing_changes_no_number(options: dict[str, Any]) -> None:
     results = []
-    for checkpoint in (False, True):
-        transformer = stack(checkpoint=checkpoint, **options).train()
+    for mode in ("none", "selective", "full"):
+        transformer = stack(activation_checkpointing=mode, **options).train()
         made = sequences()
         leaves = [t.requires_grad_() for t in (made[0].tokens, made[1].tokens, *made[1].biases)]
         torch.manual_seed(5)
@@ -83,8 +85,50 @@ def test_recomputing_changes_no_number(options: dict[str, Any]) -> None:
         sum(out.square().sum() for out in outputs[:2]).backward()
         gradients = [p.grad for p in transformer.parameters()]
         results.append([*outputs, *(leaf.grad for leaf in leaves), *gradients])
-    for a, b in zip(*results, strict=True):
-        assert a is b is None or torch.allclose(a, b, atol=1e-5)
+    for a, b, c in zip(*results, strict=True):
+        assert a is b is c is None or (torch.allclose(a, b, atol=1e-5) and torch.allclose(a, c, atol=1e-5))
+
+
+def test_each_way_of_recomputing_keeps_less() -> None:
+    def peak(mode: str) -> int:
+        transformer = stack(activation_checkpointing=mode, depth=6).train()
+        long = TokenSequence(torch.randn(8, 64, 16), (Segment("a", 0, 64),))
+        return peak_bytes(lambda: transformer([long])[0].sum().backward(), "cpu")
+
+    none, selective, full = map(peak, ("none", "selective", "full"))
+    assert none > 1.1 * selective > 1.5 * full
+
+
+@pytest.mark.parametrize(
+    ("free", "mode"), [(2**40, "none"), (2_500_000, "selective"), (600_000, "full"), (0, "full")]
+)
+def test_auto_chooses_what_fits(
+    free: int, mode: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("onepeace_pl.nn.transformer.free_bytes", lambda *_: free)
+    transformer = stack(activation_checkpointing="auto", depth=6).train()
+    long = TokenSequence(torch.randn(8, 64, 16), (Segment("a", 0, 64),))
+    with caplog.at_level("INFO"):
+        transformer.eval()([long])
+        assert not caplog.records  # nothing is kept there
+        for _ in range(2):
+            transformer.train()([long])
+    (line,) = caplog.messages
+    assert line.startswith(f"activation checkpointing: {mode}, for 512 rows of 6 blocks")
+    assert {block.checkpointing for block in transformer.blocks} == {mode}
+
+
+def test_memory_of_this_machine_is_estimated() -> None:
+    transformer = stack()
+    weights = sum(parameter.nbytes for parameter in transformer.parameters())
+    before = free_bytes(transformer, torch.device("cpu"))
+    transformer.requires_grad_(False)
+    assert 0 < before < free_bytes(transformer, torch.device("cpu")) + weights * 100
+
+
+def test_a_config_of_an_earlier_version() -> None:
+    assert TransformerConfig.from_config({"checkpoint": True}).activation_checkpointing == "full"
+    assert TransformerConfig.from_config({"checkpoint": False}).activation_checkpointing == "none"
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])

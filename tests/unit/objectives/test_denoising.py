@@ -5,6 +5,7 @@ from torch import Tensor
 
 from onepeace_pl.modalities.base import Mask
 from onepeace_pl.objectives import DenoisingLoss
+from onepeace_pl.objectives.denoising import Precision
 
 B, L, D = 2, 5, 4
 EMPTY = torch.zeros(0, dtype=torch.int64)
@@ -98,3 +99,27 @@ def test_errors() -> None:
     student, teacher, mask = case()
     with pytest.raises(ValueError, match=r"\(2, 4, 4\)"):
         DenoisingLoss()(student, teacher[:, 1:], mask)
+
+
+def test_products_in_the_precision_of_the_run() -> None:
+    torch.manual_seed(0)
+    teacher = torch.randn(B, L, 64)
+    _, _, mask = case()
+
+    def run(precision: Precision, dtype: torch.dtype, autocast: bool) -> tuple[Tensor, Tensor]:
+        student = (teacher + torch.ones(64)).to(dtype).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = DenoisingLoss(precision=precision)(student, teacher.to(dtype), mask).loss
+        loss.backward()
+        assert student.grad is not None
+        return loss.detach(), student.grad.float()
+
+    assert all(map(torch.equal, run("run", torch.float32, False), run("float32", torch.float32, False)))
+    for dtype, autocast in ((torch.bfloat16, False), (torch.float32, True)):
+        narrow, wide = run("run", dtype, autocast), run("float32", dtype, autocast)
+        assert narrow[0].dtype == torch.float32
+        assert not torch.equal(narrow[0], wide[0])
+        for a, b in zip(narrow, wide, strict=True):
+            assert (a - b).norm() < 1e-2 * b.norm()
+    with pytest.raises(ValueError, match="precision must be one of float32, run, not 'bf16'"):
+        DenoisingLoss(precision="bf16")  # type: ignore[arg-type]

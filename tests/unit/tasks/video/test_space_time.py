@@ -75,7 +75,7 @@ def assert_close(found: Tensor | None, expected: Tensor) -> None:
         {"bias_per_layer": True},
         {"position_bias": False},
         {"stage": "vision_language"},
-        {"checkpoint": True},
+        {"activation_checkpointing": "full"},
     ],
     ids=str,
 )
