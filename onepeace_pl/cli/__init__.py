@@ -17,6 +17,7 @@ from pathlib import Path
 
 import onepeace_pl
 from onepeace_pl.cli.failures import user_message
+from onepeace_pl.cli.light_imports import LightImports
 from onepeace_pl.errors import nearest
 
 __all__ = ["commands", "console", "main"]
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in verbs:
         print(f"error: no verb '{verb}'; {nearest(verb, verbs, 'see --help')}", file=sys.stderr)
         return 2
+    _make_imports_light()
     try:
         code = _run(verb, words)
         sys.stdout.flush()
@@ -102,6 +104,11 @@ def _run(verb: str, words: list[str]) -> int:
         return 0
     code: int = import_module(f"onepeace_pl.commands.{verb.replace('-', '_')}").main(words[1:])
     return code
+
+
+def _make_imports_light() -> None:
+    if not any(isinstance(finder, LightImports) for finder in sys.meta_path):
+        sys.meta_path.insert(0, LightImports("torch", "lightning"))
 
 
 def _overview(verbs: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized
 bench weights FOLDER --data FILE ...      memory, speed and recall of a model by its weights: float32, bf16, int8
 bench weights --preset base               the same without recall, of random weights
 bench embed FOLDER [SOURCES]              items a second of `embed` beside a plain DataLoader with the same model
+bench start --compare CHECKOUT            CPU seconds until commands answer, beside those of another checkout
 """
 
 import argparse
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Measure and print; return 1 where an assertion on the command line does not hold."""
     args = _parser().parse_args(argv)
+    if args.what == "start":  # no torch beside the processes that are measured
+        return _start(args)
     import torch
 
     if args.threads:
@@ -351,6 +354,22 @@ def _embed(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     numbers |= {f"{each.modality}, {each.plain_reader}": asdict(each) for each in found}
     print(*table(found), sep="\n")
     return args.assert_ratio is None or all(each.times.ratio >= args.assert_ratio for each in found)
+
+
+def _start(args: argparse.Namespace) -> int:
+    from onepeace_pl.benchmarks.start import commands, measure_starts, row
+
+    if args.rounds < 1:
+        raise UserError(f"--rounds {args.rounds} must be at least 1")
+    found = []
+    sides = ["before", "after"] if args.compare else ["CPU seconds"]
+    print(f"| command | {' | '.join(sides)} |\n|---|{'---|' * len(sides)}")
+    for times in measure_starts(commands(args.model), args.rounds, args.compare):
+        found.append(asdict(times))
+        print(row(times), flush=True)
+    if args.json:
+        write_text(args.json, json.dumps(found, indent=2) + "\n")
+    return 0
 
 
 def _machine(device: str) -> str:
