@@ -142,6 +142,13 @@ def _parser() -> argparse.ArgumentParser:
     add_workers_option(embed)
     embed.add_argument("--assert-ratio", type=float, metavar="R", help="exit code 1 if a ratio is lower")
     add_trust_option(embed)
+    start = verbs.add_parser("start", help="CPU seconds until commands answer")
+    start.add_argument(
+        "--compare", type=Path, metavar="CHECKOUT", help="another checkout, in turns with this one"
+    )
+    start.add_argument("--model", metavar="FOLDER", help="also load this model folder")
+    start.add_argument("--rounds", type=int, default=5, help="repetitions; default: 5")
+    start.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     for verb in (*made.values(), memory, loss, dense, vectors, weights, embed):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
