@@ -67,7 +67,7 @@ def write(words: list[str]) -> int:
 def index(words: list[str]) -> int:
     """Run ``data index`` and return the exit code: 1 where a tar is left out."""
     parser = argparse.ArgumentParser("data index", description="Make the index of tar shards.")
-    parser.add_argument("folder", help="folder of the shards, or its URL (s3://bucket/train)")
+    parser.add_argument("folder", help="folder of the shards, or its URL (s3://bucket/train); or a .tsv")
     parser.add_argument(
         "--to",
         type=Path,
@@ -81,6 +81,12 @@ def index(words: list[str]) -> int:
     from onepeace_pl.data.shards.byte_ranges import is_remote
     from onepeace_pl.data.shards.index import INDEX, find_tars, index_shards
 
+    if options.folder.lower().endswith(".tsv"):
+        from onepeace_pl.data.sources.tsv import write_index
+
+        file, rows = write_index(Path(options.folder))
+        print(f"{file}: {rows:,} rows")
+        return 0
     folder = options.folder.removeprefix("file://").rstrip("/") or "/"
     if options.to is None and is_remote(folder):
         raise UserError(f"{folder}: an index is written to a local folder; name one with --to")

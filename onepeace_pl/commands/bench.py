@@ -11,6 +11,7 @@ bench dense --task FILE --label mask      peak memory of a dense task for one la
 bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized and token vectors of a model
 bench weights FOLDER --data FILE ...      memory, speed and recall of a model by its weights: float32, bf16, int8
 bench weights --preset base               the same without recall, of random weights
+bench data --rows 1000000                 start-up time and memory of reading very many rows of shards
 bench embed FOLDER [SOURCES]              items a second of `embed` beside a plain DataLoader with the same model
 bench start --compare CHECKOUT            CPU seconds until commands answer, beside those of another checkout
 """
@@ -54,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
         "vectors": _vectors,
         "weights": _weights,
         "embed": _embed,
+        "data": _data,
     }
     good = verbs.get(args.what, _times)(args, numbers)
     if args.json:
@@ -149,7 +151,14 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--model", metavar="FOLDER", help="also load this model folder")
     start.add_argument("--rounds", type=int, default=5, help="repetitions; default: 5")
     start.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
-    for verb in (*made.values(), memory, loss, dense, vectors, weights, embed):
+    data = verbs.add_parser("data", help="start-up time and memory of reading very many rows of shards")
+    data.add_argument("--rows", type=int, default=1_000_000, help="number of rows; default: 1000000")
+    data.add_argument("--ranks", type=int, default=2, help="processes that read; default: 2")
+    data.add_argument("--num-workers", type=int, default=1, help="workers of each; default: 1")
+    data.add_argument("--batch", type=int, default=64, help="rows in a batch of a rank; default: 64")
+    data.add_argument("--shuffle", choices=("computed", "stored"), default="computed")
+    data.add_argument("--folder", type=Path, help="of shards that are kept, and read if they are there")
+    for verb in (*made.values(), memory, loss, dense, vectors, weights, embed, data):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
@@ -377,6 +386,22 @@ def _start(args: argparse.Namespace) -> int:
     if args.json:
         write_text(args.json, json.dumps(found, indent=2) + "\n")
     return 0
+
+
+def _data(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    from onepeace_pl.benchmarks.shards import make_shards, measure_reading, table
+
+    for name in ("rows", "ranks", "batch"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name} {getattr(args, name)} must be at least 1")
+    with TemporaryDirectory() as name:
+        folder = args.folder or Path(name)
+        make_shards(folder, args.rows)
+        cost = measure_reading(folder, args.ranks, args.num_workers, args.batch, args.shuffle)
+    numbers["data"] = asdict(cost)
+    print(f"{args.ranks} ranks of {args.num_workers} workers, batch {args.batch}, shuffle: {args.shuffle}")
+    print(*table(cost), sep="\n")
+    return cost.same_order is not False
 
 
 def _machine(device: str) -> str:

@@ -2,7 +2,7 @@
 
 data check CONFIG [flags]     rows, classes, files and labels of every split; exit code 1 if there is a problem
 data shard DATA --to FOLDER   write tables, folders or the rows of a config to tar shards in WebDataset's layout
-data index FOLDER             make the index of tar shards that come from elsewhere
+data index FOLDER             make the index of tar shards that come from elsewhere, or of a .tsv
 data layout NAME              the file layout of a benchmark
 data ls                       the benchmarks
 

@@ -23,6 +23,7 @@ LESS = {
     "loss": [],
     "weights": ["--preset", "debug", "--rounds", "1"],
     "dense": ["--preset", "debug", "--size", "64"],
+    "data": ["--rows", "10500", "--ranks", "1", "--num-workers", "0", "--batch", "4"],
 }
 HEADS = {
     "UPerNet": {"width": 16},
@@ -80,7 +81,11 @@ def test_command_runs(
     if "--task" in words:
         words[words.index("--task") + 1] = smaller(words[words.index("--task") + 1])
     assert main([*words, *LESS[words[1]]]) == 0
-    said = {"memory": "original", "dense": "inference", "ablation": "without", "weights": "int8"}.get(
-        words[1], "ours"
-    )
+    said = {
+        "memory": "original",
+        "dense": "inference",
+        "ablation": "without",
+        "weights": "int8",
+        "data": "start, s",
+    }.get(words[1], "ours")
     assert said in capsys.readouterr().out

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,7 @@ from onepeace_pl.data.sources.columns import check_unique, column_number, media,
 from onepeace_pl.data.sources.existence import paths_of
 from onepeace_pl.data.sources.tables import read_json
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.files import replacing
 from onepeace_pl.utils.regular_files import require_regular
 
 
@@ -194,7 +196,13 @@ class TsvSource(Source):
         return self._descriptor[1]
 
     def __getstate__(self) -> Labels:
-        return {**self.__dict__, "_descriptor": None}
+        mapped = isinstance(self._starts, np.memmap)  # which would travel to a worker as a whole
+        return {**self.__dict__, "_descriptor": None, **({"_starts": None} if mapped else {})}
+
+    def __setstate__(self, state: Labels) -> None:
+        self.__dict__.update(state)
+        if state["_starts"] is None:
+            self._starts = _index(self.path)[1]
 
 
 class ImageTextTsv(TsvSource):
@@ -251,21 +259,50 @@ class AudioTextTsv(AudioTsv):
         super().__init__(path, columns, "uniq_id", root, captions=captions, unique_ids=unique_ids)
 
 
+def write_index(path: Path) -> tuple[Path, int]:
+    """Write where each line of a table begins to a file beside it, which :class:`TsvSource` maps into memory.
+
+    Returns:
+        The file, and the number of rows.
+
+    Raises:
+        UserError: The table is missing, has no rows, or a row is ragged.
+    """
+    _, starts = _scan(path)
+    with replacing(_index_file(path)) as new, new.open("wb") as file:
+        np.save(file, np.concatenate([_version(path), starts]))
+    return _index_file(path), len(starts) - 1
+
+
+def _index_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.index.npy")
+
+
+def _version(path: Path) -> NDArray[np.int64]:
+    """Return numbers that change with a table."""
+    status = path.stat()
+    return np.array([status.st_size, status.st_mtime_ns], dtype=np.int64)
+
+
 def _index(path: Path) -> tuple[list[str], NDArray[np.int64]]:
     """Return the header, and where each line after it begins, the end of the file included."""
+    file = _index_file(path)
+    if not file.is_file():
+        return _scan(path)
     try:
-        require_regular(path)
-        file = path.open("rb")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; check the path of the table") from error
-    with file:
-        first = file.readline()
-        try:
-            header = first.decode("utf-8-sig").rstrip("\r\n").split("\t")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}:1: not UTF-8; convert the file") from error
-        starts = [position := len(first)]
-        tabs = len(header) - 1
+        known = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{file}: damaged; make it again (data index {path}), or remove it") from error
+    if known.ndim != 1 or len(known) < 4 or not np.array_equal(known[:2], _version(path)):
+        raise UserError(f"{file}: of another version of the table; make it again (data index {path})")
+    return _header(path)[0], known[2:]
+
+
+def _scan(path: Path) -> tuple[list[str], NDArray[np.int64]]:
+    header, position = _header(path)
+    starts, tabs = array("q", [position]), len(header) - 1  # 8 bytes a row, unlike a list
+    with path.open("rb") as file:
+        file.readline()
         for number, line in enumerate(file, start=2):
             if (found := line.count(b"\t")) < tabs:
                 raise UserError(
@@ -275,4 +312,18 @@ def _index(path: Path) -> tuple[list[str], NDArray[np.int64]]:
             starts.append(position := position + len(line))
     if len(starts) == 1:
         raise UserError(f"{path}: a header and no rows; check that the file was written whole")
-    return header, np.asarray(starts, dtype=np.int64)
+    return header, np.frombuffer(starts, dtype=np.int64)
+
+
+def _header(path: Path) -> tuple[list[str], int]:
+    """Return the columns, and the bytes of their line."""
+    try:
+        require_regular(path)
+        with path.open("rb") as file:
+            first = file.readline()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; check the path of the table") from error
+    try:
+        return first.decode("utf-8-sig").rstrip("\r\n").split("\t"), len(first)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}:1: not UTF-8; convert the file") from error

@@ -171,3 +171,9 @@ def test_an_index_of_shards_that_are_broken(pets: str, capsys: pytest.CaptureFix
     assert "indices/some: 2 rows in 1 shards\nleft out shards/shard-000001.tar" in capsys.readouterr().out
     assert main(["data", "index", "memory://bucket/train"]) == 2
     assert "name one with --to" in capsys.readouterr().err
+
+
+def test_an_index_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "some.tsv").write_text("id\ttext\na\tone\nb\ttwo\n")
+    assert main(["data", "index", str(tmp_path / "some.tsv")]) == 0
+    assert "some.tsv.index.npy: 2 rows" in capsys.readouterr().out

@@ -9,6 +9,8 @@ import pytest
 
 from onepeace_pl.data.source import Source
 from onepeace_pl.data.sources import AudioTextTsv, ImageTextTsv, TsvSource
+from onepeace_pl.data.sources.tsv import write_index
+from onepeace_pl.errors import UserError
 from onepeace_pl.modalities import AudioProcessor, ImageProcessor
 
 
@@ -129,3 +131,20 @@ def test_official_files(shared: Path) -> None:
     assert len(clotho) == 35
     assert AudioProcessor(max_seconds=30)(clotho[0].fields["audio"]).length == 1437  # 28.75 s
     assert clotho.lengths()[0] == 28.75
+
+
+def test_a_table_with_an_index_is_mapped_and_known_by_its_version(tmp_path: Path) -> None:
+    path = tmp_path / "table.tsv"
+    path.write_text("id\ttext\n" + "".join(f"n{n}\trow {n}\n" for n in range(50)))
+    plain = TsvSource(str(path), {"text": "text"}, "id")
+    assert write_index(path) == (tmp_path / "table.tsv.index.npy", 50)
+    mapped = TsvSource(str(path), {"text": "text"}, "id")
+    assert len(pickle.dumps(mapped)) < len(pickle.dumps(plain)) - 300  # no array travels to a worker
+    again = pickle.loads(pickle.dumps(mapped))
+    assert [again[n] for n in range(50)] == [plain[n] for n in range(50)]
+    path.write_text(path.read_text() + "n50\trow 50\n")
+    with pytest.raises(UserError, match="of another version of the table; make it again"):
+        TsvSource(str(path), {"text": "text"}, "id")
+    (tmp_path / "table.tsv.index.npy").write_bytes(b"")
+    with pytest.raises(UserError, match="damaged; make it again"):
+        TsvSource(str(path), {"text": "text"}, "id")
