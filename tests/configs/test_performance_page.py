@@ -47,6 +47,7 @@ def smaller(task: str) -> str:
 
 
 COMMANDS = commands("docs/guide/performance.md")
+LONG = [words for words in COMMANDS if words[:2] == ["bench", "data"]]  # it starts processes
 ALIKE = [words for words in COMMANDS if "runs/share" in words or "runs/whole" in words]
 
 
@@ -60,7 +61,11 @@ def test_command_is_taken(words: list[str], tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(words, marks=[pytest.mark.slow] if words in ALIKE else [], id=" ".join(words))
+        pytest.param(
+            words,
+            marks=[pytest.mark.slow] if words in ALIKE + LONG else [],
+            id=" ".join(words),
+        )
         for words in COMMANDS
     ],
 )
