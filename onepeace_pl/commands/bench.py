@@ -14,6 +14,7 @@ bench weights --preset base               the same without recall, of random wei
 bench data --rows 1000000                 start-up time and memory of reading very many rows of shards
 bench embed FOLDER [SOURCES]              items a second of `embed` beside a plain DataLoader with the same model
 bench start --compare CHECKOUT            CPU seconds until commands answer, beside those of another checkout
+bench count MODEL --encode image+text     FLOPs, traffic, kernels and memory of an encoder call, without running it
 """
 
 import argparse
@@ -31,6 +32,9 @@ from onepeace_pl.errors import UserError
 from onepeace_pl.utils.files import write_text
 
 if TYPE_CHECKING:
+    from onepeace_pl.benchmarks.count import Count
+    from onepeace_pl.benchmarks.resident import Lengths
+    from onepeace_pl.benchmarks.roofline import Machine
     from onepeace_pl.cli.evaluated_rows import EvaluatedRows
 
 
@@ -44,9 +48,10 @@ def main(argv: Sequence[str]) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    numbers: dict[str, Any] = {"machine": _machine(args.device), "torch": torch.__version__}
-    numbers |= {"threads": torch.get_num_threads(), "arguments": list(argv)}
-    print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
+    numbers: dict[str, Any] = {"torch": torch.__version__, "arguments": list(argv)}
+    if args.what != "count":  # which is the same on all of them
+        numbers |= {"machine": _machine(args.device), "threads": torch.get_num_threads()}
+        print(f"{numbers['machine']}, {numbers['threads']} threads, torch {numbers['torch']}")
     verbs = {
         "memory": _memory,
         "loss": _loss,
@@ -56,6 +61,7 @@ def main(argv: Sequence[str]) -> int:
         "weights": _weights,
         "embed": _embed,
         "data": _data,
+        "count": _count,
     }
     good = verbs.get(args.what, _times)(args, numbers)
     if args.json:
@@ -158,11 +164,29 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--batch", type=int, default=64, help="rows in a batch of a rank; default: 64")
     data.add_argument("--shuffle", choices=("computed", "stored"), default="computed")
     data.add_argument("--folder", type=Path, help="of shards that are kept, and read if they are there")
-    for verb in (*made.values(), memory, loss, dense, vectors, weights, embed, data):
+    count = verbs.add_parser("count", help="FLOPs, traffic, kernels and memory, without running anything")
+    count.add_argument("source", help="a model folder or a preset")
+    count.add_argument(
+        "--encode", metavar="MODALITY[+MODALITY...]", required=True, help="fields that become one vector"
+    )
+    count.add_argument("--batch-size", type=int, help="rows; default: 32")
+    count.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    _add_lengths(count)
+    count.add_argument(
+        "--roofline", metavar="DEVICE", help="also the least time on h200, h100, a100, l4, epyc"
+    )
+    for verb in (*made.values(), memory, loss, dense, vectors, weights, embed, data, count):
         verb.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
         verb.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
         verb.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     return parser
+
+
+def _add_lengths(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--tokens", type=int, nargs=2, default=[8, 22], metavar=("MIN", "MAX"), help="of texts; default: 8 22"
+    )
+    verb.add_argument("--seconds", type=float, default=1.0, help="of sounds; default: 1")
 
 
 def _add_rows(verb: argparse.ArgumentParser, required: bool) -> None:
@@ -402,6 +426,66 @@ def _data(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     print(f"{args.ranks} ranks of {args.num_workers} workers, batch {args.batch}, shuffle: {args.shuffle}")
     print(*table(cost), sep="\n")
     return cost.same_order is not False
+
+
+def _count(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+    from onepeace_pl.benchmarks.count import table
+    from onepeace_pl.benchmarks.resident import Lengths
+    from onepeace_pl.benchmarks.roofline import find_machine
+
+    if args.batch_size is not None and args.batch_size < 1:
+        raise UserError(f"--batch-size {args.batch_size} must be at least 1")
+    if args.device not in ("cpu", "cuda"):
+        raise UserError(f"--device {args.device}: operators are counted for cpu or cuda")
+    lengths = Lengths((args.tokens[0], args.tokens[1]), args.seconds)
+    machine = None if args.roofline is None else find_machine(args.roofline)
+    count, rows, what = _encode_count(args, lengths, machine)
+    print(f"{what}, {rows} rows, on {args.device}; counted, not measured\n")
+    print(*table(count, rows), sep="\n")
+    if machine is not None:
+        print(f"roofline: {machine.name}, {machine.source}; no kernel takes less, start-up is not in it")
+    numbers |= count.to_json() | {"rows": rows}
+    return True
+
+
+def _encode_count(
+    args: argparse.Namespace, lengths: "Lengths", machine: "Machine | None"
+) -> "tuple[Count, int, str]":
+    import torch
+
+    from onepeace_pl.backbone import Backbone
+    from onepeace_pl.backbone.build import from_preset
+    from onepeace_pl.benchmarks.count import count_encode
+    from onepeace_pl.benchmarks.fake import FakeDevice, materialise
+    from onepeace_pl.benchmarks.resident import Preparation, in_dtype, resident_batch, vocabulary_of
+    from onepeace_pl.checkpoints.folder import read_config
+    from onepeace_pl.data.needs import Needs
+
+    with torch.device("meta"):
+        if Path(args.source).is_dir():
+            backbone = Backbone.from_config(read_config(Path(args.source))["backbone"])
+        else:
+            backbone = from_preset(args.source, decoder=False)
+    fields, rows = args.encode.split("+"), args.batch_size or 32
+    processors = {}
+    for name in fields:
+        if name not in backbone.modalities:
+            raise UserError(f"--encode {args.encode}: {args.source} reads {', '.join(backbone.modalities)}")
+        processor = backbone.encoder.adapter(name).default_processor()
+        if processor is None:
+            raise UserError(
+                f"--encode {name}: its adapter names no processor, so there is no synthetic input"
+            )
+        processors[name] = processor
+    vocabulary = vocabulary_of(backbone.encoder.adapter(name).vocabulary for name in fields)
+    prepared = Preparation(processors, rows, vocabulary=vocabulary)
+    dtype: torch.dtype = getattr(torch, args.dtype)
+    batch = in_dtype(resident_batch(Needs(modalities=tuple(fields)), {"": prepared}, lengths), dtype)
+    backbone.to(dtype)
+    with FakeDevice():
+        materialise(backbone, args.device)
+        count = count_encode(backbone, batch.to(args.device), machine)
+    return count, rows, f"{args.encode} by {args.source}, {args.dtype}"
 
 
 def _machine(device: str) -> str:
