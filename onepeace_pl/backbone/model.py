@@ -108,6 +108,19 @@ class Backbone(nn.Module):
         stacks = [self.encoder.transformer] + ([] if self.decoder is None else [self.decoder.transformer])
         return [block for stack in stacks for block in stack.blocks if isinstance(block, Block)]
 
+    def compile_blocks(self, backend: str = "inductor") -> None:
+        """Let ``torch.compile`` make one graph of each block when it trains, at the first step of each kind of batch.
+
+        Args:
+            backend: Of ``torch.compile``.
+        """
+        # each rate of drop path has a graph of its own, and each order of passes
+        dynamo = torch._dynamo.config
+        dynamo.recompile_limit = max(dynamo.recompile_limit, 8 * len(self.blocks))
+        dynamo.accumulated_recompile_limit = max(dynamo.accumulated_recompile_limit, 64 * len(self.blocks))
+        for block in self.blocks:
+            block.compiler = backend
+
     def add_matryoshka_dims(self, dims: Sequence[int]) -> None:
         """Record lengths that embeddings are trained to be cut to; the model's config keeps them, longest first.
 

@@ -5,7 +5,8 @@ Shapes: B batch, L tokens, N rows, D width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         chosen = config.activation_checkpointing
         self.checkpointing: Mode = "none" if chosen == "auto" else chosen
+        self.compiler: str | None = None  # a backend of torch.compile
 
     def forward(
         self, rows: Sequence[Tensor], biases: Sequence[Sequence[Bias]], packings: Sequence[Packing]
@@ -58,6 +60,14 @@ class Block(nn.Module):
         Returns:
             One (N, D) for each of ``rows``.
         """
+        if self.compiler is not None and self.training:
+            return _compiled(self.compiler)(self, rows, biases, packings)
+        return self.run(rows, biases, packings)
+
+    def run(
+        self, rows: Sequence[Tensor], biases: Sequence[Sequence[Bias]], packings: Sequence[Packing]
+    ) -> list[Tensor]:
+        """Run :meth:`forward` without a compiler."""
         outputs = []
         for x, own, packing in zip(rows, biases, packings, strict=True):
             with torch.set_grad_enabled(packing.grad):
@@ -80,6 +90,16 @@ class Block(nn.Module):
     def _feed_forward(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
         out: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(x), packing.segments))
         return out
+
+
+@cache
+def _compiled(backend: str) -> Callable[..., list[Tensor]]:
+    """Blocks compiled as one graph each.
+
+    A function of the block, not its own method: hooks of sharding stay outside of the graph, and a copied block runs
+    its own weights.
+    """
+    return torch.compile(Block.run, backend=backend, fullgraph=True)
 
 
 class Transformer(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -58,6 +58,7 @@ class Experiment(ResumableModule):
         new_head: Initialise the task's head although ``init_from`` has one of such a task; dense tasks keep its
             class-agnostic parameters.
         data_info: Dataset metadata, saved in the checkpoint; by default those of the data module.
+        compile: ``blocks`` trains blocks that ``torch.compile`` makes one graph of each; the first steps take minutes.
         max_skipped_updates: Updates whose loss or gradient norm is not finite are skipped; after so many in a row the
             run stops. The default lets float16's loss scale fall from 65,536 to 1.
 
@@ -81,6 +82,7 @@ class Experiment(ResumableModule):
         random_weights: bool = False,
         new_head: bool = False,
         data_info: DataInfo | None = None,
+        compile: Literal["none", "blocks"] = "none",
         max_skipped_updates: int = 16,
     ) -> None:
         super().__init__()
@@ -92,6 +94,7 @@ class Experiment(ResumableModule):
         self.init_from, self.reset_logit_scale = init_from, reset_logit_scale
         self.random_weights, self.new_head = random_weights, new_head
         self.data_info = data_info
+        self.compiles = compile == "blocks"
         self.guard = UpdateGuard(max_skipped_updates)
         self.resumes = self.trust = False
         self.base_weights: BaseWeights | None = None
@@ -132,6 +135,8 @@ class Experiment(ResumableModule):
             if not self.resumes:
                 self._load_head(task, self.init_from)
         task.apply_stage(backbone)
+        if self.compiles:
+            backbone.compile_blocks()
         if report is not None and report.base is not None:
             self.base_weights = report.base
             self.omitted = report.omitted(backbone) - ({"logit_scale"} if self.reset_logit_scale else set())

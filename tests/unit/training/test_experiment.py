@@ -90,6 +90,15 @@ def test_nothing_is_built_before_the_trainer_says_so(tmp_path: Path) -> None:
     assert "backbone.decoder.adapters.text.mask_token" in names
 
 
+def test_blocks_are_compiled_where_asked(tmp_path: Path) -> None:
+    for compiles in ("none", "blocks"):
+        module = experiment(compile=compiles, data_info=DataInfo())
+        module.configure_model()
+        assert module.backbone is not None
+        expected = "inductor" if compiles == "blocks" else None
+        assert {block.compiler for block in module.backbone.blocks} == {expected}
+
+
 def test_a_fit_changes_what_trains_and_nothing_else(tmp_path: Path) -> None:
     module = experiment(Extend("image"))
     start = make(MODALITIES, noise=0.0).state_dict()
