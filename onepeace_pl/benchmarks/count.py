@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from onepeace_pl.backbone import Backbone
 from onepeace_pl.benchmarks.counting import Cost, OpCounter, Parts, Peak, Phase, total
 from onepeace_pl.benchmarks.roofline import Machine
 from onepeace_pl.data.batches import Batch, MultiTaskBatch
+from onepeace_pl.utils.json_files import JsonObject
 
 _PARTS = (
     (r"backbone\.encoder\.adapters\.(\w+)", r"\1 adapter"),
@@ -60,7 +60,7 @@ class Count:
         """FLOPs without those that activation checkpointing repeats, which MFU is made of."""
         return sum(cost.flops for (_, phase), cost in self.costs.items() if phase != "recomputation")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return plain values."""
         parts: dict[str, dict[str, dict[str, float]]] = {}
         for (part, phase), cost in self.costs.items():

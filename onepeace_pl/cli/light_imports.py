@@ -56,7 +56,7 @@ class Deferred:
             raise AttributeError(name)
         return Deferred(f"{self._name}.{name}")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         """Import it, and call it."""
         return self._load()(*args, **kwargs)
 

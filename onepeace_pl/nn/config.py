@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from onepeace_pl.errors import UserError
 from onepeace_pl.nn.presets import preset_sizes
+from onepeace_pl.utils.json_files import JsonObject
 
 
 def _preset_value() -> Any:
@@ -83,7 +83,7 @@ class TransformerConfig:
             raise UserError(f"drop_path {self.drop_path} is not in [0, 1)")
 
     @classmethod
-    def from_config(cls, options: Mapping[str, Any]) -> TransformerConfig:
+    def from_config(cls, options: JsonObject) -> TransformerConfig:
         """Make the config of a model folder; those of earlier versions say ``checkpoint`` for full checkpointing."""
         options = dict(options)
         if "checkpoint" in options:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from onepeace_pl.errors import UserError, first_line
 from onepeace_pl.utils.libraries import LibraryError
 from onepeace_pl.utils.regular_files import require_regular
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _MOST_OPEN: Final = 128  # local files of one process
 
@@ -18,7 +21,7 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def file_system(url: str) -> tuple[Any, str]:
+def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     """Return the fsspec file system of a URL, and the path in it.
 
     Raises:
