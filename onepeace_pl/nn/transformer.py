@@ -69,14 +69,14 @@ class Block(nn.Module):
     ) -> list[Tensor]:
         """Run :meth:`forward` without a compiler."""
         outputs = []
+        mode = self.checkpointing if self.training else "none"
         for x, own, packing in zip(rows, biases, packings, strict=True):
             with torch.set_grad_enabled(packing.grad):
-                outputs.append(checkpointed(self._mode, self._both_branches, x, packing, own))
+                if mode == "none" or not packing.grad:
+                    outputs.append(self._both_branches(x, packing, own))
+                else:
+                    outputs.append(checkpointed(mode, self._both_branches, x, packing, own))
         return outputs
-
-    @property
-    def _mode(self) -> Mode:
-        return self.checkpointing if self.training else "none"
 
     def _both_branches(self, x: Tensor, packing: Packing, biases: Sequence[Bias]) -> Tensor:
         residual = DropPath(self.drop_path if self.training else 0.0, self.subset)
