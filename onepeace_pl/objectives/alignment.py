@@ -82,7 +82,12 @@ class CrossModalContrast(nn.Module):
         return f"gradient={self.gradient!r}, smoothing={self.smoothing}, tile={self.tile}{nested}"
 
     def forward(
-        self, first: Tensor, second: Tensor, scale: Tensor | float, contents: Tensor | None = None
+        self,
+        first: Tensor,
+        second: Tensor,
+        scale: Tensor | float,
+        contents: Tensor | None = None,
+        negatives: Tensor | None = None,
     ) -> Alignment:
         """Compute the loss of paired embeddings.
 
@@ -93,6 +98,8 @@ class CrossModalContrast(nn.Module):
             contents: (B, K) int64 content hashes. Rows of any rank that agree in one of the K hashes (equal texts,
                 equal images) are not negatives of each other. None takes all other rows as negatives, as the original
                 does.
+            negatives: (N, D) unit vectors, N alike on all ranks: further candidates of ``first``, none of which is
+                right (hard negatives). They are no queries, and have no contents.
 
         Returns:
             Loss, and losses and accuracies of both directions.
@@ -114,6 +121,11 @@ class CrossModalContrast(nn.Module):
         exact = self.gradient == "exact"
         hashes = None if contents is None else (contents, gather_rows(contents))
         firsts, seconds = gather_rows(first, exact), gather_rows(second, exact)  # once, for all lengths
+        if negatives is not None:
+            if contents is not None:
+                raise UserError("give contents or negatives, not both: contents of negatives are not known")
+            check_equal_rows(negatives)
+            seconds = torch.cat((seconds, gather_rows(negatives, exact)))
 
         def contrast(queries: Tensor, keys: Tensor, dim: int) -> InfoNCE:
             return info_nce(

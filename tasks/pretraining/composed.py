@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from onepeace_pl.backbone import Backbone, Features, ForwardPass
 from onepeace_pl.backbone.fusion import normalised_sum
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import modality_of
+from onepeace_pl.objectives import Alignment, CrossModalContrast
 
 
 @dataclass
@@ -28,14 +30,17 @@ class ComposedQuery:
         query: Fields that the joint pass reads together, of different modalities.
         target: Fields of the target: the normalised sum of their own vectors, read without gradient.
         weight: Weight of the loss.
+        negatives: Fields whose own vectors, of all rows, are further candidates that no query may find (hard
+            negatives), such as the parts of the query; read without gradient.
     """
 
     query: tuple[str, ...]
     target: tuple[str, ...]
     weight: float = 1.0
+    negatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.query, self.target = tuple(self.query), tuple(self.target)
+        self.query, self.target, self.negatives = tuple(self.query), tuple(self.target), tuple(self.negatives)
         if len(self.query) < 2 or not self.target:
             raise UserError(
                 f"composed: {self.name} needs two fields or more in the query, and one in the target"
@@ -52,9 +57,14 @@ class ComposedQuery:
         """Modalities of the query."""
         return tuple(map(modality_of, self.query))
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of a row that it reads."""
+        return tuple(dict.fromkeys((*self.query, *self.target, *self.negatives)))
+
     def check(self, backbone: Backbone) -> None:
         """Reject fields of a modality that the backbone lacks."""
-        for name in (*self.query, *self.target):
+        for name in self.fields:
             if modality_of(name) not in backbone.modalities:
                 raise UserError(
                     f"composed: no modality {modality_of(name)!r} for {name}; the backbone has "
@@ -62,12 +72,24 @@ class ComposedQuery:
                 )
 
     def passes(self, rows: int | None) -> dict[str, ForwardPass]:
-        """Return the joint pass and those of the target's fields, by name."""
-        single = {name: ForwardPass.of([name], grad=False, rows=rows) for name in self.target}
+        """Return the joint pass and those of the fields of target and negatives, by name."""
+        single = {
+            name: ForwardPass.of([name], grad=False, rows=rows) for name in (*self.target, *self.negatives)
+        }
         return {self.name: ForwardPass.of(self.query, rows=rows), **single}
 
-    def vectors(self, seen: Mapping[str, Features]) -> tuple[Tensor, Tensor]:
-        """Return the unit vectors (B, D) of query and target."""
+    def contrast(
+        self, loss: CrossModalContrast, seen: Mapping[str, Features], scale: Tensor | float
+    ) -> Alignment:
+        """Contrast query and target.
+
+        Args:
+            loss: The contrastive loss.
+            seen: Features of the passes, by name.
+            scale: Logit scale.
+        """
         query = normalised_sum(seen[self.name].embeddings.values())
         parts = [seen[name].embeddings[modality_of(name)][: len(query)] for name in self.target]
-        return query, normalised_sum(parts).detach()
+        others = [seen[name].embeddings[modality_of(name)].detach() for name in self.negatives]
+        negatives = torch.cat(others) if others else None
+        return loss(query, normalised_sum(parts).detach(), scale, negatives=negatives)

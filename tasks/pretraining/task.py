@@ -84,7 +84,7 @@ class Pretraining(RetrievalTask):
             ignore_duplicates,
             reconstructs=tuple(dict.fromkeys(name for student in active.values() for name in student.hide)),
             batch_transform=partial(MaskSampler, active, share=denoising_share) if active else None,
-            fields=tuple(dict.fromkeys(name for each in composed for name in (*each.query, *each.target))),
+            fields=tuple(dict.fromkeys(name for each in composed for name in each.fields)),
         )
         self.composed, self.composed_share = list(composed), composed_share
         self.alignment, self.share, self.students = alignment, denoising_share, active
@@ -143,7 +143,7 @@ class Pretraining(RetrievalTask):
         loss: Tensor = self.alignment * aligned.loss
         logs = {"align/mean": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
         for query in self.composed:
-            found = self.contrast(*query.vectors(seen), scale)
+            found = query.contrast(self.contrast, seen, scale)
             loss = loss + query.weight * found.loss
             logs |= {
                 f"composed/{query.name}": found.loss.detach(),

@@ -193,6 +193,44 @@ def _average_over_ranks_is_the_whole_batch(gradient: str) -> None:
         torch.testing.assert_close(parameter.grad / ranks, expected)
 
 
+HARD = F.normalize(torch.randn(4, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64), dim=1)
+
+
+def whole_batch_with_negatives() -> tuple[Tensor, list[Tensor]]:
+    model = TwoTowers()
+    first, second, scale = model(*batch())
+    targets = torch.arange(SIZE)
+    loss = F.cross_entropy(scale * first @ torch.cat((second, HARD)).T, targets)
+    loss = (loss + F.cross_entropy(scale * second @ first.T, targets)) / 2
+    return loss.detach(), list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+def test_negatives_are_further_candidates_of_the_first_side() -> None:
+    model = TwoTowers()
+    found = CrossModalContrast("exact", tile=4)(*model(*batch()), negatives=HARD)
+    expected, gradients = whole_batch_with_negatives()
+    torch.testing.assert_close(found.loss.detach(), expected)
+    for mine, theirs in zip(
+        torch.autograd.grad(found.loss, list(model.parameters())), gradients, strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+    with pytest.raises(UserError, match="contents or negatives, not both"):
+        CrossModalContrast()(*model(*batch()), contents=CONTENTS, negatives=HARD)
+
+
+def _negatives_of_all_ranks() -> None:
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    own = slice(rank * SIZE // ranks, (rank + 1) * SIZE // ranks)
+    model = TwoTowers()
+    a, b = batch()
+    CrossModalContrast("exact")(*model(a[own], b[own]), negatives=HARD.chunk(ranks)[rank]).loss.backward()
+    _, gradients = whole_batch_with_negatives()
+    for parameter, expected in zip(model.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        dist.all_reduce(parameter.grad)
+        torch.testing.assert_close(parameter.grad / ranks, expected)
+
+
 CONTENTS = torch.tensor([[0, 10], [1, 11], [0, 12], [3, 11], [4, 14], [4, 14]]).repeat(SIZE // 6 + 1, 1)[
     :SIZE
 ]
@@ -255,6 +293,7 @@ def _all() -> None:  # one pair of processes for all: starting them is what take
     _average_over_ranks_is_the_whole_batch("local")
     _average_over_ranks_is_the_whole_batch("exact")
     _duplicates_are_found_across_ranks()
+    _negatives_of_all_ranks()
     _lengths_average_over_ranks("local")
     _lengths_average_over_ranks("exact")
     _unequal_batches_are_an_error()

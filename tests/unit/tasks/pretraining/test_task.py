@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from onepeace_pl.backbone import Backbone, Extend
 from onepeace_pl.data.batches import Batch
@@ -211,10 +212,28 @@ def test_a_composed_query_adds_its_weighted_loss_and_leaves_its_target_alone() -
     alone = pretraining(model, {}, alignment=0.0, composed=[ComposedQuery(("touch", "text"), ("text",))])
     passes = alone.passes(batch(alone))
     assert list(passes) == ["text", "touch", "touch+text->text"]
-    vectors = ComposedQuery(("touch", "text"), ("text",)).vectors(
-        dict(zip(passes, model(batch(alone).inputs, list(passes.values()))[0], strict=True))
-    )
-    assert [vector.requires_grad for vector in vectors] == [True, False]
+
+
+def test_negatives_of_a_composed_query_are_further_candidates() -> None:
+    model = backbone().eval()
+    hard = replace(CHANGED, negatives=("text", "touch"))
+    task = pretraining(model, {}, alignment=0.0, gradient="exact", composed=[hard])
+    made = batch(task)
+    assert list(task.passes(made)) == ["text", "touch", CHANGED.name, "text:composed"]
+    joint = model.embed_jointly({n: made.inputs[n] for n in CHANGED.query})
+    alone = model.embed({n: made.inputs[n] for n in ("text:composed", "text", "touch")})
+    own, others = alone["text:composed"].detach(), torch.cat(list(alone.values())).detach()
+    scale, targets = model.logit_scale.exp(), torch.arange(len(joint))
+    expected = F.cross_entropy(scale * joint @ others.T, targets)
+    expected = (expected + F.cross_entropy(scale * own @ joint.T, targets)) / 2
+    found = task(model, made).loss
+    assert found.item() == pytest.approx(hard.weight * expected.item(), rel=1e-5)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(hard.weight * expected, parameters, materialize_grads=True)
+    for mine, theirs in zip(
+        torch.autograd.grad(found, parameters, materialize_grads=True), gradients, strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_composed_queries_may_read_a_share_of_the_batch() -> None:
