@@ -9,15 +9,16 @@ Exit codes: 0 done, 2 something that the user can put right (one line ``error: .
 """
 
 import ast
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import onepeace_pl
 from onepeace_pl.cli.failures import user_message
-from onepeace_pl.cli.light_imports import LightImports
 from onepeace_pl.errors import nearest
 
 __all__ = ["commands", "console", "main"]
@@ -53,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in verbs:
         print(f"error: no verb '{verb}'; {nearest(verb, verbs, 'see --help')}", file=sys.stderr)
         return 2
-    _make_imports_light()
     try:
         code = _run(verb, words)
         sys.stdout.flush()
@@ -100,15 +100,20 @@ def is_trainers(words: Sequence[str]) -> bool:
 
 def _run(verb: str, words: list[str]) -> int:
     if is_trainers(words):
-        import_module("onepeace_pl.cli.lightning").run(words)
+        _import("onepeace_pl.cli.lightning").run(words)
         return 0
-    code: int = import_module(f"onepeace_pl.commands.{verb.replace('-', '_')}").main(words[1:])
+    code: int = _import(f"onepeace_pl.commands.{verb.replace('-', '_')}").main(words[1:])
     return code
 
 
-def _make_imports_light() -> None:
-    if not any(isinstance(finder, LightImports) for finder in sys.meta_path):
-        sys.meta_path.insert(0, LightImports("torch", "lightning"))
+def _import(name: str) -> ModuleType:
+    collects = gc.isenabled()
+    gc.disable()  # importing torch and Lightning makes a million objects and no garbage
+    try:
+        return import_module(name)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _overview(verbs: Mapping[str, str]) -> str:
