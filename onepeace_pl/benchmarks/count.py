@@ -1,20 +1,23 @@
-"""Counts of an encoder call on fake tensors: no load, no machine changes them."""
+"""Counts of a training step and of an encoder call, on fake tensors: no load, no machine changes them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from onepeace_pl.backbone import Backbone
-from onepeace_pl.benchmarks.counting import Cost, OpCounter, Parts, Peak, Phase, total
+from onepeace_pl.benchmarks.counting import Cost, LiveBytes, OpCounter, Parts, Peak, Phase, total
 from onepeace_pl.benchmarks.roofline import Machine
-from onepeace_pl.data.batches import Batch, MultiTaskBatch
+from onepeace_pl.benchmarks.training_step import TrainingStep
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.utils.json_files import JsonObject
 
+_LOSSES = "losses"
 _PARTS = (
     (r"backbone\.encoder\.adapters\.(\w+)", r"\1 adapter"),
     (r"backbone\.encoder\.transformer\.blocks\.\d+\.attention", "encoder attention"),
@@ -55,18 +58,13 @@ class Count:
         """Counts of everything."""
         return total(self.costs.values())
 
-    @property
-    def model_flops(self) -> int:
-        """FLOPs without those that activation checkpointing repeats, which MFU is made of."""
-        return sum(cost.flops for (_, phase), cost in self.costs.items() if phase != "recomputation")
-
     def to_json(self) -> JsonObject:
         """Return plain values."""
         parts: dict[str, dict[str, dict[str, float]]] = {}
         for (part, phase), cost in self.costs.items():
             parts.setdefault(part, {})[phase] = vars(cost)
         return {
-            "total": vars(self.whole) | {"model_flops": self.model_flops},
+            "total": vars(self.whole),
             "parts": parts,
             "operators": {name: vars(cost) for name, cost in _by_bytes(self.operators)},
             "peak_bytes": {"total": self.peak.bytes, **self.peak.kinds},
@@ -74,10 +72,53 @@ class Count:
         }
 
 
+def count_step(step: TrainingStep, machine: Machine | None = None) -> Count:
+    """Count the second step of a training run: what the first one alone does, such as making moments, is left out.
+
+    Args:
+        step: On a fake device, whose context is entered.
+        machine: Whose roofline is applied.
+    """
+    task, experiment = step.task, step.experiment
+    heads = {f"task.{name}" for name, child in task.named_children() if any(True for _ in child.parameters())}
+    parts = Parts(experiment, lambda name: "head" if name in heads else part_of(name), _LOSSES)
+    step()
+    counter = OpCounter(machine, parts)
+    memory = counter.memory
+    memory.add(experiment.parameters(), "parameters")
+    memory.add(experiment.buffers(), "parameters")
+    state = step.optimizer.state.values()
+    memory.add((t for each in state for t in each.values() if isinstance(t, Tensor)), "optimizer state")
+    memory.add(_values(step.batch), "batch")
+    handles = [
+        parameter.register_post_accumulate_grad_hook(partial(_is_gradient, memory))  # type: ignore[no-untyped-call]
+        for parameter in experiment.parameters()
+        if parameter.requires_grad
+    ]
+    try:
+        with counter:
+            loss = step.forward()
+            start = torch.ones_like(loss)
+            with counter.during("backward"):
+                torch.autograd.backward(loss, start)
+            del loss
+            with counter.during("update"):
+                step.update()
+    finally:
+        parts.remove()
+        for handle in handles:
+            handle.remove()
+    return Count(dict(counter.costs), dict(counter.operators), memory.peak, dict(counter.syncs))
+
+
+def _is_gradient(memory: LiveBytes, parameter: Tensor) -> None:
+    assert parameter.grad is not None
+    memory.reclassify([parameter.grad], "gradients")
+
+
 def _values(batch: Batch) -> list[Tensor]:
-    """Return the inputs of a batch, of all its tasks."""
-    batches = batch.tasks.values() if isinstance(batch, MultiTaskBatch) else [batch]
-    return [each.values for own in batches for each in own.inputs.values()]
+    """Return the inputs of a batch."""
+    return [each.values for each in batch.inputs.values()]
 
 
 class _Encoder(nn.Module):
@@ -134,7 +175,7 @@ def table(count: Count, rows: int) -> Iterator[str]:
 
 
 def _order(part: str, phase: str) -> tuple[int, str]:
-    return ("forward", "recomputation", "backward", "update").index(phase), part
+    return ("forward", "backward", "update").index(phase), part
 
 
 def _row(part: str, phase: str, cost: Cost, timed: bool) -> str:

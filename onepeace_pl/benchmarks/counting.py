@@ -25,8 +25,8 @@ from torch.utils.flop_counter import flop_registry
 
 from onepeace_pl.benchmarks.roofline import Machine
 
-Phase = Literal["forward", "backward", "recomputation", "update"]
-"""``recomputation``: forward passes of activation checkpointing inside the backward pass."""
+Phase = Literal["forward", "backward", "update"]
+"""What activation checkpointing computes again is part of ``backward``."""
 
 Kind = Literal["parameters", "gradients", "optimizer state", "batch", "activations"]
 """Use of live memory; ``activations`` is everything else, temporary tensors included."""
@@ -89,14 +89,10 @@ class Parts:
         model: The model.
         part_of: Name of a submodule -> its part, or None where it is the part of what contains it.
         outside: Part of operators outside any part.
-
-    Attributes:
-        node: Node that a backward pass in Python runs; PyTorch's engine knows its own.
     """
 
     def __init__(self, model: nn.Module, part_of: Callable[[str], str | None], outside: str) -> None:
         self.outside, self.stack = outside, [outside]
-        self.node: _Node | None = None
         self._numbers: list[int] = [0]
         self._names: list[str] = [outside]
         self._owners: dict[int, str] = {}
@@ -116,17 +112,17 @@ class Parts:
         for handle in self._handles:
             handle.remove()
 
-    def current(self) -> tuple[str, bool]:
-        """Return the part of the operator that runs, and whether a module runs that belongs to it."""
+    def current(self) -> str:
+        """Return the part of the operator that runs."""
         if len(self.stack) > 1:
-            return self.stack[-1], True
-        node: Any = self.node if self.node is not None else torch._C._current_autograd_node()
+            return self.stack[-1]
+        node: Any = torch._C._current_autograd_node()
         if node is None:
-            return self.stack[-1], False
+            return self.stack[-1]
         number = node._sequence_nr()
         if number > sys.maxsize:  # accumulation of the gradient of a parameter
-            return self._owners.get(id(node.variable), self.outside), False
-        return self._names[bisect_right(self._numbers, number) - 1], False
+            return self._owners.get(id(node.variable), self.outside)
+        return self._names[bisect_right(self._numbers, number) - 1]
 
     def _enter(self, part: str, module: nn.Module, args: object) -> None:
         self.stack.append(part)
@@ -139,9 +135,6 @@ class Parts:
     def _mark(self) -> None:
         self._numbers.append(torch._C._autograd._get_sequence_nr())
         self._names.append(self.stack[-1])
-
-
-_Node = torch.autograd.graph.Node
 
 
 @dataclass
@@ -256,13 +249,10 @@ class OpCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.machine is not None:
             dtypes = [t.dtype for t in _tensors((args, kwargs)) if t.is_floating_point()]
             cost.seconds = self.machine.seconds(cost.flops, cost.bytes, dtypes)
-        part, called = ("all", False) if self.parts is None else self.parts.current()
-        phase = self.phase
-        if phase == "update":
+        part = "all" if self.parts is None else self.parts.current()
+        if self.phase == "update":
             part = "optimizer"
-        elif phase == "backward" and called:
-            phase = "recomputation"
-        self.costs[part, phase].add(cost)
+        self.costs[part, self.phase].add(cost)
         self.operators[name].add(cost)
 
 

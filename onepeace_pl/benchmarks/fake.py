@@ -108,6 +108,8 @@ class _KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._real(func, args, {})
         if tensor.constant is not None:
             return func(tensor)
+        if tensor.dtype == torch.bool:  # what a step asks of a value that it computes: is it finite?
+            return True
         raise UserError(
             "a value that the model computes is read, which fake tensors lack; it cannot be counted"
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from onepeace_pl.data.batches import Batch, MultiTaskBatch
+from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.labels.masks import MaskTarget
 from onepeace_pl.data.labels.objects import ObjectsTarget
 from onepeace_pl.data.labels.transforms import JointTransform
@@ -74,30 +74,18 @@ class Preparation:
     vocabulary: int = FIRST_ID + 1
 
 
-def resident_batch(
-    needs: Needs, preparations: Mapping[str, Preparation], lengths: Lengths = Lengths(), seed: int = 0
-) -> Batch:
+def resident_batch(needs: Needs, prepared: Preparation, lengths: Lengths = Lengths(), seed: int = 0) -> Batch:
     """Make a training batch of a task: seeded noise for pictures and sounds, random token ids, first classes.
 
     Args:
         needs: Requirements of the task.
-        preparations: Preparation by task, where several train together; under the empty name that of the only one.
+        prepared: Preparation of its rows.
         lengths: Lengths of texts and sounds.
         seed: Random seed.
 
     Raises:
         UserError: A modality has no processor, or one that noise cannot be made for.
     """
-    if needs.trained:
-        batches = {}
-        for name in needs.trained:
-            if name not in preparations:
-                raise UserError(
-                    f"no preparation of task {name!r}: a batch of several tasks needs the data of each"
-                )
-            batches[name] = resident_batch(needs.tasks[name], {"": preparations[name]}, lengths, seed)
-        return MultiTaskBatch.of(batches, 0)
-    prepared = preparations[""]
     fields = needs.fields or needs.modalities
     missing = [name for name in fields if modality_of(name) not in prepared.processors]
     if missing:
@@ -221,8 +209,6 @@ def in_dtype(batch: Batch, dtype: torch.dtype) -> Batch:
         name: replace(each, values=each.values.to(dtype)) if each.values.is_floating_point() else each
         for name, each in batch.inputs.items()
     }
-    if isinstance(batch, MultiTaskBatch):
-        return replace(batch, tasks={name: in_dtype(each, dtype) for name, each in batch.tasks.items()})
     return replace(batch, inputs=inputs)
 
 

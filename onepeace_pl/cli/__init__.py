@@ -1,7 +1,7 @@
 """The command line: configs, Trainer verbs and errors. Nothing heavy is imported before the verb is known.
 
-``fit``, ``validate``, ``test`` and ``predict`` belong to the Trainer. Every other verb is a file
-``onepeace_pl/commands/<verb>.py`` with ``main(argv) -> exit code``; its docstring's first line is its help. ``predict``
+``fit``, ``validate``, ``test`` and ``predict`` belong to the Trainer. Every other verb is a module or package
+``onepeace_pl/commands/<verb>`` with ``main(argv) -> exit code``; its docstring's first line is its help. ``predict``
 is both: options alone go to the Trainer, words that begin with a run go to the file.
 
 Exit codes: 0 done, 2 something that the user can put right (one line ``error: ...``), 1 anything else.
@@ -85,9 +85,11 @@ def console() -> int:
 def commands() -> dict[str, str]:
     """Find the verbs beside the Trainer's and their one-line help, without importing them."""
     found = {}
-    for path in sorted(_COMMANDS.glob("[!_]*.py")):
+    files = {path.stem: path for path in _COMMANDS.glob("[!_]*.py")}
+    files |= {path.parent.name: path for path in _COMMANDS.glob("[!_]*/__init__.py")}
+    for name, path in sorted(files.items()):
         doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        found[path.stem.replace("_", "-")] = doc.partition("\n")[0]
+        found[name.replace("_", "-")] = doc.partition("\n")[0]
     return found
 
 

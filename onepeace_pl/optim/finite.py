@@ -63,8 +63,9 @@ class UpdateGuard:
             UserError: The limit of consecutive skipped updates is reached.
         """
         finite = [torch.isfinite(norm), *(finite.to(norm.device) for finite, _ in self._window)]
-        agreed = torch.stack([f.reshape(()) for f in finite]).all().float()
+        agreed = torch.stack([f.reshape(()) for f in finite]).all()
         if dist.is_initialized() and dist.get_world_size() > 1:
+            agreed = agreed.float()
             dist.all_reduce(agreed, dist.ReduceOp.MIN)
         passed = bool(agreed)
         if passed:

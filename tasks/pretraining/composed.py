@@ -92,4 +92,5 @@ class ComposedQuery:
         parts = [seen[name].embeddings[modality_of(name)][: len(query)] for name in self.target]
         others = [seen[name].embeddings[modality_of(name)].detach() for name in self.negatives]
         negatives = torch.cat(others) if others else None
-        return loss(query, normalised_sum(parts).detach(), scale, negatives=negatives)
+        found: Alignment = loss(query, normalised_sum(parts).detach(), scale, negatives=negatives)
+        return found

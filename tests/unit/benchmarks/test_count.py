@@ -1,12 +1,19 @@
 """``bench count``: what it prints and writes, its errors, and counts within their budgets."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
+from onepeace_pl.benchmarks.count import Count, count_step
+from onepeace_pl.benchmarks.fake import FakeDevice, materialise
+from onepeace_pl.benchmarks.resident import resident_batch
+from onepeace_pl.benchmarks.training_step import TrainingStep
+from onepeace_pl.benchmarks.utilisation import allocate
 from onepeace_pl.cli import main
+from onepeace_pl.cli.measured import read_run
 
 from .renew_count_budgets import BUDGETS, counted
 
@@ -45,6 +52,52 @@ def test_encode_of_a_preset(tmp_path: Path) -> None:
     assert twice["peak_bytes"]["parameters"] == image["peak_bytes"]["parameters"]
 
 
+SMALL = [
+    "--model.backbone.transformer.preset",
+    "debug",
+    "--model.backbone.transformer.activation_checkpointing",
+]
+
+
+def counted_step(mode: str, fake: bool) -> Count:
+    run = read_run("quickstart", [*SMALL, mode], batch_size=4)
+    experiment = run.experiment
+    assert experiment.task is not None
+    batch = resident_batch(experiment.task.needs, run.prepared)
+    with FakeDevice() if fake else nullcontext():
+        if fake:
+            materialise(experiment, "cpu")
+        else:
+            allocate(experiment, "cpu")
+        return count_step(TrainingStep(experiment, batch, run.precision, run.clip))
+
+
+def test_a_step_costs_on_fake_tensors_what_it_costs_on_real_ones() -> None:
+    counts = {mode: counted_step(mode, fake=True) for mode in ("none", "full")}
+    for mode, count in counts.items():
+        real = counted_step(mode, fake=False)
+        assert {name: vars(cost) for name, cost in count.operators.items()} == {
+            name: vars(cost) for name, cost in real.operators.items()
+        }
+        assert count.peak.bytes == pytest.approx(real.peak.bytes, rel=0.02)
+        assert count.costs.keys() == real.costs.keys()
+    none, full = counts["none"], counts["full"]
+    assert full.whole.flops > none.whole.flops
+    assert full.peak.bytes < none.peak.bytes
+
+
+def test_step_of_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*SMALL, "none", "--batch-size", "2"]
+    found = count(tmp_path, "quickstart", *words)
+    assert set(found["parts"]) >= {"text adapter", "image adapter", "encoder attention", "decoder", "losses"}
+    assert found["parts"]["optimizer"].keys() == {"update"}
+    assert found["peak_bytes"]["optimizer state"] == pytest.approx(
+        2 * found["peak_bytes"]["parameters"], rel=0.01
+    )
+    assert found["host_syncs"] == {}  # on a CPU nothing waits
+    assert "| encoder feed-forward | backward |" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -54,6 +107,9 @@ def test_encode_of_a_preset(tmp_path: Path) -> None:
         (["debug", "--encode", "text", "--tokens", "1", "3"], "a text has 2 ids or more"),
         (["debug", "--encode", "text", "--device", "tpu"], "operators are counted for cpu or cuda"),
         (["nothing", "--encode", "text"], "no preset 'nothing'"),
+        (["debug", "--encode", "text", "--width", "3"], "unrecognized arguments with --encode: --width 3"),
+        (["nothing.yaml"], "no config 'nothing.yaml'"),
+        (["quickstart", "--trainer.precision", "64-true"], "trainer.precision '64-true' cannot be measured"),
     ],
 )
 def test_errors(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
