@@ -1,4 +1,4 @@
-"""Peak memory of a training step, and of the losses and its growth with the batch.
+"""Counts of a pretraining step beside the reference, and memory of the losses and its growth with the batch.
 
 Shapes: B samples, D width.
 """
@@ -7,59 +7,20 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from onepeace_pl.benchmarks import reference_losses, workload
+from onepeace_pl.benchmarks.counting import Cost, OpCounter, total
 from onepeace_pl.benchmarks.reference import ReferenceModel
 from onepeace_pl.benchmarks.workload import moved
 from onepeace_pl.modalities.masking import build_mask
 from onepeace_pl.nn.checkpointing import Mode
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
-
-
-class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counter of live tensor bytes and their peak.
-
-    Dead tensors are dropped only where the sum would be a new peak.
-
-    Args:
-        held: Tensors that are there before.
-    """
-
-    def __init__(self, held: Iterable[Tensor] = ()) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.peak = self._sum = 0
-        self._alive: dict[int, tuple[Any, int]] = {}
-        self._count(held)
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self._count(leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor))
-        return out
-
-    def _count(self, tensors: Iterable[Tensor]) -> None:
-        from torch.multiprocessing.reductions import StorageWeakRef
-
-        weak: Any = StorageWeakRef
-        for tensor in tensors:
-            storage = tensor.untyped_storage()
-            _, before = self._alive.get(storage._cdata, (None, 0))
-            self._alive[storage._cdata] = (weak(storage), storage.nbytes())
-            self._sum += storage.nbytes() - before
-        if self._sum > self.peak:
-            self._alive = {key: held for key, held in self._alive.items() if not held[0].expired()}
-            self._sum = sum(size for _, size in self._alive.values())
-            self.peak = max(self.peak, self._sum)
 
 
 def peak_bytes(call: Callable[[], object], device: str, held: Iterable[Tensor] = ()) -> int:
@@ -78,30 +39,38 @@ def peak_bytes(call: Callable[[], object], device: str, held: Iterable[Tensor] =
         call()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before + sum(tensor.nbytes for tensor in held)
-    with _LiveBytes(held) as counter:
+    return _counted(call, held).memory.peak.bytes
+
+
+def _counted(call: Callable[[], object], held: Iterable[Tensor] = ()) -> OpCounter:
+    counter = OpCounter()
+    counter.memory.add(held)
+    with counter:
         call()
-    return int(counter.peak)
+    return counter
 
 
 @dataclass(frozen=True)
-class StepMemory:
-    """Peak of live bytes of forward and backward of a pretraining step, the weights included.
+class StepCost:
+    """Counts of forward and backward of a pretraining step.
 
     Attributes:
         name: ``original``, or how activations are kept.
-        bytes: The peak.
-        weights: The weights alone.
+        cost: FLOPs, bytes moved, kernels.
+        peak: Most bytes alive at a time, the weights included.
+        weights: Bytes of the weights alone.
     """
 
     name: str
-    bytes: int
+    cost: Cost
+    peak: int
     weights: int
 
 
-def step_memory(
+def step_costs(
     preset: str, stage: int, batch: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
-) -> list[StepMemory]:
-    """Measure a step of :mod:`onepeace_pl.benchmarks.workload` by activation checkpointing, then the reference's.
+) -> list[StepCost]:
+    """Count a step of :mod:`onepeace_pl.benchmarks.workload` by activation checkpointing, then the reference's.
 
     Args:
         preset: Model size.
@@ -130,10 +99,17 @@ def step_memory(
     steps["original"] = original, model.weights.values()
     found = []
     for name, (step, weights) in steps.items():
-        peak = peak_bytes(step, device, weights)
-        found.append(StepMemory(name, peak, sum(weight.nbytes for weight in weights)))
+        counter = _counted(step, weights)
+        peak = counter.memory.peak.bytes
         for weight in weights:
             weight.grad = None
+        if torch.device(device).type == "cuda":  # there the allocator knows, kernels' own memory included
+            peak = peak_bytes(step, device, weights)
+            for weight in weights:
+                weight.grad = None
+        found.append(
+            StepCost(name, total(counter.costs.values()), peak, sum(weight.nbytes for weight in weights))
+        )
     return found
 
 

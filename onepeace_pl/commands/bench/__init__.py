@@ -6,7 +6,7 @@ bench attention --length 65 257           scaled dot-product attention, and the 
 bench layer --length 20 257               one block
 bench bias                                relative position bias of all tokens, and of visible ones
 bench ablation --preset tiny --batch 64   a pretraining step without each of the optimisations
-bench memory --preset base --batch 4      peak memory of a whole pretraining step
+bench memory --preset base --batch 4      counts and peak memory of a pretraining step
 bench loss --fit-exponent                 growth of the losses' memory with the batch size
 bench dense --task FILE --label mask      peak memory of a dense task for one large image
 bench vectors FOLDER --data FILE ...      recall and bytes of shorter, quantized and token vectors of a model

@@ -1,4 +1,4 @@
-"""Peak memory of a pretraining step, of its losses and of dense tasks."""
+"""Counts and peak memory of a pretraining step, memory of its losses and of dense tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onepeace_pl.errors import UserError
 
 def add(verbs: Verbs) -> None:
     """Add ``memory``, ``loss`` and ``dense``."""
-    memory = add_verb(verbs, "memory", "peak memory of a whole pretraining step", _memory)
+    memory = add_verb(verbs, "memory", "counts and peak memory of a whole pretraining step", _memory)
     add_size(memory, batch=4)
     add_stage(memory)
     memory.add_argument(
@@ -37,17 +37,27 @@ def add(verbs: Verbs) -> None:
 def _memory(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     import torch
 
-    from onepeace_pl.benchmarks.memory import step_memory
+    from onepeace_pl.benchmarks.memory import step_costs
 
     dtype = getattr(torch, args.dtype)
-    *ours, original = step_memory(args.preset, args.stage, args.batch, dtype, args.device)
-    print(f"step of stage {args.stage}, {args.preset}, batch {args.batch}, {args.dtype}")
-    print(f"{'':34} {'peak':>8}  MiB, of which weights {original.weights / 2**20:.0f}")
+    *ours, original = step_costs(args.preset, args.stage, args.batch, dtype, args.device)
+    print(
+        f"step of stage {args.stage}, {args.preset}, batch {args.batch}, {args.dtype}; shares of the original"
+    )
+    print(f"weights alone: {original.weights / 2**20:.0f} MiB\n")
+    print("| | GFLOP | GB moved | kernels | peak, MiB |\n|---|---|---|---|---|")
     good = True
     for found in (*ours, original):
-        ratio = found.bytes / original.bytes
+        cost, whole = found.cost, original.cost
+        ratio = found.peak / original.peak
         numbers[found.name] = {**asdict(found), "ratio": ratio}
-        print(f"{found.name:34} {found.bytes / 2**20:8.0f}  {ratio:.2f}")
+        cells = (
+            f"{cost.flops / 1e9:,.1f} ({cost.flops / whole.flops:.2f})",
+            f"{cost.bytes / 1e9:,.2f} ({cost.bytes / whole.bytes:.2f})",
+            f"{cost.kernels:,} ({cost.kernels / whole.kernels:.2f})",
+            f"{found.peak / 2**20:,.0f} ({ratio:.2f})",
+        )
+        print(f"| {found.name} | {' | '.join(cells)} |")
         good &= found is original or args.assert_ratio is None or ratio <= args.assert_ratio
     return good
 

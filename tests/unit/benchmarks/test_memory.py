@@ -2,7 +2,7 @@
 
 import pytest
 
-from onepeace_pl.benchmarks.memory import exponent, loss_bytes, peak_bytes, step_memory
+from onepeace_pl.benchmarks.memory import exponent, loss_bytes, peak_bytes, step_costs
 
 
 @pytest.mark.parametrize("loss", ["denoising", "alignment"])
@@ -15,9 +15,14 @@ def test_loss_memory_is_linear_in_the_batch(loss: str) -> None:
 
 
 def test_a_step_needs_less_than_the_original_s() -> None:
-    *ours, original = step_memory("debug", stage=1, batch=4)
-    none, selective, full = (each.bytes for each in ours)
-    assert ours[0].weights == original.weights < full < selective < none < 0.7 * original.bytes
+    *ours, original = step_costs("debug", stage=1, batch=4)
+    none, selective, full = (each.peak for each in ours)
+    assert ours[0].weights == original.weights < full < selective < none < 0.7 * original.peak
+    first, second, third = (each.cost for each in ours)
+    assert first.flops <= original.cost.flops
+    assert first.flops < second.flops < third.flops
+    assert first.bytes < 0.9 * original.cost.bytes
+    assert first.kernels < original.cost.kernels
 
 
 def test_the_counter_forgets_what_is_dead() -> None:
