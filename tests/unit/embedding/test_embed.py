@@ -295,8 +295,8 @@ def killed_in_the_middle(words: list[str], folder: str, parts: int) -> None:
 
 
 def test_killed_and_resumed(model):
-    Path("t.txt").write_text("".join(f"a dog barks {i} times in the snow\n" for i in range(2000)))
-    words = ["t.txt", "--part-size", "100", "--to"]
+    Path("t.txt").write_text("".join(f"a dog barks {i} times in the snow\n" for i in range(600)))
+    words = ["t.txt", "--part-size", "30", "--to"]
     assert main(["embed", "m", *words, "whole", "--device", "cpu"]) == 0
     killed_in_the_middle([*words, "out"], "out", 3)
     there = len(list(Path("out").glob("part-*.parquet")))

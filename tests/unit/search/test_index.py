@@ -190,7 +190,7 @@ index.add(items, batch_size=2, progress=lambda added: print(added.seen, flush=Tr
 
 
 def test_a_killed_run_goes_on(model):
-    Path("many.txt").write_text("".join(f"text number {i}\n" for i in range(400)))
+    Path("many.txt").write_text("".join(f"text number {i}\n" for i in range(160)))
     Index.create("idx", "m")
     with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, text=True) as process:
         for number, _ in enumerate(process.stdout or ()):
@@ -198,16 +198,16 @@ def test_a_killed_run_goes_on(model):
                 process.send_signal(signal.SIGKILL)
                 break
     kept = len(Index.open("idx", model))
-    assert 0 < kept < 400
+    assert 0 < kept < 160
     assert kept % 16 == 0  # whole commits
     index = Index.open("idx", "m")
     rest = index.add(items(model, "many.txt"))
-    assert (rest.added, rest.unchanged) == (400 - kept, kept)
-    assert len(index) == 400
+    assert (rest.added, rest.unchanged) == (160 - kept, kept)
+    assert len(index) == 160
     whole = Index.create("whole", model)
     whole.add(items(model, "many.txt"))
     query = model.encode(text=["number 7"])[0]
-    one, two = ({h.id: h.score for h in each.search(vector=query, k=400)} for each in (index, whole))
+    one, two = ({h.id: h.score for h in each.search(vector=query, k=160)} for each in (index, whole))
     assert one == pytest.approx(two, abs=1e-6)
 
 
