@@ -37,6 +37,8 @@ CHANGE, COMPOSED, OTHER = "text:change", "text:composed", "image:other"
 """Fields of a composed query: words that change what the image or audio of the row shows, the caption of both, and the
 image of another scene, of which the words speak."""
 _COMPOSITION: Final = frozenset((CHANGE, COMPOSED, OTHER))
+FURTHER_CAPTIONS: Final[dict[str, Caption]] = {f"text:{caption}": caption for caption in MENTION_RATES}
+"""Fields of further captions of a row, by their type."""
 
 # Labels: name -> function of a scene and the side of its image.
 LABELS: Final[dict[str, Callable[[Scene, int], Any]]] = {
@@ -58,9 +60,9 @@ class SceneRows(Source):
 
     Args:
         scenes: The scenes; sampled lazily by a :class:`World`.
-        modalities: Fields of each row: any of image, audio, text, depth, motion; ``text:change``,
-            ``text:composed`` and ``image:other`` (:mod:`onepeace_pl.triworld.language.composition`); those of
-            ``shown``.
+        modalities: Fields of each row: any of image, audio, text, depth, motion; a further caption of a type, such
+            as ``text:objects``; ``text:change``, ``text:composed`` and ``image:other``
+            (:mod:`onepeace_pl.triworld.language.composition`); those of ``shown``.
         caption: Type of captions: of the ``"image"``, of the ``"audio"`` or ``"audiovisual"``; ``"vague"`` mentions
             kind, size and count alone, ``"background"`` the background alone, ``"objects"`` kinds and sizes,
             ``"colours"`` the colours of objects.
@@ -90,7 +92,9 @@ class SceneRows(Source):
         cache_megabytes: int = 512,
         shown: Mapping[str, Sequence[Scene]] = {},
     ) -> None:
-        _check_known("modalities", modalities, (*MODALITIES, CHANGE, COMPOSED, OTHER, *shown))
+        _check_known(
+            "modalities", modalities, (*MODALITIES, *FURTHER_CAPTIONS, CHANGE, COMPOSED, OTHER, *shown)
+        )
         _check_known("labels", labels, tuple(LABELS))
         _check_known("caption", (caption,), tuple(MENTION_RATES))
         _check_known("templates", (templates,), ("train", "held_out"))
@@ -148,14 +152,21 @@ class SceneRows(Source):
         return (self.text(index) for index in range(len(self)))
 
     def _content(self, scene: Scene, epoch: int) -> tuple[Content, KeyedRandom]:
-        key = (self.seed, scene.seed, SPLITS.index(scene.split), scene.index, epoch)
-        rng = KeyedRandom(*key, list(MENTION_RATES).index(self.caption), RandomPurpose.CAPTION)
+        rng = self._random(scene, epoch, self.caption)
         caption = "vague" if rng.bernoulli(self.vague) else self.caption
         return sample_content(scene, MENTION_RATES[caption], rng), rng
+
+    def _random(self, scene: Scene, epoch: int, caption: Caption) -> KeyedRandom:
+        key = (self.seed, scene.seed, SPLITS.index(scene.split), scene.index, epoch)
+        return KeyedRandom(*key, list(MENTION_RATES).index(caption), RandomPurpose.CAPTION)
 
     def _text(self, scene: Scene, epoch: int) -> str:
         content, rng = self._content(scene, epoch)
         return realise(content, rng, self.templates)
+
+    def _further_caption(self, scene: Scene, epoch: int, caption: Caption) -> str:
+        rng = self._random(scene, epoch, caption)
+        return realise(sample_content(scene, MENTION_RATES[caption], rng), rng, self.templates)
 
     def _shown(self, name: str, index: int) -> Scene:
         return self.shown.get(name, self.scenes)[index]
@@ -174,6 +185,8 @@ class SceneRows(Source):
             return composed.change if name == CHANGE else composed.caption
         if name == "text":
             return self.text(index, epoch)
+        if name in FURTHER_CAPTIONS and name not in self.shown:
+            return self._further_caption(self.scenes[index], epoch, FURTHER_CAPTIONS[name])
         array = self._cached.get((name, index))
         if array is None:
             array = self._render(modality_of(name), self._shown(name, index))

@@ -15,6 +15,7 @@ from onepeace_pl.backbone import Backbone, Extend, Features, ForwardPass
 from onepeace_pl.data.batches import Batch
 from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.errors import UserError
+from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
 from onepeace_pl.tasks.pretraining.composed import ComposedQuery
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
@@ -44,6 +45,8 @@ class Pretraining(RetrievalTask):
         ignore_duplicates: Leave rows of a batch with the same text, image or audio out of each other's negatives in
             alignment; the original does not.
         tile: Rows of logits alive at a time.
+        further_pairs: Further pairs of fields of a row that alignment trains, with the same weight each, such as
+            ``[audio, "text:objects"]``: another caption, which costs one more pass over the words.
         matryoshka_dims: Lengths of the vectors that alignment trains beside each other, so that ``encode`` may cut
             them (``truncate_dim``), such as ``[128, 64, 32, 16]``; empty for the full one alone.
         matryoshka_weights: Weight of each length; by default all alike.
@@ -66,6 +69,7 @@ class Pretraining(RetrievalTask):
         denoising_share: float = 1.0,
         ignore_duplicates: bool = False,
         tile: int = 1024,
+        further_pairs: Sequence[tuple[str, str]] = (),
         matryoshka_dims: Sequence[int] = (),
         matryoshka_weights: Sequence[float] | None = None,
         composed: Sequence[ComposedQuery] = (),
@@ -84,8 +88,19 @@ class Pretraining(RetrievalTask):
             ignore_duplicates,
             reconstructs=tuple(dict.fromkeys(name for student in active.values() for name in student.hide)),
             batch_transform=partial(MaskSampler, active, share=denoising_share) if active else None,
-            fields=tuple(dict.fromkeys(name for each in composed for name in each.fields)),
+            fields=tuple(
+                dict.fromkeys(
+                    name for each in [*further_pairs, *(c.fields for c in composed)] for name in each
+                )
+            ),
         )
+        self.further_pairs = [(first, second) for first, second in further_pairs]
+        for name in (name for each in self.further_pairs for name in each):
+            if modality_of(name) not in backbone.modalities:
+                there = ", ".join(backbone.modalities)
+                raise UserError(
+                    f"further_pairs: no modality {modality_of(name)!r} for {name}; the backbone has {there}"
+                )
         self.composed, self.composed_share = list(composed), composed_share
         self.alignment, self.share, self.students = alignment, denoising_share, active
         for name, spec in self.students.items():
@@ -110,11 +125,15 @@ class Pretraining(RetrievalTask):
             if denoising == "none"
             else DenoisingLoss(denoising, denoising_scale, denoising_smoothing, tile, denoising_precision)
         )
-        self.learns = {name: not isinstance(stage, Extend) or name == stage.extend for name in self.pair}
+        self.learns = {
+            name: not isinstance(stage, Extend) or name == stage.extend for name in backbone.modalities
+        }
 
     def passes(self, batch: Batch) -> dict[str, ForwardPass]:
         """Return the passes of a training step by name: each modality alone, both as a teacher, the students."""
         passes = {name: ForwardPass((name,), grad=self.learns[name]) for name in self.pair}
+        for name in (name for each in self.further_pairs for name in each):
+            passes.setdefault(name, ForwardPass.of([name], grad=self.learns[modality_of(name)]))
         missing = [name for name in self.students if name not in batch.masks]
         if missing:
             raise UserError(
@@ -142,6 +161,11 @@ class Pretraining(RetrievalTask):
         )
         loss: Tensor = self.alignment * aligned.loss
         logs = {"align/mean": aligned.loss.detach()} | self.alignment_logs(aligned, scale)
+        for one, other in self.further_pairs:
+            vectors = (seen[name].embeddings[modality_of(name)] for name in (one, other))
+            also = self.contrast(*vectors, scale)
+            loss = loss + self.alignment * also.loss
+            logs[f"align/{one}-{other}"] = also.loss.detach()
         for query in self.composed:
             found = query.contrast(self.contrast, seen, scale)
             loss = loss + query.weight * found.loss

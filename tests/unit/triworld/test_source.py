@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from onepeace_pl.data.source import Source
+from onepeace_pl.errors import UserError
 from onepeace_pl.triworld import SceneRows, TriWorldSource, World
 from onepeace_pl.triworld.audio import synthesise
 from onepeace_pl.triworld.image.render import render
@@ -40,6 +41,19 @@ def test_rows_are_the_scenes() -> None:
         assert scene.split == "val"
         np.testing.assert_array_equal(source[index].fields["image"], render(scene, 64))
         np.testing.assert_array_equal(source[index].fields["audio"][0], synthesise(scene, 1.5))
+
+
+def test_further_captions_are_those_of_their_type() -> None:
+    names = ("audio", "text", "text:objects", "text:background")
+    source = TriWorldSource("train", 12, modalities=names, caption="audio")
+    alone = TriWorldSource("train", 12, modalities=("text:objects",))
+    for index in range(12):
+        fields = source.training_row(index, 2).fields
+        assert fields["text"] == source.text(index, 2)
+        assert fields["text:objects"] == alone.training_row(index, 2).fields["text:objects"]
+        assert not any(word in fields["text:objects"] for word in ("snow", "grass", "sand", "brick"))
+    with pytest.raises(UserError, match="'text:smell' is unknown"):
+        TriWorldSource("train", 12, modalities=("text:smell",))
 
 
 def test_every_epoch_has_other_words_for_the_same_scene() -> None:

@@ -214,6 +214,24 @@ def test_a_composed_query_adds_its_weighted_loss_and_leaves_its_target_alone() -
     assert list(passes) == ["text", "touch", "touch+text->text"]
 
 
+def test_further_pairs_are_aligned_with_the_same_weight() -> None:
+    model = backbone().eval()
+    task = pretraining(model, {}, alignment=2.0, further_pairs=[("touch", "text:short")])
+    assert set(task.needs.fields) == {"text", "touch", "text:short"}
+    made = batch(task)
+    assert list(task.passes(made)) == ["text", "touch", "text:short"]
+    result = task(model, made)
+    # here the further caption is the same as the first
+    assert result.logs["align/touch-text:short"].item() == pytest.approx(result.logs["align/mean"].item())
+    assert result.loss.item() == pytest.approx(4.0 * result.logs["align/mean"].item())
+    extended = backbone(stage=Extend("touch"))
+    task = pretraining(extended, {}, further_pairs=[("touch", "text:short")])
+    passes = task.passes(batch(task))
+    assert (passes["touch"].grad, passes["text:short"].grad) == (True, False)
+    with pytest.raises(ValueError, match="further_pairs: no modality 'smell' for smell"):
+        pretraining(model, {}, further_pairs=[("touch", "smell")])
+
+
 def test_negatives_of_a_composed_query_are_further_candidates() -> None:
     model = backbone().eval()
     hard = replace(CHANGED, negatives=("text", "touch"))
