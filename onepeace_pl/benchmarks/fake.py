@@ -23,6 +23,14 @@ from onepeace_pl.errors import UserError
 
 aten = torch.ops.aten
 _LARGEST = 2**16  # elements of a floating point tensor whose values are kept
+_FILLED = {
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+}  # values of their input are not read
 _ALIGNED = 8  # elements: PyTorch pads attention masks to a multiple of it
 
 
@@ -79,7 +87,9 @@ class _KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = dict(kwargs or {})
         tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        known = all(not isinstance(t, FakeTensor) or t in self.values for t in tensors)
+        known = func._overloadpacket.__name__ in _FILLED or all(
+            not isinstance(t, FakeTensor) or t in self.values for t in tensors
+        )
         if func is aten._local_scalar_dense.default:
             return self._read(func, args)
         if func in (aten.index.Tensor, aten.index_put.default, aten.index_put_.default):
@@ -139,7 +149,7 @@ class _KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _real(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         def value(x: Any) -> Any:
             if isinstance(x, FakeTensor):
-                return self.values[x]
+                return self.values[x] if x in self.values else torch.empty((), dtype=x.dtype).expand(x.shape)
             return torch.device("cpu") if isinstance(x, torch.device) else x
 
         with unset_fake_temporarily():

@@ -20,7 +20,7 @@ from onepeace_pl.triworld.world.factors import HELD_OUT_BACKGROUNDS
 from onepeace_pl.triworld.world.numerics import KeyedRandom
 from onepeace_pl.triworld.world.scene import Scene
 
-_OBJECTS = replace(MENTION_RATES["vague"], bare=0.0)
+_SAID_OBJECTS = replace(MENTION_RATES["vague"], bare=0.0)
 _TRIES = 20
 
 
@@ -62,7 +62,10 @@ def compose_captions(
             break
     else:
         objects = ground = scene
-    rates = MENTION_RATES["image"] if seen and not keeps_background else _OBJECTS
+    if keeps_background:
+        rates = _SAID_OBJECTS
+    else:  # of what is heard the caption of the result tells all that images show, too
+        rates = MENTION_RATES["image" if seen else "objects"]
     content = sample_content(objects, rates, rng)
     said = replace(content, background=None) if keeps_background else Content((), ground.background)
     return ComposedCaptions(
