@@ -62,10 +62,8 @@ def compose_captions(
             break
     else:
         objects = ground = scene
-    if keeps_background:
-        rates = _SAID_OBJECTS
-    else:  # of what is heard the caption of the result tells all that images show, too
-        rates = MENTION_RATES["image" if seen else "objects"]
+    # of what is heard the caption of the result tells all that images show, too
+    rates = _SAID_OBJECTS if keeps_background else MENTION_RATES["image" if seen else "objects"]
     content = sample_content(objects, rates, rng)
     said = replace(content, background=None) if keeps_background else Content((), ground.background)
     return ComposedCaptions(
