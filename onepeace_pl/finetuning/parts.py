@@ -120,6 +120,20 @@ def rows_of(
     return Rows(train, validation, test)
 
 
+def split_share(val: str | None) -> float | None:
+    """Return the share of the rows for validation where one is given; data that name their parts take no others.
+
+    Raises:
+        UserError: Other validation data are given, or the share is out of range.
+    """
+    if val is None:
+        return None
+    share, path = _share(val)
+    if path is not None:
+        raise UserError(f"--val {val}: these data name their own parts; give a share such as 0.2, or nothing")
+    return share
+
+
 def _share(val: str | None) -> tuple[float, Path | None]:
     if val is None:
         return SHARE, None

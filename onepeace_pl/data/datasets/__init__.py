@@ -23,7 +23,9 @@ from onepeace_pl.data.datasets.official import (
 )
 from onepeace_pl.data.datasets.refcoco import RefCoco
 from onepeace_pl.data.datasets.vggsound import VggSound
+from onepeace_pl.data.datasets.voc_objects import VocObjects
 from onepeace_pl.data.datasets.vqav2 import VqaV2
+from onepeace_pl.data.datasets.yolo_objects import YoloObjects
 
 __all__ = [
     "Ade20k",
@@ -51,6 +53,8 @@ __all__ = [
     "RefCocoTsv",
     "VggSound",
     "VggSoundTsv",
+    "VocObjects",
     "VqaTsv",
     "VqaV2",
+    "YoloObjects",
 ]

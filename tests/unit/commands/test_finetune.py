@@ -349,7 +349,7 @@ def _sounds() -> None:
         (_table, ["retrieval", "pets.csv"], "a pair takes two modalities of model (text, image, audio)"),
         (_table, ["grounding", "pets.csv"], "pets.csv: no column of text"),
         (_table, ["questions", "pets.csv"], "pets.csv: no column of text"),
-        (_empty, ["detection", "pets"], "pets: no annotations in COCO's JSON format"),
+        (_empty, ["detection", "pets"], "pets: no annotations; give COCO's JSON file, YOLO's data.yaml"),
         (_empty, ["segmentation", "pets"], "pets holds no folders of images"),
         (_empty, ["classify", "pets"], "no task 'classify'; did you mean 'classification'?"),
         (_empty, ["classification", "cats"], "--data cats: no such file or folder"),

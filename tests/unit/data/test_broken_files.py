@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from onepeace_pl.cli.failures import user_message
 from onepeace_pl.data import datasets
@@ -160,6 +161,14 @@ TABLES: dict[str, tuple[str, str, Make]] = {
         "k.csv", "label,youtube_id,time_start,time_end,split\nrun,ab,0,10,train\nwalk,cd,3,13,train\n",
         lambda path: datasets.Kinetics(path, "v"),
     ),
+    "yolo": ("data.yaml", "train: .\nnames:\n  0: cat\n  1: dog\n", lambda path: datasets.YoloObjects(_seen(path))),
+    "yolo's boxes": ("a.txt", "0 0.5 0.5 0.25 0.5\n1 0.1 0.1 0.9 0.1 0.9 0.9\n", lambda path: _yolo(path)),
+    "voc": (
+        "a.xml",
+        "<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+        "</object></annotation>",
+        lambda path: datasets.VocObjects(str(Path(path).parent), str(Path(_seen(path)).parent)),
+    ),
 }  # fmt: skip
 READERS = {**TREES, **{f"table of {name}": case for name, case in TABLES.items()}}
 
@@ -175,7 +184,9 @@ def read_all(path: Path, make: Make) -> str:
         assert len(line) < 1000
         return "refused"
     bad = list(bad_labels(source, getattr(source, "classes", ())))
-    targets = ObjectsTarget(source.classes, masks=True) if isinstance(source, datasets.CocoObjects) else None
+    boxes = datasets.CocoObjects | datasets.YoloObjects | datasets.VocObjects
+    masks = isinstance(source, datasets.CocoObjects)
+    targets = ObjectsTarget(source.classes, masks=masks) if isinstance(source, boxes) else None
     for number in range(len(source)):
         try:
             row = source[number]
@@ -267,6 +278,20 @@ def _beside(path: str, refs: list[Any]) -> str:
     other = Path(path).with_name("refs.json")
     other.write_text(json.dumps([{k: v for k, v in ref.items() if k != "bbox"} for ref in refs]))
     return str(other)
+
+
+def _seen(path: str) -> str:
+    """Draw an image beside a file; return its path."""
+    image = Path(path).with_name("a.png")
+    if not image.exists():
+        Image.new("RGB", (8, 8)).save(image)
+    return path
+
+
+def _yolo(path: str) -> datasets.YoloObjects:
+    described = Path(_seen(path)).with_name("data.yaml")
+    described.write_text("train: .\nnames: [cat, dog]\n")
+    return datasets.YoloObjects(str(described))
 
 
 def _table(path: str) -> str:
