@@ -24,10 +24,10 @@ import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.commands.bench import count, data, memory, model, start, step
 from onepeace_pl.utils.files import write_text
+from onepeace_pl.utils.json_files import JsonObject
 
 __all__ = ["main"]
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     args.words = words
     if args.words and args.what not in ("count", "step"):  # these take options of fit
         parser.error(f"unrecognized arguments: {' '.join(args.words)}")
-    numbers: dict[str, Any] = {"arguments": list(argv)}
+    numbers: JsonObject = {"arguments": list(argv)}
     if args.what != "start":  # there no torch runs beside the processes that are measured
         numbers |= _prepare(args)
     good: bool = args.run(args, numbers)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     return 0 if good else 1
 
 
-def _prepare(args: argparse.Namespace) -> dict[str, Any]:
+def _prepare(args: argparse.Namespace) -> JsonObject:
     import torch
 
     if args.threads:

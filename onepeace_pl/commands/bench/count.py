@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onepeace_pl.commands.bench.options import Verbs, add_dtype, add_verb
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.json_files import JsonObject
 
 if TYPE_CHECKING:
     from onepeace_pl.benchmarks.count import Count
@@ -36,7 +37,7 @@ def add(verbs: Verbs) -> None:
     )
 
 
-def _count(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _count(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.benchmarks.count import table
     from onepeace_pl.benchmarks.resident import Lengths
     from onepeace_pl.benchmarks.roofline import find_machine
@@ -120,7 +121,7 @@ def _encode_count(
     return count, rows, f"{args.encode} by {args.source}, {args.dtype}"
 
 
-def measure_step(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def measure_step(args: argparse.Namespace, numbers: JsonObject) -> bool:
     """Measure the step of a config."""
     from onepeace_pl.benchmarks.count import count_step
     from onepeace_pl.benchmarks.fake import FakeDevice, materialise

@@ -6,10 +6,10 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from onepeace_pl.commands.bench.options import Verbs, add_verb
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.json_files import JsonObject
 
 
 def add(verbs: Verbs) -> None:
@@ -23,7 +23,7 @@ def add(verbs: Verbs) -> None:
     data.add_argument("--folder", type=Path, help="of shards that are kept, and read if they are there")
 
 
-def _data(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _data(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.benchmarks.shards import make_shards, measure_reading, table
 
     for name in ("rows", "ranks", "batch"):

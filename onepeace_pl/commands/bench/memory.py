@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.commands.bench.options import Verbs, add_dtype, add_size, add_stage, add_verb
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.json_files import JsonObject
 
 
 def add(verbs: Verbs) -> None:
@@ -34,7 +34,7 @@ def add(verbs: Verbs) -> None:
     add_dtype(dense)
 
 
-def _memory(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _memory(args: argparse.Namespace, numbers: JsonObject) -> bool:
     import torch
 
     from onepeace_pl.benchmarks.memory import step_costs
@@ -62,7 +62,7 @@ def _memory(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     return good
 
 
-def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _loss(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.benchmarks.memory import exponent, loss_bytes
 
     if len(args.batches) < 2:
@@ -79,7 +79,7 @@ def _loss(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     return good
 
 
-def _dense(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _dense(args: argparse.Namespace, numbers: JsonObject) -> bool:
     import torch
 
     from onepeace_pl.benchmarks.dense import peaks, read_task

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onepeace_pl.cli.model_options import add_trust_option
 from onepeace_pl.cli.source_options import add_workers_option
 from onepeace_pl.commands.bench.options import Verbs, add_clock, add_least_ratio, add_rows, add_verb
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.json_files import JsonObject
 
 if TYPE_CHECKING:
     from onepeace_pl.cli.evaluated_rows import EvaluatedRows
@@ -47,7 +48,7 @@ def add(verbs: Verbs) -> None:
     add_trust_option(embed)
 
 
-def _vectors(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _vectors(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.benchmarks.vectors import compare_vectors, forms, table
     from onepeace_pl.data.evaluation.directions import galleries
     from onepeace_pl.hub import OnePeace
@@ -66,7 +67,7 @@ def _vectors(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     return True
 
 
-def _weights(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _weights(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.backbone.build import from_preset
     from onepeace_pl.benchmarks.weights import (
         KINDS,
@@ -125,7 +126,7 @@ def _sets(args: argparse.Namespace, modalities: Sequence[str]) -> Sequence[Evalu
     return [rows_of_tables(args.data, None, modalities, options)]
 
 
-def _embed(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _embed(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.benchmarks.embedding import compare_embedding, generate, table
     from onepeace_pl.embedding import find_items
     from onepeace_pl.hub import OnePeace

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from onepeace_pl.cli.model_options import add_trust_option
+from onepeace_pl.utils.json_files import JsonObject
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-Run: TypeAlias = Callable[[argparse.Namespace, dict[str, Any]], bool]
+Run: TypeAlias = Callable[[argparse.Namespace, JsonObject], bool]
 """A benchmark: prints, adds its results to those that ``--json`` writes, and returns whether assertions hold."""
 
 

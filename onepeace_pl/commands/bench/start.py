@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from onepeace_pl.commands.bench.options import Verbs, add_verb
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.json_files import JsonObject
 
 
 def add(verbs: Verbs) -> None:
@@ -21,7 +21,7 @@ def add(verbs: Verbs) -> None:
     start.add_argument("--rounds", type=int, default=5, help="repetitions; default: 5")
 
 
-def _start(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _start(args: argparse.Namespace, numbers: JsonObject) -> bool:
     from onepeace_pl.benchmarks.start import commands, measure_starts, row
 
     if args.rounds < 1:

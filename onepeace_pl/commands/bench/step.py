@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import Any
 
 from onepeace_pl.commands.bench.count import measure_step
 from onepeace_pl.commands.bench.options import (
@@ -16,6 +15,7 @@ from onepeace_pl.commands.bench.options import (
     add_verb,
 )
 from onepeace_pl.errors import UserError
+from onepeace_pl.utils.json_files import JsonObject
 
 
 def add(verbs: Verbs) -> None:
@@ -54,7 +54,7 @@ def add(verbs: Verbs) -> None:
     made["bias"].add_argument("--side", type=int, default=16, help="patches along a side; default: 16")
 
 
-def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _times(args: argparse.Namespace, numbers: JsonObject) -> bool:
     import torch
 
     from onepeace_pl.benchmarks import cases
@@ -86,7 +86,7 @@ def _times(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
     return good
 
 
-def _ablation(args: argparse.Namespace, numbers: dict[str, Any]) -> bool:
+def _ablation(args: argparse.Namespace, numbers: JsonObject) -> bool:
     import torch
 
     from onepeace_pl.benchmarks import workload
