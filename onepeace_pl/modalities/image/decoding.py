@@ -48,7 +48,9 @@ _HEIC: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _PROGRAMS: Final = ("EPS", "WMF")  # not decoded but run, by Ghostscript or Windows
 
 
-def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Image.Image:
+def open_image(
+    raw: ImageInput, image_size: Sequence[float] | None = None, least: int | None = None
+) -> Image.Image:
     """Return an RGB image, turned according to its EXIF orientation.
 
     Transparency is dropped, not blended; of an animation the first frame is taken; 16 bits of grey are scaled to 8.
@@ -56,6 +58,8 @@ def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Im
     Args:
         raw: The image; arrays and tensors are uint8.
         image_size: Width and height in the labels, which show whether coordinates are those of the stored image.
+        least: Pixels that both sides keep at least where a JPEG may be decoded at a half, quarter or eighth of its
+            size, which is several times faster; None for the whole image.
 
     Raises:
         TypeError: If `raw` is no image.
@@ -66,7 +70,7 @@ def open_image(raw: ImageInput, image_size: Sequence[float] | None = None) -> Im
     if is_encoded(raw):
         file = path_or_bytes(raw, name)
         name = name if isinstance(file, bytes) else shown_path(file)
-        raw = load_image(file)
+        raw = load_image(file, least=least)
     if isinstance(raw, Image.Image):
         check_sides(*raw.size, name)
         return _upright(_rgb(raw, name), _orientation(raw), image_size)
@@ -111,13 +115,15 @@ def _no_image(raw: Pixels) -> UserError:
     )
 
 
-def load_image(raw: str | Path | bytes, what: str = "image") -> Image.Image:
-    """Decode a file or encoded bytes, as stored.
+def load_image(raw: str | Path | bytes, what: str = "image", least: int | None = None) -> Image.Image:
+    """Decode a file or encoded bytes, as stored; ``least`` is that of :func:`open_image`.
 
     Raises:
         UserError: If it is missing or unreadable; says what of it, ``what`` being its name in the message.
     """
     with _opened(raw, what) as image:
+        if least is not None:
+            image.draft(None, (least, least))
         image.load()
     return image
 

@@ -43,6 +43,11 @@ class ImageProcessor(Processor):
         train_jitter: In training, probability of changed brightness, contrast and saturation (two images: 0.5).
         train_flip: In training, probability of a horizontal flip (ImageNet and two images: 0.5).
         train_augment: In training, RandAugment. All but the crop need uint8 images.
+        backend: Resizing of uint8 images: "pil", the original's, or "torch", several times faster on CPU: antialiased
+            bicubic, too, and one grey level away in less than one of 100 pixels.
+        reducing_gap: Shrink by whole factors first, as long as sides stay this many times `size` (Pillow's option; 1 or
+            more, 3 differs little), and, where no area is cropped, decode a JPEG at a fraction of its size: large
+            photos are read several times faster. Null resizes in one step, as the original does.
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class ImageProcessor(Processor):
         train_jitter: float = 0.0,
         train_flip: float = 0.0,
         train_augment: RandAugment | None = None,
+        backend: Literal["pil", "torch"] = "pil",
+        reducing_gap: float | None = None,
     ) -> None:
         if size < patch or size % patch:
             raise UserError(f"size={size} must be a multiple of patch={patch} pixels")
@@ -62,7 +69,13 @@ class ImageProcessor(Processor):
             raise UserError(f"fit={fit!r} is unknown; choose squash or centre_crop")
         if train_crop is not None and not 0 < train_crop[0] <= train_crop[1] <= 1:
             raise UserError(f"train_crop={list(train_crop)} must be two ascending shares in 0..1, or null")
+        if backend not in ("pil", "torch"):
+            raise UserError(f"backend={backend!r} is unknown; choose pil or torch")
+        if reducing_gap is not None and not 1 <= reducing_gap < math.inf:
+            raise UserError(f"reducing_gap={reducing_gap} must be 1 or more, or null")
         self.size = size
+        self.backend: Literal["pil", "torch"] = backend
+        self.reducing_gap = reducing_gap
         self.patch = patch
         self.fit = fit
         self.train_crop = None if train_crop is None else (float(train_crop[0]), float(train_crop[1]))
@@ -90,7 +103,9 @@ class ImageProcessor(Processor):
             return ModalitySample(
                 normalise(self._square_tensor(_checked(colour_planes(raw)), crop, rng)), length
             )
-        image = open_image(raw)
+        crops = train and self.train_crop is not None
+        least = None if crops or self.reducing_gap is None else math.ceil(self.size * self.reducing_gap)
+        image = open_image(raw, least=least)
         image = self._augment(image, rng) if train else self._square(image)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).to(torch.float32).div_(255)
         return ModalitySample(normalise(pixels), length)
@@ -108,7 +123,7 @@ class ImageProcessor(Processor):
             image = self._square(image)
         else:
             box = random_crop_box(image.width, image.height, self.train_crop, rng)
-            image = _resize(image.crop(box), self.size, self.size)
+            image = self._resize(image.crop(box), self.size, self.size)
         if self.train_jitter and rng.random() < self.train_jitter:
             image = jitter(image, rng)
         if self.train_blur and rng.random() < self.train_blur:
@@ -119,11 +134,23 @@ class ImageProcessor(Processor):
 
     def _square(self, image: Image.Image) -> Image.Image:
         if self.fit == "squash":
-            return _resize(image, self.size, self.size)
+            return self._resize(image, self.size, self.size)
         width, height = _shorter_side_to(self.size, image.width, image.height)
-        image = _resize(image, width, height)
+        image = self._resize(image, width, height)
         left, top = _centre(width, self.size), _centre(height, self.size)
         return image.crop((left, top, left + self.size, top + self.size))
+
+    def _resize(self, image: Image.Image, width: int, height: int) -> Image.Image:
+        if self.backend == "torch":
+            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+            resized = F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)[0]
+            return Image.fromarray(resized.permute(1, 2, 0).contiguous().numpy())
+        # Two calls, width first: in one call Pillow 13 chooses the order by cost, which moves pixels by a grey
+        # level or two.
+        for side in ((width, image.height), (width, height)):
+            if image.size != side:
+                image = image.resize(side, Image.Resampling.BICUBIC, reducing_gap=self.reducing_gap)
+        return image
 
     def _square_tensor(
         self, pixels: Tensor, crop: tuple[float, float] | None, rng: np.random.Generator
@@ -163,15 +190,6 @@ def random_crop_box(
     return left, top, left + w, top + h
 
 
-def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
-    # Two calls, width first: in one call Pillow 13 chooses the order by cost, which moves pixels by a grey
-    # level or two.
-    for side in ((width, image.height), (width, height)):
-        if image.size != side:
-            image = image.resize(side, Image.Resampling.BICUBIC)
-    return image
-
-
 def _shorter_side_to(size: int, width: int, height: int) -> tuple[int, int]:
     if width <= height:
         return size, int(size * height / width)
@@ -203,7 +221,7 @@ def _checked(pixels: Tensor) -> Tensor:
 def normalise(pixels: Tensor) -> Tensor:
     """Shift and scale the colours of (3, H, W) in 0..1 as the original does, by the mean and deviation of CLIP."""
     mean, std = torch.tensor(CLIP_MEAN)[:, None, None], torch.tensor(CLIP_STD)[:, None, None]
-    return (pixels - mean) / std
+    return (pixels - mean).div_(std)
 
 
 def denormalise(pixels: Tensor) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from onepeace_pl.modalities import ImageProcessor
 from onepeace_pl.modalities.image.decoding import open_image
-from onepeace_pl.modalities.image.processor import CLIP_MEAN, CLIP_STD, random_crop_box
+from onepeace_pl.modalities.image.processor import CLIP_MEAN, CLIP_STD, denormalise, random_crop_box
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +166,40 @@ def test_heic_is_read(tmp_path: Path) -> None:
     heif.from_pillow(Image.fromarray(picture)).save(tmp_path / "a.heic")
     found = ImageProcessor(size=32)(tmp_path / "a.heic").values
     torch.testing.assert_close(found, ImageProcessor(size=32)(picture).values, atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("fit", ["squash", "centre_crop"])
+def test_a_photo_may_be_decoded_at_a_fraction_of_its_size(fit: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize((1200, 900))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    smooth.save(tmp_path / "a.jpg", quality=95)
+    smooth.save(tmp_path / "turned.jpg", quality=95, exif=turned)
+    smooth.save(tmp_path / "a.png")
+    exact, fast = ImageProcessor(64, fit=fit), ImageProcessor(64, fit=fit, reducing_gap=3.0)  # type: ignore[arg-type]
+    for name in ("a.jpg", "turned.jpg", "a.png"):
+        one, two = (denormalise(each(tmp_path / name).values).astype(float) for each in (exact, fast))
+        assert 0 < np.abs(one - two).mean() < 1.5  # of 255
+    assert open_image(tmp_path / "a.jpg", least=192).size == (300, 225)
+    assert open_image(tmp_path / "turned.jpg", least=192).size == (225, 300)
+    assert open_image(tmp_path / "a.png", least=192).size == (1200, 900)
+    with pytest.raises(ValueError, match=r"reducing_gap=0\.5 must be 1 or more, or null"):
+        ImageProcessor(64, reducing_gap=0.5)
+
+
+@pytest.mark.parametrize("fit", ["squash", "centre_crop"])
+@pytest.mark.parametrize("train", [False, True])
+def test_the_torch_backend_is_a_grey_level_away(fit: str, train: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (150, 210, 3), dtype=np.uint8)
+    one, two = (
+        denormalise(
+            ImageProcessor(64, fit=fit, backend=name)(noise, train=train, rng=np.random.default_rng(1)).values
+        )  # type: ignore[arg-type]
+        for name in ("pil", "torch")
+    )
+    difference = np.abs(one.astype(int) - two)
+    assert difference.max() <= 1
+    assert 0 < (difference > 0).mean() < 0.01
+    with pytest.raises(ValueError, match="backend='cv2' is unknown; choose pil or torch"):
+        ImageProcessor(64, backend="cv2")  # type: ignore[arg-type]
