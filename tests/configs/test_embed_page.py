@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from onepeace_pl import OnePeace
 from onepeace_pl.cli import main
 from tests.configs.pages import blocks, commands
 from tests.unit.hub.conftest import make_model
@@ -30,7 +31,7 @@ def test_every_example(
     found: dict = {}
     for words in commands(PAGE):
         assert main([*words, *([] if words[0] == "triworld" else ["--device", "cpu"])]) == 0, words
-    start, read, many, forms, weights = blocks(PAGE, "python")
+    start, read, faster, many, forms, weights = blocks(PAGE, "python")
     capsys.readouterr()
     exec(read)
     assert capsys.readouterr().out.startswith("80 fixed_size_list")
@@ -42,5 +43,7 @@ def test_every_example(
     assert "photos/b.png" in capsys.readouterr().out
     exec(forms, found)
     assert found["short"].shape == (1, 16)
+    exec(faster, found)
+    assert OnePeace.from_pretrained("faster", "cpu").processors["image"].backend == "torch"
     exec(weights, found)
     assert "int8" in repr(found["small"])
