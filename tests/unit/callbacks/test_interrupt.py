@@ -73,6 +73,14 @@ def test_sigterm_stops_a_process_that_can_go_on(tmp_path):
     goes_on_from(steps()[-1] + 1)
 
 
+@pytest.fixture(autouse=True)
+def _handler_of_python():
+    """Lightning leaves SIGINT ignored after a KeyboardInterrupt, be it here or in an earlier test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def fit_until():
     """Run a fit that a callback strikes; return its exit code."""
@@ -94,10 +102,8 @@ def test_ctrl_c_ends_the_step_first(fit_until):
 
 
 def test_second_ctrl_c_stops_at_once(fit_until):
-    before = signal.getsignal(signal.SIGINT)
     assert fit_until(signal.SIGINT, twice=True) == 1
     assert not LAST.exists()
-    signal.signal(signal.SIGINT, before)  # Lightning leaves it ignored
 
 
 def test_in_the_middle_of_a_validation(fit_until):
