@@ -20,7 +20,7 @@ from onepeace_pl.triworld.world.factors import HELD_OUT_BACKGROUNDS
 from onepeace_pl.triworld.world.numerics import KeyedRandom
 from onepeace_pl.triworld.world.scene import Scene
 
-_SAID_OBJECTS = replace(MENTION_RATES["vague"], bare=0.0)
+_OBJECTS = replace(MENTION_RATES["vague"], bare=0.0)
 _TRIES = 20
 
 
@@ -62,8 +62,7 @@ def compose_captions(
             break
     else:
         objects = ground = scene
-    # of what is heard the caption of the result tells all that images show, too
-    rates = _SAID_OBJECTS if keeps_background else MENTION_RATES["image" if seen else "objects"]
+    rates = MENTION_RATES["image"] if seen and not keeps_background else _OBJECTS
     content = sample_content(objects, rates, rng)
     said = replace(content, background=None) if keeps_background else Content((), ground.background)
     return ComposedCaptions(
