@@ -67,6 +67,8 @@ def _times(args: argparse.Namespace, numbers: JsonObject) -> bool:
         return measure_step(args, numbers)
     if args.words:
         raise UserError(f"unrecognized arguments: {' '.join(args.words)}")
+    if args.what == "step" and (args.mfu or args.trace):
+        raise UserError("--mfu and --trace are of a config's step; name the config")
     setting = cases.Setting(args.preset, args.batch, getattr(torch, args.dtype), args.device)
     print(f"{args.preset}, batch {args.batch}, {args.dtype}; {args.rounds} rounds, {args.clock} time, ms")
     if args.what == "step":

@@ -28,3 +28,7 @@ def test_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no roofline of 'abacus'" in capsys.readouterr().err
     assert main(["bench", "step", "quickstart", "--rounds", "0"]) == 2
     assert "--rounds 0 must be at least 1" in capsys.readouterr().err
+    assert main(["bench", "step", "--mfu", "h200"]) == 2
+    assert "--mfu and --trace are of a config's step; name the config" in capsys.readouterr().err
+    assert main(["bench", "step", "--width=3"]) == 2
+    assert "unrecognized arguments: --width=3" in capsys.readouterr().err
