@@ -5,7 +5,7 @@ What a Trainer adds (loading, logging, callbacks) is not in it; nor is sharding:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -94,9 +94,9 @@ class TrainingStep:
         self.optimizer.zero_grad()
         self.backbone.clamp_logit_scale()
 
-    def __call__(self, backward: Callable[[Tensor], None] = Tensor.backward) -> None:
+    def __call__(self) -> None:
         """Run all three."""
-        backward(self.forward())
+        torch.autograd.backward(self.forward())
         self.update()
 
     @contextmanager

@@ -5,7 +5,7 @@ Shapes: B samples, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,22 @@ from onepeace_pl.backbone.fusion import normalised_sum
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.objectives import Alignment, CrossModalContrast
+
+
+def check_fields(option: str, names: Iterable[str], backbone: Backbone) -> None:
+    """Reject fields of a modality that the backbone lacks.
+
+    Args:
+        option: The option that names them, for the message.
+        names: Fields of a row.
+        backbone: The backbone.
+    """
+    for name in names:
+        if modality_of(name) not in backbone.modalities:
+            there = ", ".join(backbone.modalities)
+            raise UserError(
+                f"{option}: no modality {modality_of(name)!r} for {name}; the backbone has {there}"
+            )
 
 
 @dataclass
@@ -64,12 +80,7 @@ class ComposedQuery:
 
     def check(self, backbone: Backbone) -> None:
         """Reject fields of a modality that the backbone lacks."""
-        for name in self.fields:
-            if modality_of(name) not in backbone.modalities:
-                raise UserError(
-                    f"composed: no modality {modality_of(name)!r} for {name}; the backbone has "
-                    f"{', '.join(backbone.modalities)}"
-                )
+        check_fields("composed", self.fields, backbone)
 
     def passes(self, rows: int | None) -> dict[str, ForwardPass]:
         """Return the joint pass and those of the fields of target and negatives, by name."""

@@ -17,7 +17,7 @@ from onepeace_pl.data.data_info import DataInfo
 from onepeace_pl.errors import UserError
 from onepeace_pl.modalities.base import modality_of
 from onepeace_pl.objectives import CrossModalContrast, DenoisingLoss
-from onepeace_pl.tasks.pretraining.composed import ComposedQuery
+from onepeace_pl.tasks.pretraining.composed import ComposedQuery, check_fields
 from onepeace_pl.tasks.pretraining.students import MaskSampler, Student
 from onepeace_pl.training.retrieval import RetrievalTask
 from onepeace_pl.training.task import TaskOutput
@@ -95,12 +95,8 @@ class Pretraining(RetrievalTask):
             ),
         )
         self.further_pairs = [(first, second) for first, second in further_pairs]
-        for name in (name for each in self.further_pairs for name in each):
-            if modality_of(name) not in backbone.modalities:
-                there = ", ".join(backbone.modalities)
-                raise UserError(
-                    f"further_pairs: no modality {modality_of(name)!r} for {name}; the backbone has {there}"
-                )
+        for each in self.further_pairs:
+            check_fields("further_pairs", each, backbone)
         self.composed, self.composed_share = list(composed), composed_share
         self.alignment, self.share, self.students = alignment, denoising_share, active
         for name, spec in self.students.items():

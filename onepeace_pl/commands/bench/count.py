@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from onepeace_pl.benchmarks.count import Count
     from onepeace_pl.benchmarks.resident import Lengths
     from onepeace_pl.benchmarks.roofline import Machine
+    from onepeace_pl.cli.measured import MeasuredRun
+    from onepeace_pl.data.batches import Batch
 
 _NO_RECOMPUTATION = ("--model.backbone.transformer.activation_checkpointing", "none")
 
@@ -62,8 +64,6 @@ def _step_count(
 ) -> tuple[Count, int, str]:
     import torch
 
-    from onepeace_pl.benchmarks.count import count_step
-    from onepeace_pl.benchmarks.fake import FakeDevice, materialise
     from onepeace_pl.cli.measured import read_run
 
     if args.device != "cpu" and not torch.cuda.is_available():
@@ -73,10 +73,17 @@ def _step_count(
         )
     run = read_run(args.source, args.words, args.batch_size)
     batch = run.batch(lengths)
+    return _counted(run, batch, args.device, machine), len(batch), f"step of {args.source}"
+
+
+def _counted(run: MeasuredRun, batch: Batch, device: str, machine: Machine | None) -> Count:
+    """Count the step of a run on a fake device; the batch is in host memory."""
+    from onepeace_pl.benchmarks.count import count_step
+    from onepeace_pl.benchmarks.fake import FakeDevice, materialise
+
     with FakeDevice():
-        materialise(run.experiment, args.device)
-        count = count_step(run.step(batch.to(args.device)), machine)
-    return count, len(batch), f"step of {args.source}"
+        materialise(run.experiment, device)
+        return count_step(run.step(batch.to(device)), machine)
 
 
 def _encode_count(
@@ -123,8 +130,6 @@ def _encode_count(
 
 def measure_step(args: argparse.Namespace, numbers: JsonObject) -> bool:
     """Measure the step of a config."""
-    from onepeace_pl.benchmarks.count import count_step
-    from onepeace_pl.benchmarks.fake import FakeDevice, materialise
     from onepeace_pl.benchmarks.roofline import find_machine
     from onepeace_pl.benchmarks.utilisation import allocate, table, utilisation
     from onepeace_pl.cli.measured import read_run
@@ -135,10 +140,7 @@ def measure_step(args: argparse.Namespace, numbers: JsonObject) -> bool:
     if args.mfu is not None:
         machine = find_machine(args.mfu)
         run = read_run(args.config, [*args.words, *_NO_RECOMPUTATION])
-        batch = run.batch()
-        with FakeDevice():
-            materialise(run.experiment, "cpu")
-            flops = count_step(run.step(batch)).whole.flops
+        flops = _counted(run, run.batch(), "cpu", None).whole.flops
     run = read_run(args.config, args.words)
     host = run.batch()
     allocate(run.experiment, args.device)

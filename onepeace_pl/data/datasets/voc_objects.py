@@ -65,9 +65,7 @@ class VocObjects(Listing[Record]):
         lacking = next((name for name in wanted if name not in files), None)
         if lacking is not None:
             raise UserError(f"{ids}: {lacking} has no file {folder / lacking}.xml")
-        read = {
-            name: _objects(file) for name, file in files.items() if classes is None or name in set(wanted)
-        }
+        read = {name: _objects(files[name]) for name in (files if classes is None else wanted)}
         if classes is None:
             self.classes = tuple(sorted({kind for objects in read.values() for kind, _, _ in objects}))
         else:
